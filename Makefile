@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# For people and for dkms. What kbuild reads is Kbuild, next to this file.
+
+RELEASE		:= $(shell cat $(CURDIR)/VERSION)
+KDIR		?= /lib/modules/$(or $(KERNELRELEASE),$(shell uname -r))/build
+DIST		:= build/iouring2-$(RELEASE).tar.gz
+
+# IOURING2_DEBUG=1 (assertions, set-up failure injection) reaches kbuild from the command line or
+# the environment; W=1 (warnings) and C=1 or C=2 (sparse) from the command line only.
+export IOURING2_DEBUG
+
+modules:
+	+$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+clean:
+	+$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+dist:
+	@packaging/dist $(CURDIR) $(DIST)
+
+check:
+	@tools/check $(ARGS)
+
+check-tier0:
+	@tools/tier0 $(ARGS)
+
+demo:
+	@tools/demo $(ARGS)
+
+mutants:
+	@tools/mutate $(ARGS)
+
+install: dist
+	@packaging/install --tarball $(DIST) $(ARGS)
+
+uninstall:
+	@packaging/install --uninstall $(ARGS)
+
+help:
+	@echo 'iouring2 $(RELEASE)'
+	@echo
+	@echo '  make                 build iouring2.ko for the running kernel'
+	@echo '                       (KERNELRELEASE=x or KDIR=path: for another one;'
+	@echo '                       IOURING2_DEBUG=1: assertions and failure injection)'
+	@echo '  make clean           remove what that made'
+	@echo '  make demo            boot a virtual machine, install by dkms, copy a file through a ring'
+	@echo '  make check           the tests, on every supported kernel, in virtual machines'
+	@echo '  make check-tier0     the checks that need no virtual machine'
+	@echo '  make mutants         break the module on purpose and see that a test notices'
+	@echo '  make dist            $(DIST)'
+	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
+	@echo '  sudo make uninstall  take all of that back'
+	@echo
+	@echo 'ARGS="..." is handed to the script behind check, check-tier0, demo, mutants, install'
+	@echo 'and uninstall; ARGS=--help shows its options.'
+
+.PHONY: modules clean dist check check-tier0 demo mutants install uninstall help
