@@ -1,0 +1,188 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Root file systems and kernels of the virtual machines, kept in the cache.
+# Source it after lib.sh; all of it needs root.
+#
+#   root_tree RELEASE     a directory with that release installed, with its
+#                         compiler and dkms, and the headers and modules of
+#                         every kernel that goes with it
+#   root_image RELEASE    the same as an ext4 image
+#   kernel_dir NAME       vmlinuz and initramfs.cpio.gz of a kernel, and layer/,
+#                         what has to lie over the root tree for that kernel
+
+# What each root tree holds beside Debian's minimal base and the kernels' headers.
+ROOT_PACKAGES=(kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
+	procps util-linux iproute2 e2fsprogs libcap2-bin)
+
+# Modules that no virtual machine of ours can use; left out to keep images small.
+PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio
+	drivers/infiniband drivers/net/wireless drivers/net/ethernet drivers/isdn
+	drivers/hid drivers/input drivers/usb drivers/bluetooth drivers/comedi
+	drivers/mtd drivers/scsi drivers/hwmon drivers/platform drivers/target
+	net/bluetooth net/mac80211 net/wireless drivers/edac drivers/mfd
+	drivers/power drivers/rtc drivers/leds drivers/watchdog drivers/w1
+	drivers/accel drivers/message drivers/misc drivers/nfc drivers/net/can)
+
+# Modules the initramfs loads before it can mount the root and the shares.
+INITRAMFS_MODULES=(virtio_pci virtio_blk ext4 9p 9pnet_virtio)
+
+# --- root trees -------------------------------------------------------------
+
+# Columns of the resolved targets: name, kernel release, version, packages.
+kernel_headers_packages() {
+	awk '{ print "linux-headers-" $2 }' "$(resolved "$1")"
+}
+
+kernel_packages() {
+	awk '{ for (i = 4; i <= NF; i++) print $i "=" $3 }' "$(resolved "$1")"
+}
+
+root_key() {
+	hash_of "$1" "${ROOT_PACKAGES[*]}" "${PRUNED_MODULES[*]}" \
+		"$(cat "$(resolved "$1")")" "$(declare -f root_make kernel_unpack)"
+}
+
+# Unpack the image and modules packages of a release's kernels into a tree. They
+# are not installed: that would only bring an initramfs generator with it.
+kernel_unpack() {
+	local release=$1 tree=$2 debs=$3 deb kver
+	local -a exclude=("${PRUNED_MODULES[@]/#/--exclude=*\/kernel\/}")
+	for deb in "$debs"/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -C "$tree" -x \
+			--keep-directory-symlink --exclude='./usr/share/doc' "${exclude[@]}"
+	done
+	while read -r _ kver _; do
+		depmod -b "$tree" "$kver"
+	done <"$(resolved "$release")"
+}
+
+kernel_download() {
+	local release=$1 debs=$2
+	mkdir -p "$debs"
+	# shellcheck disable=SC2046 # a list of names
+	(cd "$debs" && apt_private "$release" apt-get -q download $(kernel_packages "$release"))
+}
+
+root_make() {
+	local release=$1 dir=$2 packages fetch
+	kernel_download "$release" "$dir/debs" &
+	fetch=$!
+	packages=$(printf '%s\n' "${ROOT_PACKAGES[@]}" "$(kernel_headers_packages "$release")" |
+		tr '\n' ',')
+	mmdebstrap --quiet --variant=minbase --architectures=amd64 \
+		--include="${packages%,}" \
+		--aptopt='APT::Install-Recommends "false"' \
+		--aptopt='Acquire::Languages "none"' \
+		--aptopt='Acquire::Retries "3"' \
+		--dpkgopt=force-unsafe-io \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		"$release" "$dir/tree" - <"$CACHE/apt/$release/sources.list"
+	wait "$fetch"
+	kernel_unpack "$release" "$dir/tree" "$dir/debs"
+	rm -rf "$dir/debs"
+	printf 'iouring2-vm\n' >"$dir/tree/etc/hostname"
+	printf '127.0.0.1 localhost iouring2-vm\n::1 localhost\n' >"$dir/tree/etc/hosts"
+	mkdir -p "$dir/tree/in" "$dir/tree/out" "$dir/tree/src"
+}
+
+root_tree() {
+	local dir
+	dir=$(cache_entry "root-$1" "$(root_key "$1")" root_make "$1")
+	printf '%s\n' "$dir/tree"
+}
+
+# --- root images ------------------------------------------------------------
+
+image_make() {
+	local tree=$1 dir=$2 mib
+	mib=$(($(du -sm "$tree" | cut -f1) * 5 / 4 + 1024))
+	mke2fs -q -t ext4 -L iouring2-root -m 0 -O ^has_journal -d "$tree" \
+		"$dir/root.ext4" "${mib}M"
+}
+
+root_image() {
+	local tree dir
+	tree=$(root_tree "$1")
+	dir=$(cache_entry "image-$1" "$(hash_of "$tree" "$(declare -f image_make)")" \
+		image_make "$tree")
+	printf '%s\n' "$dir/root.ext4"
+}
+
+# --- kernels ----------------------------------------------------------------
+
+# initramfs_modules TREE KVER DIR: copy the modules needed, in loading order, as
+# 00-name.ko, 01-name.ko, ... What the kernel has built in is left out.
+initramfs_modules() {
+	local tree=$1 kver=$2 dir=$3 n=0 path name
+	while read -r path; do
+		name=${path##*/}
+		name=$(printf '%02d-%s.ko' "$n" "${name%%.ko*}")
+		case $path in
+		*.xz) xz -dc "$path" >"$dir/$name" ;;
+		*.zst) zstd -qdc "$path" >"$dir/$name" ;;
+		*) cp "$path" "$dir/$name" ;;
+		esac
+		n=$((n + 1))
+	done < <(modprobe -d "$tree" -S "$kver" -C /dev/null -a --show-depends \
+		"${INITRAMFS_MODULES[@]}" | awk '$1 == "insmod" && !seen[$2]++ { print $2 }')
+}
+
+initramfs_make() {
+	local dir=$1 modules=$2 out=$3
+	mkdir -p "$dir"/{bin,dev,proc,sys,lib,root}
+	cp /bin/busybox "$dir/bin/busybox"
+	cp -r "$modules" "$dir/lib/modules"
+	install -m 755 "$VM_DIR/guest/init" "$dir/init"
+	install -m 755 "$VM_DIR/guest/main" "$dir/main"
+	(cd "$dir" && find . | cpio -o -H newc --quiet -R 0:0) | gzip -1 >"$out"
+}
+
+kernel_make_deb() {
+	local kver=$1 tree=$2 dir=$3
+	mkdir -p "$dir/work/modules" "$dir/layer"
+	cp "$tree/boot/vmlinuz-$kver" "$dir/vmlinuz"
+	initramfs_modules "$tree" "$kver" "$dir/work/modules"
+	initramfs_make "$dir/work/initramfs" "$dir/work/modules" "$dir/initramfs.cpio.gz"
+	rm -rf "$dir/work"
+}
+
+# A prebuilt kernel has no packages: its layer brings the tree to build against
+# and its one module, where Debian's packages would have put them.
+kernel_make_prebuilt() {
+	local kver=$1 from=$2 dir=$3 modules
+	modules=$dir/layer/usr/lib/modules/$kver
+	mkdir -p "$dir/work/modules" "$modules/kernel" "$dir/layer/usr/src"
+	cp "$from/bzImage" "$dir/vmlinuz"
+	tar -C "$dir/layer/usr/src" --zstd -xf "$from/headers.tar.zst"
+	mv "$dir/layer/usr/src/headers" "$dir/layer/usr/src/linux-headers-$kver"
+	ln -s "/usr/src/linux-headers-$kver" "$modules/build"
+	find "$from" -name '*.ko' -exec cp -t "$modules/kernel" {} +
+	: >"$modules/modules.builtin"
+	: >"$modules/modules.order"
+	depmod -b "$dir/layer/usr" "$kver"
+	chown -R 0:0 "$dir/layer"
+	initramfs_make "$dir/work/initramfs" "$dir/work/modules" "$dir/initramfs.cpio.gz"
+	rm -rf "$dir/work"
+}
+
+kernel_key() {
+	hash_of "$T_VERSION" "$(hash_files "$VM_DIR/rootfs.sh" "$VM_DIR/guest"/*)" "$@"
+}
+
+# kernel_dir NAME; calls target_load, so the T_ variables are set afterwards
+# only if it is not called in a subshell: use kernel_load for that.
+kernel_dir() {
+	local tree
+	target_load "$1"
+	if [ "$T_KIND" = prebuilt ]; then
+		cache_entry "kernel-$1" "$(kernel_key)" \
+			kernel_make_prebuilt "$T_KVER" "$T_DIR"
+	else
+		tree=$(root_tree "$T_RELEASE")
+		cache_entry "kernel-$1" "$(kernel_key "$tree")" \
+			kernel_make_deb "$T_KVER" "$tree"
+	fi
+}
