@@ -229,16 +229,14 @@ depends_of() {
 		sed 's/^ *//; s/ .*//'
 }
 
-# Print "NAME KVER VERSION PACKAGE..." for one packaged target; the packages
-# hold its image and modules.
+# Print "NAME KVER VERSION" for one packaged target.
 resolve_target() {
 	local name=$1 release=$2 series=$3 metas=$4 found meta version image
 	found=$(newest_of "$release" "$series" "$metas")
 	[ -n "$found" ] || { warn "no kernel $name in $release"; return 1; }
 	meta=${found% *} version=${found#* }
 	image=$(depends_of "$release" "$meta=$version" | grep -m 1 '^linux-image-[0-9]')
-	printf '%s %s %s %s %s\n' "$name" "${image#linux-image-}" "$version" "$image" \
-		"$(depends_of "$release" "$image=$version" | grep '^linux-modules-[0-9]' | tr '\n' ' ')"
+	printf '%s %s %s\n' "$name" "${image#linux-image-}" "$version"
 }
 
 resolve_release() {

@@ -12,7 +12,7 @@
 #                         what has to lie over the root tree for that kernel
 
 # What each root tree holds beside Debian's minimal base and the kernels' headers.
-ROOT_PACKAGES=(kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
+ROOT_PACKAGES=(initramfs-tools kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
 	procps util-linux iproute2 e2fsprogs libcap2-bin)
 
 # Modules that no virtual machine of ours can use; left out to keep images small.
@@ -29,60 +29,40 @@ INITRAMFS_MODULES=(virtio_pci virtio_blk ext4 9p 9pnet_virtio)
 
 # --- root trees -------------------------------------------------------------
 
-# Columns of the resolved targets: name, kernel release, version, packages.
-kernel_headers_packages() {
-	awk '{ print "linux-headers-" $2 }' "$(resolved "$1")"
-}
-
+# The headers and the image of each kernel of a release. Columns of the resolved
+# targets: name, kernel release, version.
 kernel_packages() {
-	awk '{ for (i = 4; i <= NF; i++) print $i "=" $3 }' "$(resolved "$1")"
+	awk '{ print "linux-headers-" $2; print "linux-image-" $2 }' "$(resolved "$1")"
 }
 
 root_key() {
 	hash_of "$1" "${ROOT_PACKAGES[*]}" "${PRUNED_MODULES[*]}" \
-		"$(cat "$(resolved "$1")")" "$(declare -f root_make kernel_unpack)"
-}
-
-# Unpack the image and modules packages of a release's kernels into a tree. They
-# are not installed: that would only bring an initramfs generator with it.
-kernel_unpack() {
-	local release=$1 tree=$2 debs=$3 deb kver
-	local -a exclude=("${PRUNED_MODULES[@]/#/--exclude=*\/kernel\/}")
-	for deb in "$debs"/*.deb; do
-		dpkg-deb --fsys-tarfile "$deb" | tar -C "$tree" -x \
-			--keep-directory-symlink --exclude='./usr/share/doc' "${exclude[@]}"
-	done
-	while read -r _ kver _; do
-		depmod -b "$tree" "$kver"
-	done <"$(resolved "$release")"
-}
-
-kernel_download() {
-	local release=$1 debs=$2
-	mkdir -p "$debs"
-	# shellcheck disable=SC2046 # a list of names
-	(cd "$debs" && apt_private "$release" apt-get -q download $(kernel_packages "$release"))
+		"$(cat "$(resolved "$1")")" "$(declare -f root_make)"
 }
 
 root_make() {
-	local release=$1 dir=$2 packages fetch
-	kernel_download "$release" "$dir/debs" &
-	fetch=$!
-	packages=$(printf '%s\n' "${ROOT_PACKAGES[@]}" "$(kernel_headers_packages "$release")" |
+	local release=$1 dir=$2 packages part
+	local -a options=()
+	packages=$(printf '%s\n' "${ROOT_PACKAGES[@]}" "$(kernel_packages "$release")" |
 		tr '\n' ',')
-	mmdebstrap --quiet --variant=minbase --architectures=amd64 \
-		--include="${packages%,}" \
+	for part in "${PRUNED_MODULES[@]}"; do
+		options+=("--dpkgopt=path-exclude=*/lib/modules/*/kernel/$part/*")
+	done
+	for part in man locale doc; do
+		options+=("--dpkgopt=path-exclude=/usr/share/$part/*")
+	done
+	# Kernels from the backports need their linux-base, too.
+	printf 'Package: linux-base\nPin: release n=%s-backports\nPin-Priority: 500\n' \
+		"$release" >"$dir/preferences"
+	# INITRD=No: the kernels' packages make no initramfs, ours is smaller.
+	INITRD=No mmdebstrap --quiet --variant=minbase --architectures=amd64 \
+		--include="${packages%,}" "${options[@]}" \
 		--aptopt='APT::Install-Recommends "false"' \
 		--aptopt='Acquire::Languages "none"' \
 		--aptopt='Acquire::Retries "3"' \
 		--dpkgopt=force-unsafe-io \
-		--dpkgopt='path-exclude=/usr/share/man/*' \
-		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--setup-hook="copy-in $dir/preferences /etc/apt" \
 		"$release" "$dir/tree" - <"$CACHE/apt/$release/sources.list"
-	wait "$fetch"
-	kernel_unpack "$release" "$dir/tree" "$dir/debs"
-	rm -rf "$dir/debs"
 	printf 'iouring2-vm\n' >"$dir/tree/etc/hostname"
 	printf '127.0.0.1 localhost iouring2-vm\n::1 localhost\n' >"$dir/tree/etc/hosts"
 	mkdir -p "$dir/tree/in" "$dir/tree/out" "$dir/tree/src"
@@ -90,7 +70,7 @@ root_make() {
 
 root_tree() {
 	local dir
-	dir=$(cache_entry "root-$1" "$(root_key "$1")" root_make "$1")
+	dir=$(cache_entry "root-$1" "$(root_key "$1")" root_make "$1") || return 1
 	printf '%s\n' "$dir/tree"
 }
 
@@ -105,9 +85,9 @@ image_make() {
 
 root_image() {
 	local tree dir
-	tree=$(root_tree "$1")
+	tree=$(root_tree "$1") || return 1
 	dir=$(cache_entry "image-$1" "$(hash_of "$tree" "$(declare -f image_make)")" \
-		image_make "$tree")
+		image_make "$tree") || return 1
 	printf '%s\n' "$dir/root.ext4"
 }
 
@@ -143,7 +123,7 @@ initramfs_make() {
 kernel_make_deb() {
 	local kver=$1 tree=$2 dir=$3
 	mkdir -p "$dir/work/modules" "$dir/layer"
-	cp "$tree/boot/vmlinuz-$kver" "$dir/vmlinuz"
+	cp -L "$tree/boot/vmlinuz-$kver" "$dir/vmlinuz"
 	initramfs_modules "$tree" "$kver" "$dir/work/modules"
 	initramfs_make "$dir/work/initramfs" "$dir/work/modules" "$dir/initramfs.cpio.gz"
 	rm -rf "$dir/work"
@@ -181,7 +161,7 @@ kernel_dir() {
 		cache_entry "kernel-$1" "$(kernel_key)" \
 			kernel_make_prebuilt "$T_KVER" "$T_DIR"
 	else
-		tree=$(root_tree "$T_RELEASE")
+		tree=$(root_tree "$T_RELEASE") || return 1
 		cache_entry "kernel-$1" "$(kernel_key "$tree")" \
 			kernel_make_deb "$T_KVER" "$tree"
 	fi
