@@ -187,7 +187,8 @@ static void slot_queue(struct ring *r, struct slot *s)
 	sqe->addr = (uint64_t)(uintptr_t)(s->buf + s->done);
 	sqe->len = s->len - s->done;
 	sqe->off = s->off + s->done;
-	sqe->user_data = (uint64_t)++s->generation << 32 | (s - job.slots);
+	s->generation++;
+	sqe->user_data = (uint64_t)s->generation << 32 | (s - job.slots);
 	s->state = reading ? READING : WRITING;
 	r->tail++;
 }
