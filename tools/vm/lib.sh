@@ -28,6 +28,8 @@ REPO=$(cd -- "$VM_DIR/../.." && pwd)
 CACHE=${IOURING2_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iouring2}
 PREBUILT=${IOURING2_KERNELS:-$REPO/../shared/kernels/prebuilt}
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+# Where the newest kernel source is taken from: release, series.
+SOURCE_FROM=(trixie '[7-9]\.')
 # How long resolved package versions stay good before the mirror is asked again.
 RESOLVE_MINUTES=1440
 
@@ -239,6 +241,16 @@ resolve_target() {
 	printf '%s %s %s\n' "$name" "${image#linux-image-}" "$version"
 }
 
+# Print "source PACKAGE VERSION", the newest packaged kernel source.
+resolve_source() {
+	local release=${SOURCE_FROM[0]} found version package
+	found=$(newest_of "$release" "${SOURCE_FROM[1]}" linux-source)
+	[ -n "$found" ] || { warn "no kernel source in $release"; return 1; }
+	version=${found#* }
+	package=$(depends_of "$release" "linux-source=$version" | grep -m 1 '^linux-source-[0-9]')
+	printf 'source %s %s\n' "$package" "$version"
+}
+
 resolve_release() {
 	local release=$1 out=$2 name rel kind series metas
 	apt_private_update "$release" || return 1
@@ -246,6 +258,9 @@ resolve_release() {
 		[ "$rel $kind" = "$release deb" ] || continue
 		resolve_target "$name" "$release" "$series" "$metas" || return 1
 	done < <(grep -v '^#' "$VM_DIR/kernels") >"$out.new"
+	if [ "$release" = "${SOURCE_FROM[0]}" ]; then
+		resolve_source >>"$out.new" || return 1
+	fi
 	mv -- "$out.new" "$out"
 }
 

@@ -10,6 +10,7 @@
 #   root_image RELEASE    the same as an ext4 image
 #   kernel_dir NAME       vmlinuz and initramfs.cpio.gz of a kernel, and layer/,
 #                         what has to lie over the root tree for that kernel
+#   kernel_source         scripts/ and kselftest's own files of the newest kernel
 
 # What each root tree holds beside Debian's minimal base and the kernels' headers.
 ROOT_PACKAGES=(initramfs-tools kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
@@ -32,12 +33,13 @@ INITRAMFS_MODULES=(virtio_pci virtio_blk ext4 9p 9pnet_virtio)
 # The headers and the image of each kernel of a release. Columns of the resolved
 # targets: name, kernel release, version.
 kernel_packages() {
-	awk '{ print "linux-headers-" $2; print "linux-image-" $2 }' "$(resolved "$1")"
+	awk '$1 != "source" { print "linux-headers-" $2; print "linux-image-" $2 }' \
+		"$(resolved "$1")"
 }
 
 root_key() {
 	hash_of "$1" "${ROOT_PACKAGES[*]}" "${PRUNED_MODULES[*]}" \
-		"$(cat "$(resolved "$1")")" "$(declare -f root_make)"
+		"$(grep -v '^source' "$(resolved "$1")")" "$(declare -f root_make)"
 }
 
 root_make() {
@@ -165,4 +167,27 @@ kernel_dir() {
 		cache_entry "kernel-$1" "$(kernel_key "$tree")" \
 			kernel_make_deb "$T_KVER" "$tree"
 	fi
+}
+
+# --- kernel source ----------------------------------------------------------
+
+# Only what checks need of the source: scripts/, and kselftest without its tests.
+source_make() {
+	local package=$1 version=$2 dir=$3 top=$1
+	mkdir "$dir/deb"
+	(cd "$dir/deb" && apt_private "${SOURCE_FROM[0]}" apt-get -q download "$package=$version")
+	dpkg-deb --fsys-tarfile "$dir"/deb/*.deb | tar -xO "./usr/src/$package.tar.xz" |
+		xz -dc -T0 | tar -C "$dir" -x --strip-components=1 --wildcards --no-wildcards-match-slash \
+		"$top/scripts" "$top/Documentation/dev-tools/checkpatch.rst" \
+		"$top/tools/testing/selftests/*.*" "$top/tools/testing/selftests/Makefile" \
+		"$top/tools/testing/selftests/kselftest" "$top/tools/testing/selftests/kselftest_harness"
+	rm -rf "$dir/deb"
+	[ -e "$dir/tools/testing/selftests/lib.mk" ]
+}
+
+kernel_source() {
+	local package version
+	read -r _ package version < <(grep '^source ' "$(resolved "${SOURCE_FROM[0]}")")
+	cache_entry source "$(hash_of "$package" "$version" "$(declare -f source_make)")" \
+		source_make "$package" "$version"
 }
