@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Cancelling.  A request that waits somewhere is in the ring's hash, with a
+ * note of where: armed on a file, on a timer, or queued to a worker.  Whoever
+ * takes it out of there owns it and completes it.
+ */
+#include <linux/file.h>
+#include <linux/hash.h>
+
+#include "cancel.h"
+#include "counters.h"
+#include "cq.h"
+#include "deferred.h"
+#include "poll.h"
+#include "request.h"
+#include "submitter.h"
+#include "timeout.h"
+#include "worker.h"
+
+#define CANCEL_FLAGS	(IOURING2_ASYNC_CANCEL_ALL | IOURING2_ASYNC_CANCEL_FD | \
+			 IOURING2_ASYNC_CANCEL_ANY | \
+			 IOURING2_ASYNC_CANCEL_USERDATA | \
+			 IOURING2_ASYNC_CANCEL_OP)
+
+static struct hlist_head *hash_bucket(struct io2_ring *ring, u64 user_data)
+{
+	return &ring->hash[hash_64(user_data, ring->hash_bits)];
+}
+
+/**
+ * io2_cancel_init() - initialise the bookkeeping of a new ring
+ * @ring: the ring
+ *
+ * Cannot fail (I7).
+ */
+void io2_cancel_init(struct io2_ring *ring)
+{
+	spin_lock_init(&ring->inflight_lock);
+	INIT_LIST_HEAD(&ring->counted);
+	INIT_LIST_HEAD(&ring->submitters);
+}
+
+/**
+ * io2_hash_add() - make a request visible to cancellation
+ * @req: the request, owned by the caller
+ * @armed: where it will wait
+ *
+ * Context: inflight_lock held.
+ * Return: false when the ring is going away: the request must not wait.
+ */
+bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
+{
+	struct io2_ring *ring = req->ring;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	if (io2_ring_dying(ring))
+		return false;
+	if (req->armed == IO2_ARMED_NONE)
+		hlist_add_head(&req->hash, hash_bucket(ring, req->user_data));
+	req->armed = armed;
+	return true;
+}
+
+/**
+ * io2_hash_del() - take a request out of the hash, if it is in
+ * @req: the request
+ *
+ * Context: inflight_lock held.
+ */
+void io2_hash_del(struct io2_req *req)
+{
+	lockdep_assert_held(&req->ring->inflight_lock);
+	if (req->armed == IO2_ARMED_NONE)
+		return;
+	req->armed = IO2_ARMED_NONE;
+	hlist_del(&req->hash);
+}
+
+/**
+ * io2_unhash() - the same, taking the lock
+ * @req: the request, owned by the caller: nobody else hashes it
+ *
+ * Context: task context, inflight_lock not held.
+ */
+void io2_unhash(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	if (READ_ONCE(req->armed) == IO2_ARMED_NONE)
+		return;
+	spin_lock(&ring->inflight_lock);
+	io2_hash_del(req);
+	spin_unlock(&ring->inflight_lock);
+}
+
+/**
+ * io2_hash_find() - look up a waiting request
+ * @ring: the ring
+ * @user_data: of the request
+ * @armed: where it must wait
+ *
+ * Context: inflight_lock held; the answer is good as long as it is.
+ * Return: the request that was armed last, or NULL.
+ */
+struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
+			      enum io2_armed armed)
+{
+	struct io2_req *req;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	hlist_for_each_entry(req, hash_bucket(ring, user_data), hash)
+		if (req->user_data == user_data && req->armed == armed)
+			return req;
+	return NULL;
+}
+
+/**
+ * struct cancel_match - what to cancel
+ * @flags: IOURING2_ASYNC_CANCEL_*
+ * @user_data: unless @flags say otherwise
+ * @file: with IOURING2_ASYNC_CANCEL_FD
+ * @opcode: with IOURING2_ASYNC_CANCEL_OP
+ * @files: only requests of this process, or NULL
+ */
+struct cancel_match {
+	u32		flags;
+	u64		user_data;
+	struct file	*file;
+	u32		opcode;
+	void		*files;
+};
+
+static bool cancel_by_user_data(const struct cancel_match *m)
+{
+	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
+		return false;
+	return (m->flags & IOURING2_ASYNC_CANCEL_USERDATA) ||
+	       !(m->flags & (IOURING2_ASYNC_CANCEL_FD |
+			     IOURING2_ASYNC_CANCEL_OP));
+}
+
+static bool cancel_matches(const struct io2_req *req,
+			   const struct cancel_match *m)
+{
+	if (m->files && (!req->sub || req->sub->files != m->files))
+		return false;
+	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
+		return true;
+	if ((m->flags & IOURING2_ASYNC_CANCEL_FD) && req->file != m->file)
+		return false;
+	if ((m->flags & IOURING2_ASYNC_CANCEL_OP) && req->opcode != m->opcode)
+		return false;
+	return !cancel_by_user_data(m) || req->user_data == m->user_data;
+}
+
+/* Return: 0 cancelled, -EALREADY too late: it runs or has just ended. */
+static int cancel_one(struct io2_req *req)
+{
+	lockdep_assert_held(&req->ring->inflight_lock);
+	switch (req->armed) {
+	case IO2_ARMED_POLL:
+		return io2_poll_cancel(req);
+	case IO2_ARMED_TIMER:
+		return io2_timeout_cancel(req);
+	default:
+		return io2_worker_cancel(req);
+	}
+}
+
+/* Return: whether to go on looking; *@ret and *@nr say what happened. */
+static bool cancel_bucket(struct hlist_head *bucket,
+			  const struct cancel_match *m, int *ret, int *nr)
+{
+	bool all = m->flags & (IOURING2_ASYNC_CANCEL_ALL |
+			       IOURING2_ASYNC_CANCEL_ANY);
+	struct hlist_node *next;
+	struct io2_req *req;
+
+	hlist_for_each_entry_safe(req, next, bucket, hash) {
+		if (!cancel_matches(req, m))
+			continue;
+		*ret = cancel_one(req);
+		if (!*ret)
+			++*nr;
+		if (!all)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Return: with ALL or ANY the number cancelled; else 0, -ENOENT when there is
+ * no such request, -EALREADY when it is too late.
+ */
+static int cancel_matching(struct io2_ring *ring, const struct cancel_match *m)
+{
+	int ret = -ENOENT, nr = 0;
+	unsigned int i;
+
+	spin_lock(&ring->inflight_lock);
+	if (cancel_by_user_data(m)) {
+		cancel_bucket(hash_bucket(ring, m->user_data), m, &ret, &nr);
+	} else {
+		for (i = 0; i < 1U << ring->hash_bits; i++)
+			if (!cancel_bucket(&ring->hash[i], m, &ret, &nr))
+				break;
+	}
+	spin_unlock(&ring->inflight_lock);
+	if (m->flags & (IOURING2_ASYNC_CANCEL_ALL | IOURING2_ASYNC_CANCEL_ANY))
+		return nr;
+	return ret;
+}
+
+static void release_chain(struct io2_req *req)
+{
+	for (; req; req = req->link) {
+		if (!(req->flags & REQ_F_ABORT)) {
+			req->flags |= REQ_F_ABORT;
+			io2_req_set(req, -ECANCELED);
+		}
+		io2_req_release(req);
+	}
+}
+
+/*
+ * Requests behind a drain barrier.  On a live ring they keep their places,
+ * because the order of the others depends on them, but hold nothing any more.
+ */
+static void cancel_drained(struct io2_ring *ring, void *files)
+{
+	struct io2_req *req, *next;
+	struct io2_batch b;
+	LIST_HEAD(list);
+
+	spin_lock(&ring->cq_lock);
+	if (!files)
+		list_splice_init(&ring->drain_list, &list);
+	spin_unlock(&ring->cq_lock);
+	io2_batch_init(&b, ring, 0);
+	list_for_each_entry_safe(req, next, &list, node) {
+		list_del_init(&req->node);
+		io2_cancel_chain(req, &b);
+	}
+	io2_batch_flush(&b);
+	if (!files)
+		return;
+	mutex_lock(&ring->uring_lock);
+	spin_lock(&ring->cq_lock);
+	list_splice_init(&ring->drain_list, &list);
+	spin_unlock(&ring->cq_lock);
+	list_for_each_entry(req, &list, node)
+		if (req->sub && req->sub->files == files)
+			release_chain(req);
+	spin_lock(&ring->cq_lock);
+	list_splice(&list, &ring->drain_list);
+	spin_unlock(&ring->cq_lock);
+	mutex_unlock(&ring->uring_lock);
+}
+
+/**
+ * io2_cancel_all() - cancel requests because of an exit or a last close
+ * @ring: the ring
+ * @files: only those of the process with this fd table; NULL for all
+ *
+ * Context: may sleep; no lock of the ring held.
+ */
+void io2_cancel_all(struct io2_ring *ring, void *files)
+{
+	struct cancel_match m = {
+		.flags = IOURING2_ASYNC_CANCEL_ANY,
+		.files = files,
+	};
+
+	cancel_matching(ring, &m);
+	cancel_drained(ring, files);
+}
+
+/**
+ * io2_cancel_prep() - read an ASYNC_CANCEL
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * Return: 0 or -EINVAL.
+ */
+int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	struct io2_cancel *cancel = &req->cancel;
+
+	if (sqe->off || sqe->splice_fd_in)
+		return -EINVAL;
+	cancel->flags = sqe->cancel_flags;
+	cancel->user_data = sqe->addr;
+	cancel->fd = sqe->fd;
+	cancel->opcode = sqe->len;
+	if (cancel->flags & ~CANCEL_FLAGS)
+		return -EINVAL;
+	if (cancel->flags & IOURING2_ASYNC_CANCEL_ANY &&
+	    cancel->flags & (IOURING2_ASYNC_CANCEL_FD |
+			     IOURING2_ASYNC_CANCEL_OP))
+		return -EINVAL;
+	if (!(cancel->flags & IOURING2_ASYNC_CANCEL_OP) && sqe->len)
+		return -EINVAL;
+	if ((cancel->flags & IOURING2_ASYNC_CANCEL_OP) &&
+	    cancel->opcode >= IO2_OP_LAST)
+		return -EINVAL;
+	if (!(cancel->flags & IOURING2_ASYNC_CANCEL_FD))
+		return 0;
+	req->file = fget(cancel->fd);
+	if (!req->file)
+		return -EBADF;
+	if (req->file == req->ring->file) {
+		fput(req->file);
+		req->flags |= REQ_F_OWN_RING;
+	} else {
+		io2_count_add(IO2_COUNT_FILES, 1);
+	}
+	return 0;
+}
+
+/**
+ * io2_cancel_issue() - do an ASYNC_CANCEL
+ * @req: the request
+ * @flags: unused
+ *
+ * Return: IO2_DONE; res is 0, the number cancelled with ALL or ANY, -ENOENT
+ * or -EALREADY.
+ */
+enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags)
+{
+	struct cancel_match m = {
+		.flags = req->cancel.flags,
+		.user_data = req->cancel.user_data,
+		.file = req->file,
+		.opcode = req->cancel.opcode,
+	};
+
+	return io2_req_set(req, cancel_matching(req->ring, &m));
+}

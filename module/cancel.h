@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Requests that can be cancelled, found by user_data. */
+#ifndef IO2_CANCEL_H
+#define IO2_CANCEL_H
+
+#include "ring.h"
+
+struct io2_req;
+struct iouring2_sqe;
+enum io2_issue;
+enum io2_armed;
+
+void io2_cancel_init(struct io2_ring *ring);
+bool io2_hash_add(struct io2_req *req, enum io2_armed armed);
+void io2_hash_del(struct io2_req *req);
+void io2_unhash(struct io2_req *req);
+struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
+			      enum io2_armed armed);
+void io2_cancel_all(struct io2_ring *ring, void *files);
+int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
+enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags);
+
+#endif

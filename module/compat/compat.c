@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What older kernels lack and is too large for a header. */
+#include "compat.h"
+
+/**
+ * io2_compat_map_pages() - map pages of ours into an application
+ * @vma: where to; from its start
+ * @pages: what
+ * @nr: as many as the mapping has
+ *
+ * Before 5.18 pages that are charged to a memory cgroup cannot be inserted
+ * (they carry a page type); they are mapped by frame number, which holds no
+ * reference: the mapping's reference on the ring's file does.
+ *
+ * Context: mmap_lock held for writing.
+ * Return: 0 or a negative errno.
+ */
+int io2_compat_map_pages(struct vm_area_struct *vma, struct page **pages,
+			 unsigned long nr)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
+	unsigned long i;
+	int ret = 0;
+
+	for (i = 0; i < nr && !ret; i++)
+		ret = remap_pfn_range(vma, vma->vm_start + i * PAGE_SIZE,
+				      page_to_pfn(pages[i]), PAGE_SIZE,
+				      vma->vm_page_prot);
+	return ret;
+#else
+	return vm_insert_pages(vma, vma->vm_start, pages, &nr);
+#endif
+}
+
+/* Waits out, or with IOCB_NOWAIT refuses, a frozen file system. */
+static int start_write(struct kiocb *kiocb)
+{
+	struct super_block *sb = file_inode(kiocb->ki_filp)->i_sb;
+
+	if (!(kiocb->ki_flags & IOCB_NOWAIT)) {
+		kiocb_start_write(kiocb);
+		return 0;
+	}
+	if (!sb_start_write_trylock(sb))
+		return -EAGAIN;
+	/* the completion may come from another task */
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
+	return 0;
+}
+
+static ssize_t verified_write(struct kiocb *kiocb, struct iov_iter *iter)
+{
+	struct file *file = kiocb->ki_filp;
+#ifdef HAVE_RW_VERIFY_AREA
+	ssize_t ret;
+
+	ret = rw_verify_area(WRITE, file, &kiocb->ki_pos, iov_iter_count(iter));
+	if (ret < 0)
+		return ret;
+	ret = file->f_op->write_iter(kiocb, iter);
+	if (ret > 0)
+		fsnotify_modify(file);
+	return ret;
+#else
+	/* does not start the write itself, as it does since 6.8 */
+	return vfs_iocb_iter_write(file, kiocb, iter);
+#endif
+}
+
+/**
+ * io2_compat_write_iter() - write, with the checks of write(2)
+ * @kiocb: file open for writing, with a write_iter
+ * @iter: from where; not empty
+ *
+ * Context: may sleep.
+ * Return: as write_iter; with -EIOCBQUEUED and a regular file the completion
+ * has to call kiocb_end_write().
+ */
+ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
+{
+	bool reg = S_ISREG(file_inode(kiocb->ki_filp)->i_mode);
+	ssize_t ret;
+
+	if (reg) {
+		ret = start_write(kiocb);
+		if (ret)
+			return ret;
+	}
+	ret = verified_write(kiocb, iter);
+	if (reg && ret != -EIOCBQUEUED)
+		kiocb_end_write(kiocb);
+	return ret;
+}

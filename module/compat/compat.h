@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The only place that knows kernel versions.  The rest of the module is
+ * written against the newest kernel; what an older one lacks or spells
+ * differently is made good here.  HAVE_* come from probe.sh, which compiles a
+ * snippet for each; a version number is used only where behaviour, not the
+ * interface, changed.
+ */
+#ifndef IO2_COMPAT_H
+#define IO2_COMPAT_H
+
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
+#include <linux/fsnotify.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/poll.h>
+#include <linux/uio.h>
+#include <linux/version.h>
+#include <linux/workqueue.h>
+
+#include "probed.h"
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "iouring2 supports Linux 5.10 and newer"
+#endif
+
+/* vm_flags became read-only to drivers in 6.3 */
+#ifndef HAVE_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/* 6.13 sets clock and callback in one step; hrtimer_init() then went */
+#ifndef HAVE_HRTIMER_SETUP
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*fn)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+}
+#endif
+
+/* 6.12 asks whether it is a read or a write */
+#ifdef HAVE_RW_FLAGS_TYPE
+#define io2_kiocb_set_rw_flags(kiocb, flags, type) \
+	kiocb_set_rw_flags(kiocb, flags, type)
+#else
+#define io2_kiocb_set_rw_flags(kiocb, flags, type) \
+	kiocb_set_rw_flags(kiocb, flags)
+#endif
+
+/* 6.0 keeps a file's default flags with the file */
+#ifdef HAVE_F_IOCB_FLAGS
+#define io2_iocb_flags(file)	((file)->f_iocb_flags)
+#else
+#define io2_iocb_flags(file)	iocb_flags(file)
+#endif
+
+/* 5.16 dropped the second result of an I/O's completion */
+#ifdef HAVE_KI_COMPLETE_2
+#define IO2_KI_COMPLETE(name, kiocb, res) \
+	static void name(struct kiocb *kiocb, long res)
+#else
+#define IO2_KI_COMPLETE(name, kiocb, res) \
+	static void name(struct kiocb *kiocb, long res, long res2)
+#endif
+
+/* 6.x: an inode of its own for each ring, so that an LSM can label it */
+#ifndef HAVE_ANON_INODE_CREATE_GETFILE
+#define anon_inode_create_getfile(name, fops, priv, flags, context) \
+	anon_inode_getfile(name, fops, priv, flags)
+#endif
+
+/*
+ * Which regular files take a buffered write with IOCB_NOWAIT: a flag of the
+ * file operations since 6.10, of the file since 6.0, none before.
+ */
+static inline bool io2_file_nowait_buffered_write(const struct file *file)
+{
+#if defined(FOP_BUFFER_WASYNC)
+	return file->f_op->fop_flags & FOP_BUFFER_WASYNC;
+#elif defined(FMODE_BUF_WASYNC)
+	return file->f_mode & FMODE_BUF_WASYNC;
+#else
+	return false;
+#endif
+}
+
+/* 6.17 wants every workqueue to say whether it is bound to a CPU */
+#ifndef WQ_PERCPU
+#define WQ_PERCPU 0
+#endif
+
+int io2_compat_map_pages(struct vm_area_struct *vma, struct page **pages,
+			 unsigned long nr);
+ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter);
+
+#endif

@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# probe.sh - ask the kernel's headers what they have, by compiling.
+#
+# usage: probe.sh OUTPUT COMPILER [FLAGS...]
+#
+# Called by Kbuild with the flags that the module's own objects are compiled
+# with.  Writes OUTPUT, a header that defines HAVE_NAME for each snippet below
+# that compiles.  Exit status: 0, or 1 when not even an empty file compiles,
+# because then every answer would be "no".
+
+set -u
+out=$1
+shift
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+compiles() {
+	"$@" -Werror=implicit-function-declaration \
+		-Werror=incompatible-pointer-types -fsyntax-only \
+		"$tmp/probe.c" >"$tmp/log" 2>&1
+}
+
+# probe NAME HEADER STATEMENTS
+probe() {
+	name=$1
+	printf '#include <linux/module.h>\n#include <%s>\nvoid io2_probe(void);\nvoid io2_probe(void)\n{\n%s\n}\n' \
+		"$2" "$3" >"$tmp/probe.c"
+	shift 3
+	if compiles "$@"; then
+		echo "#define HAVE_$name 1"
+	else
+		echo "/* no $name */"
+	fi
+}
+
+run_probes() {
+	probe VM_FLAGS_SET linux/mm.h \
+		'struct vm_area_struct *v = NULL; vm_flags_set(v, 0);' "$@"
+	probe HRTIMER_SETUP linux/hrtimer.h \
+		'struct hrtimer *t = NULL; hrtimer_setup(t, NULL, 0, HRTIMER_MODE_ABS);' "$@"
+	probe RW_FLAGS_TYPE linux/fs.h \
+		'struct kiocb *k = NULL; kiocb_set_rw_flags(k, 0, 0);' "$@"
+	probe F_IOCB_FLAGS linux/fs.h \
+		'struct file *f = NULL; f->f_iocb_flags = 0;' "$@"
+	probe KI_COMPLETE_2 linux/fs.h \
+		'struct kiocb *k = NULL; k->ki_complete(k, 0);' "$@"
+	probe RW_VERIFY_AREA linux/fs.h \
+		'rw_verify_area(0, NULL, NULL, 0);' "$@"
+	probe ANON_INODE_CREATE_GETFILE linux/anon_inodes.h \
+		'anon_inode_create_getfile("", NULL, NULL, 0, NULL);' "$@"
+}
+
+echo '#include <linux/module.h>' >"$tmp/probe.c"
+if ! compiles "$@"; then
+	cat "$tmp/log" >&2
+	exit 1
+fi
+{
+	echo "/* made by probe.sh */"
+	run_probes "$@"
+} >"$tmp/out" && mv "$tmp/out" "$out"

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The completion queue.
+ *
+ * A completed request is itself the storage of its CQE (I1).  If the CQ ring
+ * has no room, or older completions already wait, it is linked into the
+ * backlog, in order (I2), and its CQE is written when there is room: before
+ * any newer one, and at every entry into the kernel (I3).
+ *
+ * Barriers shared with the application: the kernel reads CQ head with acquire
+ * before it overwrites an entry (pairs with the application's release store of
+ * the head after reading), and stores CQ tail with release after writing the
+ * entries (pairs with the application's acquire load).
+ */
+#include <linux/poll.h>
+
+#include "compat/compat.h"
+#include "cq.h"
+#include "request.h"
+#include "timeout.h"
+
+static void cq_assert(const struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->cq_lock);
+	io2_assert(io2_ring_may_post(ring));
+}
+
+/*
+ * I10: the head is the application's word.  A wrong one makes the ring look
+ * full, or makes the application lose entries of its own; nothing else.
+ */
+static bool cq_has_room(struct io2_ring *ring)
+{
+	if (ring->cq_fill - ring->cq_head_seen < ring->cq_entries)
+		return true;
+	ring->cq_head_seen = smp_load_acquire(&ring->shared->cq_head);
+	return ring->cq_fill - ring->cq_head_seen < ring->cq_entries;
+}
+
+static void cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
+{
+	struct iouring2_cqe *cqe =
+		&ring->cqes[ring->cq_fill & (ring->cq_entries - 1)];
+
+	WRITE_ONCE(cqe->user_data, user_data);
+	WRITE_ONCE(cqe->res, res);
+	WRITE_ONCE(cqe->flags, flags);
+	ring->cq_fill++;
+}
+
+/* Shows the application what was written since the last commit. */
+static void cq_commit(struct io2_ring *ring)
+{
+	if (ring->cq_tail == ring->cq_fill)
+		return;
+	WRITE_ONCE(ring->cq_tail, ring->cq_fill);
+	smp_store_release(&ring->shared->cq_tail, ring->cq_fill);
+}
+
+/* I4: the flag says exactly whether there is a backlog. */
+static void cq_update_flag(struct io2_ring *ring)
+{
+	u32 flags = ring->nr_backlog ? IOURING2_SQ_CQ_OVERFLOW : 0;
+
+	if (ring->sq_flags == flags)
+		return;
+	ring->sq_flags = flags;
+	WRITE_ONCE(ring->shared->sq_flags, flags);
+}
+
+static void cq_backlog_add(struct io2_ring *ring, struct io2_req *req)
+{
+	list_move_tail(&req->node, &ring->backlog);
+	WRITE_ONCE(ring->nr_backlog, ring->nr_backlog + 1);
+	ring->backlog_total++;
+	if (ring->nr_backlog > ring->backlog_max)
+		ring->backlog_max = ring->nr_backlog;
+}
+
+/* Moves what fits, oldest first, and hands the requests to @retired. */
+static void cq_backlog_move(struct io2_ring *ring, struct list_head *retired)
+{
+	while (ring->nr_backlog && cq_has_room(ring)) {
+		struct io2_req *req = list_first_entry(&ring->backlog,
+						       struct io2_req, node);
+
+		cq_write(ring, req->user_data, req->res, req->cqe_flags);
+		list_move_tail(&req->node, retired);
+		WRITE_ONCE(ring->nr_backlog, ring->nr_backlog - 1);
+	}
+}
+
+/*
+ * The head of the drain queue may start when nothing accepted before it is
+ * left.  Everything behind it waits with it, so nothing newer was counted.
+ */
+static void cq_start_drained(struct io2_ring *ring, struct list_head *start)
+{
+	while (!list_empty(&ring->drain_list)) {
+		struct io2_req *req = list_first_entry(&ring->drain_list,
+						       struct io2_req, node);
+
+		if ((req->flags & REQ_F_DRAIN) &&
+		    (u32)ring->completed != req->seq)
+			break;
+		list_move_tail(&req->node, start);
+	}
+}
+
+/* Posts one final completion; true: @req is retired, else in the backlog. */
+static bool cq_post_one(struct io2_ring *ring, struct io2_req *req)
+{
+	ring->completed++;
+	if (req->flags & REQ_F_CQE_SKIP)
+		return true;
+	if (!(req->flags & REQ_F_TIMEOUT))
+		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
+	if (!ring->nr_backlog && cq_has_room(ring)) {
+		cq_write(ring, req->user_data, req->res, req->cqe_flags);
+		return true;
+	}
+	cq_backlog_add(ring, req);
+	return false;
+}
+
+static void cq_notify(struct io2_ring *ring)
+{
+	io2_assert(io2_ring_may_post(ring));
+	/* wq_has_sleeper() orders the posts before looking for sleepers */
+	if (wq_has_sleeper(&ring->wait))
+		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
+	if (waitqueue_active(&ring->poll_wait))
+		__wake_up(&ring->poll_wait, TASK_NORMAL, 0,
+			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
+}
+
+/**
+ * io2_cq_init() - initialise the completion side of a new ring
+ * @ring: the ring
+ *
+ * Cannot fail (I7).
+ */
+void io2_cq_init(struct io2_ring *ring)
+{
+	spin_lock_init(&ring->cq_lock);
+	INIT_LIST_HEAD(&ring->backlog);
+	INIT_LIST_HEAD(&ring->drain_list);
+	init_waitqueue_head(&ring->wait);
+	init_waitqueue_head(&ring->poll_wait);
+}
+
+/**
+ * io2_cq_post() - post final completions
+ * @ring: the ring
+ * @done: completed requests in order; on return those that may be freed
+ * @start: chains released from the drain queue are added here
+ *
+ * Allocates nothing and cannot fail (I1).
+ *
+ * Context: task context, no lock of the ring but uring_lock held.
+ */
+void io2_cq_post(struct io2_ring *ring, struct list_head *done,
+		 struct list_head *start)
+{
+	struct io2_req *req, *next;
+	LIST_HEAD(retired);
+
+	spin_lock(&ring->cq_lock);
+	cq_assert(ring);
+	cq_backlog_move(ring, &retired);
+	list_for_each_entry_safe(req, next, done, node)
+		cq_post_one(ring, req);
+	cq_commit(ring);
+	cq_update_flag(ring);
+	cq_start_drained(ring, start);
+	spin_unlock(&ring->cq_lock);
+	list_splice(&retired, done);
+	cq_notify(ring);
+	io2_timeouts_count(ring);
+}
+
+/**
+ * io2_cq_post_aux() - post a CQE that is not a request's last (I6)
+ * @ring: the ring
+ * @user_data: for the CQE
+ * @res: for the CQE
+ * @flags: for the CQE
+ *
+ * Context: task context, no lock of the ring but uring_lock held.
+ * Return: false when there is no free slot; nothing was posted then, and the
+ * multishot request has to end with its final CQE.
+ */
+bool io2_cq_post_aux(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
+{
+	LIST_HEAD(retired);
+	bool posted;
+
+	spin_lock(&ring->cq_lock);
+	cq_assert(ring);
+	cq_backlog_move(ring, &retired);
+	posted = !ring->nr_backlog && cq_has_room(ring);
+	if (posted) {
+		cq_write(ring, user_data, res, flags);
+		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
+	}
+	cq_commit(ring);
+	cq_update_flag(ring);
+	spin_unlock(&ring->cq_lock);
+	io2_req_list_free(&retired);
+	cq_notify(ring);
+	io2_timeouts_count(ring);
+	return posted;
+}
+
+/**
+ * io2_cq_flush() - move as much backlog into the CQ as fits (I3)
+ * @ring: the ring
+ *
+ * Context: any task context; takes cq_lock.
+ */
+void io2_cq_flush(struct io2_ring *ring)
+{
+	LIST_HEAD(retired);
+
+	if (!READ_ONCE(ring->nr_backlog))
+		return;
+	spin_lock(&ring->cq_lock);
+	cq_assert(ring);
+	cq_backlog_move(ring, &retired);
+	cq_commit(ring);
+	cq_update_flag(ring);
+	spin_unlock(&ring->cq_lock);
+	if (list_empty(&retired))
+		return;
+	io2_req_list_free(&retired);
+	cq_notify(ring);
+}
+
+/**
+ * io2_cq_room() - flush, and say what a submission may do (I4, I5)
+ * @ring: the ring
+ *
+ * Context: uring_lock held.
+ * Return: the backlog that is left and the number of requests to accept.
+ */
+struct io2_cq_room io2_cq_room(struct io2_ring *ring)
+{
+	struct io2_cq_room room;
+	u64 held;
+
+	lockdep_assert_held(&ring->uring_lock);
+	io2_cq_flush(ring);
+	spin_lock(&ring->cq_lock);
+	room.backlog = ring->nr_backlog;
+	held = ring->accepted - ring->completed + ring->nr_backlog;
+	spin_unlock(&ring->cq_lock);
+	room.budget = held < ring->max_inflight ? ring->max_inflight - held : 0;
+	return room;
+}
+
+/**
+ * io2_cq_discard() - drop the backlog of a ring that nobody can see any more
+ * @ring: a ring whose requests have all completed
+ *
+ * Context: the ring's last reference is gone.
+ */
+void io2_cq_discard(struct io2_ring *ring)
+{
+	LIST_HEAD(retired);
+
+	io2_assert(ring->state == IO2_DYING);
+	spin_lock(&ring->cq_lock);
+	list_splice_init(&ring->backlog, &retired);
+	ring->nr_backlog = 0;
+	spin_unlock(&ring->cq_lock);
+	io2_req_list_free(&retired);
+}
+
+/**
+ * io2_cq_ready() - number of CQEs the application has not taken
+ * @ring: the ring
+ *
+ * Context: any.
+ * Return: 0 .. cq_entries; a wrong head counts as a full ring.
+ */
+u32 io2_cq_ready(const struct io2_ring *ring)
+{
+	u32 ready = READ_ONCE(ring->cq_tail) - READ_ONCE(ring->shared->cq_head);
+
+	return min(ready, ring->cq_entries);
+}
+
+/**
+ * io2_cq_all_done() - has every accepted request completed?
+ * @ring: a DYING ring: nothing is accepted any more
+ *
+ * Context: task context; takes cq_lock.
+ * Return: whether it has.
+ */
+bool io2_cq_all_done(struct io2_ring *ring)
+{
+	bool done;
+
+	spin_lock(&ring->cq_lock);
+	done = ring->completed == ring->accepted;
+	spin_unlock(&ring->cq_lock);
+	return done;
+}

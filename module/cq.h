@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Completion queue and its backlog. */
+#ifndef IO2_CQ_H
+#define IO2_CQ_H
+
+#include "ring.h"
+
+/* keys of wake-ups of ring->wait */
+#define IO2_WAKE_CQ		((void *)0)	/* something was posted */
+#define IO2_WAKE_DEFERRED	((void *)1)	/* there is work to run */
+
+/**
+ * struct io2_cq_room - what a submission finds
+ * @backlog: completions that still do not fit
+ * @budget: requests that may be accepted before the cap is reached (I5)
+ */
+struct io2_cq_room {
+	u32	backlog;
+	u32	budget;
+};
+
+void io2_cq_init(struct io2_ring *ring);
+void io2_cq_post(struct io2_ring *ring, struct list_head *done,
+		 struct list_head *start);
+bool io2_cq_post_aux(struct io2_ring *ring, u64 user_data, s32 res, u32 flags);
+void io2_cq_flush(struct io2_ring *ring);
+struct io2_cq_room io2_cq_room(struct io2_ring *ring);
+void io2_cq_discard(struct io2_ring *ring);
+u32 io2_cq_ready(const struct io2_ring *ring);
+bool io2_cq_all_done(struct io2_ring *ring);
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Deferred work.  Wake-up callbacks, timers and I/O completions run in any
+ * context, under locks of others, so all they do is to put their request on
+ * this list.  It is run by a task that waits in ENTER, else by the module's
+ * workqueue, which borrows the submitter's context.
+ *
+ * A spinlock, not a lock-free list: adding, and telling whoever runs the list,
+ * is one critical section.  That keeps the order (FIFO), and it means that the
+ * adder no longer touches the ring once somebody else could have completed
+ * the request, which is what lets close free the ring at once (I9).
+ */
+#include <linux/sched/signal.h>
+#include <linux/workqueue.h>
+
+#include "compat/compat.h"
+#include "cq.h"
+#include "deferred.h"
+#include "request.h"
+#include "submitter.h"
+
+static struct workqueue_struct *io2_workqueue;
+
+/* Tells somebody who will run the list. */
+static void deferred_kick(struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->deferred_lock);
+	io2_assert(io2_ring_may_post(ring));
+	if (ring->nr_waiters)
+		__wake_up(&ring->wait, TASK_NORMAL, 1, IO2_WAKE_DEFERRED);
+	else
+		queue_work(io2_workqueue, &ring->deferred_work);
+}
+
+/**
+ * io2_defer() - have req->run() called in task context
+ * @req: the request; not touched by the caller afterwards
+ *
+ * Context: any, including hard interrupts and under a foreign wait queue's
+ * lock.
+ */
+void io2_defer(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	unsigned long flags;
+
+	spin_lock_irqsave(&ring->deferred_lock, flags);
+	list_add_tail(&req->node, &ring->deferred);
+	deferred_kick(ring);
+	spin_unlock_irqrestore(&ring->deferred_lock, flags);
+}
+
+/* For the workqueue alone: current is not, and cannot be, the submitter. */
+static void defer_foreign(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	spin_lock_irq(&ring->deferred_lock);
+	list_add_tail(&req->node, &ring->foreign);
+	queue_work(io2_workqueue, &ring->deferred_work);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+static void deferred_start(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_start(req, b);
+}
+
+/**
+ * io2_defer_start() - start a request in a context that is its submitter's
+ * @req: the request
+ *
+ * Context: task context.
+ */
+void io2_defer_start(struct io2_req *req)
+{
+	req->run = deferred_start;
+	req->flags |= REQ_F_NEED_MM;
+	defer_foreign(req);
+}
+
+static void deferred_take(struct io2_ring *ring, struct list_head *list,
+			  bool foreign)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	list_splice_init(&ring->deferred, list);
+	if (foreign)
+		list_splice_init(&ring->foreign, list);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_deferred_pending() - is there something to run?
+ * @ring: the ring
+ *
+ * Context: any; the answer is only a hint unless deferred_lock is held.
+ * Return: whether there is.
+ */
+bool io2_deferred_pending(struct io2_ring *ring)
+{
+	return !list_empty_careful(&ring->deferred);
+}
+
+/**
+ * io2_deferred_run() - run what was deferred
+ * @ring: the ring
+ *
+ * Context: task context of a process, may sleep; uring_lock not held.
+ * Return: whether anything was run.
+ */
+bool io2_deferred_run(struct io2_ring *ring)
+{
+	struct io2_req *req, *next;
+	struct io2_batch b;
+	LIST_HEAD(list);
+
+	if (!io2_deferred_pending(ring))
+		return false;
+	deferred_take(ring, &list, false);
+	io2_batch_init(&b, ring, IO2_NONBLOCK);
+	list_for_each_entry_safe(req, next, &list, node) {
+		list_del_init(&req->node);
+		if ((req->flags & REQ_F_NEED_MM) &&
+		    !io2_submitter_is_current(req->sub))
+			defer_foreign(req);
+		else
+			req->run(req, &b);
+	}
+	io2_batch_flush(&b);
+	return true;
+}
+
+static void deferred_run_borrowed(struct io2_ring *ring, struct list_head *list)
+{
+	struct io2_borrow bw = {};
+	struct io2_req *req, *next;
+	struct io2_batch b;
+
+	io2_batch_init(&b, ring, IO2_NONBLOCK);
+	list_for_each_entry_safe(req, next, list, node) {
+		list_del_init(&req->node);
+		if (req->flags & REQ_F_NEED_MM) {
+			if (bw.sub != req->sub)
+				io2_batch_flush(&b);
+			io2_borrow(&bw, req->sub);
+			if (!bw.have_mm)
+				req->flags |= REQ_F_NO_MM;
+		}
+		req->run(req, &b);
+	}
+	io2_batch_flush(&b);
+	io2_unborrow(&bw);
+}
+
+static void deferred_work_fn(struct work_struct *work)
+{
+	struct io2_ring *ring = container_of(work, struct io2_ring,
+					     deferred_work);
+	LIST_HEAD(list);
+
+	deferred_take(ring, &list, true);
+	if (list_empty(&list))
+		return;
+	deferred_run_borrowed(ring, &list);
+	/* an exiting task may wait for the borrowed context */
+	if (wq_has_sleeper(&ring->wait))
+		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
+}
+
+/**
+ * io2_deferred_waiter() - from now on current runs what is deferred
+ * @ring: the ring
+ *
+ * Context: task context.
+ */
+void io2_deferred_waiter(struct io2_ring *ring)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	ring->nr_waiters++;
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_deferred_waiter_done() - no longer
+ * @ring: the ring
+ *
+ * Hands over what came too late.
+ *
+ * Context: task context.
+ */
+void io2_deferred_waiter_done(struct io2_ring *ring)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	ring->nr_waiters--;
+	if (!list_empty(&ring->deferred))
+		deferred_kick(ring);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_deferred_quiesce() - after this nothing runs on behalf of @ring
+ * @ring: a ring whose requests have all completed
+ *
+ * Context: may sleep.
+ */
+void io2_deferred_quiesce(struct io2_ring *ring)
+{
+	cancel_work_sync(&ring->deferred_work);
+	/* whoever added the last request has left the critical section */
+	spin_lock_irq(&ring->deferred_lock);
+	io2_assert(list_empty(&ring->deferred) && list_empty(&ring->foreign));
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_deferred_init() - initialise deferred work of a new ring
+ * @ring: the ring
+ *
+ * Cannot fail (I7).
+ */
+void io2_deferred_init(struct io2_ring *ring)
+{
+	spin_lock_init(&ring->deferred_lock);
+	INIT_LIST_HEAD(&ring->deferred);
+	INIT_LIST_HEAD(&ring->foreign);
+	INIT_WORK(&ring->deferred_work, deferred_work_fn);
+}
+
+/**
+ * io2_queue_reap() - have the ring's dead workers reaped
+ * @ring: the ring
+ *
+ * Context: any.
+ */
+void io2_queue_reap(struct io2_ring *ring)
+{
+	queue_work(io2_workqueue, &ring->wq.reap);
+}
+
+/**
+ * io2_deferred_module_init() - make the module's workqueue
+ *
+ * Context: module init.
+ * Return: 0 or -ENOMEM.
+ */
+int io2_deferred_module_init(void)
+{
+	io2_workqueue = alloc_workqueue("iouring2", WQ_UNBOUND, 0);
+	return io2_workqueue ? 0 : -ENOMEM;
+}
+
+/**
+ * io2_deferred_module_exit() - destroy it
+ *
+ * Context: module exit; no ring exists.
+ */
+void io2_deferred_module_exit(void)
+{
+	destroy_workqueue(io2_workqueue);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Hand-over of requests from wake-ups and timers to task context. */
+#ifndef IO2_DEFERRED_H
+#define IO2_DEFERRED_H
+
+#include "ring.h"
+
+struct io2_batch;
+
+int io2_deferred_module_init(void);
+void io2_deferred_module_exit(void);
+void io2_deferred_init(struct io2_ring *ring);
+void io2_defer(struct io2_req *req);
+void io2_defer_start(struct io2_req *req);
+bool io2_deferred_run(struct io2_ring *ring);
+bool io2_deferred_pending(struct io2_ring *ring);
+void io2_deferred_waiter(struct io2_ring *ring);
+void io2_deferred_waiter_done(struct io2_ring *ring);
+void io2_deferred_quiesce(struct io2_ring *ring);
+void io2_queue_reap(struct io2_ring *ring);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Setup-failure injection.  Stock kernels have no fault injection, so the
+ * steps of SETUP carry their own: every fallible step calls
+ * io2_fault_inject() just before (or, where memory was taken, just after) it,
+ * and a test arms the N-th.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+
+#include "fault.h"
+
+static int setup_fail_nth;
+module_param(setup_fail_nth, int, 0644);
+MODULE_PARM_DESC(setup_fail_nth,
+		 "fail the N-th fallible step of the next SETUP (debug builds)");
+
+static int setup_fail_pid;
+module_param(setup_fail_pid, int, 0644);
+MODULE_PARM_DESC(setup_fail_pid,
+		 "only in this process, 0 for any (debug builds)");
+
+static char fail_point[64];
+static char *setup_fail_point = fail_point;
+module_param(setup_fail_point, charp, 0444);
+MODULE_PARM_DESC(setup_fail_point, "the step that failed last (debug builds)");
+
+/* who is being failed; one SETUP at a time */
+static DEFINE_SPINLOCK(fault_lock);
+static struct task_struct *fault_task;
+static int fault_left;
+
+/**
+ * io2_fault_begin() - a SETUP begins: take over what is armed
+ *
+ * Context: any task context.
+ */
+void io2_fault_begin(void)
+{
+	int pid = READ_ONCE(setup_fail_pid);
+
+	spin_lock(&fault_lock);
+	if (setup_fail_nth > 0 && !fault_task &&
+	    (!pid || pid == task_tgid_nr(current))) {
+		fault_task = current;
+		fault_left = setup_fail_nth;
+		setup_fail_nth = 0;
+		fail_point[0] = '\0';
+	}
+	spin_unlock(&fault_lock);
+}
+
+/**
+ * io2_fault_inject() - is this the step to fail?
+ * @what: the object
+ * @step: the step
+ *
+ * Context: any task context, in a SETUP.
+ * Return: whether the caller must behave as if the step had failed.
+ */
+bool io2_fault_inject(const char *what, const char *step)
+{
+	bool fail = false;
+
+	spin_lock(&fault_lock);
+	if (fault_task == current && fault_left > 0 && --fault_left == 0) {
+		scnprintf(fail_point, sizeof(fail_point), "%s %s", what, step);
+		fail = true;
+	}
+	spin_unlock(&fault_lock);
+	return fail;
+}
+
+/**
+ * io2_fault_end() - the SETUP ended, failed or not
+ *
+ * Context: any task context.
+ */
+void io2_fault_end(void)
+{
+	spin_lock(&fault_lock);
+	if (fault_task == current)
+		fault_task = NULL;
+	spin_unlock(&fault_lock);
+}

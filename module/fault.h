@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Failing the N-th fallible step of a SETUP; debug builds only. */
+#ifndef IO2_FAULT_H
+#define IO2_FAULT_H
+
+#include <linux/types.h>
+
+#ifdef IOURING2_DEBUG
+void io2_fault_begin(void);
+bool io2_fault_inject(const char *what, const char *step);
+void io2_fault_end(void);
+#else
+static inline void io2_fault_begin(void)
+{
+}
+
+static inline bool io2_fault_inject(const char *what, const char *step)
+{
+	return false;
+}
+
+static inline void io2_fault_end(void)
+{
+}
+#endif
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+/* /proc/PID/fdinfo/FD of a ring: one key a line, in decimal. */
+#include <linux/fs.h>
+#include <linux/seq_file.h>
+
+#include "fdinfo.h"
+#include "ring.h"
+#include "worker.h"
+
+static const char * const state_names[] = {
+	[IO2_NEW]	= "new",
+	[IO2_LIVE]	= "live",
+	[IO2_DYING]	= "dying",
+	[IO2_DEAD]	= "dead",
+};
+
+static void show_rings(struct seq_file *m, const struct io2_ring *ring)
+{
+	const struct io2_shared *shared = ring->shared;
+
+	seq_printf(m, "SqMask:\t%u\n", ring->sq_entries - 1);
+	seq_printf(m, "SqHead:\t%u\n", READ_ONCE(shared->sq_head));
+	seq_printf(m, "SqTail:\t%u\n", READ_ONCE(shared->sq_tail));
+	seq_printf(m, "CachedSqHead:\t%u\n", READ_ONCE(ring->sq_head));
+	seq_printf(m, "CqMask:\t%u\n", ring->cq_entries - 1);
+	seq_printf(m, "CqHead:\t%u\n", READ_ONCE(shared->cq_head));
+	seq_printf(m, "CqTail:\t%u\n", READ_ONCE(shared->cq_tail));
+	seq_printf(m, "CachedCqTail:\t%u\n", READ_ONCE(ring->cq_tail));
+}
+
+/**
+ * io2_show_fdinfo() - show a ring
+ * @m: where to
+ * @file: the ring's file
+ *
+ * Takes cq_lock only, so that it never waits for an ENTER: numbers of the
+ * submission side are a snapshot.
+ *
+ * Context: may sleep.
+ */
+void io2_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct io2_ring *ring = file->private_data;
+	u64 accepted = READ_ONCE(ring->accepted);
+	u64 completed, total;
+	u32 backlog, max;
+
+	spin_lock(&ring->cq_lock);
+	completed = ring->completed;
+	backlog = ring->nr_backlog;
+	max = ring->backlog_max;
+	total = ring->backlog_total;
+	spin_unlock(&ring->cq_lock);
+	/* read before: later completions must not make it negative */
+	if (accepted < completed)
+		accepted = completed;
+
+	show_rings(m, ring);
+	seq_printf(m, "Inflight:\t%llu\n", accepted - completed);
+	seq_printf(m, "InflightMax:\t%u\n", ring->max_inflight);
+	seq_printf(m, "Backlog:\t%u\n", backlog);
+	seq_printf(m, "BacklogMax:\t%u\n", max);
+	seq_printf(m, "BacklogTotal:\t%llu\n", total);
+	seq_printf(m, "EbusyTotal:\t%llu\n", READ_ONCE(ring->ebusy));
+	seq_printf(m, "Submitted:\t%llu\n", accepted);
+	seq_printf(m, "Completed:\t%llu\n", completed);
+	seq_printf(m, "Workers:\t%u\n", io2_workers_nr(ring));
+	seq_printf(m, "State:\t%s\n", state_names[READ_ONCE(ring->state)]);
+}

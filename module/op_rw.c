@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * READ, WRITE, READV, WRITEV.
+ *
+ * The iterator is built afresh from the segments before each attempt, so that
+ * nothing an attempt did to it matters to the next.
+ */
+#include <linux/capability.h>
+#include <linux/ioprio.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "deferred.h"
+#include "ops.h"
+#include "poll.h"
+#include "request.h"
+#include "submitter.h"
+#include "worker.h"
+
+/* --- reading the SQE ---------------------------------------------------- */
+
+static bool req_is_write(const struct io2_req *req)
+{
+	return io2_req_op(req)->pollout;
+}
+
+static int req_dir(const struct io2_req *req)
+{
+	return req_is_write(req) ? ITER_SOURCE : ITER_DEST;
+}
+
+/* The rules of ioprio_set(2). */
+static int rw_check_ioprio(u16 ioprio)
+{
+	unsigned int data = IOPRIO_PRIO_DATA(ioprio);
+
+	switch (IOPRIO_PRIO_CLASS(ioprio)) {
+	case IOPRIO_CLASS_RT:
+		if (!capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
+			return -EPERM;
+		return 0;
+	case IOPRIO_CLASS_BE:
+	case IOPRIO_CLASS_IDLE:
+		return 0;
+	default:
+		return data ? -EINVAL : 0;
+	}
+}
+
+static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	struct io2_rw *rw = &req->rw;
+
+	rw->pos = sqe->off;
+	rw->rw_flags = (__force u32)sqe->rw_flags;
+	rw->ioprio = sqe->ioprio;
+	rw->done = 0;
+	if (rw->pos < -1)
+		return -EINVAL;
+	return sqe->ioprio ? rw_check_ioprio(sqe->ioprio) : 0;
+}
+
+/**
+ * io2_rw_prep() - read a READ or WRITE
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * Return: 0, -EFAULT, -EINVAL or -EPERM.
+ */
+int io2_rw_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	struct io2_rw *rw = &req->rw;
+	size_t len = min_t(size_t, sqe->len, MAX_RW_COUNT);
+
+	rw->fast[0].iov_base = u64_to_user_ptr(sqe->addr);
+	rw->fast[0].iov_len = len;
+	rw->iov = rw->fast;
+	rw->nr_segs = 1;
+	rw->total = len;
+	if (!access_ok(rw->fast[0].iov_base, len))
+		return -EFAULT;
+	return rw_prep_common(req, sqe);
+}
+
+/**
+ * io2_rwv_prep() - read a READV or WRITEV
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * The segments are read now: the application may reuse them.
+ *
+ * Return: 0, -EFAULT, -EINVAL, -ENOMEM or -EPERM.
+ */
+int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	struct io2_rw *rw = &req->rw;
+	struct iovec *iov = rw->fast;
+	unsigned int nr = sqe->len;
+	ssize_t ret;
+
+	if (nr > UIO_MAXIOV)
+		return -EINVAL;
+	rw->iov = rw->fast;
+	if (nr > ARRAY_SIZE(rw->fast)) {
+		rw->iov = kmalloc_array(nr, sizeof(*iov), GFP_KERNEL_ACCOUNT);
+		if (!rw->iov)
+			return -ENOMEM;
+		req->flags |= REQ_F_DATA;
+		iov = rw->iov;
+	}
+	rw->nr_segs = nr;
+	/* large enough, so that no array is allocated and none to be freed */
+	ret = import_iovec(req_dir(req), u64_to_user_ptr(sqe->addr), nr,
+			   max_t(unsigned int, nr, 1), &iov, &rw->iter);
+	if (ret < 0)
+		return ret;
+	rw->total = iov_iter_count(&rw->iter);
+	return rw_prep_common(req, sqe);
+}
+
+/**
+ * io2_rw_cleanup() - free the segments
+ * @req: a request with REQ_F_DATA
+ */
+void io2_rw_cleanup(struct io2_req *req)
+{
+	kfree(req->rw.iov);
+}
+
+/* --- result ------------------------------------------------------------- */
+
+/* Sets the result, with what earlier attempts transferred. */
+static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
+{
+	struct io2_rw *rw = &req->rw;
+
+	if ((req->flags & REQ_F_CUR_POS) && (ret > 0 || rw->done))
+		req->file->f_pos = rw->kiocb.ki_pos;
+	if (ret >= 0)
+		ret += rw->done;
+	else if (rw->done)
+		ret = rw->done;
+	if (ret < (ssize_t)rw->total)
+		req->flags |= REQ_F_FAIL;
+	return io2_req_set(req, io2_worker_result(req, ret));
+}
+
+/* The I/O ended in some other context; here is task context again. */
+static void rw_run(struct io2_req *req, struct io2_batch *b)
+{
+	struct io2_rw *rw = &req->rw;
+	s32 res = req->res;
+
+	if (req->flags & REQ_F_WRITE_STARTED) {
+		req->flags &= ~REQ_F_WRITE_STARTED;
+		kiocb_end_write(&rw->kiocb);
+	}
+	if (res > 0) {
+		if (req_is_write(req))
+			fsnotify_modify(req->file);
+		else
+			fsnotify_access(req->file);
+	}
+	/* the device ran out of tags: have a worker wait for one */
+	if (res == -EAGAIN && !(req->flags & REQ_F_NOWAIT) && req->sub) {
+		io2_worker_queue(req, b);
+		return;
+	}
+	rw_finish(req, res);
+	io2_req_complete(req, b);
+}
+
+IO2_KI_COMPLETE(rw_complete, kiocb, res)
+{
+	struct io2_req *req = container_of(kiocb, struct io2_req, rw.kiocb);
+
+	req->res = res;
+	io2_defer(req);
+}
+
+/* --- one attempt -------------------------------------------------------- */
+
+static int rw_init_kiocb(struct io2_req *req, unsigned int flags)
+{
+	struct io2_rw *rw = &req->rw;
+	struct kiocb *kiocb = &rw->kiocb;
+	struct file *file = req->file;
+	int ret;
+
+	memset(kiocb, 0, sizeof(*kiocb));
+	kiocb->ki_filp = file;
+	kiocb->ki_flags = io2_iocb_flags(file);
+	kiocb->ki_ioprio = rw->ioprio ? : get_current_ioprio();
+	ret = io2_kiocb_set_rw_flags(kiocb, (__force rwf_t)rw->rw_flags,
+				     req_dir(req));
+	if (ret)
+		return ret;
+	if (kiocb->ki_flags & IOCB_HIPRI)
+		return -EINVAL;
+	if (kiocb->ki_flags & IOCB_NOWAIT)
+		req->flags |= REQ_F_NOWAIT;
+	if (flags & IO2_NONBLOCK)
+		kiocb->ki_flags |= IOCB_NOWAIT;
+	kiocb->ki_complete = rw_complete;
+	return 0;
+}
+
+/* I/O at the file's position, as read(2) and write(2) do it. */
+static void rw_set_pos(struct io2_req *req)
+{
+	struct io2_rw *rw = &req->rw;
+
+	rw->kiocb.ki_pos = rw->pos;
+	if (rw->pos == -1) {
+		if (req->file->f_mode & FMODE_STREAM) {
+			rw->kiocb.ki_pos = 0;
+			return;
+		}
+		req->flags |= REQ_F_CUR_POS;
+		rw->kiocb.ki_pos = READ_ONCE(req->file->f_pos);
+	}
+	rw->kiocb.ki_pos += rw->done;
+}
+
+static void rw_set_iter(struct io2_req *req)
+{
+	struct io2_rw *rw = &req->rw;
+
+	iov_iter_init(&rw->iter, req_dir(req), rw->iov, rw->nr_segs,
+		      rw->total);
+	iov_iter_advance(&rw->iter, rw->done);
+}
+
+/*
+ * A worker has the limits of init: apply the submitter's file size limit.
+ * SIGXFSZ is not sent, there being no thread of the submitter's to send it to.
+ */
+static int rw_check_fsize(struct io2_req *req)
+{
+	struct kiocb *kiocb = &req->rw.kiocb;
+	struct inode *inode = file_inode(req->file);
+	loff_t pos = kiocb->ki_pos;
+	loff_t limit = req->sub->fsize;
+
+	if (req->sub->fsize == RLIM_INFINITY || !S_ISREG(inode->i_mode))
+		return 0;
+	if (kiocb->ki_flags & IOCB_APPEND)
+		pos = i_size_read(inode);
+	if (pos >= limit)
+		return -EFBIG;
+	iov_iter_truncate(&req->rw.iter, limit - pos);
+	return 0;
+}
+
+/* Files that know neither iterators nor IOCB_NOWAIT: one segment at a time. */
+static ssize_t rw_loop(struct io2_req *req, bool write)
+{
+	struct io2_rw *rw = &req->rw;
+	struct file *file = req->file;
+	size_t skip = rw->done;
+	loff_t *ppos = file->f_mode & FMODE_STREAM ? NULL : &rw->kiocb.ki_pos;
+	ssize_t ret, sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < rw->nr_segs; i++) {
+		char __user *base = rw->iov[i].iov_base;
+		size_t len = rw->iov[i].iov_len;
+
+		if (skip >= len) {
+			skip -= len;
+			continue;
+		}
+		base += skip;
+		len -= skip;
+		skip = 0;
+		ret = write ? file->f_op->write(file, base, len, ppos) :
+			      file->f_op->read(file, base, len, ppos);
+		if (ret < 0)
+			return sum ? : ret;
+		sum += ret;
+		if (ret != len)
+			break;
+	}
+	return sum;
+}
+
+static ssize_t rw_call_read(struct io2_req *req, unsigned int flags)
+{
+	struct file *file = req->file;
+
+	if (file->f_op->read_iter)
+		return vfs_iocb_iter_read(file, &req->rw.kiocb, &req->rw.iter);
+	if (!file->f_op->read)
+		return -EINVAL;
+	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
+		return -EAGAIN;
+	return rw_loop(req, false);
+}
+
+static ssize_t rw_call_write(struct io2_req *req, unsigned int flags)
+{
+	struct file *file = req->file;
+	ssize_t ret;
+
+	if (file->f_op->write_iter) {
+		if (!iov_iter_count(&req->rw.iter))
+			return 0;
+		if (S_ISREG(file_inode(file)->i_mode))
+			req->flags |= REQ_F_WRITE_STARTED;
+		ret = io2_compat_write_iter(&req->rw.kiocb, &req->rw.iter);
+		if (ret != -EIOCBQUEUED)
+			req->flags &= ~REQ_F_WRITE_STARTED;
+		return ret;
+	}
+	if (!file->f_op->write)
+		return -EINVAL;
+	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
+		return -EAGAIN;
+	return rw_loop(req, true);
+}
+
+static ssize_t rw_attempt(struct io2_req *req, unsigned int flags, bool write)
+{
+	int ret = rw_init_kiocb(req, flags);
+
+	if (ret)
+		return ret;
+	rw_set_pos(req);
+	rw_set_iter(req);
+	if (write && (flags & IO2_WORKER)) {
+		ret = rw_check_fsize(req);
+		if (ret)
+			return ret;
+	}
+	req->run = rw_run;
+	/* a retry after the device refused needs to know whose it is */
+	if (req->rw.kiocb.ki_flags & IOCB_DIRECT)
+		io2_req_track(req);
+	return write ? rw_call_write(req, flags) : rw_call_read(req, flags);
+}
+
+/* Regular files and block devices: less than asked for is not an answer yet. */
+static bool rw_wants_all(const struct io2_req *req)
+{
+	umode_t mode = file_inode(req->file)->i_mode;
+
+	return S_ISREG(mode) || S_ISBLK(mode);
+}
+
+/* May the file be asked without its blocking?  RWF_NOWAIT is for it to judge. */
+static bool rw_may_try(const struct io2_req *req, unsigned int flags,
+		       bool write)
+{
+	const struct file *file = req->file;
+
+	if (!(flags & IO2_NONBLOCK) ||
+	    (req->rw.rw_flags & (__force u32)RWF_NOWAIT))
+		return true;
+	if (!io2_file_nowait(file))
+		return false;
+	return !write || (file->f_flags & O_DIRECT) ||
+	       !S_ISREG(file_inode(file)->i_mode) ||
+	       io2_file_nowait_buffered_write(file);
+}
+
+static bool rw_would_block(const struct io2_req *req, ssize_t ret,
+			   unsigned int flags, bool write)
+{
+	if (!(flags & IO2_NONBLOCK) || (req->flags & REQ_F_NOWAIT))
+		return false;
+	/* some files refuse to write with IOCB_NOWAIT rather than to block */
+	return ret == -EAGAIN || (write && ret == -EOPNOTSUPP);
+}
+
+static enum io2_issue rw_issue(struct io2_req *req, unsigned int flags,
+			       bool write)
+{
+	struct io2_rw *rw = &req->rw;
+	ssize_t ret;
+
+	if (!(req->file->f_mode & (write ? FMODE_WRITE : FMODE_READ)))
+		return io2_req_set(req, -EBADF);
+	if (!rw_may_try(req, flags, write))
+		return IO2_AGAIN;
+	for (;;) {
+		ret = rw_attempt(req, flags, write);
+		if (ret == -EIOCBQUEUED)
+			return IO2_ASYNC;
+		if (rw_would_block(req, ret, flags, write))
+			return IO2_AGAIN;
+		if (ret <= 0 || !rw_wants_all(req) ||
+		    rw->done + ret >= rw->total ||
+		    (req->flags & REQ_F_NOWAIT))
+			return rw_finish(req, ret);
+		rw->done += ret;
+		if (fatal_signal_pending(current))
+			return rw_finish(req, -EINTR);
+	}
+}
+
+/**
+ * io2_read_issue() - do a READ or READV
+ * @req: the request
+ * @flags: IO2_NONBLOCK, IO2_WORKER
+ *
+ * Return: IO2_DONE, IO2_ASYNC or IO2_AGAIN.
+ */
+enum io2_issue io2_read_issue(struct io2_req *req, unsigned int flags)
+{
+	return rw_issue(req, flags, false);
+}
+
+/**
+ * io2_write_issue() - do a WRITE or WRITEV
+ * @req: the request
+ * @flags: IO2_NONBLOCK, IO2_WORKER
+ *
+ * Return: IO2_DONE, IO2_ASYNC or IO2_AGAIN.
+ */
+enum io2_issue io2_write_issue(struct io2_req *req, unsigned int flags)
+{
+	return rw_issue(req, flags, true);
+}

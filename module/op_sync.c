@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+/* FSYNC: blocks, so workers do it. */
+#include <linux/fs.h>
+
+#include "ops.h"
+#include "request.h"
+#include "worker.h"
+
+/**
+ * io2_fsync_prep() - read an FSYNC
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * Return: 0 or -EINVAL.
+ */
+int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	struct io2_sync *sync = &req->sync;
+
+	if (sqe->addr || sqe->buf_index || sqe->splice_fd_in)
+		return -EINVAL;
+	if (sqe->fsync_flags & ~IOURING2_FSYNC_DATASYNC)
+		return -EINVAL;
+	sync->flags = sqe->fsync_flags;
+	sync->off = sqe->off;
+	sync->len = sqe->len;
+	return sync->off < 0 ? -EINVAL : 0;
+}
+
+/**
+ * io2_fsync_issue() - do an FSYNC
+ * @req: the request
+ * @flags: IO2_WORKER
+ *
+ * Return: IO2_DONE.
+ */
+enum io2_issue io2_fsync_issue(struct io2_req *req, unsigned int flags)
+{
+	struct io2_sync *sync = &req->sync;
+	loff_t end = sync->len ? sync->off + sync->len : LLONG_MAX;
+	int ret;
+
+	if (end < sync->off)
+		end = LLONG_MAX;
+	ret = vfs_fsync_range(req->file, sync->off, end,
+			      sync->flags & IOURING2_FSYNC_DATASYNC);
+	return io2_req_set(req, io2_worker_result(req, ret));
+}

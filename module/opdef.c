@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The table of opcodes.  A row with a prep is a supported opcode: QUERY, PROBE
+ * and submission all ask here.  A new opcode is a new row and a new file.
+ */
+#include "cancel.h"
+#include "opdef.h"
+#include "ops.h"
+#include "poll.h"
+#include "request.h"
+#include "timeout.h"
+
+const struct io2_op io2_ops[IO2_OP_LAST] = {
+	[IOURING2_OP_NOP] = {
+		.prep		= io2_nop_prep,
+		.issue		= io2_nop_issue,
+	},
+	[IOURING2_OP_READV] = {
+		.prep		= io2_rwv_prep,
+		.issue		= io2_read_issue,
+		.cleanup	= io2_rw_cleanup,
+		.pollin		= 1,
+		.needs_file	= 1,
+		.uses_mm	= 1,
+	},
+	[IOURING2_OP_WRITEV] = {
+		.prep		= io2_rwv_prep,
+		.issue		= io2_write_issue,
+		.cleanup	= io2_rw_cleanup,
+		.pollout	= 1,
+		.needs_file	= 1,
+		.uses_mm	= 1,
+		.hash_write	= 1,
+	},
+	[IOURING2_OP_FSYNC] = {
+		.prep		= io2_fsync_prep,
+		.issue		= io2_fsync_issue,
+		.needs_file	= 1,
+		.blocking	= 1,
+	},
+	[IOURING2_OP_POLL_ADD] = {
+		.prep		= io2_poll_add_prep,
+		.issue		= io2_poll_add_issue,
+		.needs_file	= 1,
+	},
+	[IOURING2_OP_POLL_REMOVE] = {
+		.prep		= io2_poll_remove_prep,
+		.issue		= io2_poll_remove_issue,
+	},
+	[IOURING2_OP_TIMEOUT] = {
+		.prep		= io2_timeout_prep,
+		.issue		= io2_timeout_issue,
+	},
+	[IOURING2_OP_TIMEOUT_REMOVE] = {
+		.prep		= io2_timeout_remove_prep,
+		.issue		= io2_timeout_remove_issue,
+	},
+	[IOURING2_OP_ASYNC_CANCEL] = {
+		.prep		= io2_cancel_prep,
+		.issue		= io2_cancel_issue,
+	},
+	[IOURING2_OP_READ] = {
+		.prep		= io2_rw_prep,
+		.issue		= io2_read_issue,
+		.pollin		= 1,
+		.needs_file	= 1,
+		.uses_mm	= 1,
+	},
+	[IOURING2_OP_WRITE] = {
+		.prep		= io2_rw_prep,
+		.issue		= io2_write_issue,
+		.pollout	= 1,
+		.needs_file	= 1,
+		.uses_mm	= 1,
+		.hash_write	= 1,
+	},
+};

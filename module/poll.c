@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests armed on the wait queues of their file: POLL_ADD, and any request
+ * that would have blocked on a file that can be polled.
+ *
+ * Ownership.  Wake-ups, cancellation and the arming code race for a request.
+ * Whoever sets IO2_POLL_OWNED owns it; the others only leave a note (AGAIN,
+ * CANCEL) that the owner must look at before it lets go.  The owner hands the
+ * request to the deferred list, whose runner completes it, issues it again,
+ * or lets go of it.
+ */
+#include "compat/compat.h"
+#include "cancel.h"
+#include "cq.h"
+#include "deferred.h"
+#include "poll.h"
+#include "request.h"
+
+/* events that are reported whether or not they were asked for */
+#define POLL_ALWAYS	(EPOLLERR | EPOLLHUP)
+
+/* what a poll request may ask for, besides the modifiers */
+#define POLL_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP | \
+			 EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM | \
+			 EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP | EPOLLNVAL)
+
+struct poll_arm {
+	struct poll_table_struct pt;
+	struct io2_req		*req;
+	int			error;
+};
+
+static bool poll_take(struct io2_poll *poll, int note)
+{
+	int old = atomic_fetch_or(IO2_POLL_OWNED | note, &poll->state);
+
+	return !(old & IO2_POLL_OWNED);
+}
+
+/* The owner lets go.  Return: false if there is a note to look at first. */
+static bool poll_let_go(struct io2_poll *poll)
+{
+	return atomic_cmpxchg(&poll->state, IO2_POLL_OWNED, 0) ==
+	       IO2_POLL_OWNED;
+}
+
+/*
+ * The queue goes away (POLLFREE): leave it now.  Clearing head is the last
+ * touch of the request: until then poll_disarm() waits for the queue's lock,
+ * which our caller holds.
+ */
+static void poll_wake_free(struct io2_poll_entry *e)
+{
+	struct io2_req *req = e->req;
+
+	if (poll_take(&req->poll, IO2_POLL_CANCEL))
+		io2_defer(req);
+	list_del_init(&e->wait.entry);
+	smp_store_release(&e->head, NULL);
+}
+
+static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
+		     int sync, void *key)
+{
+	struct io2_poll_entry *e = container_of(wait, struct io2_poll_entry,
+						wait);
+	struct io2_req *req = e->req;
+	struct io2_poll *poll = &req->poll;
+	__poll_t mask = key_to_poll(key);
+
+	if (unlikely(mask & POLLFREE)) {
+		poll_wake_free(e);
+		return 1;
+	}
+	if (mask && !(mask & (poll->events | POLL_ALWAYS)))
+		return 0;
+	if (!poll_take(poll, IO2_POLL_AGAIN))
+		return 1;
+	/* a wake-up by a ring's CQE must not wake the same ring for ever */
+	if (mask & EPOLL_URING_WAKE)
+		poll->events |= EPOLLONESHOT;
+	poll->revents = mask & (poll->events | POLL_ALWAYS) & POLL_EVENTS;
+	if (poll->revents && (poll->events & EPOLLONESHOT)) {
+		list_del_init(&wait->entry);
+		smp_store_release(&e->head, NULL);
+	}
+	io2_defer(req);
+	return 1;
+}
+
+static void poll_enqueue(struct file *file, struct wait_queue_head *head,
+			    struct poll_table_struct *pt)
+{
+	struct poll_arm *arm = container_of(pt, struct poll_arm, pt);
+	struct io2_poll *poll = &arm->req->poll;
+	struct io2_poll_entry *e;
+
+	if (poll->nr && poll->entry[0].head == head)
+		return;
+	if (poll->nr == ARRAY_SIZE(poll->entry)) {
+		arm->error = -EINVAL;
+		return;
+	}
+	e = &poll->entry[poll->nr++];
+	init_waitqueue_func_entry(&e->wait, poll_wake);
+	INIT_LIST_HEAD(&e->wait.entry);
+	e->req = arm->req;
+	e->head = head;
+	if (poll->events & EPOLLEXCLUSIVE)
+		add_wait_queue_exclusive(head, &e->wait);
+	else
+		add_wait_queue(head, &e->wait);
+}
+
+static void poll_disarm_entry(struct io2_poll_entry *e)
+{
+	struct wait_queue_head *head;
+
+	/* RCU keeps a head that POLLFREE takes away until we have seen it */
+	rcu_read_lock();
+	head = smp_load_acquire(&e->head);
+	if (head) {
+		spin_lock_irq(&head->lock);
+		list_del_init(&e->wait.entry);
+		e->head = NULL;
+		spin_unlock_irq(&head->lock);
+	}
+	rcu_read_unlock();
+}
+
+/* After this no wake-up runs or will run for @req; the caller owns it. */
+static void poll_disarm(struct io2_req *req)
+{
+	unsigned int i;
+
+	io2_unhash(req);
+	for (i = 0; i < req->poll.nr; i++)
+		poll_disarm_entry(&req->poll.entry[i]);
+	req->poll.nr = 0;
+}
+
+static __poll_t poll_check(struct io2_req *req)
+{
+	struct poll_table_struct pt = { ._key = req->poll.events };
+
+	return vfs_poll(req->file, &pt) & (req->poll.events | POLL_ALWAYS) &
+	       POLL_EVENTS;
+}
+
+static bool poll_hash(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	bool added;
+
+	spin_lock(&ring->inflight_lock);
+	added = io2_hash_add(req, IO2_ARMED_POLL);
+	spin_unlock(&ring->inflight_lock);
+	return added;
+}
+
+/*
+ * Arms @req, which the caller owns.  Return: 0 when armed or handed over (not
+ * to be touched again), else the events that are there, else a negative errno;
+ * then it is not armed.
+ */
+static int poll_arm(struct io2_req *req, bool multishot)
+{
+	struct io2_poll *poll = &req->poll;
+	struct poll_arm arm = { .req = req };
+	__poll_t mask;
+
+	atomic_set(&poll->state, IO2_POLL_OWNED);
+	poll->revents = 0;
+	poll->nr = 0;
+	init_poll_funcptr(&arm.pt, poll_enqueue);
+	arm.pt._key = poll->events;
+	mask = vfs_poll(req->file, &arm.pt) & (poll->events | POLL_ALWAYS) &
+	       POLL_EVENTS;
+	if (arm.error || !poll->nr || (mask && !multishot)) {
+		poll_disarm(req);
+		return mask ? (int)mask : arm.error ? : -EINVAL;
+	}
+	if (!poll_hash(req)) {
+		poll_disarm(req);
+		return -ECANCELED;
+	}
+	if (mask) {
+		poll->revents = mask;
+		io2_defer(req);
+	} else if (!poll_let_go(poll)) {
+		io2_defer(req);
+	}
+	return 0;
+}
+
+/**
+ * io2_poll_cancel() - cancel an armed request
+ * @req: found in the hash
+ *
+ * Context: inflight_lock held.
+ * Return: 0, or -EALREADY when it is being completed or tried again; it then
+ * ends with ECANCELED if it would wait once more.
+ */
+int io2_poll_cancel(struct io2_req *req)
+{
+	bool oneshot = req->poll.events & EPOLLONESHOT;
+
+	if (poll_take(&req->poll, IO2_POLL_CANCEL)) {
+		io2_defer(req);
+		return 0;
+	}
+	return oneshot ? -EALREADY : 0;
+}
+
+/* --- waiting on behalf of another opcode --------------------------------- */
+
+static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
+{
+	poll_disarm(req);
+	req->flags &= ~REQ_F_NEED_MM;
+	if ((atomic_read(&req->poll.state) & IO2_POLL_CANCEL) ||
+	    (req->flags & REQ_F_NO_MM)) {
+		io2_req_set(req, -ECANCELED);
+		io2_req_complete(req, b);
+		return;
+	}
+	if (!io2_file_nowait(req->file)) {
+		req->flags |= REQ_F_POLLED;
+		req->retries = 0;
+	}
+	io2_req_issue(req, b, b->issue_flags);
+}
+
+/**
+ * io2_poll_wait() - have a request tried again when its file is ready
+ * @req: tracked; owned by the caller
+ *
+ * Context: task context.
+ * Return: IO2_ASYNC when armed: do not touch @req again.  IO2_AGAIN when the
+ * file is ready now, or cannot be waited for.
+ */
+enum io2_issue io2_poll_wait(struct io2_req *req)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	req->run = poll_wait_run;
+	if (op->uses_mm)
+		req->flags |= REQ_F_NEED_MM;
+	req->poll.events = EPOLLONESHOT | EPOLLERR | EPOLLHUP | EPOLLPRI;
+	if (op->pollin)
+		req->poll.events |= EPOLLIN | EPOLLRDNORM;
+	if (op->pollout)
+		req->poll.events |= EPOLLOUT | EPOLLWRNORM;
+	if (!poll_arm(req, false))
+		return IO2_ASYNC;
+	req->flags &= ~REQ_F_NEED_MM;
+	return IO2_AGAIN;
+}
+
+/* --- POLL_ADD ------------------------------------------------------------ */
+
+static void poll_add_finish(struct io2_req *req, s32 res, struct io2_batch *b)
+{
+	poll_disarm(req);
+	io2_req_set(req, res);
+	io2_req_complete(req, b);
+}
+
+/* Return: whether the request has ended. */
+static bool poll_add_report(struct io2_req *req, __poll_t mask,
+			    struct io2_batch *b)
+{
+	if (!mask)
+		return false;
+	if (!(req->poll.events & EPOLLONESHOT) &&
+	    io2_cq_post_aux(req->ring, req->user_data, mangle_poll(mask),
+			    IOURING2_CQE_F_MORE))
+		return false;
+	poll_add_finish(req, mangle_poll(mask), b);
+	return true;
+}
+
+static void poll_add_run(struct io2_req *req, struct io2_batch *b)
+{
+	struct io2_poll *poll = &req->poll;
+
+	do {
+		int state = atomic_fetch_andnot(IO2_POLL_AGAIN, &poll->state);
+		__poll_t mask = poll->revents;
+
+		if (state & IO2_POLL_CANCEL) {
+			poll_add_finish(req, -ECANCELED, b);
+			return;
+		}
+		poll->revents = 0;
+		if (!mask || !(poll->events & EPOLLONESHOT))
+			mask = poll_check(req);
+		if (poll_add_report(req, mask, b))
+			return;
+	} while (!poll_let_go(poll));
+}
+
+static __poll_t poll_events(const struct iouring2_sqe *sqe)
+{
+	u32 events = sqe->poll32_events;
+
+	return demangle_poll(events) | (__force __poll_t)
+	       (events & (__force u32)EPOLLEXCLUSIVE);
+}
+
+/**
+ * io2_poll_add_prep() - read a POLL_ADD
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * Return: 0 or -EINVAL.
+ */
+int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	if (sqe->buf_index || sqe->off || sqe->addr)
+		return -EINVAL;
+	if (sqe->len & ~IOURING2_POLL_ADD_MULTI)
+		return -EINVAL;
+	if ((sqe->len & IOURING2_POLL_ADD_MULTI) &&
+	    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
+		return -EINVAL;
+	req->poll.events = poll_events(sqe);
+	if (!(sqe->len & IOURING2_POLL_ADD_MULTI))
+		req->poll.events |= EPOLLONESHOT;
+	return 0;
+}
+
+/**
+ * io2_poll_add_issue() - do a POLL_ADD
+ * @req: the request
+ * @flags: IO2_SUBMIT when in the submitter
+ *
+ * Return: IO2_ASYNC when armed; IO2_DONE with the events, or an errno.
+ */
+enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
+{
+	int ret;
+
+	io2_req_track(req);
+	req->run = poll_add_run;
+	ret = poll_arm(req, !(req->poll.events & EPOLLONESHOT));
+	if (!ret)
+		return IO2_ASYNC;
+	if (ret > 0)
+		ret = mangle_poll((__force __poll_t)ret);
+	return io2_req_set(req, ret);
+}
+
+/* --- POLL_REMOVE --------------------------------------------------------- */
+
+#define POLL_UPDATES	(IOURING2_POLL_UPDATE_EVENTS | \
+			 IOURING2_POLL_UPDATE_USER_DATA)
+
+/**
+ * io2_poll_remove_prep() - read a POLL_REMOVE, or the update of a poll
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * Return: 0 or -EINVAL.
+ */
+int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	struct io2_poll_rem *rem = &req->poll_rem;
+
+	if (sqe->buf_index || sqe->splice_fd_in)
+		return -EINVAL;
+	if (sqe->len & ~(POLL_UPDATES | IOURING2_POLL_ADD_MULTI))
+		return -EINVAL;
+	/* only an update can say that the poll is to be a multishot */
+	if (sqe->len == IOURING2_POLL_ADD_MULTI)
+		return -EINVAL;
+	rem->flags = sqe->len;
+	rem->old_user_data = sqe->addr;
+	rem->new_user_data = sqe->off;
+	if (!(rem->flags & IOURING2_POLL_UPDATE_USER_DATA) && sqe->off)
+		return -EINVAL;
+	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
+		rem->events = poll_events(sqe);
+	else if (sqe->poll32_events)
+		return -EINVAL;
+	if (!(rem->flags & IOURING2_POLL_ADD_MULTI))
+		rem->events |= EPOLLONESHOT;
+	return 0;
+}
+
+/* Finds the poll and takes it out of the hands of its wake-ups. */
+static struct io2_req *poll_steal(struct io2_ring *ring, u64 user_data,
+				  int *err)
+{
+	struct io2_req *req;
+
+	spin_lock(&ring->inflight_lock);
+	req = io2_hash_find(ring, user_data, IO2_ARMED_POLL);
+	if (!req || req->opcode != IOURING2_OP_POLL_ADD) {
+		*err = -ENOENT;
+		req = NULL;
+	} else if (!poll_take(&req->poll, 0)) {
+		*err = -EALREADY;
+		req = NULL;
+	} else {
+		io2_hash_del(req);
+	}
+	spin_unlock(&ring->inflight_lock);
+	return req;
+}
+
+static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem,
+			struct io2_batch *b)
+{
+	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
+		poll->poll.events = rem->events;
+	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
+		poll->user_data = rem->new_user_data;
+	io2_req_issue(poll, b, IO2_NONBLOCK);
+}
+
+/**
+ * io2_poll_remove_issue() - do a POLL_REMOVE
+ * @req: the request
+ * @flags: IO2_SUBMIT when in the submitter
+ *
+ * Return: IO2_DONE; res is 0, -ENOENT, or -EALREADY when the poll is being
+ * completed.
+ */
+enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
+{
+	const struct io2_poll_rem *rem = &req->poll_rem;
+	struct io2_req *poll;
+	struct io2_batch b;
+	int err;
+
+	poll = poll_steal(req->ring, rem->old_user_data, &err);
+	if (!poll)
+		return io2_req_set(req, err);
+	io2_batch_init(&b, req->ring, flags);
+	poll_disarm(poll);
+	if (rem->flags & POLL_UPDATES) {
+		poll_update(poll, rem, &b);
+	} else {
+		io2_req_set(poll, -ECANCELED);
+		io2_req_complete(poll, &b);
+	}
+	io2_batch_flush(&b);
+	return io2_req_set(req, 0);
+}

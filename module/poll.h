@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Arming requests on their files. */
+#ifndef IO2_POLL_H
+#define IO2_POLL_H
+
+#include <linux/fs.h>
+#include <linux/poll.h>
+
+#include "ring.h"
+
+struct io2_req;
+struct iouring2_sqe;
+enum io2_issue;
+
+/**
+ * io2_file_nowait() - can I/O on @file be tried without blocking?
+ * @file: the file
+ *
+ * Return: whether it honours IOCB_NOWAIT or O_NONBLOCK.
+ */
+static inline bool io2_file_nowait(const struct file *file)
+{
+	return (file->f_flags & O_NONBLOCK) || (file->f_mode & FMODE_NOWAIT) ||
+	       S_ISSOCK(file_inode(file)->i_mode);
+}
+
+enum io2_issue io2_poll_wait(struct io2_req *req);
+int io2_poll_cancel(struct io2_req *req);
+int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
+enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags);
+int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
+enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags);
+
+#endif

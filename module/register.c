@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/* REGISTER: a table of what can be registered. */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "opdef.h"
+#include "register.h"
+
+#define PROBE_MAX	256
+
+static int register_probe(struct io2_ring *ring, void __user *uarg, u32 nr)
+{
+	struct iouring2_probe *probe;
+	size_t size;
+	int ret = -EFAULT;
+	u32 i;
+
+	if (nr > PROBE_MAX)
+		return -EINVAL;
+	size = struct_size(probe, ops, nr);
+	probe = memdup_user(uarg, size);
+	if (IS_ERR(probe))
+		return PTR_ERR(probe);
+	if (memchr_inv(probe, 0, size)) {
+		ret = -EINVAL;
+		goto out;
+	}
+	probe->last_op = IO2_OP_LAST - 1;
+	probe->ops_len = min_t(u32, nr, IO2_OP_LAST);
+	for (i = 0; i < probe->ops_len; i++) {
+		probe->ops[i].op = i;
+		if (io2_op_supported(i))
+			probe->ops[i].flags = IOURING2_OP_SUPPORTED;
+	}
+	if (!copy_to_user(uarg, probe, size))
+		ret = 0;
+out:
+	kfree(probe);
+	return ret;
+}
+
+typedef int (*register_fn)(struct io2_ring *ring, void __user *uarg, u32 nr);
+
+static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
+	[IOURING2_REGISTER_PROBE] = register_probe,
+};
+
+/**
+ * io2_register_supported() - for QUERY
+ * @opcode: IOURING2_REGISTER_*
+ *
+ * Return: whether REGISTER does it.
+ */
+bool io2_register_supported(unsigned int opcode)
+{
+	return opcode < IOURING2_REGISTER_LAST && register_ops[opcode];
+}
+
+/**
+ * io2_register() - the REGISTER ioctl
+ * @ring: the ring
+ * @arg: the kernel's copy of the argument
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL for an opcode or argument that is not supported, -EFAULT,
+ * -ENOMEM; see iouring2(4).
+ */
+int io2_register(struct io2_ring *ring, const struct iouring2_register *arg)
+{
+	int ret;
+
+	if (!io2_register_supported(arg->opcode))
+		return -EINVAL;
+	mutex_lock(&ring->uring_lock);
+	ret = register_ops[arg->opcode](ring, u64_to_user_ptr(arg->arg),
+					arg->nr_args);
+	mutex_unlock(&ring->uring_lock);
+	return ret;
+}

@@ -1,0 +1,621 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests: accepting, starting, completing, links and drain.  Knows nothing
+ * of any opcode but what the table says.
+ */
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "cancel.h"
+#include "counters.h"
+#include "cq.h"
+#include "deferred.h"
+#include "poll.h"
+#include "request.h"
+#include "sq.h"
+#include "submitter.h"
+#include "worker.h"
+
+#define SQE_FLAGS_VALID	(IOURING2_SQE_FIXED_FILE | IOURING2_SQE_IO_DRAIN | \
+			 IOURING2_SQE_IO_LINK | IOURING2_SQE_IO_HARDLINK | \
+			 IOURING2_SQE_ASYNC | IOURING2_SQE_BUFFER_SELECT | \
+			 IOURING2_SQE_CQE_SKIP_SUCCESS)
+
+#define REQ_CACHE_MAX	128	/* free requests a ring keeps */
+#define REQ_BULK	16	/* requests allocated at a time */
+#define READY_RETRIES	8	/* before a worker has to try */
+
+static struct kmem_cache *io2_req_cache;
+
+/* --- memory ------------------------------------------------------------ */
+
+/**
+ * io2_req_list_free() - free retired requests
+ * @list: requests linked by node; empty on return
+ *
+ * Context: task context.
+ */
+void io2_req_list_free(struct list_head *list)
+{
+	struct io2_req *req, *next;
+	long n = 0;
+
+	list_for_each_entry_safe(req, next, list, node) {
+		kmem_cache_free(io2_req_cache, req);
+		n++;
+	}
+	INIT_LIST_HEAD(list);
+	if (n)
+		io2_count_sub(IO2_COUNT_REQUESTS, n);
+}
+
+/* Keeps retired requests for the next ones, up to a limit. */
+static void req_list_recycle(struct io2_ring *ring, struct list_head *list)
+{
+	struct io2_req *req, *next;
+
+	lockdep_assert_held(&ring->uring_lock);
+	list_for_each_entry_safe(req, next, list, node) {
+		if (ring->nr_free >= REQ_CACHE_MAX)
+			break;
+		list_move(&req->node, &ring->free_reqs);
+		ring->nr_free++;
+	}
+	io2_req_list_free(list);
+}
+
+static bool req_cache_fill(struct io2_ring *ring)
+{
+	void *objs[REQ_BULK];
+	unsigned int i, n = REQ_BULK;
+
+	if (!kmem_cache_alloc_bulk(io2_req_cache, GFP_KERNEL, n, objs)) {
+		objs[0] = kmem_cache_alloc(io2_req_cache, GFP_KERNEL);
+		if (!objs[0])
+			return false;
+		n = 1;
+	}
+	for (i = 0; i < n; i++) {
+		struct io2_req *req = objs[i];
+
+		list_add(&req->node, &ring->free_reqs);
+	}
+	ring->nr_free += n;
+	io2_count_add(IO2_COUNT_REQUESTS, n);
+	return true;
+}
+
+static struct io2_req *req_alloc(struct io2_ring *ring)
+{
+	struct io2_req *req;
+
+	lockdep_assert_held(&ring->uring_lock);
+	if (!ring->nr_free && !req_cache_fill(ring))
+		return NULL;
+	req = list_first_entry(&ring->free_reqs, struct io2_req, node);
+	list_del(&req->node);
+	ring->nr_free--;
+	memset(req, 0, offsetof(struct io2_req, poll));
+	INIT_LIST_HEAD(&req->node);
+	req->ring = ring;
+	return req;
+}
+
+/**
+ * io2_req_track() - remember who submitted a request
+ * @req: the request, about to leave the hands of its submitter
+ *
+ * Context: uring_lock held, unless the request is tracked already.
+ */
+void io2_req_track(struct io2_req *req)
+{
+	if (req->sub)
+		return;
+	lockdep_assert_held(&req->ring->uring_lock);
+	req->sub = req->ring->submitter;
+	atomic_inc(&req->sub->nr_reqs);
+}
+
+/* In a kernel thread a plain fput() would close the file later (I9). */
+static void req_put_file(struct io2_req *req)
+{
+	struct file *file = req->file;
+
+	if (!file)
+		return;
+	req->file = NULL;
+	if (req->flags & REQ_F_OWN_RING)
+		return;
+	io2_count_sub(IO2_COUNT_FILES, 1);
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(file);
+	else
+		fput(file);
+}
+
+/**
+ * io2_req_release() - give back all that a request holds but its own memory
+ * @req: a request that will not be issued again
+ *
+ * Context: task context, may sleep.
+ */
+void io2_req_release(struct io2_req *req)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	if (req->flags & REQ_F_DATA) {
+		req->flags &= ~REQ_F_DATA;
+		op->cleanup(req);
+	}
+	req_put_file(req);
+	if (req->sub) {
+		atomic_dec(&req->sub->nr_reqs);
+		req->sub = NULL;
+	}
+}
+
+/* --- completing -------------------------------------------------------- */
+
+/* A request that fails always posts, and decides that for its links. */
+static void req_fail(struct io2_req *req)
+{
+	if (!(req->flags & REQ_F_CQE_SKIP))
+		return;
+	req->flags &= ~REQ_F_CQE_SKIP;
+	req->flags |= REQ_F_SKIP_LINK_CQES;
+}
+
+static void req_finish(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_release(req);
+	list_add_tail(&req->node, &b->done);
+}
+
+/* The rest of a broken chain completes with its own error or ECANCELED. */
+static void req_fail_links(struct io2_req *link, bool skip,
+			   struct io2_batch *b)
+{
+	while (link) {
+		struct io2_req *next = link->link;
+
+		link->link = NULL;
+		if (!(link->flags & REQ_F_ABORT))
+			link->res = -ECANCELED;
+		if (skip)
+			link->flags |= REQ_F_CQE_SKIP;
+		else
+			link->flags &= ~REQ_F_CQE_SKIP;
+		req_finish(link, b);
+		link = next;
+	}
+}
+
+/**
+ * io2_req_complete() - a request has its result: complete it
+ * @req: owned by the caller; not to be touched afterwards
+ * @b: collects it, and what may start now
+ *
+ * Context: task context; inflight_lock not held.
+ */
+void io2_req_complete(struct io2_req *req, struct io2_batch *b)
+{
+	struct io2_req *link = req->link;
+	unsigned int flags;
+
+	io2_unhash(req);
+	if (req->flags & REQ_F_FAIL)
+		req_fail(req);
+	flags = req->flags;
+	req->link = NULL;
+	req_finish(req, b);
+	if (!link)
+		return;
+	if ((flags & REQ_F_ABORT) ||
+	    ((flags & REQ_F_FAIL) && !(flags & REQ_F_HARDLINK)))
+		req_fail_links(link, flags & REQ_F_SKIP_LINK_CQES, b);
+	else
+		list_add_tail(&link->node, &b->start);
+}
+
+/**
+ * io2_cancel_chain() - complete a chain that was never started
+ * @req: its head
+ * @b: collects the completions
+ *
+ * Context: task context.
+ */
+void io2_cancel_chain(struct io2_req *req, struct io2_batch *b)
+{
+	req->flags |= REQ_F_ABORT;
+	io2_req_set(req, -ECANCELED);
+	io2_req_complete(req, b);
+}
+
+static void batch_start(struct io2_batch *b)
+{
+	LIST_HEAD(start);
+
+	list_splice_init(&b->start, &start);
+	while (!list_empty(&start)) {
+		struct io2_req *req = list_first_entry(&start, struct io2_req,
+						       node);
+
+		list_del_init(&req->node);
+		io2_req_start(req, b);
+	}
+}
+
+/**
+ * io2_batch_flush() - post what has completed, start what may start
+ * @b: the batch; empty on return
+ *
+ * Context: task context; no lock of the ring but uring_lock held.
+ */
+void io2_batch_flush(struct io2_batch *b)
+{
+	while (!list_empty(&b->done) || !list_empty(&b->start)) {
+		LIST_HEAD(done);
+
+		list_splice_init(&b->done, &done);
+		if (!list_empty(&done)) {
+			io2_cq_post(b->ring, &done, &b->start);
+			if (b->issue_flags & IO2_SUBMIT)
+				req_list_recycle(b->ring, &done);
+			else
+				io2_req_list_free(&done);
+		}
+		batch_start(b);
+	}
+}
+
+/* --- issuing ----------------------------------------------------------- */
+
+static bool req_can_poll(const struct io2_req *req)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	return (op->pollin || op->pollout) && req->file &&
+	       file_can_poll(req->file) && !(req->flags & REQ_F_POLLED);
+}
+
+/*
+ * It would block.  Wait for the file to become ready where it can tell, else
+ * have a worker block for us.  Return: whether to issue it once more here.
+ */
+static bool req_go_async(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_track(req);
+	if (req_can_poll(req)) {
+		if (io2_poll_wait(req) == IO2_ASYNC)
+			return false;
+		if (io2_file_nowait(req->file) &&
+		    req->retries++ < READY_RETRIES)
+			return true;
+		req->flags |= REQ_F_POLLED;
+	}
+	io2_worker_queue(req, b);
+	return false;
+}
+
+/**
+ * io2_req_issue() - try to do a request, whatever it takes
+ * @req: owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ * @flags: IO2_NONBLOCK, IO2_SUBMIT, IO2_WORKER
+ *
+ * Context: task context with the submitter's memory, if the opcode wants it.
+ */
+void io2_req_issue(struct io2_req *req, struct io2_batch *b,
+		   unsigned int flags)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	for (;;) {
+		enum io2_issue ret = op->issue(req, flags);
+
+		if (ret == IO2_ASYNC)
+			return;
+		if (ret == IO2_DONE)
+			break;
+		if (!(flags & IO2_NONBLOCK)) {
+			io2_req_set(req, -EAGAIN);
+			break;
+		}
+		if (!req_go_async(req, b))
+			return;
+	}
+	io2_req_complete(req, b);
+}
+
+/**
+ * io2_req_issue_worker() - do a request in a worker
+ * @req: owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ *
+ * Even a request that asked for a worker does not block one as long as its
+ * file can tell when it is ready.
+ *
+ * Context: worker thread with the submitter's context.
+ */
+void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b)
+{
+	unsigned int flags = IO2_WORKER;
+
+	if (!io2_req_op(req)->blocking && req_can_poll(req))
+		flags |= IO2_NONBLOCK;
+	io2_req_issue(req, b, flags);
+}
+
+/**
+ * io2_req_start() - start an accepted request, or the next of a chain
+ * @req: owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ *
+ * Context: task context; anybody's.
+ */
+void io2_req_start(struct io2_req *req, struct io2_batch *b)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	if (req->flags & REQ_F_ABORT) {
+		io2_req_complete(req, b);
+		return;
+	}
+	if (req->flags & REQ_F_NO_MM ||
+	    (!(b->issue_flags & IO2_SUBMIT) && io2_ring_dying(req->ring))) {
+		io2_cancel_chain(req, b);
+		return;
+	}
+	if (op->blocking || (req->flags & REQ_F_ASYNC)) {
+		io2_req_track(req);
+		io2_worker_queue(req, b);
+		return;
+	}
+	if (op->uses_mm && req->sub && !io2_submitter_is_current(req->sub)) {
+		io2_defer_start(req);
+		return;
+	}
+	io2_req_issue(req, b, b->issue_flags);
+}
+
+/* --- accepting --------------------------------------------------------- */
+
+static int req_get_file(struct io2_req *req, int fd)
+{
+	struct file *file;
+
+	req->fd = fd;
+	file = fget(fd);
+	if (!file)
+		return -EBADF;
+	if (file == req->ring->file) {
+		/* the ring outlives its requests; a reference would be a cycle */
+		fput(file);
+		req->flags |= REQ_F_OWN_RING;
+	} else if (io2_is_ring_file(file)) {
+		fput(file);
+		return -EOPNOTSUPP;
+	} else {
+		io2_count_add(IO2_COUNT_FILES, 1);
+	}
+	req->file = file;
+	return 0;
+}
+
+static int req_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	const struct io2_op *op;
+	int ret;
+
+	if (sqe->opcode >= IO2_OP_LAST)
+		return -EINVAL;
+	op = &io2_ops[sqe->opcode];
+	if (sqe->flags & ~SQE_FLAGS_VALID)
+		return -EINVAL;
+	if (!op->prep)
+		return -EOPNOTSUPP;
+	req->opcode = sqe->opcode;
+	if (sqe->flags & IOURING2_SQE_BUFFER_SELECT)
+		return -EOPNOTSUPP;
+	if (sqe->personality)
+		return -EINVAL;
+	if (op->needs_file) {
+		if (sqe->flags & IOURING2_SQE_FIXED_FILE)
+			return -EBADF;
+		ret = req_get_file(req, sqe->fd);
+		if (ret)
+			return ret;
+	}
+	return op->prep(req, sqe);
+}
+
+/**
+ * struct submit_state - one ENTER's submission
+ * @batch: its completions
+ * @head: first request of the chain being put together, or NULL
+ * @last: last one
+ */
+struct submit_state {
+	struct io2_batch	batch;
+	struct io2_req		*head;
+	struct io2_req		*last;
+};
+
+/*
+ * Starts a request or chain, or puts it behind a drain barrier.  Only the
+ * submitter adds to the drain queue: once seen empty it stays so.
+ */
+static void submit_queue(struct submit_state *st, struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	bool barrier = req->flags & REQ_F_DRAIN;
+	bool wait;
+
+	if (ring->drain_next)
+		req->flags |= REQ_F_DRAIN;
+	ring->drain_next = barrier;
+	if (!(req->flags & REQ_F_DRAIN) &&
+	    list_empty_careful(&ring->drain_list)) {
+		io2_req_start(req, &st->batch);
+		return;
+	}
+	io2_batch_flush(&st->batch);
+	io2_req_track(req);
+	spin_lock(&ring->cq_lock);
+	wait = !list_empty(&ring->drain_list) ||
+	       ((req->flags & REQ_F_DRAIN) &&
+		(u32)ring->completed != req->seq);
+	if (wait)
+		list_add_tail(&req->node, &ring->drain_list);
+	spin_unlock(&ring->cq_lock);
+	if (!wait)
+		io2_req_start(req, &st->batch);
+}
+
+/* Ends the chain being put together, if any, and starts it. */
+static void submit_end_chain(struct submit_state *st)
+{
+	struct io2_req *head = st->head;
+
+	if (!head)
+		return;
+	st->head = NULL;
+	submit_queue(st, head);
+}
+
+static void submit_chain_add(struct submit_state *st, struct io2_req *req)
+{
+	io2_req_track(req);
+	if (st->head) {
+		st->last->link = req;
+		/* the barrier holds for the chain as a whole */
+		st->head->flags |= req->flags & REQ_F_DRAIN;
+	} else {
+		st->head = req;
+	}
+	st->last = req;
+}
+
+/* The chain has a bad request: none of it will be done. */
+static void submit_fail_chain(struct submit_state *st, struct io2_req *req,
+			      int err)
+{
+	req->flags |= REQ_F_ABORT;
+	io2_req_set(req, err);
+	if (st->head && !(st->head->flags & REQ_F_ABORT)) {
+		st->head->flags |= REQ_F_ABORT;
+		io2_req_set(st->head, -ECANCELED);
+	}
+}
+
+/* Return: 0, or a negative errno when submission has to stop here. */
+static int submit_one(struct submit_state *st, struct io2_req *req,
+		      const struct iouring2_sqe *sqe)
+{
+	struct io2_ring *ring = req->ring;
+	int ret;
+
+	req->user_data = sqe->user_data;
+	req->flags = sqe->flags;
+	req->seq = (u32)ring->accepted;
+	ring->accepted++;
+	ret = req_prep(req, sqe);
+	if (ret)
+		submit_fail_chain(st, req, ret);
+	if (st->head || (sqe->flags & REQ_F_LINKS)) {
+		submit_chain_add(st, req);
+		if (sqe->flags & REQ_F_LINKS)
+			return 0;
+		submit_end_chain(st);
+		return ret;
+	}
+	submit_queue(st, req);
+	return ret;
+}
+
+static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr)
+{
+	struct iouring2_sqe sqe;
+	struct io2_req *req;
+	int submitted = 0;
+
+	while (submitted < nr) {
+		req = req_alloc(ring);
+		if (!req)
+			return submitted ? submitted : -EAGAIN;
+		if (!io2_sq_next(ring, &sqe)) {
+			list_add(&req->node, &ring->free_reqs);
+			ring->nr_free++;
+			break;
+		}
+		submitted++;
+		if (submit_one(st, req, &sqe) &&
+		    !(ring->setup_flags & IOURING2_SETUP_SUBMIT_ALL))
+			break;
+	}
+	return submitted;
+}
+
+/**
+ * io2_submit() - accept requests from the SQ ring (I4, I5)
+ * @ring: the ring
+ * @to_submit: at most so many, > 0
+ *
+ * Context: may sleep; uring_lock held; the submitter's task.
+ * Return: SQEs consumed, an invalid index not counted; -EBUSY while there is a
+ * backlog; -EAGAIN when the cap is reached or there is no memory. With an
+ * error no SQE was consumed.
+ */
+int io2_submit(struct io2_ring *ring, u32 to_submit)
+{
+	struct submit_state st = {};
+	struct io2_cq_room room;
+	struct blk_plug plug;
+	u32 nr;
+	int ret;
+
+	lockdep_assert_held(&ring->uring_lock);
+	room = io2_cq_room(ring);
+	if (room.backlog) {
+		ring->ebusy++;
+		return -EBUSY;
+	}
+	nr = min(to_submit, io2_sq_pending(ring));
+	if (!nr)
+		return 0;
+	nr = min(nr, room.budget);
+	if (!nr || !io2_submitter_get(ring))
+		return -EAGAIN;
+	io2_batch_init(&st.batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
+	blk_start_plug(&plug);
+	ret = submit_loop(&st, ring, nr);
+	submit_end_chain(&st);
+	io2_batch_flush(&st.batch);
+	blk_finish_plug(&plug);
+	io2_sq_commit(ring);
+	return ret;
+}
+
+/**
+ * io2_request_init() - make the request cache
+ *
+ * Context: module init.
+ * Return: 0 or -ENOMEM.
+ */
+int io2_request_init(void)
+{
+	io2_req_cache = KMEM_CACHE(io2_req, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT);
+	return io2_req_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * io2_request_exit() - destroy it
+ *
+ * Context: module exit; no ring exists.
+ */
+void io2_request_exit(void)
+{
+	kmem_cache_destroy(io2_req_cache);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A request from acceptance to its CQE.
+ *
+ * Lifetime.  Allocated when ENTER accepts its SQE; from then on it owns the
+ * storage of its final completion (I1).  Exactly one context owns a request at
+ * any time: the submitter, a worker, the deferred list, a wait queue or timer
+ * it is armed on, or the CQ backlog.  Whoever hands it over does not touch it
+ * again.  It is freed when its CQE is written into the CQ ring (or skipped).
+ *
+ * No field has a lock of its own: the owner may write, except where noted.
+ */
+#ifndef IO2_REQUEST_H
+#define IO2_REQUEST_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/poll.h>
+#include <linux/uio.h>
+
+#include "ring.h"
+#include "opdef.h"
+
+/* struct io2_req::flags; the low byte is the SQE's flags, unchanged */
+#define REQ_F_DRAIN		IOURING2_SQE_IO_DRAIN
+#define REQ_F_LINK		IOURING2_SQE_IO_LINK
+#define REQ_F_HARDLINK		IOURING2_SQE_IO_HARDLINK
+#define REQ_F_ASYNC		IOURING2_SQE_ASYNC
+#define REQ_F_CQE_SKIP		IOURING2_SQE_CQE_SKIP_SUCCESS
+#define REQ_F_FAIL		BIT(8)	/* did not do what was asked: breaks a link */
+#define REQ_F_SKIP_LINK_CQES	BIT(9)	/* failed with CQE_SKIP: so are its links */
+#define REQ_F_CUR_POS		BIT(10)	/* reads or writes at the file's position */
+#define REQ_F_WRITE_STARTED	BIT(11)	/* completion must end the write */
+#define REQ_F_OWN_RING		BIT(13)	/* file is the ring's own: no reference */
+#define REQ_F_NOWAIT		BIT(14)	/* EAGAIN is a result, not a reason to wait */
+#define REQ_F_POLLED		BIT(15)	/* poll said ready: a worker may block */
+#define REQ_F_NEED_MM		BIT(16)	/* run() reads or writes user memory */
+#define REQ_F_NO_MM		BIT(17)	/* the submitter's memory is gone */
+#define REQ_F_DATA		BIT(18)	/* op data needs cleanup() */
+#define REQ_F_TIMEOUT		BIT(19)	/* not seen by a timeout's count */
+#define REQ_F_ABORT		BIT(20)	/* is to end with res, not to be issued */
+
+#define REQ_F_SQE_MASK		0xffU
+#define REQ_F_LINKS		(REQ_F_LINK | REQ_F_HARDLINK)
+
+/* struct io2_req::armed: where a cancellable request waits */
+enum io2_armed {
+	IO2_ARMED_NONE,
+	IO2_ARMED_POLL,
+	IO2_ARMED_TIMER,
+	IO2_ARMED_WORKER,
+};
+
+/* struct io2_req::wq_state */
+enum io2_wq_state {
+	IO2_WQ_NONE,
+	IO2_WQ_QUEUED,
+	IO2_WQ_RUNNING,
+	IO2_WQ_INTERRUPTED,
+};
+
+/* how issue() ended; see struct io2_op */
+enum io2_issue {
+	IO2_DONE,
+	IO2_ASYNC,
+	IO2_AGAIN,
+};
+
+/* flags of issue() */
+#define IO2_NONBLOCK		BIT(0)	/* must not sleep for data or space */
+#define IO2_SUBMIT		BIT(1)	/* in the submitter, uring_lock held */
+#define IO2_WORKER		BIT(2)	/* in a worker thread: may block */
+
+/* struct io2_poll::state */
+#define IO2_POLL_OWNED		BIT(0)	/* somebody looks after the request */
+#define IO2_POLL_AGAIN		BIT(1)	/* woken while owned */
+#define IO2_POLL_CANCEL		BIT(2)	/* is to end with ECANCELED */
+
+/**
+ * struct io2_poll_entry - one wait queue a request is armed on
+ * @wait: entry of the queue; under the queue's lock
+ * @head: the queue, NULL when not on one; cleared under the queue's lock,
+ *	read under RCU because the queue may go first (POLLFREE)
+ * @req: the request
+ */
+struct io2_poll_entry {
+	struct wait_queue_entry	wait;
+	struct wait_queue_head	*head;
+	struct io2_req		*req;
+};
+
+/**
+ * struct io2_poll - a request that waits for its file
+ * @state: IO2_POLL_*: who sets OWNED owns the request
+ * @events: what is waited for
+ * @revents: what woke the request; written by the owner
+ * @nr: entries used
+ * @entry: a file may have two queues, e.g. for reading and writing
+ */
+struct io2_poll {
+	atomic_t		state;
+	__poll_t		events;
+	__poll_t		revents;
+	unsigned int		nr;
+	struct io2_poll_entry	entry[2];
+};
+
+/**
+ * struct io2_rw - data of READ, WRITE, READV, WRITEV
+ * @kiocb: must stay in place until the I/O has completed
+ * @iter: the part that is still to be transferred
+ * @iov: segments of a vectored request; @fast or allocated
+ * @fast: the segment of a short vector
+ * @nr_segs: length of @iov
+ * @pos: where to start, -1 for the file's position
+ * @done: bytes transferred by earlier attempts
+ * @total: bytes asked for
+ * @rw_flags: RWF_*
+ * @ioprio: of the I/O, 0 for the submitter's
+ */
+struct io2_rw {
+	struct kiocb		kiocb;
+	struct iov_iter		iter;
+	struct iovec		*iov;
+	struct iovec		fast[1];
+	u32			nr_segs;
+	u32			rw_flags;
+	loff_t			pos;
+	size_t			done;
+	size_t			total;
+	u16			ioprio;
+};
+
+/**
+ * struct io2_sync - data of FSYNC
+ * @off: first byte
+ * @len: bytes, 0 for all that follow
+ * @flags: IOURING2_FSYNC_*
+ */
+struct io2_sync {
+	loff_t			off;
+	loff_t			len;
+	u32			flags;
+};
+
+/**
+ * struct io2_timeout - data of TIMEOUT
+ * @timer: fires in interrupt context
+ * @time: when, or how long
+ * @node: in ring->counted; under inflight_lock
+ * @target: ring->cq_events at which to complete; under inflight_lock
+ * @count: completions to wait for, or repeats of a multishot
+ * @flags: IOURING2_TIMEOUT_*
+ */
+struct io2_timeout {
+	struct hrtimer		timer;
+	ktime_t			time;
+	struct list_head	node;
+	u32			target;
+	u32			count;
+	u32			flags;
+};
+
+/**
+ * struct io2_timeout_rem - data of TIMEOUT_REMOVE
+ * @user_data: which timeout
+ * @time: its new time
+ * @flags: IOURING2_TIMEOUT_*
+ */
+struct io2_timeout_rem {
+	u64			user_data;
+	ktime_t			time;
+	u32			flags;
+};
+
+/**
+ * struct io2_poll_rem - data of POLL_REMOVE
+ * @old_user_data: which poll
+ * @new_user_data: its new user_data
+ * @events: its new events
+ * @flags: IOURING2_POLL_*
+ */
+struct io2_poll_rem {
+	u64			old_user_data;
+	u64			new_user_data;
+	__poll_t		events;
+	u32			flags;
+};
+
+/**
+ * struct io2_cancel - which requests to cancel
+ * @user_data: compared unless @flags say otherwise
+ * @fd: compared with IOURING2_ASYNC_CANCEL_FD
+ * @flags: IOURING2_ASYNC_CANCEL_*
+ * @opcode: compared with IOURING2_ASYNC_CANCEL_OP
+ */
+struct io2_cancel {
+	u64			user_data;
+	s32			fd;
+	u32			flags;
+	u32			opcode;
+};
+
+/**
+ * struct io2_req - one request
+ * @node: in a batch, the deferred list, a worker's queue, the drain list, the
+ *	backlog or the ring's cache: it is in one place at a time
+ * @ring: the ring; outlives the request
+ * @file: holds a reference unless REQ_F_OWN_RING; NULL for opcodes without
+ * @sub: who submitted it; NULL as long as the submitter itself runs it
+ * @link: next request of the chain, started when this one has completed
+ * @user_data: for the CQE
+ * @res: for the CQE
+ * @cqe_flags: for the CQE
+ * @flags: REQ_F_*
+ * @opcode: index of the opcode table
+ * @armed: where it waits, if in @hash; under inflight_lock
+ * @retries: times that poll said ready and issue() did not agree
+ * @wq_state: what its worker does; under wq_lock
+ * @wq_class: worker class; under wq_lock
+ * @wq_hash: ordering key, 0 for none; under wq_lock
+ * @seq: requests accepted before it, modulo 2^32, of a chain's head
+ * @fd: as submitted, for cancelling by descriptor
+ * @hash: in ring->hash; under inflight_lock
+ * @run: what the deferred context does with it
+ * @poll: armed on its file
+ */
+struct io2_req {
+	struct list_head	node;
+	struct io2_ring		*ring;
+	struct file		*file;
+	struct io2_submitter	*sub;
+	struct io2_req		*link;
+	u64			user_data;
+	s32			res;
+	u32			cqe_flags;
+	u32			flags;
+	u8			opcode;
+	u8			armed;
+	u8			retries;
+	u8			wq_state;
+	u8			wq_class;
+	u8			wq_hash;
+	u32			seq;
+	s32			fd;
+	struct hlist_node	hash;
+	void			(*run)(struct io2_req *req,
+				       struct io2_batch *b);
+	struct io2_poll		poll;
+	union {
+		struct io2_rw		rw;
+		struct io2_sync		sync;
+		struct io2_timeout	timeout;
+		struct io2_timeout_rem	timeout_rem;
+		struct io2_poll_rem	poll_rem;
+		struct io2_cancel	cancel;
+		u32			poll_flags;
+	};
+};
+
+/**
+ * struct io2_batch - completions and starts collected by one context
+ * @ring: the ring
+ * @done: completed requests in the order of their completion
+ * @start: requests that may start now
+ * @issue_flags: for those
+ *
+ * Lives on the stack of the context that owns it.
+ */
+struct io2_batch {
+	struct io2_ring		*ring;
+	struct list_head	done;
+	struct list_head	start;
+	unsigned int		issue_flags;
+};
+
+static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
+				  unsigned int issue_flags)
+{
+	b->ring = ring;
+	INIT_LIST_HEAD(&b->done);
+	INIT_LIST_HEAD(&b->start);
+	b->issue_flags = issue_flags;
+}
+
+static inline const struct io2_op *io2_req_op(const struct io2_req *req)
+{
+	return &io2_ops[req->opcode];
+}
+
+/**
+ * io2_req_set() - set the result of a request
+ * @req: the request
+ * @res: for the CQE; negative errno fails the request
+ *
+ * Return: IO2_DONE, for use as issue()'s return value.
+ */
+static inline enum io2_issue io2_req_set(struct io2_req *req, s32 res)
+{
+	req->res = res;
+	if (res < 0)
+		req->flags |= REQ_F_FAIL;
+	return IO2_DONE;
+}
+
+int io2_request_init(void);
+void io2_request_exit(void);
+int io2_submit(struct io2_ring *ring, u32 to_submit);
+void io2_req_start(struct io2_req *req, struct io2_batch *b);
+void io2_req_issue(struct io2_req *req, struct io2_batch *b,
+		   unsigned int flags);
+void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b);
+void io2_req_complete(struct io2_req *req, struct io2_batch *b);
+void io2_req_release(struct io2_req *req);
+void io2_req_track(struct io2_req *req);
+void io2_req_list_free(struct list_head *list);
+void io2_batch_flush(struct io2_batch *b);
+void io2_cancel_chain(struct io2_req *req, struct io2_batch *b);
+
+#endif

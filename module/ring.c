@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of a ring, after setup: its file, its end.
+ *
+ * Two exits, never mixed (I8).  A setup that fails frees a prefix of what
+ * setup builds (setup.c) and then io2_ring_free(): nothing that posts, flushes
+ * or wakes is reachable from there.  A ring that went live ends here, in
+ * io2_ring_shutdown(): cancel, wait, discard, free.
+ */
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat/compat.h"
+#include "cancel.h"
+#include "counters.h"
+#include "cq.h"
+#include "deferred.h"
+#include "fdinfo.h"
+#include "register.h"
+#include "request.h"
+#include "ring.h"
+#include "submitter.h"
+#include "wait.h"
+#include "worker.h"
+
+#define CANCEL_AGAIN	(HZ / 10)
+
+/* I7: everything that is initialised, at once, before anything can fail. */
+static void ring_init(struct io2_ring *ring)
+{
+	ring->state = IO2_NEW;
+	mutex_init(&ring->uring_lock);
+	INIT_LIST_HEAD(&ring->free_reqs);
+	io2_cq_init(ring);
+	io2_deferred_init(ring);
+	io2_cancel_init(ring);
+	io2_worker_init(ring);
+}
+
+/**
+ * io2_ring_alloc() - a new ring, all of it initialised, nothing built
+ *
+ * Context: may sleep.
+ * Return: the ring, or NULL.
+ */
+struct io2_ring *io2_ring_alloc(void)
+{
+	struct io2_ring *ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+
+	if (!ring)
+		return NULL;
+	ring_init(ring);
+	io2_count_add(IO2_COUNT_RINGS, 1);
+	return ring;
+}
+
+/**
+ * io2_ring_free() - free a ring whose parts are freed
+ * @ring: NEW (a setup failed) or DEAD
+ *
+ * Context: may sleep.
+ */
+void io2_ring_free(struct io2_ring *ring)
+{
+	io2_assert(!io2_ring_may_post(ring));
+	mutex_destroy(&ring->uring_lock);
+	kfree(ring);
+	io2_count_sub(IO2_COUNT_RINGS, 1);
+}
+
+/**
+ * io2_ring_alloc_hash() - allocate the table of cancellable requests
+ * @ring: a NEW ring with its sizes set
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int io2_ring_alloc_hash(struct io2_ring *ring)
+{
+	ring->hash_bits = clamp(ilog2(ring->cq_entries), 4, 12);
+	ring->hash = kvcalloc(1U << ring->hash_bits, sizeof(*ring->hash),
+			      GFP_KERNEL_ACCOUNT);
+	return ring->hash ? 0 : -ENOMEM;
+}
+
+/**
+ * io2_ring_free_hash() - undo io2_ring_alloc_hash()
+ * @ring: the ring
+ *
+ * Context: may sleep.
+ */
+void io2_ring_free_hash(struct io2_ring *ring)
+{
+	kvfree(ring->hash);
+	ring->hash = NULL;
+}
+
+/**
+ * io2_ring_go_live() - the ring has a file: from now on it can be used
+ * @ring: a NEW ring
+ * @file: its file, not yet installed
+ */
+void io2_ring_go_live(struct io2_ring *ring, struct file *file)
+{
+	io2_assert(ring->state == IO2_NEW);
+	ring->file = file;
+	WRITE_ONCE(ring->state, IO2_LIVE);
+}
+
+/* From here on nothing is armed or started; what is, is cancelled. */
+static void ring_set_dying(struct io2_ring *ring)
+{
+	mutex_lock(&ring->uring_lock);
+	spin_lock(&ring->inflight_lock);
+	io2_assert(ring->state == IO2_LIVE);
+	WRITE_ONCE(ring->state, IO2_DYING);
+	spin_unlock(&ring->inflight_lock);
+	mutex_unlock(&ring->uring_lock);
+}
+
+static bool ring_drained(struct io2_ring *ring, void *files)
+{
+	return files ? io2_submitters_idle(ring, files) :
+		       io2_cq_all_done(ring);
+}
+
+/*
+ * Waits until no request is left, of all or of one process.  Requests that a
+ * worker was just about to start are cancelled at a later round.
+ */
+static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
+{
+	for (;;) {
+		io2_cancel_all(ring, files);
+		while (io2_deferred_run(ring))
+			;
+		if (ring_drained(ring, files))
+			return;
+		wait_event_timeout(ring->wait,
+				   io2_deferred_pending(ring) ||
+				   ring_drained(ring, files), CANCEL_AGAIN);
+	}
+}
+
+static void ring_free_parts(struct io2_ring *ring)
+{
+	io2_req_list_free(&ring->free_reqs);
+	io2_submitters_drop(ring, NULL);
+	io2_region_free(&ring->sqes_mem);
+	io2_region_free(&ring->rings_mem);
+	io2_ring_free_hash(ring);
+}
+
+/**
+ * io2_ring_shutdown() - the end of a ring that was live (I9)
+ * @ring: its last reference is gone
+ *
+ * When this returns nothing of the ring runs and nothing is held for it.
+ *
+ * Context: may sleep, and sleeps until the last request has ended.
+ */
+void io2_ring_shutdown(struct io2_ring *ring)
+{
+	ring_set_dying(ring);
+	ring_cancel_and_wait(ring, NULL);
+	io2_workers_stop(ring);
+	io2_deferred_quiesce(ring);
+	io2_cq_discard(ring);
+	WRITE_ONCE(ring->state, IO2_DEAD);
+	ring_free_parts(ring);
+	io2_ring_free(ring);
+}
+
+/**
+ * io2_ring_exit_task() - a process that has the ring open exits
+ * @ring: the ring
+ * @files: the process's fd table
+ *
+ * The ring may be shared: only requests of this process end.
+ *
+ * Context: may sleep, and sleeps until the last of them has ended.
+ */
+void io2_ring_exit_task(struct io2_ring *ring, void *files)
+{
+	if (io2_submitters_idle(ring, files))
+		return;
+	ring_cancel_and_wait(ring, files);
+}
+
+/* --- the file ----------------------------------------------------------- */
+
+static int ring_release(struct inode *inode, struct file *file)
+{
+	io2_ring_shutdown(file->private_data);
+	return 0;
+}
+
+static int ring_flush(struct file *file, fl_owner_t files)
+{
+	struct io2_ring *ring = file->private_data;
+
+	if (!(current->flags & PF_EXITING))
+		return 0;
+	io2_ring_exit_task(ring, files);
+	mutex_lock(&ring->uring_lock);
+	io2_submitters_drop(ring, files);
+	mutex_unlock(&ring->uring_lock);
+	return 0;
+}
+
+static int ring_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct io2_ring *ring = file->private_data;
+
+	switch ((u64)vma->vm_pgoff << PAGE_SHIFT) {
+	case IOURING2_OFF_SQ_RING:
+	case IOURING2_OFF_CQ_RING:
+		return io2_region_mmap(&ring->rings_mem, vma);
+	case IOURING2_OFF_SQES:
+		return io2_region_mmap(&ring->sqes_mem, vma);
+	default:
+		return -EINVAL;
+	}
+}
+
+static long ring_ioctl_enter(struct io2_ring *ring, unsigned int size,
+			     void __user *uarg)
+{
+	struct iouring2_enter arg;
+	int ret;
+
+	if (size == sizeof(arg))
+		ret = copy_from_user(&arg, uarg, sizeof(arg)) ? -EFAULT : 0;
+	else if (size < sizeof(arg))
+		ret = -EINVAL;
+	else
+		ret = copy_struct_from_user(&arg, sizeof(arg), uarg, size);
+	return ret ? : io2_enter(ring, &arg);
+}
+
+static long ring_ioctl_register(struct io2_ring *ring, unsigned int size,
+				void __user *uarg)
+{
+	struct iouring2_register arg;
+	int ret;
+
+	if (size < sizeof(arg))
+		return -EINVAL;
+	ret = copy_struct_from_user(&arg, sizeof(arg), uarg, size);
+	return ret ? : io2_register(ring, &arg);
+}
+
+/* The number and direction select, the size is the struct's version. */
+#define IOC_KIND(cmd)	((cmd) & ~IOCSIZE_MASK)
+
+static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct io2_ring *ring = file->private_data;
+
+	switch (IOC_KIND(cmd)) {
+	case IOC_KIND(IOURING2_IOC_ENTER):
+		return ring_ioctl_enter(ring, _IOC_SIZE(cmd),
+					(void __user *)arg);
+	case IOC_KIND(IOURING2_IOC_REGISTER):
+		return ring_ioctl_register(ring, _IOC_SIZE(cmd),
+					   (void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations ring_fops = {
+	.owner		= THIS_MODULE,
+	.release	= ring_release,
+	.flush		= ring_flush,
+	.mmap		= ring_mmap,
+	.poll		= io2_ring_poll,
+	.unlocked_ioctl	= ring_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.show_fdinfo	= io2_show_fdinfo,
+};
+
+/**
+ * io2_ring_file() - make the file of a ring
+ * @ring: becomes its private data
+ *
+ * Context: may sleep.
+ * Return: the file or an ERR_PTR.
+ */
+struct file *io2_ring_file(struct io2_ring *ring)
+{
+	return anon_inode_create_getfile("[iouring2]", &ring_fops, ring,
+					 O_RDWR | O_CLOEXEC, NULL);
+}
+
+/**
+ * io2_is_ring_file() - is it the file of a ring of ours?
+ * @file: the file
+ *
+ * Return: whether it is.
+ */
+bool io2_is_ring_file(const struct file *file)
+{
+	return file->f_op == &ring_fops;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The ring object: what it is made of, how long each part lives, and which
+ * lock guards each field.
+ *
+ * Lifetime.  A ring is made by io2_setup() and belongs to one struct file (an
+ * anonymous inode).  The file's reference count is the ring's: descriptors,
+ * memory mappings and running ioctls hold it.  A request never holds the file
+ * of its own ring, so the last close always reaches io2_ring_shutdown(), which
+ * waits for every request before it frees the ring.
+ *
+ * Locks, outermost first:
+ *
+ *   uring_lock      mutex, submission: SQ head, accepting, the request cache
+ *   inflight_lock   spinlock, requests that can be cancelled, and timeouts
+ *   wq_lock         spinlock, worker threads and their queues
+ *   deferred_lock   spinlock, irq-safe, hand-over from any context
+ *   cq_lock         spinlock, CQ tail, backlog, drain queue; a leaf
+ *
+ * wq_lock, deferred_lock and cq_lock do not nest in one another.
+ */
+#ifndef IO2_RING_H
+#define IO2_RING_H
+
+#include <linux/hashtable.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "../uapi/linux/iouring2.h"
+#include "region.h"
+
+struct io2_req;
+struct io2_submitter;
+
+#define IO2_MAX_ENTRIES		32768U
+#define IO2_MAX_CQ_ENTRIES	(2 * IO2_MAX_ENTRIES)
+
+/**
+ * enum io2_state - where a ring is in its life
+ * @IO2_NEW: being set up; can neither post, flush nor wake
+ * @IO2_LIVE: its file exists
+ * @IO2_DYING: its last reference is gone; requests end, none starts
+ * @IO2_DEAD: no request is left; memory is being freed
+ *
+ * Written under @uring_lock and @inflight_lock (DYING), read under either or,
+ * for assertions, without.
+ */
+enum io2_state {
+	IO2_NEW,
+	IO2_LIVE,
+	IO2_DYING,
+	IO2_DEAD,
+};
+
+/**
+ * struct io2_shared - head of the memory that is mapped as SQ and CQ ring
+ * @sq_tail: written by the application
+ * @cq_head: written by the application
+ * @cq_flags: written by the application
+ * @sq_head: written by the kernel, never read back
+ * @sq_flags: written by the kernel, never read back
+ * @sq_dropped: written by the kernel, never read back
+ * @cq_tail: written by the kernel, never read back
+ * @cq_overflow: lost completions: written once, as 0 (I1)
+ * @sq_mask: written once
+ * @sq_entries: written once
+ * @cq_mask: written once
+ * @cq_entries: written once
+ *
+ * An application can write any of it at any time (I10): the kernel reads only
+ * the first three, once each, and bounds what it read.
+ */
+struct io2_shared {
+	u32	sq_tail;
+	u32	cq_head;
+	u32	cq_flags;
+	u32	sq_head ____cacheline_aligned;
+	u32	sq_flags;
+	u32	sq_dropped;
+	u32	cq_tail;
+	u32	cq_overflow;
+	u32	sq_mask ____cacheline_aligned;
+	u32	sq_entries;
+	u32	cq_mask;
+	u32	cq_entries;
+};
+
+#define IO2_CLASSES	2
+
+/**
+ * struct io2_wq - the worker threads of one ring
+ * @pending: requests waiting for a worker, by class
+ * @wait: idle workers, by class
+ * @workers: every running worker
+ * @dead: workers that timed out and wait to be reaped
+ * @reap: reaps @dead
+ * @nr: workers by class, those being created included
+ * @idle: workers by class that wait
+ * @nr_pending: length of @pending
+ * @hash_busy: ordering keys that a worker is busy with (bit number)
+ *
+ * Lives as long as the ring.  All guarded by the ring's wq_lock.
+ */
+struct io2_wq {
+	struct list_head	pending[IO2_CLASSES];
+	wait_queue_head_t	wait[IO2_CLASSES];
+	struct list_head	workers;
+	struct list_head	dead;
+	struct work_struct	reap;
+	unsigned int		nr[IO2_CLASSES];
+	unsigned int		idle[IO2_CLASSES];
+	unsigned int		nr_pending[IO2_CLASSES];
+	u64			hash_busy;
+};
+
+/**
+ * struct io2_ring - one ring
+ *
+ * Constant once the ring is LIVE:
+ * @setup_flags: IOURING2_SETUP_*
+ * @sq_entries: power of two
+ * @cq_entries: power of two
+ * @max_inflight: requests accepted and not yet seen in the CQ, at most (I5)
+ * @shared: head of the rings' memory
+ * @sq_array: SQE indices, or NULL with IOURING2_SETUP_NO_SQARRAY
+ * @cqes: the CQ ring's entries
+ * @sqes: the SQEs
+ * @rings_mem: memory of @shared, @cqes and @sq_array
+ * @sqes_mem: memory of @sqes
+ * @file: the ring's own file, not referenced
+ *
+ * Guarded by @uring_lock:
+ * @sq_head: the kernel's SQ head
+ * @sq_dropped: invalid SQ array entries seen
+ * @accepted: requests accepted since setup
+ * @free_reqs: cached requests, linked by node
+ * @nr_free: length of @free_reqs
+ * @submitter: of the last ENTER; owns a reference
+ * @drain_next: the next request or chain is a drain barrier too
+ * @ebusy: times that ENTER returned EBUSY
+ *
+ * Guarded by @cq_lock:
+ * @cq_tail: the kernel's CQ tail; what the application was shown
+ * @cq_fill: CQ tail including entries not yet shown
+ * @cq_head_seen: CQ head as read last; bounded when used
+ * @sq_flags: what the shared SQ flags were set to
+ * @completed: final completions posted (CQ, backlog, or skipped)
+ * @cq_events: CQEs posted that a timeout's count may see
+ * @backlog: completed requests whose CQE did not fit, oldest first
+ * @nr_backlog: length of @backlog
+ * @backlog_max: highest @nr_backlog
+ * @backlog_total: completions that ever went through @backlog
+ * @drain_list: chains held back by a drain barrier, in order
+ *
+ * Guarded by @deferred_lock:
+ * @deferred: requests that some context handed over, oldest first
+ * @foreign: of those, the ones that only the kernel worker can run
+ * @nr_waiters: tasks in ENTER that will run @deferred
+ * @deferred_work: runs @deferred where nobody waits
+ *
+ * Guarded by @inflight_lock:
+ * @hash: cancellable requests by user_data
+ * @hash_bits: log2 of the number of buckets; constant
+ * @counted: timeouts that wait for a number of completions, soonest first
+ * @nr_counted: length of @counted; read without the lock by posters
+ *
+ * @submitters: every submitter that owns requests, under @inflight_lock
+ * @wait: tasks in ENTER, close and exit; woken under no lock but
+ *	@deferred_lock
+ * @poll_wait: pollers of the ring file; woken under no lock
+ * @wq: worker threads, under @wq_lock
+ */
+struct io2_ring {
+	enum io2_state		state;
+	u32			setup_flags;
+	u32			sq_entries;
+	u32			cq_entries;
+	u32			max_inflight;
+	struct io2_shared	*shared;
+	u32			*sq_array;
+	struct iouring2_cqe	*cqes;
+	struct iouring2_sqe	*sqes;
+	struct file		*file;
+
+	struct mutex		uring_lock ____cacheline_aligned;
+	u32			sq_head;
+	u32			sq_dropped;
+	u64			accepted;
+	struct list_head	free_reqs;
+	u32			nr_free;
+	bool			drain_next;
+	struct io2_submitter	*submitter;
+	u64			ebusy;
+
+	spinlock_t		cq_lock ____cacheline_aligned;
+	u32			cq_tail;
+	u32			cq_fill;
+	u32			cq_head_seen;
+	u32			sq_flags;
+	u64			completed;
+	u32			cq_events;
+	u32			nr_backlog;
+	u32			backlog_max;
+	struct list_head	backlog;
+	u64			backlog_total;
+	struct list_head	drain_list;
+
+	spinlock_t		deferred_lock ____cacheline_aligned;
+	u32			nr_waiters;
+	struct list_head	deferred;
+	struct list_head	foreign;
+	struct work_struct	deferred_work;
+
+	spinlock_t		inflight_lock ____cacheline_aligned;
+	struct hlist_head	*hash;
+	unsigned int		hash_bits;
+	u32			nr_counted;
+	struct list_head	counted;
+	struct list_head	submitters;
+
+	wait_queue_head_t	wait ____cacheline_aligned;
+	wait_queue_head_t	poll_wait;
+
+	spinlock_t		wq_lock;
+	struct io2_wq		wq;
+
+	struct io2_region	rings_mem;
+	struct io2_region	sqes_mem;
+};
+
+extern unsigned long io2_state_warnings;
+
+/*
+ * I8: says loudly, once, that @cond was violated, and counts every time; the
+ * counter is what a test reads.
+ */
+#define io2_assert(cond) do {						\
+	if (WARN_ON_ONCE(!(cond)))					\
+		WRITE_ONCE(io2_state_warnings,				\
+			   READ_ONCE(io2_state_warnings) + 1);		\
+} while (0)
+
+/**
+ * io2_ring_may_post() - I8: only a ring with a file may post, flush or wake
+ * @ring: the ring
+ *
+ * Return: whether @ring is LIVE or DYING.
+ */
+static inline bool io2_ring_may_post(const struct io2_ring *ring)
+{
+	enum io2_state state = READ_ONCE(ring->state);
+
+	return state == IO2_LIVE || state == IO2_DYING;
+}
+
+static inline bool io2_ring_dying(const struct io2_ring *ring)
+{
+	return READ_ONCE(ring->state) >= IO2_DYING;
+}
+
+struct io2_ring *io2_ring_alloc(void);
+void io2_ring_free(struct io2_ring *ring);
+int io2_ring_alloc_hash(struct io2_ring *ring);
+void io2_ring_free_hash(struct io2_ring *ring);
+void io2_ring_go_live(struct io2_ring *ring, struct file *file);
+void io2_ring_shutdown(struct io2_ring *ring);
+void io2_ring_exit_task(struct io2_ring *ring, void *files);
+struct file *io2_ring_file(struct io2_ring *ring);
+bool io2_is_ring_file(const struct file *file);
+
+#endif

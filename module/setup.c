@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SETUP.  A ladder: io2_ring_alloc() initialises everything, then each step
+ * that can fail is undone, in reverse order, by its own label (I7).  None of
+ * the labels knows how to end a live ring (I8).  Installing the descriptor is
+ * the last step and cannot fail.
+ */
+#include <linux/file.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/uaccess.h>
+
+#include "compat/compat.h"
+#include "fault.h"
+#include "ring.h"
+#include "setup.h"
+#include "submitter.h"
+
+unsigned int io2_inflight_default = 131072;
+module_param_named(inflight_default, io2_inflight_default, uint, 0644);
+MODULE_PARM_DESC(inflight_default, "requests in flight per ring, by default");
+
+unsigned int io2_inflight_max = 1048576;
+module_param_named(inflight_max, io2_inflight_max, uint, 0644);
+MODULE_PARM_DESC(inflight_max, "requests in flight per ring, at most");
+
+/**
+ * struct layout - where things are in the rings' memory, in bytes
+ * @cqes: the CQ entries
+ * @sq_array: the SQ index array
+ * @rings: size of the rings' memory
+ * @sqes: size of the SQEs' memory
+ */
+struct layout {
+	size_t	cqes;
+	size_t	sq_array;
+	size_t	rings;
+	size_t	sqes;
+};
+
+static int clamp_entries(u32 *entries, u32 max, bool clamp)
+{
+	if (!*entries)
+		return -EINVAL;
+	if (*entries > max) {
+		if (!clamp)
+			return -EINVAL;
+		*entries = max;
+	}
+	*entries = roundup_pow_of_two(*entries);
+	return 0;
+}
+
+static int check_sizes(struct iouring2_setup *s)
+{
+	struct iouring2_params *p = &s->params;
+	bool clamp = p->flags & IOURING2_SETUP_CLAMP;
+	int ret;
+
+	p->sq_entries = s->entries;
+	ret = clamp_entries(&p->sq_entries, IO2_MAX_ENTRIES, clamp);
+	if (ret)
+		return ret;
+	if (!(p->flags & IOURING2_SETUP_CQSIZE)) {
+		p->cq_entries = 2 * p->sq_entries;
+		return 0;
+	}
+	ret = clamp_entries(&p->cq_entries, IO2_MAX_CQ_ENTRIES, clamp);
+	if (ret)
+		return ret;
+	return p->cq_entries < p->sq_entries ? -EINVAL : 0;
+}
+
+static int check_inflight(struct iouring2_setup *s)
+{
+	u32 max = READ_ONCE(io2_inflight_max);
+
+	if (!s->max_inflight)
+		s->max_inflight = min(READ_ONCE(io2_inflight_default), max);
+	if (!s->max_inflight)
+		s->max_inflight = 1;
+	return s->max_inflight > max ? -EINVAL : 0;
+}
+
+/* Everything that is wrong with the arguments is found here. */
+static int check_setup(struct iouring2_setup *s)
+{
+	struct iouring2_params *p = &s->params;
+	int ret;
+
+	if (s->flags || memchr_inv(s->resv, 0, sizeof(s->resv)) ||
+	    memchr_inv(p->resv, 0, sizeof(p->resv)))
+		return -EINVAL;
+	if (p->flags & ~IO2_SETUP_FLAGS)
+		return -EINVAL;
+	ret = check_sizes(s);
+	if (ret)
+		return ret;
+	return check_inflight(s);
+}
+
+static void make_layout(struct layout *l, const struct iouring2_params *p)
+{
+	l->cqes = ALIGN(sizeof(struct io2_shared), SMP_CACHE_BYTES);
+	l->sq_array = l->cqes + p->cq_entries * sizeof(struct iouring2_cqe);
+	l->rings = l->sq_array;
+	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
+		l->rings += p->sq_entries * sizeof(u32);
+	l->sqes = p->sq_entries * sizeof(struct iouring2_sqe);
+}
+
+static void ring_configure(struct io2_ring *ring,
+			   const struct iouring2_setup *s)
+{
+	ring->setup_flags = s->params.flags;
+	ring->sq_entries = s->params.sq_entries;
+	ring->cq_entries = s->params.cq_entries;
+	ring->max_inflight = s->max_inflight;
+}
+
+/* The memory is there: lay the rings out in it. */
+static void ring_place(struct io2_ring *ring, const struct layout *l)
+{
+	void *base = ring->rings_mem.vaddr;
+
+	ring->shared = base;
+	ring->cqes = base + l->cqes;
+	if (!(ring->setup_flags & IOURING2_SETUP_NO_SQARRAY))
+		ring->sq_array = base + l->sq_array;
+	ring->sqes = ring->sqes_mem.vaddr;
+	ring->shared->sq_mask = ring->sq_entries - 1;
+	ring->shared->sq_entries = ring->sq_entries;
+	ring->shared->cq_mask = ring->cq_entries - 1;
+	ring->shared->cq_entries = ring->cq_entries;
+}
+
+static void fill_params(struct iouring2_params *p, const struct layout *l)
+{
+	memset(&p->sq_off, 0, sizeof(p->sq_off));
+	p->sq_off.head = offsetof(struct io2_shared, sq_head);
+	p->sq_off.tail = offsetof(struct io2_shared, sq_tail);
+	p->sq_off.ring_mask = offsetof(struct io2_shared, sq_mask);
+	p->sq_off.ring_entries = offsetof(struct io2_shared, sq_entries);
+	p->sq_off.flags = offsetof(struct io2_shared, sq_flags);
+	p->sq_off.dropped = offsetof(struct io2_shared, sq_dropped);
+	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
+		p->sq_off.array = l->sq_array;
+
+	memset(&p->cq_off, 0, sizeof(p->cq_off));
+	p->cq_off.head = offsetof(struct io2_shared, cq_head);
+	p->cq_off.tail = offsetof(struct io2_shared, cq_tail);
+	p->cq_off.ring_mask = offsetof(struct io2_shared, cq_mask);
+	p->cq_off.ring_entries = offsetof(struct io2_shared, cq_entries);
+	p->cq_off.overflow = offsetof(struct io2_shared, cq_overflow);
+	p->cq_off.cqes = l->cqes;
+	p->cq_off.flags = offsetof(struct io2_shared, cq_flags);
+	p->features = IO2_FEATURES;
+}
+
+static int ring_build_hash(struct io2_ring *ring)
+{
+	if (io2_fault_inject("ring", "hash"))
+		return -ENOMEM;
+	return io2_ring_alloc_hash(ring);
+}
+
+static int ring_build_submitter(struct io2_ring *ring)
+{
+	int ret = 0;
+
+	if (io2_fault_inject("ring", "submitter"))
+		return -ENOMEM;
+	mutex_lock(&ring->uring_lock);
+	if (!io2_submitter_get(ring))
+		ret = -ENOMEM;
+	mutex_unlock(&ring->uring_lock);
+	return ret;
+}
+
+static int reserve_fd(void)
+{
+	if (io2_fault_inject("file", "descriptor"))
+		return -EMFILE;
+	return get_unused_fd_flags(O_RDWR | O_CLOEXEC);
+}
+
+static int copy_out(void __user *uarg, const struct iouring2_setup *s)
+{
+	if (io2_fault_inject("file", "copy-out"))
+		return -EFAULT;
+	return copy_to_user(uarg, s, sizeof(*s)) ? -EFAULT : 0;
+}
+
+static struct file *make_file(struct io2_ring *ring)
+{
+	if (io2_fault_inject("file", "anon inode"))
+		return ERR_PTR(-ENFILE);
+	return io2_ring_file(ring);
+}
+
+static struct io2_ring *alloc_ring(void)
+{
+	if (io2_fault_inject("ring", "struct"))
+		return NULL;
+	return io2_ring_alloc();
+}
+
+/* Return: the new descriptor, or a negative errno and nothing has changed. */
+static int setup_ring(struct iouring2_setup *s, void __user *uarg)
+{
+	struct io2_ring *ring;
+	struct file *file;
+	struct layout l;
+	int ret, fd;
+
+	make_layout(&l, &s->params);
+	fill_params(&s->params, &l);
+	ring = alloc_ring();
+	if (!ring)
+		return -ENOMEM;
+	ring_configure(ring, s);
+	ret = ring_build_hash(ring);
+	if (ret)
+		goto err_ring;
+	ret = io2_region_build(&ring->rings_mem, l.rings, "rings");
+	if (ret)
+		goto err_hash;
+	ret = io2_region_build(&ring->sqes_mem, l.sqes, "sqes");
+	if (ret)
+		goto err_rings;
+	ring_place(ring, &l);
+	ret = ring_build_submitter(ring);
+	if (ret)
+		goto err_sqes;
+	fd = reserve_fd();
+	if (fd < 0) {
+		ret = fd;
+		goto err_submitter;
+	}
+	ret = copy_out(uarg, s);
+	if (ret)
+		goto err_fd;
+	file = make_file(ring);
+	if (IS_ERR(file)) {
+		ret = PTR_ERR(file);
+		goto err_fd;
+	}
+	io2_ring_go_live(ring, file);
+	fd_install(fd, file);
+	return fd;
+
+err_fd:
+	put_unused_fd(fd);
+err_submitter:
+	io2_submitters_drop(ring, NULL);
+err_sqes:
+	io2_region_free(&ring->sqes_mem);
+err_rings:
+	io2_region_free(&ring->rings_mem);
+err_hash:
+	io2_ring_free_hash(ring);
+err_ring:
+	io2_ring_free(ring);
+	return ret;
+}
+
+/**
+ * io2_setup() - the SETUP ioctl
+ * @size: of the caller's struct iouring2_setup, bytes
+ * @uarg: where it is
+ *
+ * Context: may sleep.
+ * Return: a ring descriptor; -EINVAL, -E2BIG, -EFAULT, -ENOMEM, -EMFILE,
+ * -ENFILE; see iouring2(4).
+ */
+long io2_setup(unsigned int size, void __user *uarg)
+{
+	struct iouring2_setup s;
+	int ret;
+
+	if (size < sizeof(s))
+		return -EINVAL;
+	ret = copy_struct_from_user(&s, sizeof(s), uarg, size);
+	if (ret)
+		return ret;
+	ret = check_setup(&s);
+	if (ret)
+		return ret;
+	io2_fault_begin();
+	ret = setup_ring(&s, uarg);
+	io2_fault_end();
+	return ret;
+}

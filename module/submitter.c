@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Submitters: identity kept for requests that outlive their ENTER. */
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "counters.h"
+#include "ring.h"
+#include "submitter.h"
+
+static bool submitter_matches(const struct io2_submitter *sub)
+{
+	return io2_submitter_is_current(sub) && sub->files == current->files &&
+	       sub->fsize == rlimit(RLIMIT_FSIZE);
+}
+
+static void submitter_free(struct io2_submitter *sub)
+{
+	mmdrop(sub->mm);
+	put_cred(sub->cred);
+	kfree(sub);
+	io2_count_sub(IO2_COUNT_SUBMITTERS, 1);
+}
+
+static void submitters_free(struct list_head *list)
+{
+	struct io2_submitter *sub, *next;
+
+	list_for_each_entry_safe(sub, next, list, node)
+		submitter_free(sub);
+}
+
+static struct io2_submitter *submitter_alloc(void)
+{
+	struct io2_submitter *sub = kzalloc(sizeof(*sub), GFP_KERNEL_ACCOUNT);
+
+	if (!sub)
+		return NULL;
+	mmgrab(current->mm);
+	sub->mm = current->mm;
+	sub->cred = get_current_cred();
+	sub->files = current->files;
+	sub->fsize = rlimit(RLIMIT_FSIZE);
+	io2_count_add(IO2_COUNT_SUBMITTERS, 1);
+	return sub;
+}
+
+static struct io2_submitter *submitter_find(struct io2_ring *ring)
+{
+	struct io2_submitter *sub;
+
+	list_for_each_entry(sub, &ring->submitters, node)
+		if (submitter_matches(sub))
+			return sub;
+	return NULL;
+}
+
+/**
+ * io2_submitter_get() - the submitter that stands for current
+ * @ring: the ring; remembers the answer
+ *
+ * Takes no reference: stays valid while uring_lock is held, and as long as a
+ * request counts in nr_reqs.
+ *
+ * Context: may sleep; uring_lock held, or in setup.
+ * Return: the submitter, or NULL without memory.
+ */
+struct io2_submitter *io2_submitter_get(struct io2_ring *ring)
+{
+	struct io2_submitter *sub = ring->submitter;
+
+	if (sub && submitter_matches(sub))
+		return sub;
+	spin_lock(&ring->inflight_lock);
+	sub = submitter_find(ring);
+	spin_unlock(&ring->inflight_lock);
+	if (sub)
+		goto out;
+	sub = submitter_alloc();
+	if (!sub)
+		return NULL;
+	io2_submitters_drop(ring, NULL);
+	spin_lock(&ring->inflight_lock);
+	list_add(&sub->node, &ring->submitters);
+	spin_unlock(&ring->inflight_lock);
+out:
+	ring->submitter = sub;
+	return sub;
+}
+
+/**
+ * io2_submitters_drop() - forget submitters without requests
+ * @ring: the ring
+ * @files: of this fd table, or NULL for all
+ *
+ * Context: may sleep; uring_lock held, or nobody else has the ring.
+ */
+void io2_submitters_drop(struct io2_ring *ring, void *files)
+{
+	struct io2_submitter *sub, *next;
+	LIST_HEAD(idle);
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry_safe(sub, next, &ring->submitters, node)
+		if ((!files || sub->files == files) &&
+		    !atomic_read(&sub->nr_reqs))
+			list_move(&sub->node, &idle);
+	ring->submitter = NULL;
+	spin_unlock(&ring->inflight_lock);
+	submitters_free(&idle);
+}
+
+/**
+ * io2_submitters_idle() - has a process no request left?
+ * @ring: the ring
+ * @files: the process's fd table
+ *
+ * Context: atomic.
+ * Return: whether it has none.
+ */
+bool io2_submitters_idle(struct io2_ring *ring, void *files)
+{
+	struct io2_submitter *sub;
+	bool idle = true;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry(sub, &ring->submitters, node)
+		if (sub->files == files && atomic_read(&sub->nr_reqs))
+			idle = false;
+	spin_unlock(&ring->inflight_lock);
+	return idle;
+}
+
+/**
+ * io2_unborrow() - give back what io2_borrow() borrowed
+ * @bw: the same
+ *
+ * Context: may sleep; kernel thread.
+ */
+void io2_unborrow(struct io2_borrow *bw)
+{
+	if (!bw->sub)
+		return;
+	if (bw->have_mm) {
+		kthread_unuse_mm(bw->sub->mm);
+		mmput(bw->sub->mm);
+	}
+	revert_creds(bw->old_cred);
+	atomic_dec(&bw->sub->nr_reqs);
+	bw->sub = NULL;
+}
+
+/**
+ * io2_borrow() - work in a submitter's address space, with its credentials
+ * @bw: zeroed, or from the last call: switches only when @sub differs
+ * @sub: the submitter; kept from being freed while borrowed
+ *
+ * Context: may sleep; kernel thread.
+ */
+void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub)
+{
+	if (bw->sub == sub)
+		return;
+	io2_unborrow(bw);
+	atomic_inc(&sub->nr_reqs);
+	bw->sub = sub;
+	bw->have_mm = mmget_not_zero(sub->mm);
+	if (bw->have_mm)
+		kthread_use_mm(sub->mm);
+	bw->old_cred = override_creds(sub->cred);
+}

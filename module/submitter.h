@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Whose request it is: what other contexts borrow to work for a submitter. */
+#ifndef IO2_SUBMITTER_H
+#define IO2_SUBMITTER_H
+
+#include <linux/atomic.h>
+#include <linux/cred.h>
+#include <linux/list.h>
+#include <linux/sched.h>
+
+struct io2_ring;
+
+/**
+ * struct io2_submitter - a process, as it was when it entered the ring
+ * @node: in ring->submitters; under inflight_lock
+ * @nr_reqs: requests that refer to it
+ * @mm: its address space; mm_count held, so that the pointer stays unique
+ * @cred: its credentials; referenced
+ * @files: its fd table; only compared, never used
+ * @fsize: its RLIMIT_FSIZE in bytes
+ *
+ * Lifetime: made when a process first enters a ring (or its credentials
+ * changed), freed when it has no request and another one is made, when its
+ * process exits, or with the ring.  Constant but for @nr_reqs and @node.
+ */
+struct io2_submitter {
+	struct list_head	node;
+	atomic_t		nr_reqs;
+	struct mm_struct	*mm;
+	const struct cred	*cred;
+	void			*files;
+	unsigned long		fsize;
+};
+
+/**
+ * struct io2_borrow - a submitter's context, borrowed by a kernel thread
+ * @sub: whose, or NULL
+ * @old_cred: to go back to
+ * @have_mm: whether @sub's address space was still there
+ *
+ * On the stack of the borrower.
+ */
+struct io2_borrow {
+	struct io2_submitter	*sub;
+	const struct cred	*old_cred;
+	bool			have_mm;
+};
+
+/**
+ * io2_submitter_is_current() - may current run user-memory work of @sub?
+ * @sub: the submitter
+ *
+ * Return: true in the submitting process and in whoever borrowed its context.
+ */
+static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
+{
+	return current->mm == sub->mm && current_cred() == sub->cred;
+}
+
+struct io2_submitter *io2_submitter_get(struct io2_ring *ring);
+void io2_submitters_drop(struct io2_ring *ring, void *files);
+bool io2_submitters_idle(struct io2_ring *ring, void *files);
+void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub);
+void io2_unborrow(struct io2_borrow *bw);
+
+#endif

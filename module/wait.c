@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ENTER: submit, then wait.  Every entry first runs what was deferred and
+ * moves what fits of the backlog (I3), so that nobody sleeps on a completion
+ * that the kernel could have shown.
+ */
+#include <linux/hrtimer.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+#include <linux/uaccess.h>
+
+#include "compat/compat.h"
+#include "cq.h"
+#include "deferred.h"
+#include "request.h"
+#include "sq.h"
+#include "timeout.h"
+#include "wait.h"
+
+/**
+ * struct cq_waiter - a task waiting in ENTER
+ * @entry: in ring->wait
+ * @ring: the ring
+ * @target: CQ tail at which to wake up
+ */
+struct cq_waiter {
+	struct wait_queue_entry	entry;
+	struct io2_ring		*ring;
+	u32			target;
+};
+
+/**
+ * struct wait_arg - what ENTER's argument says
+ * @sigmask: mask for the time of the wait, or 0
+ * @sigmask_sz: its size in bytes
+ * @expires: absolute CLOCK_MONOTONIC, or KTIME_MAX
+ */
+struct wait_arg {
+	u64	sigmask;
+	u32	sigmask_sz;
+	ktime_t	expires;
+};
+
+/* Wakes a waiter when there is enough for it, or when it is to run work. */
+static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
+		   void *key)
+{
+	struct cq_waiter *w = container_of(entry, struct cq_waiter, entry);
+
+	if (key != IO2_WAKE_DEFERRED &&
+	    (s32)(READ_ONCE(w->ring->cq_tail) - READ_ONCE(w->target)) < 0)
+		return 0;
+	return autoremove_wake_function(entry, mode, sync, key);
+}
+
+/* Signals to handle, or work of others that needs us out of the kernel. */
+static int wait_interrupted(void)
+{
+	if (!signal_pending(current))
+		return 0;
+	return task_sigpending(current) ? -EINTR : -ERESTARTNOINTR;
+}
+
+static int wait_sleep(struct cq_waiter *w, ktime_t expires)
+{
+	if (expires == KTIME_MAX) {
+		schedule();
+		return 0;
+	}
+	return schedule_hrtimeout_range_clock(&expires, 0, HRTIMER_MODE_ABS,
+					      CLOCK_MONOTONIC) ? 0 : -ETIME;
+}
+
+/* Return: whether @min CQEs are there, all work done and backlog moved. */
+static bool wait_satisfied(struct io2_ring *ring, u32 min)
+{
+	while (io2_deferred_run(ring))
+		;
+	io2_cq_flush(ring);
+	return io2_cq_ready(ring) >= min;
+}
+
+static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
+{
+	struct io2_ring *ring = w->ring;
+	int ret = 0;
+
+	while (!wait_satisfied(ring, min)) {
+		if (ret)
+			return ret;
+		ret = wait_interrupted();
+		if (ret)
+			return ret;
+		WRITE_ONCE(w->target, READ_ONCE(ring->shared->cq_head) + min);
+		prepare_to_wait_exclusive(&ring->wait, &w->entry,
+					  TASK_INTERRUPTIBLE);
+		/* posts and hand-overs after this point wake us */
+		if (!io2_deferred_pending(ring) && io2_cq_ready(ring) < min &&
+		    !signal_pending(current))
+			ret = wait_sleep(w, expires);
+		finish_wait(&ring->wait, &w->entry);
+	}
+	return 0;
+}
+
+/*
+ * Waits for @min CQEs.  Return: 0, or when the CQ is empty -EINTR, -ETIME, or
+ * -ERESTARTNOINTR for work that is not ours.
+ */
+static int wait_for_cqes(struct io2_ring *ring, u32 min, ktime_t expires)
+{
+	struct cq_waiter w = { .ring = ring };
+	int ret;
+
+	init_waitqueue_func_entry(&w.entry, cq_wake);
+	INIT_LIST_HEAD(&w.entry.entry);
+	w.entry.private = current;
+	io2_deferred_waiter(ring);
+	ret = wait_loop(&w, min, expires);
+	io2_deferred_waiter_done(ring);
+	return ret;
+}
+
+/* --- ENTER's argument --------------------------------------------------- */
+
+static int parse_ext_arg(struct wait_arg *wa, u64 uaddr, u32 argsz, bool abs)
+{
+	struct iouring2_getevents_arg ext;
+	ktime_t t;
+	int ret;
+
+	if (argsz != sizeof(ext))
+		return -EINVAL;
+	if (copy_from_user(&ext, u64_to_user_ptr(uaddr), sizeof(ext)))
+		return -EFAULT;
+	if (ext.min_wait_usec)
+		return -EINVAL;
+	wa->sigmask = ext.sigmask;
+	wa->sigmask_sz = ext.sigmask_sz;
+	if (!ext.ts)
+		return 0;
+	ret = io2_timespec(ext.ts, &t);
+	if (ret)
+		return ret;
+	wa->expires = abs ? t : ktime_add_safe(ktime_get(), t);
+	return 0;
+}
+
+static int parse_arg(struct wait_arg *wa, const struct iouring2_enter *arg)
+{
+	wa->expires = KTIME_MAX;
+	if (arg->flags & IOURING2_ENTER_EXT_ARG)
+		return parse_ext_arg(wa, arg->arg, arg->argsz,
+				     arg->flags & IOURING2_ENTER_ABS_TIMER);
+	wa->sigmask = arg->arg;
+	wa->sigmask_sz = arg->argsz;
+	return 0;
+}
+
+/*
+ * The signal mask for the time of the wait, as ppoll(2) has it.  The old mask
+ * is kept where signal delivery finds it.
+ */
+static int sigmask_set(const struct wait_arg *wa)
+{
+	sigset_t set;
+
+	if (!wa->sigmask)
+		return 0;
+	if (wa->sigmask_sz != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, u64_to_user_ptr(wa->sigmask), sizeof(set)))
+		return -EFAULT;
+	sigdelsetmask(&set, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	current->saved_sigmask = current->blocked;
+	set_restore_sigmask();
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	return 0;
+}
+
+/* When a signal is about to be delivered, delivery restores the mask. */
+static void sigmask_restore(bool interrupted)
+{
+	sigset_t set;
+
+	if (interrupted || !test_and_clear_restore_sigmask())
+		return;
+	set = current->saved_sigmask;
+	sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
+static int enter_wait(struct io2_ring *ring, const struct iouring2_enter *arg)
+{
+	u32 min = min(arg->min_complete, ring->cq_entries);
+	struct wait_arg wa = {};
+	int ret;
+
+	ret = parse_arg(&wa, arg);
+	if (ret)
+		return ret;
+	if (wait_satisfied(ring, min))
+		return 0;
+	ret = sigmask_set(&wa);
+	if (ret)
+		return ret;
+	ret = wait_for_cqes(ring, min, wa.expires);
+	sigmask_restore(ret == -EINTR || ret == -ERESTARTNOINTR);
+	return io2_cq_ready(ring) ? 0 : ret;
+}
+
+static int enter_submit(struct io2_ring *ring, u32 to_submit)
+{
+	int ret;
+
+	mutex_lock(&ring->uring_lock);
+	ret = io2_submit(ring, to_submit);
+	mutex_unlock(&ring->uring_lock);
+	return ret;
+}
+
+/**
+ * io2_enter() - submit requests and wait for completions
+ * @ring: the ring
+ * @arg: the kernel's copy of the argument
+ *
+ * Context: may sleep; the caller holds a reference on the ring's file.
+ * Return: SQEs consumed, or 0; -EINVAL, -EFAULT, -EBUSY (I4), -EAGAIN (I5),
+ * -EINTR, -ETIME; see iouring2(4).
+ */
+int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg)
+{
+	int submitted = 0, ret = 0;
+
+	if (arg->flags & ~IO2_ENTER_FLAGS)
+		return -EINVAL;
+	io2_deferred_run(ring);
+	if (arg->to_submit) {
+		submitted = enter_submit(ring, arg->to_submit);
+		if (submitted < 0 || submitted != arg->to_submit)
+			return submitted;
+	} else {
+		io2_cq_flush(ring);
+	}
+	if (arg->flags & IOURING2_ENTER_GETEVENTS)
+		ret = enter_wait(ring, arg);
+	return submitted ? : ret;
+}
+
+/**
+ * io2_ring_poll() - poll a ring: readable with a CQE, writable with SQ room
+ * @file: the ring's file
+ * @wait: the poll table
+ *
+ * Context: may sleep (I3: moves the backlog).
+ * Return: the events.
+ */
+__poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
+{
+	struct io2_ring *ring = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &ring->poll_wait, wait);
+	/* pairs with the barrier before a poster looks for pollers */
+	smp_mb();
+	io2_cq_flush(ring);
+	if (!io2_sq_full(ring))
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	if (io2_cq_ready(ring))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	return mask;
+}

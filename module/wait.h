@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* ENTER, and poll of the ring. */
+#ifndef IO2_WAIT_H
+#define IO2_WAIT_H
+
+#include <linux/poll.h>
+
+#include "ring.h"
+
+/* what ENTER accepts */
+#define IO2_ENTER_FLAGS	(IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_EXT_ARG | \
+			 IOURING2_ENTER_ABS_TIMER)
+
+int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg);
+__poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait);
+
+#endif
