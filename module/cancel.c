@@ -222,39 +222,42 @@ static void release_chain(struct io2_req *req)
 	}
 }
 
-/*
- * Requests behind a drain barrier.  On a live ring they keep their places,
- * because the order of the others depends on them, but hold nothing any more.
- */
-static void cancel_drained(struct io2_ring *ring, void *files)
+/* Requests behind a drain barrier of a ring that dies. */
+static void cancel_drained(struct io2_ring *ring)
 {
 	struct io2_req *req, *next;
 	struct io2_batch b;
 	LIST_HEAD(list);
 
-	spin_lock(&ring->cq_lock);
-	if (!files)
-		list_splice_init(&ring->drain_list, &list);
-	spin_unlock(&ring->cq_lock);
 	io2_batch_init(&b, ring, 0);
+	io2_cq_drain_take(ring, &list);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
 		io2_cancel_chain(req, &b);
 	}
 	io2_batch_flush(&b);
-	if (!files)
-		return;
+}
+
+/*
+ * The same for one process of a live ring: its requests keep their places,
+ * because the order of the others depends on them, but hold nothing any more.
+ */
+static void cancel_drained_of(struct io2_ring *ring, void *files)
+{
+	struct io2_batch b;
+	struct io2_req *req;
+	LIST_HEAD(list);
+
+	io2_batch_init(&b, ring, IO2_NONBLOCK);
+	/* nobody adds to the drain queue while we have it */
 	mutex_lock(&ring->uring_lock);
-	spin_lock(&ring->cq_lock);
-	list_splice_init(&ring->drain_list, &list);
-	spin_unlock(&ring->cq_lock);
+	io2_cq_drain_take(ring, &list);
 	list_for_each_entry(req, &list, node)
 		if (req->sub && req->sub->files == files)
 			release_chain(req);
-	spin_lock(&ring->cq_lock);
-	list_splice(&list, &ring->drain_list);
-	spin_unlock(&ring->cq_lock);
+	io2_cq_drain_return(ring, &list, &b.start);
 	mutex_unlock(&ring->uring_lock);
+	io2_batch_flush(&b);
 }
 
 /**
@@ -272,7 +275,10 @@ void io2_cancel_all(struct io2_ring *ring, void *files)
 	};
 
 	cancel_matching(ring, &m);
-	cancel_drained(ring, files);
+	if (files)
+		cancel_drained_of(ring, files);
+	else
+		cancel_drained(ring);
 }
 
 /**
@@ -308,7 +314,8 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	req->file = fget(cancel->fd);
 	if (!req->file)
 		return -EBADF;
-	if (req->file == req->ring->file) {
+	if (io2_is_ring_file(req->file)) {
+		/* only compared: a reference could become a cycle */
 		fput(req->file);
 		req->flags |= REQ_F_OWN_RING;
 	} else {

@@ -33,6 +33,7 @@ static bool cq_has_room(struct io2_ring *ring)
 {
 	if (ring->cq_fill - ring->cq_head_seen < ring->cq_entries)
 		return true;
+	/* acquire: the application has read what we are about to overwrite */
 	ring->cq_head_seen = smp_load_acquire(&ring->shared->cq_head);
 	return ring->cq_fill - ring->cq_head_seen < ring->cq_entries;
 }
@@ -54,6 +55,7 @@ static void cq_commit(struct io2_ring *ring)
 	if (ring->cq_tail == ring->cq_fill)
 		return;
 	WRITE_ONCE(ring->cq_tail, ring->cq_fill);
+	/* release: the entries come before the tail that shows them */
 	smp_store_release(&ring->shared->cq_tail, ring->cq_fill);
 }
 
@@ -129,6 +131,7 @@ static void cq_notify(struct io2_ring *ring)
 	/* wq_has_sleeper() orders the posts before looking for sleepers */
 	if (wq_has_sleeper(&ring->wait))
 		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
+	/* ordered by the barrier in wq_has_sleeper() above */
 	if (waitqueue_active(&ring->poll_wait))
 		__wake_up(&ring->poll_wait, TASK_NORMAL, 0,
 			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
@@ -256,6 +259,38 @@ struct io2_cq_room io2_cq_room(struct io2_ring *ring)
 	spin_unlock(&ring->cq_lock);
 	room.budget = held < ring->max_inflight ? ring->max_inflight - held : 0;
 	return room;
+}
+
+/**
+ * io2_cq_drain_take() - take what waits behind a drain barrier
+ * @ring: the ring
+ * @list: receives the chains' heads in order
+ *
+ * Context: task context; uring_lock held unless the ring is DYING.
+ */
+void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list)
+{
+	spin_lock(&ring->cq_lock);
+	list_splice_tail_init(&ring->drain_list, list);
+	spin_unlock(&ring->cq_lock);
+}
+
+/**
+ * io2_cq_drain_return() - put it back
+ * @ring: the ring
+ * @list: what io2_cq_drain_take() took
+ * @start: receives chains that could have started in between
+ *
+ * Context: task context; uring_lock held since io2_cq_drain_take().
+ */
+void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
+			 struct list_head *start)
+{
+	lockdep_assert_held(&ring->uring_lock);
+	spin_lock(&ring->cq_lock);
+	list_splice_init(list, &ring->drain_list);
+	cq_start_drained(ring, start);
+	spin_unlock(&ring->cq_lock);
 }
 
 /**

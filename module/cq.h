@@ -25,6 +25,9 @@ void io2_cq_post(struct io2_ring *ring, struct list_head *done,
 bool io2_cq_post_aux(struct io2_ring *ring, u64 user_data, s32 res, u32 flags);
 void io2_cq_flush(struct io2_ring *ring);
 struct io2_cq_room io2_cq_room(struct io2_ring *ring);
+void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list);
+void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
+			 struct list_head *start);
 void io2_cq_discard(struct io2_ring *ring);
 u32 io2_cq_ready(const struct io2_ring *ring);
 bool io2_cq_all_done(struct io2_ring *ring);

@@ -171,7 +171,7 @@ static void rw_run(struct io2_req *req, struct io2_batch *b)
 	io2_req_complete(req, b);
 }
 
-IO2_KI_COMPLETE(rw_complete, kiocb, res)
+static void rw_complete(IO2_KI_COMPLETE_ARGS)
 {
 	struct io2_req *req = container_of(kiocb, struct io2_req, rw.kiocb);
 

@@ -56,6 +56,7 @@ static void poll_wake_free(struct io2_poll_entry *e)
 	if (poll_take(&req->poll, IO2_POLL_CANCEL))
 		io2_defer(req);
 	list_del_init(&e->wait.entry);
+	/* release: we are off the list; pairs with poll_disarm_entry() */
 	smp_store_release(&e->head, NULL);
 }
 
@@ -82,6 +83,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 	poll->revents = mask & (poll->events | POLL_ALWAYS) & POLL_EVENTS;
 	if (poll->revents && (poll->events & EPOLLONESHOT)) {
 		list_del_init(&wait->entry);
+		/* release: we are off the list; see poll_disarm_entry() */
 		smp_store_release(&e->head, NULL);
 	}
 	io2_defer(req);
@@ -89,7 +91,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 }
 
 static void poll_enqueue(struct file *file, struct wait_queue_head *head,
-			    struct poll_table_struct *pt)
+			 struct poll_table_struct *pt)
 {
 	struct poll_arm *arm = container_of(pt, struct poll_arm, pt);
 	struct io2_poll *poll = &arm->req->poll;
@@ -118,6 +120,7 @@ static void poll_disarm_entry(struct io2_poll_entry *e)
 
 	/* RCU keeps a head that POLLFREE takes away until we have seen it */
 	rcu_read_lock();
+	/* acquire: with no head, the entry is off the list as well */
 	head = smp_load_acquire(&e->head);
 	if (head) {
 		spin_lock_irq(&head->lock);

@@ -15,8 +15,10 @@ static int register_probe(struct io2_ring *ring, void __user *uarg, u32 nr)
 	int ret = -EFAULT;
 	u32 i;
 
-	if (nr > PROBE_MAX)
+	if (!uarg || nr > PROBE_MAX)
 		return -EINVAL;
+	/* more than there are opcodes is fine, and not looked at */
+	nr = min_t(u32, nr, IO2_OP_LAST);
 	size = struct_size(probe, ops, nr);
 	probe = memdup_user(uarg, size);
 	if (IS_ERR(probe))
@@ -26,8 +28,8 @@ static int register_probe(struct io2_ring *ring, void __user *uarg, u32 nr)
 		goto out;
 	}
 	probe->last_op = IO2_OP_LAST - 1;
-	probe->ops_len = min_t(u32, nr, IO2_OP_LAST);
-	for (i = 0; i < probe->ops_len; i++) {
+	probe->ops_len = nr;
+	for (i = 0; i < nr; i++) {
 		probe->ops[i].op = i;
 		if (io2_op_supported(i))
 			probe->ops[i].flags = IOURING2_OP_SUPPORTED;

@@ -390,13 +390,13 @@ static int req_get_file(struct io2_req *req, int fd)
 	file = fget(fd);
 	if (!file)
 		return -EBADF;
-	if (file == req->ring->file) {
-		/* the ring outlives its requests; a reference would be a cycle */
+	if (io2_is_ring_file(file)) {
 		fput(file);
+		/* two rings that hold each other would never be released */
+		if (file != req->ring->file)
+			return -EOPNOTSUPP;
+		/* the ring outlives its requests: no reference needed */
 		req->flags |= REQ_F_OWN_RING;
-	} else if (io2_is_ring_file(file)) {
-		fput(file);
-		return -EOPNOTSUPP;
 	} else {
 		io2_count_add(IO2_COUNT_FILES, 1);
 	}

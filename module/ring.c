@@ -107,6 +107,7 @@ void io2_ring_go_live(struct io2_ring *ring, struct file *file)
 {
 	io2_assert(ring->state == IO2_NEW);
 	ring->file = file;
+	file->private_data = ring;
 	WRITE_ONCE(ring->state, IO2_LIVE);
 }
 
@@ -194,7 +195,9 @@ void io2_ring_exit_task(struct io2_ring *ring, void *files)
 
 static int ring_release(struct inode *inode, struct file *file)
 {
-	io2_ring_shutdown(file->private_data);
+	/* without a ring: its setup failed after the file was made */
+	if (file->private_data)
+		io2_ring_shutdown(file->private_data);
 	return 0;
 }
 
@@ -285,15 +288,15 @@ static const struct file_operations ring_fops = {
 
 /**
  * io2_ring_file() - make the file of a ring
- * @ring: becomes its private data
+ *
+ * It has no ring until io2_ring_go_live().
  *
  * Context: may sleep.
  * Return: the file or an ERR_PTR.
  */
-struct file *io2_ring_file(struct io2_ring *ring)
+struct file *io2_ring_file(void)
 {
-	return anon_inode_create_getfile("[iouring2]", &ring_fops, ring,
-					 O_RDWR | O_CLOEXEC, NULL);
+	return io2_anon_file("[iouring2]", &ring_fops, O_RDWR | O_CLOEXEC);
 }
 
 /**

@@ -224,7 +224,7 @@ struct io2_ring {
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	poll_wait;
 
-	spinlock_t		wq_lock;
+	spinlock_t		wq_lock;	/* guards wq */
 	struct io2_wq		wq;
 
 	struct io2_region	rings_mem;
@@ -268,7 +268,7 @@ void io2_ring_free_hash(struct io2_ring *ring);
 void io2_ring_go_live(struct io2_ring *ring, struct file *file);
 void io2_ring_shutdown(struct io2_ring *ring);
 void io2_ring_exit_task(struct io2_ring *ring, void *files);
-struct file *io2_ring_file(struct io2_ring *ring);
+struct file *io2_ring_file(void);
 bool io2_is_ring_file(const struct file *file);
 
 #endif

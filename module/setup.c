@@ -192,11 +192,11 @@ static int copy_out(void __user *uarg, const struct iouring2_setup *s)
 	return copy_to_user(uarg, s, sizeof(*s)) ? -EFAULT : 0;
 }
 
-static struct file *make_file(struct io2_ring *ring)
+static struct file *make_file(void)
 {
 	if (io2_fault_inject("file", "anon inode"))
 		return ERR_PTR(-ENFILE);
-	return io2_ring_file(ring);
+	return io2_ring_file();
 }
 
 static struct io2_ring *alloc_ring(void)
@@ -238,18 +238,21 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 		ret = fd;
 		goto err_submitter;
 	}
-	ret = copy_out(uarg, s);
-	if (ret)
-		goto err_fd;
-	file = make_file(ring);
+	file = make_file();
 	if (IS_ERR(file)) {
 		ret = PTR_ERR(file);
 		goto err_fd;
 	}
+	ret = copy_out(uarg, s);
+	if (ret)
+		goto err_file;
 	io2_ring_go_live(ring, file);
 	fd_install(fd, file);
 	return fd;
 
+err_file:
+	/* it never got its ring: its release has nothing to do */
+	fput(file);
 err_fd:
 	put_unused_fd(fd);
 err_submitter:

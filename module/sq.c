@@ -21,9 +21,11 @@
  */
 u32 io2_sq_pending(const struct io2_ring *ring)
 {
-	u32 tail = smp_load_acquire(&ring->shared->sq_tail);
+	u32 tail;
 
 	lockdep_assert_held(&ring->uring_lock);
+	/* acquire: entries are read after the tail that covers them */
+	tail = smp_load_acquire(&ring->shared->sq_tail);
 	return min(tail - ring->sq_head, ring->sq_entries);
 }
 
@@ -73,6 +75,7 @@ bool io2_sq_next(struct io2_ring *ring, struct iouring2_sqe *copy)
 void io2_sq_commit(struct io2_ring *ring)
 {
 	lockdep_assert_held(&ring->uring_lock);
+	/* release: the application may now overwrite what we have read */
 	smp_store_release(&ring->shared->sq_head, ring->sq_head);
 }
 

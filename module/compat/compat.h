@@ -45,13 +45,15 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #endif
 
 /* 6.12 asks whether it is a read or a write */
+static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
+					 int type)
+{
 #ifdef HAVE_RW_FLAGS_TYPE
-#define io2_kiocb_set_rw_flags(kiocb, flags, type) \
-	kiocb_set_rw_flags(kiocb, flags, type)
+	return kiocb_set_rw_flags(kiocb, flags, type);
 #else
-#define io2_kiocb_set_rw_flags(kiocb, flags, type) \
-	kiocb_set_rw_flags(kiocb, flags)
+	return kiocb_set_rw_flags(kiocb, flags);
 #endif
+}
 
 /* 6.0 keeps a file's default flags with the file */
 #ifdef HAVE_F_IOCB_FLAGS
@@ -62,18 +64,21 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 
 /* 5.16 dropped the second result of an I/O's completion */
 #ifdef HAVE_KI_COMPLETE_2
-#define IO2_KI_COMPLETE(name, kiocb, res) \
-	static void name(struct kiocb *kiocb, long res)
+#define IO2_KI_COMPLETE_ARGS	struct kiocb *kiocb, long res
 #else
-#define IO2_KI_COMPLETE(name, kiocb, res) \
-	static void name(struct kiocb *kiocb, long res, long res2)
+#define IO2_KI_COMPLETE_ARGS	struct kiocb *kiocb, long res, long res2
 #endif
 
 /* 6.x: an inode of its own for each ring, so that an LSM can label it */
-#ifndef HAVE_ANON_INODE_CREATE_GETFILE
-#define anon_inode_create_getfile(name, fops, priv, flags, context) \
-	anon_inode_getfile(name, fops, priv, flags)
+static inline struct file *
+io2_anon_file(const char *name, const struct file_operations *fops, int flags)
+{
+#ifdef HAVE_ANON_INODE_CREATE_GETFILE
+	return anon_inode_create_getfile(name, fops, NULL, flags, NULL);
+#else
+	return anon_inode_getfile(name, fops, NULL, flags);
 #endif
+}
 
 /*
  * Which regular files take a buffered write with IOCB_NOWAIT: a flag of the
