@@ -14,7 +14,7 @@
 
 # What each root tree holds beside Debian's minimal base and the kernels' headers.
 ROOT_PACKAGES=(initramfs-tools kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
-	procps util-linux iproute2 e2fsprogs libcap2-bin)
+	procps util-linux iproute2 e2fsprogs libcap2-bin rsync)
 
 # Modules that no virtual machine of ours can use; left out to keep images small.
 PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio
