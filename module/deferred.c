@@ -98,7 +98,7 @@ static void deferred_take(struct io2_ring *ring, struct list_head *list,
  */
 bool io2_deferred_pending(struct io2_ring *ring)
 {
-	return !list_empty_careful(&ring->deferred);
+	return !list_empty(&ring->deferred);
 }
 
 /**

@@ -58,6 +58,9 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 	rw->done = 0;
 	if (rw->pos < -1)
 		return -EINVAL;
+	/* metadata and write streams: not supported */
+	if (sqe->attr_type_mask || sqe->write_stream)
+		return -EINVAL;
 	return sqe->ioprio ? rw_check_ioprio(sqe->ioprio) : 0;
 }
 

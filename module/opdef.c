@@ -22,6 +22,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.pollin		= 1,
 		.needs_file	= 1,
 		.uses_mm	= 1,
+		.ioprio		= 1,
 	},
 	[IOURING2_OP_WRITEV] = {
 		.prep		= io2_rwv_prep,
@@ -30,6 +31,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.pollout	= 1,
 		.needs_file	= 1,
 		.uses_mm	= 1,
+		.ioprio		= 1,
 		.hash_write	= 1,
 	},
 	[IOURING2_OP_FSYNC] = {
@@ -65,6 +67,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.pollin		= 1,
 		.needs_file	= 1,
 		.uses_mm	= 1,
+		.ioprio		= 1,
 	},
 	[IOURING2_OP_WRITE] = {
 		.prep		= io2_rw_prep,
@@ -72,6 +75,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.pollout	= 1,
 		.needs_file	= 1,
 		.uses_mm	= 1,
+		.ioprio		= 1,
 		.hash_write	= 1,
 	},
 };

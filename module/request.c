@@ -419,7 +419,7 @@ static int req_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	req->opcode = sqe->opcode;
 	if (sqe->flags & IOURING2_SQE_BUFFER_SELECT)
 		return -EOPNOTSUPP;
-	if (sqe->personality)
+	if (sqe->personality || (sqe->ioprio && !op->ioprio))
 		return -EINVAL;
 	if (op->needs_file) {
 		if (sqe->flags & IOURING2_SQE_FIXED_FILE)
@@ -457,7 +457,7 @@ static void submit_queue(struct submit_state *st, struct io2_req *req)
 		req->flags |= REQ_F_DRAIN;
 	ring->drain_next = barrier;
 	if (!(req->flags & REQ_F_DRAIN) &&
-	    list_empty_careful(&ring->drain_list)) {
+	    list_empty(&ring->drain_list)) {
 		io2_req_start(req, &st->batch);
 		return;
 	}
@@ -520,7 +520,7 @@ static int submit_one(struct submit_state *st, struct io2_req *req,
 	req->user_data = sqe->user_data;
 	req->flags = sqe->flags;
 	req->seq = (u32)ring->accepted;
-	ring->accepted++;
+	WRITE_ONCE(ring->accepted, ring->accepted + 1);
 	ret = req_prep(req, sqe);
 	if (ret)
 		submit_fail_chain(st, req, ret);
@@ -535,14 +535,24 @@ static int submit_one(struct submit_state *st, struct io2_req *req,
 	return ret;
 }
 
-static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr)
+/* I5: the budget is used up, but some of it may have completed meanwhile. */
+static u32 submit_more_budget(struct submit_state *st, struct io2_ring *ring)
+{
+	io2_batch_flush(&st->batch);
+	return io2_cq_room(ring).budget;
+}
+
+static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr,
+		       u32 budget)
 {
 	struct iouring2_sqe sqe;
 	struct io2_req *req;
 	int submitted = 0;
 
-	while (submitted < nr) {
-		req = req_alloc(ring);
+	for (; submitted < nr; budget--) {
+		if (!budget)
+			budget = submit_more_budget(st, ring);
+		req = budget ? req_alloc(ring) : NULL;
 		if (!req)
 			return submitted ? submitted : -EAGAIN;
 		if (!io2_sq_next(ring, &sqe)) {
@@ -579,18 +589,17 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 	lockdep_assert_held(&ring->uring_lock);
 	room = io2_cq_room(ring);
 	if (room.backlog) {
-		ring->ebusy++;
+		WRITE_ONCE(ring->ebusy, ring->ebusy + 1);
 		return -EBUSY;
 	}
 	nr = min(to_submit, io2_sq_pending(ring));
 	if (!nr)
 		return 0;
-	nr = min(nr, room.budget);
-	if (!nr || !io2_submitter_get(ring))
+	if (!io2_submitter_get(ring))
 		return -EAGAIN;
 	io2_batch_init(&st.batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
 	blk_start_plug(&plug);
-	ret = submit_loop(&st, ring, nr);
+	ret = submit_loop(&st, ring, nr, room.budget);
 	submit_end_chain(&st);
 	io2_batch_flush(&st.batch);
 	blk_finish_plug(&plug);

@@ -50,9 +50,10 @@ static void sq_copy(struct iouring2_sqe *copy, const struct iouring2_sqe *sqe)
  */
 bool io2_sq_next(struct io2_ring *ring, struct iouring2_sqe *copy)
 {
-	u32 index = ring->sq_head++ & (ring->sq_entries - 1);
+	u32 index = ring->sq_head & (ring->sq_entries - 1);
 
 	lockdep_assert_held(&ring->uring_lock);
+	WRITE_ONCE(ring->sq_head, ring->sq_head + 1);
 	if (ring->sq_array) {
 		index = READ_ONCE(ring->sq_array[index]);
 		if (index >= ring->sq_entries) {

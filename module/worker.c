@@ -410,7 +410,7 @@ int io2_worker_cancel(struct io2_req *req)
 		req->wq_state = IO2_WQ_NONE;
 		ret = 0;
 	} else if (req->wq_state != IO2_WQ_NONE) {
-		req->wq_state = IO2_WQ_INTERRUPTED;
+		WRITE_ONCE(req->wq_state, IO2_WQ_INTERRUPTED);
 		worker_interrupt(ring, req);
 	}
 	spin_unlock(&ring->wq_lock);
@@ -490,11 +490,15 @@ void io2_workers_stop(struct io2_ring *ring)
  * io2_workers_nr() - number of worker threads
  * @ring: the ring
  *
- * Context: any; a snapshot.
+ * Context: task context.
  * Return: the number.
  */
 unsigned int io2_workers_nr(struct io2_ring *ring)
 {
-	return READ_ONCE(ring->wq.nr[CLASS_BOUNDED]) +
-	       READ_ONCE(ring->wq.nr[CLASS_UNBOUNDED]);
+	unsigned int nr;
+
+	spin_lock(&ring->wq_lock);
+	nr = ring->wq.nr[CLASS_BOUNDED] + ring->wq.nr[CLASS_UNBOUNDED];
+	spin_unlock(&ring->wq_lock);
+	return nr;
 }
