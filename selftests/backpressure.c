@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Back-pressure (I4) and the bound (I5): ENTER refuses new entries with EBUSY
+ * exactly while completions wait behind the full CQ, has by then made the CQ
+ * as full as it can be, and has changed nothing else; waiting and polling
+ * never get EBUSY, and never sleep on a completion that is there (I3). Past
+ * the in-flight cap entries are refused with EAGAIN.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define OVERFLOW	IOURING2_SQ_CQ_OVERFLOW
+#define GETEVENTS	IOURING2_ENTER_GETEVENTS
+
+/* All that ENTER could change, seen from outside */
+struct seen {
+	__u32 sq_head, sq_tail, sq_flags, sq_dropped;
+	__u32 cq_head, cq_tail, cq_flags, cq_overflow;
+	long long submitted, completed, inflight, backlog, max, total;
+	long requests, files;
+};
+
+static struct seen look(struct ring *r)
+{
+	struct seen s;
+
+	memset(&s, 0, sizeof(s));
+	s.sq_head = *r->sq_head;
+	s.sq_tail = *r->sq_tail;
+	s.sq_flags = *r->sq_flags;
+	s.sq_dropped = *r->sq_dropped;
+	s.cq_head = *r->cq_head;
+	s.cq_tail = *r->cq_tail;
+	s.cq_flags = *r->cq_flags;
+	s.cq_overflow = *r->cq_overflow;
+	s.submitted = fdinfo(r->fd, "Submitted");
+	s.completed = fdinfo(r->fd, "Completed");
+	s.inflight = fdinfo(r->fd, "Inflight");
+	s.backlog = fdinfo(r->fd, "Backlog");
+	s.max = fdinfo(r->fd, "BacklogMax");
+	s.total = fdinfo(r->fd, "BacklogTotal");
+	s.requests = counter("requests");
+	s.files = counter("files");
+	return s;
+}
+
+/* A ring of @n entries each, with a full CQ and @n more completions waiting */
+static int overflown(struct ring *r, unsigned int n, unsigned int max_inflight)
+{
+	unsigned int i;
+	int ret;
+
+	ret = ring_init_params(r, n, n, 0, max_inflight);
+	if (ret)
+		return ret;
+	for (i = 0; i < 2 * n; i++) {
+		ring_nop(r, i);
+		if (i % n == n - 1 && ring_submit(r) != (int)n)
+			return -EPROTO;
+	}
+	return ring_ready(r) == n && fdinfo(r->fd, "Backlog") == n ? 0 :
+								    -EPROTO;
+}
+
+static const struct busy_row {
+	unsigned int to_submit, min_complete, flags;
+} busy_rows[] = {
+	{ 1, 0, 0 }, { 2, 0, 0 }, { ~0U, 0, 0 }, { 1, 1, GETEVENTS },
+	{ 2, 100, GETEVENTS }, { 1, 0, GETEVENTS },
+};
+
+/* Refused, and nothing else has happened */
+RING_TEST(busy_changes_nothing)
+{
+	struct seen was, is;
+	struct ring r;
+	unsigned int i;
+
+	ASSERT_EQ(0, overflown(&r, 4, 0));
+	ASSERT_EQ(0, ring_nop(&r, 100));
+	ASSERT_EQ(0, ring_nop(&r, 101));
+	ring_publish(&r);
+	was = look(&r);
+	for (i = 0; i < ARRAY_SIZE(busy_rows); i++) {
+		EXPECT_EQ(-EBUSY, enter(r.fd, busy_rows[i].to_submit,
+					busy_rows[i].min_complete,
+					busy_rows[i].flags, NULL, 0)) {
+			TH_LOG("row %u", i);
+		}
+		is = look(&r);
+		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was))) {
+			TH_LOG("row %u", i);
+		}
+		EXPECT_EQ(i + 1, fdinfo(r.fd, "EbusyTotal"));
+	}
+	ring_exit(&r);
+}
+
+/* The number is what decides, not whether there are entries */
+RING_TEST(busy_with_empty_sq)
+{
+	struct ring r;
+
+	ASSERT_EQ(0, overflown(&r, 4, 0));
+	EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(0, enter(r.fd, 0, 0, 0, NULL, 0));
+	ring_exit(&r);
+}
+
+/* Before it refuses, it fills the CQ, so that reaping needs no system call */
+RING_TEST(cq_filled_before_busy)
+{
+	unsigned int reap, i, next = 0;
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	/* From a CQ with 0 ... 3 free places; with 4, all fit and it is taken */
+	for (reap = 0; reap < 4; reap++) {
+		next = 0;
+		ASSERT_EQ(0, overflown(&r, 4, 0));
+		ASSERT_EQ(0, ring_nop(&r, 8));
+		ring_publish(&r);
+		for (i = 0; i < reap; i++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(next++, cqe.user_data);
+		}
+		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0)) {
+			TH_LOG("%u reaped", reap);
+		}
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
+		EXPECT_TRUE(*r.sq_flags & OVERFLOW);
+		EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+		/* These come without entering */
+		for (i = 0; i < 4; i++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(next++, cqe.user_data);
+		}
+		/* What waited fits now: the entry is taken */
+		EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
+		EXPECT_EQ(reap ? 0 : OVERFLOW, *r.sq_flags & OVERFLOW);
+		while (next < 9) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(next++, cqe.user_data);
+		}
+		ring_exit(&r);
+	}
+	ASSERT_EQ(0, overflown(&r, 4, 0));
+	*r.cq_head = *r.cq_tail;
+	ASSERT_EQ(0, ring_nop(&r, 8));
+	EXPECT_EQ(1, ring_submit(&r));
+	/* Four moved up, one more behind them */
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
+	ring_exit(&r);
+}
+
+/* Not one completion too early: a CQ that is just full is not busy */
+RING_TEST(full_is_not_busy)
+{
+	static const unsigned int sizes[] = { 1, 2, 4096 };
+	struct ring r;
+	unsigned int i, j, n;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		n = sizes[i];
+		ASSERT_EQ(0, ring_init(&r, n, n));
+		for (j = 0; j < n; j++)
+			ASSERT_EQ(0, ring_nop(&r, j));
+		EXPECT_EQ((int)n, ring_submit(&r));
+		EXPECT_EQ(n, ring_ready(&r));
+		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+		/* The whole next batch is taken, though it all has to wait */
+		for (j = 0; j < n; j++)
+			ASSERT_EQ(0, ring_nop(&r, n + j));
+		EXPECT_EQ((int)n, ring_submit(&r));
+		EXPECT_EQ(n, fdinfo(r.fd, "Backlog"));
+		ASSERT_EQ(0, ring_nop(&r, 2 * n));
+		EXPECT_EQ(-EBUSY, ring_submit(&r));
+		EXPECT_EQ(1, fdinfo(r.fd, "EbusyTotal"));
+		ring_exit(&r);
+	}
+}
+
+/* Waiting is always allowed, and brings what there is */
+RING_TEST(getevents_never_busy)
+{
+	unsigned int reap, min, i;
+	struct ring r;
+
+	for (reap = 0; reap <= 4; reap++) {
+		for (min = 0; min < 6; min++) {
+			ASSERT_EQ(0, overflown(&r, 4, 0));
+			for (i = 0; i < reap; i++)
+				*r.cq_head += 1;
+			/* A minute's time-out: must not sleep at all */
+			EXPECT_EQ(0, enter_timeout(r.fd, 0, min,
+						   60 * NSEC_PER_SEC)) {
+				TH_LOG("%u reaped, wait for %u", reap, min);
+			}
+			EXPECT_EQ(4, (int)ring_ready(&r));
+			EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
+			EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
+			ring_exit(&r);
+		}
+	}
+}
+
+/* An application that only polls gets them all */
+RING_TEST(poll_flushes)
+{
+	struct pollfd p = { .events = POLLIN | POLLOUT };
+	struct iouring2_cqe cqe;
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct ring r;
+	int how, ep, next;
+
+	for (how = 0; how < 2; how++) {
+		ASSERT_EQ(0, overflown(&r, 4, 0));
+		p.fd = r.fd;
+		ep = epoll_create1(EPOLL_CLOEXEC);
+		ASSERT_LE(0, ep);
+		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+		for (next = 0; next < 8;) {
+			while (ring_peek(&r, &cqe))
+				EXPECT_EQ(next++, (int)cqe.user_data);
+			if (next == 8)
+				break;
+			EXPECT_EQ(4, fdinfo(r.fd, "Backlog"));
+			if (how == 0) {
+				EXPECT_EQ(1, poll(&p, 1, 10000));
+				EXPECT_TRUE(p.revents & POLLIN);
+			} else {
+				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
+			}
+			EXPECT_EQ(4, (int)ring_ready(&r));
+			EXPECT_FALSE(*r.sq_flags & OVERFLOW);
+		}
+		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
+		close(ep);
+		ring_exit(&r);
+	}
+}
+
+struct waiter {
+	pthread_t self;
+	volatile pid_t tid;
+	struct ring *r;
+	unsigned int want;
+	int ret;
+};
+
+static void *wait_in_thread(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->tid = syscall(SYS_gettid);
+	w->ret = enter(w->r->fd, 0, w->want, GETEVENTS, NULL, 0);
+	return NULL;
+}
+
+/*
+ * A thread sleeps until the CQ is full; more completions come than fit, all
+ * at once, while it sleeps.
+ */
+RING_TEST(sleeper_woken_by_overflow)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct waiter w = { };
+	unsigned int i, bits = 0;
+	uint64_t v = 1;
+	struct ring r;
+	int efd;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 2, 2));
+	for (i = 0; i < 6; i++) {
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd, POLLIN);
+		sqe->user_data = i;
+		EXPECT_EQ(1, ring_submit(&r));
+	}
+	w.r = &r;
+	w.want = 2;
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_thread, &w));
+	EXPECT_TRUE(until(w.tid && task_sleeps(w.tid)));
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	pthread_join(w.self, NULL);
+	EXPECT_EQ(0, w.ret);
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_GT(6, (int)cqe.user_data);
+		bits |= 1 << cqe.user_data;
+	}
+	EXPECT_EQ(0x3f, (int)bits);
+	ring_exit(&r);
+	close(efd);
+}
+
+/*
+ * The other thread takes what the sleeper would have got, without entering:
+ * what is left waiting is enough for the sleeper, so it must come back.
+ */
+RING_TEST(no_sleep_on_backlog)
+{
+	struct waiter w = { };
+	struct ring r;
+	unsigned int i;
+
+	for (i = 1; i <= 4; i++) {
+		ASSERT_EQ(0, overflown(&r, 4, 0));
+		*r.cq_head = *r.cq_tail;
+		w = (struct waiter) { .r = &r, .want = i };
+		ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_thread,
+					    &w));
+		pthread_join(w.self, NULL);
+		EXPECT_EQ(0, w.ret);
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		ring_exit(&r);
+	}
+}
+
+/* -------------------------------------------------------- the in-flight cap */
+
+/*
+ * Submit until all are taken, or an error. How many one ENTER takes while
+ * the cap is near is up to the module; that each takes some is not.
+ */
+static int submit_all(struct ring *r)
+{
+	int ret = 0, total = 0;
+
+	while (ring_publish(r)) {
+		ret = ring_submit(r);
+		if (ret <= 0)
+			break;
+		total += ret;
+	}
+	return ret < 0 && !total ? ret : total;
+}
+
+RING_TEST(cap_refuses_with_eagain)
+{
+	static const unsigned int caps[] = { 1, 2, 7, 64 };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct seen was, is;
+	unsigned int i, j, cap;
+	uint64_t v;
+	struct ring r;
+	int efd[64], all;
+
+	for (i = 0; i < ARRAY_SIZE(caps); i++) {
+		cap = caps[i];
+		ASSERT_EQ(0, ring_init_params(&r, 128, 256, 0, cap));
+		EXPECT_EQ(cap, r.setup.max_inflight);
+		for (j = 0; j < cap; j++) {
+			efd[j] = eventfd(0, EFD_CLOEXEC);
+			ASSERT_LE(0, efd[j]);
+			sqe = ring_sqe(&r);
+			prep_poll(sqe, efd[j], POLLIN);
+			sqe->user_data = j;
+		}
+		/* Two more than may be: as many as may be are taken */
+		ASSERT_EQ(0, ring_nop(&r, 1000));
+		ASSERT_EQ(0, ring_nop(&r, 1001));
+		EXPECT_EQ((int)cap, ring_submit(&r)) {
+			TH_LOG("cap %u", cap);
+		}
+		EXPECT_EQ(2, (int)ring_unsubmitted(&r));
+		EXPECT_EQ(cap, fdinfo(r.fd, "Inflight"));
+
+		/* And then none, with nothing changed */
+		was = look(&r);
+		EXPECT_EQ(-EAGAIN, ring_submit(&r));
+		EXPECT_EQ(-EAGAIN, enter(r.fd, 1, 0, 0, NULL, 0));
+		EXPECT_EQ(-EAGAIN, enter(r.fd, 2, 1, GETEVENTS, NULL, 0));
+		is = look(&r);
+		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+
+		/* One completes and is in the CQ: its place is free at once */
+		v = 1;
+		EXPECT_EQ((ssize_t)sizeof(v), write(efd[0], &v, sizeof(v)));
+		EXPECT_TRUE(until(ring_ready(&r) == 1));
+		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == cap - 1));
+		/* NOPs need it only one after the other */
+		EXPECT_EQ(2, submit_all(&r)) {
+			TH_LOG("cap %u", cap);
+		}
+		all = 0;
+		while (ring_peek(&r, &cqe))
+			all++;
+		EXPECT_EQ(3, all);
+		ring_exit(&r);
+		for (j = 0; j < cap; j++)
+			close(efd[j]);
+	}
+}
+
+/* Those that wait behind the CQ count too: memory has a bound */
+RING_TEST(cap_counts_backlog)
+{
+	struct iouring2_sqe *sqe;
+	uint64_t v = 1;
+	struct ring r;
+	int efd, i;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init_params(&r, 4, 4, 0, 8));
+	for (i = 0; i < 8; i++) {
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd, POLLIN);
+		EXPECT_EQ(1, ring_submit(&r));
+	}
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 4));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	/* 4 in the CQ are over and done with, 4 are not; EBUSY comes first */
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(-EBUSY, ring_submit(&r));
+	*r.cq_head = *r.cq_tail;
+	EXPECT_EQ(1, ring_submit(&r));
+	ring_exit(&r);
+	close(efd);
+}
+
+/* In one batch of inline completions the cap holds as well */
+RING_TEST(cap_within_a_batch)
+{
+	struct iouring2_cqe cqe;
+	unsigned int taken = 0, got = 0, i;
+	struct ring r;
+	int ret;
+
+	ASSERT_EQ(0, ring_init_params(&r, 64, 64, 0, 8));
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	EXPECT_EQ(64, submit_all(&r));
+	EXPECT_EQ(64, (int)ring_ready(&r));
+	/* CQ full: now each that completes has to wait, and 8 may */
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(0, ring_nop(&r, 64 + i));
+	ret = submit_all(&r);
+	EXPECT_LT(0, ret);
+	EXPECT_GE(8, ret);
+	EXPECT_EQ(ret, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(-EBUSY, ring_submit(&r));
+	taken = ret;
+	while (taken < 64 || got < 128) {
+		while (ring_peek(&r, &cqe))
+			EXPECT_EQ(got++, cqe.user_data);
+		ret = ring_submit(&r);
+		if (ret == -EBUSY)
+			continue;
+		ASSERT_LE(0, ret);
+		taken += ret;
+		EXPECT_GE(8, fdinfo(r.fd, "Backlog"));
+	}
+	EXPECT_EQ(128, (int)got);
+	ring_exit(&r);
+}
+
+RING_TEST_MAIN

@@ -1,0 +1,791 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ENTER: what it takes, what it returns, and what it leaves behind, errno by
+ * errno (section 2 of the design: as io_uring_enter(2)); I3's half that a
+ * waiter is woken by what it waits for, and is not kept from its signals and
+ * its time-out.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define BAD_ADDR	((void *)-4096L)
+#define GETEVENTS	IOURING2_ENTER_GETEVENTS
+#define EXT_ARG		IOURING2_ENTER_EXT_ARG
+#define ABS_TIMER	IOURING2_ENTER_ABS_TIMER
+
+static pid_t my_tid(void)
+{
+	return syscall(SYS_gettid);
+}
+
+/* ------------------------------------------------------------- arguments */
+
+RING_TEST(flags_bit_by_bit)
+{
+	struct iouring2_query q;
+	struct ring r;
+	int bit, ret;
+
+	ASSERT_EQ(0, dev_query(&q));
+	EXPECT_EQ(0, (long)(q.enter_flags >> 32));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (bit = 0; bit < 32; bit++) {
+		ASSERT_EQ(0, ring_nop(&r, bit));
+		ring_publish(&r);
+		ret = enter(r.fd, 1, 0, 1U << bit, NULL, 0);
+		if (q.enter_flags >> bit & 1) {
+			/* Without GETEVENTS no argument is looked at */
+			EXPECT_EQ(1, ret) {
+				TH_LOG("flag bit %d", bit);
+			}
+			*r.cq_head = *r.cq_tail;
+			continue;
+		}
+		EXPECT_EQ(-EINVAL, ret) {
+			TH_LOG("flag bit %d", bit);
+		}
+		/* Nor saved by one that is known */
+		EXPECT_EQ(-EINVAL, enter(r.fd, 1, 0, 1U << bit | GETEVENTS,
+					 NULL, 0));
+		EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+		EXPECT_EQ(0, (int)ring_ready(&r));
+		EXPECT_EQ(1, ring_submit(&r));
+		*r.cq_head = *r.cq_tail;
+	}
+	ring_exit(&r);
+}
+
+static const struct count_row {
+	unsigned int queued, to_submit;
+	int ret;
+} count_rows[] = {
+	{ 0, 0, 0 }, { 0, 1, 0 }, { 0, UINT_MAX, 0 }, { 1, 0, 0 },
+	{ 1, 1, 1 }, { 1, 2, 1 }, { 1, UINT_MAX, 1 }, { 3, 2, 2 },
+	{ 8, 8, 8 }, { 8, 7, 7 }, { 8, 9, 8 }, { 8, UINT_MAX, 8 },
+	{ 8, INT_MAX, 8 }, { 8, 1U << 31, 8 },
+};
+
+RING_TEST(submit_counts)
+{
+	const struct count_row *row;
+	struct iouring2_cqe cqe;
+	unsigned int i, j, head;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 16));
+	for (i = 0; i < ARRAY_SIZE(count_rows); i++) {
+		row = &count_rows[i];
+		head = *r.sq_head;
+		for (j = 0; j < row->queued; j++)
+			ASSERT_EQ(0, ring_nop(&r, 100 * i + j));
+		ring_publish(&r);
+		EXPECT_EQ(row->ret, enter(r.fd, row->to_submit, 0, 0, NULL,
+					  0)) {
+			TH_LOG("row %u", i);
+		}
+		EXPECT_EQ(head + row->ret, *r.sq_head);
+		EXPECT_EQ(r.sqe_tail, *r.sq_tail);
+		EXPECT_EQ(row->ret, (int)ring_ready(&r));
+		for (j = 0; (int)j < row->ret; j++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(100 * i + j, cqe.user_data);
+			EXPECT_EQ(0, cqe.res);
+			EXPECT_EQ(0, (int)cqe.flags);
+		}
+		/* What was left is taken by the next */
+		EXPECT_EQ((int)row->queued - row->ret,
+			  enter(r.fd, UINT_MAX, 0, 0, NULL, 0));
+		*r.cq_head = *r.cq_tail;
+	}
+	EXPECT_EQ(0, (int)*r.sq_dropped);
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	ring_exit(&r);
+}
+
+RING_TEST(bad_arguments)
+{
+	struct iouring2_getevents_arg arg = { };
+	sigset_t mask;
+	struct ring r;
+	unsigned int sz;
+
+	sigemptyset(&mask);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(-1, ioctl(r.fd, IOURING2_IOC_ENTER, NULL));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, ioctl(r.fd, IOURING2_IOC_ENTER, BAD_ADDR));
+	EXPECT_EQ(EFAULT, errno);
+
+	EXPECT_EQ(-EFAULT, enter(r.fd, 0, 1, GETEVENTS, BAD_ADDR,
+				 SIGSET_BYTES));
+	for (sz = 0; sz < 200; sz++)
+		if (sz != SIGSET_BYTES) {
+			EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS, &mask,
+						 sz)) {
+				TH_LOG("signal mask of %u bytes", sz);
+			}
+		}
+	EXPECT_EQ(-EFAULT, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, BAD_ADDR,
+				 sizeof(arg)));
+	EXPECT_EQ(-EFAULT, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, NULL,
+				 sizeof(arg)));
+	for (sz = 0; sz < 200; sz++)
+		if (sz != sizeof(arg)) {
+			EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1,
+						 GETEVENTS | EXT_ARG, &arg,
+						 sz)) {
+				TH_LOG("getevents_arg of %u bytes", sz);
+			}
+		}
+
+	memset(&arg, 0, sizeof(arg));
+	arg.ts = (uintptr_t)BAD_ADDR;
+	EXPECT_EQ(-EFAULT, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+				 sizeof(arg)));
+	memset(&arg, 0, sizeof(arg));
+	arg.sigmask = (uintptr_t)BAD_ADDR;
+	arg.sigmask_sz = SIGSET_BYTES;
+	EXPECT_EQ(-EFAULT, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+				 sizeof(arg)));
+	arg.sigmask = (uintptr_t)&mask;
+	arg.sigmask_sz = 4;
+	EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+				 sizeof(arg)));
+	memset(&arg, 0, sizeof(arg));
+	arg.min_wait_usec = 1;
+	if (!(r.setup.params.features & IOURING2_FEAT_MIN_TIMEOUT))
+		EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+					 sizeof(arg)));
+
+	/* Nobody waits, nobody looks */
+	EXPECT_EQ(0, enter(r.fd, 0, 1, 0, BAD_ADDR, 77));
+	EXPECT_EQ(0, enter(r.fd, 0, 1, EXT_ARG, BAD_ADDR, 77));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	ring_publish(&r);
+	EXPECT_EQ(1, enter(r.fd, 1, 1, EXT_ARG, BAD_ADDR, 77));
+	ring_exit(&r);
+}
+
+/* -------------------------------------------------------------- waiting */
+
+RING_TEST(min_complete)
+{
+	struct __kernel_timespec ts[4];
+	struct iouring2_sqe *sqe;
+	unsigned int want;
+	struct ring r;
+	int i;
+
+	for (want = 1; want <= 4; want++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		for (i = 0; i < 4; i++) {
+			ts[i] = ts_ns((i + 1) * 15 * NSEC_PER_MSEC);
+			sqe = ring_sqe(&r);
+			prep_timeout(sqe, &ts[i], 0, 0);
+			sqe->user_data = i;
+		}
+		/* Submit and wait in one: the count is what comes back */
+		EXPECT_EQ(4, ring_submit_wait(&r, want));
+		EXPECT_LE(want, ring_ready(&r));
+		for (i = 0; i < (int)want; i++)
+			EXPECT_EQ(i, (int)r.cqes[i].user_data);
+		ring_exit(&r);
+	}
+}
+
+RING_TEST(min_complete_clamped)
+{
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 2, 2));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	EXPECT_EQ(2, ring_submit(&r));
+	/* There can be no more than two */
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, 3, 60 * NSEC_PER_SEC));
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, UINT_MAX, 60 * NSEC_PER_SEC));
+	ring_exit(&r);
+}
+
+RING_TEST(nothing_to_wait_for)
+{
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 2, 0));
+	EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, 0, 60 * NSEC_PER_SEC));
+	/* min_complete without GETEVENTS */
+	EXPECT_EQ(0, enter(r.fd, 0, 1, 0, NULL, 0));
+	ring_exit(&r);
+}
+
+/* Fewer than to_submit: there is no wait */
+RING_TEST(partial_submission_does_not_wait)
+{
+	long long start = now_ns(CLOCK_MONOTONIC);
+	struct iouring2_sqe *sqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	ring_publish(&r);
+	EXPECT_EQ(1, enter(r.fd, 2, 8, GETEVENTS, NULL, 0));
+	/* Also because an entry was refused */
+	sqe = ring_sqe(&r);
+	sqe->opcode = 255;
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	ring_publish(&r);
+	EXPECT_EQ(1, enter(r.fd, 2, 8, GETEVENTS, NULL, 0));
+	EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+	EXPECT_GT(30 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - start);
+	ring_exit(&r);
+}
+
+static const struct wait_row {
+	const char *name;
+	clockid_t clock;	/* of an absolute time */
+	bool abs, cqe;
+	long long ns;		/* from now */
+	int ret;
+} wait_rows[] = {
+	{ "relative", 0, false, false, 50 * NSEC_PER_MSEC, -ETIME },
+	{ "relative 0", 0, false, false, 0, -ETIME },
+	{ "relative 1 ns", 0, false, false, 1, -ETIME },
+	{ "relative, not empty", 0, false, true, 50 * NSEC_PER_MSEC, 0 },
+	{ "absolute", CLOCK_MONOTONIC, true, false, 50 * NSEC_PER_MSEC,
+	  -ETIME },
+	{ "absolute now", CLOCK_MONOTONIC, true, false, 0, -ETIME },
+	{ "absolute past", CLOCK_MONOTONIC, true, false, -NSEC_PER_SEC / 2,
+	  -ETIME },
+	{ "absolute, not empty", CLOCK_MONOTONIC, true, true,
+	  50 * NSEC_PER_MSEC, 0 },
+};
+
+RING_TEST(timeouts)
+{
+	struct iouring2_getevents_arg arg = { };
+	struct __kernel_timespec ts;
+	const struct wait_row *row;
+	long long start, took;
+	struct ring r;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(wait_rows); i++) {
+		row = &wait_rows[i];
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		if (row->cqe) {
+			ASSERT_EQ(0, ring_nop(&r, 1));
+			ASSERT_EQ(1, ring_submit(&r));
+		}
+		start = now_ns(CLOCK_MONOTONIC);
+		ts = ts_ns(row->abs ? now_ns(row->clock) + row->ns : row->ns);
+		arg.ts = (uintptr_t)&ts;
+		/* One more than there will be */
+		EXPECT_EQ(row->ret,
+			  enter(r.fd, 0, 1 + row->cqe, GETEVENTS | EXT_ARG |
+				(row->abs ? ABS_TIMER : 0), &arg,
+				sizeof(arg))) {
+			TH_LOG("%s", row->name);
+		}
+		took = now_ns(CLOCK_MONOTONIC) - start;
+		if (row->ns > 0) {
+			EXPECT_LE(row->ns, took) {
+				TH_LOG("%s", row->name);
+			}
+		}
+		EXPECT_GT(row->ns + 20 * NSEC_PER_SEC, took) {
+			TH_LOG("%s", row->name);
+		}
+		EXPECT_EQ(row->cqe, (int)ring_ready(&r));
+		ring_exit(&r);
+	}
+}
+
+/* Submitted, then timed out: the submission is what is reported */
+RING_TEST(count_before_etime)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int efd;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, efd, POLLIN);
+	ring_publish(&r);
+	EXPECT_EQ(1, enter_timeout(r.fd, 1, 1, 10 * NSEC_PER_MSEC));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 10 * NSEC_PER_MSEC));
+	ring_exit(&r);
+	close(efd);
+}
+
+/* -------------------------------------------------------------- signals */
+
+static volatile sig_atomic_t handled;
+
+static void handler(int sig)
+{
+	(void)sig;
+	handled++;
+}
+
+static void catch_usr1(int flags)
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = flags };
+
+	sigaction(SIGUSR1, &sa, NULL);
+	handled = 0;
+}
+
+struct poker {
+	pthread_t self, target;
+	pid_t tid;
+	int fd;		/* eventfd to write after the signal, or -1 */
+};
+
+/* Signal the target once it sleeps, then maybe let it go */
+static void *poke(void *arg)
+{
+	struct poker *p = arg;
+	uint64_t one = 1;
+
+	until(task_sleeps(p->tid));
+	pthread_kill(p->target, SIGUSR1);
+	if (p->fd >= 0 && write(p->fd, &one, sizeof(one)) < 0)
+		return (void *)1;
+	return NULL;
+}
+
+RING_TEST(interrupted)
+{
+	static const int sa_flags[] = { 0, SA_RESTART };
+	struct poker p = { .target = pthread_self(), .tid = my_tid(),
+			   .fd = -1 };
+	unsigned int i, ready;
+	struct ring r;
+
+	for (i = 0; i < ARRAY_SIZE(sa_flags); i++) {
+		for (ready = 0; ready < 2; ready++) {
+			ASSERT_EQ(0, ring_init(&r, 8, 0));
+			if (ready) {
+				ASSERT_EQ(0, ring_nop(&r, 1));
+				ASSERT_EQ(1, ring_submit(&r));
+			}
+			catch_usr1(sa_flags[i]);
+			ASSERT_EQ(0, pthread_create(&p.self, NULL, poke, &p));
+			EXPECT_EQ(ready ? 0 : -EINTR,
+				  enter(r.fd, 0, 1 + ready, GETEVENTS, NULL, 0));
+			pthread_join(p.self, NULL);
+			EXPECT_EQ(1, handled);
+			EXPECT_EQ(ready, ring_ready(&r));
+			ring_exit(&r);
+		}
+	}
+}
+
+/* Submitted, then interrupted: the submission is what is reported */
+RING_TEST(count_before_eintr)
+{
+	struct poker p = { .target = pthread_self(), .tid = my_tid(),
+			   .fd = -1 };
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int efd;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	catch_usr1(0);
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, efd, POLLIN);
+	ring_publish(&r);
+	ASSERT_EQ(0, pthread_create(&p.self, NULL, poke, &p));
+	EXPECT_EQ(1, enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
+	pthread_join(p.self, NULL);
+	EXPECT_EQ(1, handled);
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	ring_exit(&r);
+	close(efd);
+}
+
+/* The mask lets a signal in that is blocked outside */
+RING_TEST(mask_unblocks)
+{
+	struct iouring2_getevents_arg arg = { };
+	sigset_t usr1, none, now;
+	struct ring r;
+	int ext;
+
+	sigemptyset(&none);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &usr1, NULL));
+	for (ext = 0; ext < 2; ext++) {
+		catch_usr1(0);
+		pthread_kill(pthread_self(), SIGUSR1);
+		EXPECT_EQ(0, handled);
+		/* Without a mask it stays outside */
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+						NSEC_PER_MSEC * 5));
+		EXPECT_EQ(0, handled);
+		if (ext) {
+			arg.sigmask = (uintptr_t)&none;
+			arg.sigmask_sz = SIGSET_BYTES;
+			EXPECT_EQ(-EINTR, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG,
+						&arg, sizeof(arg)));
+		} else {
+			EXPECT_EQ(-EINTR, enter(r.fd, 0, 1, GETEVENTS, &none,
+						SIGSET_BYTES));
+		}
+		EXPECT_EQ(1, handled);
+		/* And the caller's own mask is back */
+		ASSERT_EQ(0, sigprocmask(SIG_SETMASK, NULL, &now));
+		EXPECT_EQ(1, sigismember(&now, SIGUSR1));
+	}
+	ring_exit(&r);
+}
+
+/* The mask keeps a signal out that is welcome outside */
+RING_TEST(mask_blocks)
+{
+	struct poker p = { .target = pthread_self(), .tid = my_tid() };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	sigset_t usr1, now;
+	struct ring r;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	p.fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, p.fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	catch_usr1(0);
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, p.fd, POLLIN);
+	sqe->user_data = 5;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, pthread_create(&p.self, NULL, poke, &p));
+	EXPECT_EQ(0, enter(r.fd, 0, 1, GETEVENTS, &usr1, SIGSET_BYTES));
+	/* It came as soon as the wait was over */
+	EXPECT_EQ(1, handled);
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(5, (int)cqe.user_data);
+	pthread_join(p.self, NULL);
+	ASSERT_EQ(0, sigprocmask(SIG_SETMASK, NULL, &now));
+	EXPECT_EQ(0, sigismember(&now, SIGUSR1));
+	ring_exit(&r);
+	close(p.fd);
+}
+
+/* ------------------------------------------------------- what stops a batch */
+
+RING_TEST(bad_index)
+{
+	static const unsigned int bad[] = { 8, 9, 1000, 1U << 31, UINT_MAX };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	unsigned int i, mask;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	mask = *r.sq_mask;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ASSERT_EQ(0, ring_nop(&r, 10));
+		ASSERT_EQ(0, ring_nop(&r, 11));
+		r.sq_array[(r.sqe_tail - 1) & mask] = bad[i];
+		ASSERT_EQ(0, ring_nop(&r, 12));
+		/* One taken; the bad one dropped; the rest not touched */
+		EXPECT_EQ(1, ring_submit(&r)) {
+			TH_LOG("index %u", bad[i]);
+		}
+		EXPECT_EQ(i + 1, *r.sq_dropped);
+		EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+		EXPECT_EQ(1, (int)ring_ready(&r));
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_EQ(2, (int)ring_ready(&r));
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(10, (int)cqe.user_data);
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(12, (int)cqe.user_data);
+		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	}
+	ring_exit(&r);
+}
+
+/* The array may name SQEs in any order, and one of them twice */
+RING_TEST(index_array)
+{
+	static const unsigned int order[] = { 3, 1, 7, 1, 0 };
+	struct iouring2_cqe cqe;
+	unsigned int i;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 8; i++) {
+		prep_nop(&r.sqes[i]);
+		r.sqes[i].user_data = 100 + i;
+	}
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		r.sq_array[i] = order[i];
+	r.sqe_tail = ARRAY_SIZE(order);
+	EXPECT_EQ((int)ARRAY_SIZE(order), ring_submit(&r));
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(100 + order[i], cqe.user_data);
+	}
+	EXPECT_EQ(0, (int)*r.sq_dropped);
+	ring_exit(&r);
+}
+
+RING_TEST(no_sqarray)
+{
+	struct iouring2_cqe cqe;
+	unsigned int i, j;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init_params(&r, 4, 0, IOURING2_SETUP_NO_SQARRAY, 0));
+	ASSERT_EQ(NULL, r.sq_array);
+	/* Several times round */
+	for (i = 0; i < 30; i += 3) {
+		for (j = 0; j < 3; j++)
+			ASSERT_EQ(0, ring_nop(&r, i + j));
+		EXPECT_EQ(3, ring_submit(&r));
+		for (j = 0; j < 3; j++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(i + j, cqe.user_data);
+		}
+	}
+	EXPECT_EQ(30, (int)*r.sq_head);
+	EXPECT_EQ(0, (int)*r.sq_dropped);
+	ring_exit(&r);
+}
+
+/* An entry that is refused counts, has its completion, and stops the batch */
+RING_TEST(refused_entry)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int all, i;
+
+	for (all = 0; all < 2; all++) {
+		ASSERT_EQ(0, ring_init_params(&r, 8, 0, all ?
+					      IOURING2_SETUP_SUBMIT_ALL : 0,
+					      0));
+		for (i = 0; i < 5; i++) {
+			if (i == 1 || i == 3) {
+				sqe = ring_sqe(&r);
+				sqe->opcode = 255;
+				sqe->user_data = i;
+			} else {
+				ASSERT_EQ(0, ring_nop(&r, i));
+			}
+		}
+		if (all) {
+			EXPECT_EQ(5, ring_submit(&r));
+		} else {
+			EXPECT_EQ(2, ring_submit(&r));
+			EXPECT_EQ(2, (int)*r.sq_head);
+			EXPECT_EQ(2, (int)ring_ready(&r));
+			EXPECT_EQ(2, ring_submit(&r));
+			EXPECT_EQ(4, (int)*r.sq_head);
+			EXPECT_EQ(1, ring_submit(&r));
+		}
+		EXPECT_EQ(5, (int)*r.sq_head);
+		for (i = 0; i < 5; i++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(i, (int)cqe.user_data);
+			EXPECT_EQ(i == 1 || i == 3 ? -EINVAL : 0, cqe.res);
+		}
+		EXPECT_EQ(0, (int)*r.sq_dropped);
+		ring_exit(&r);
+	}
+}
+
+/* -------------------------------------------------------------- threads */
+
+#define WAITERS 4
+
+struct waiter {
+	pthread_t self;
+	volatile pid_t tid;
+	int fd;
+	unsigned int want;
+	int ret;
+	volatile bool done;
+};
+
+static void *wait_in_thread(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->tid = my_tid();
+	w->ret = enter(w->fd, 0, w->want, GETEVENTS, NULL, 0);
+	w->done = true;
+	return NULL;
+}
+
+/* One completion that nobody reaps is enough for all who wait for one */
+RING_TEST(several_waiters)
+{
+	struct waiter w[WAITERS];
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < WAITERS; i++) {
+		w[i] = (struct waiter) { .fd = r.fd, .want = 1 };
+		ASSERT_EQ(0, pthread_create(&w[i].self, NULL, wait_in_thread,
+					    &w[i]));
+	}
+	for (i = 0; i < WAITERS; i++)
+		EXPECT_TRUE(until(w[i].tid && task_sleeps(w[i].tid)));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < WAITERS; i++) {
+		pthread_join(w[i].self, NULL);
+		EXPECT_EQ(0, w[i].ret);
+	}
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	ring_exit(&r);
+}
+
+/* Each is woken by its own number, not by another's */
+RING_TEST(waiters_of_different_numbers)
+{
+	struct waiter w[WAITERS];
+	struct ring r;
+	int i, j;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < WAITERS; i++) {
+		w[i] = (struct waiter) { .fd = r.fd, .want = i + 1 };
+		ASSERT_EQ(0, pthread_create(&w[i].self, NULL, wait_in_thread,
+					    &w[i]));
+	}
+	for (i = 0; i < WAITERS; i++) {
+		for (j = i; j < WAITERS; j++)
+			EXPECT_TRUE(until(w[j].tid && task_sleeps(w[j].tid)));
+		ASSERT_EQ(0, ring_nop(&r, 1));
+		EXPECT_EQ(1, ring_submit(&r));
+		pthread_join(w[i].self, NULL);
+		EXPECT_EQ(0, w[i].ret);
+		for (j = i + 1; j < WAITERS; j++)
+			EXPECT_FALSE(w[j].done);
+	}
+	ring_exit(&r);
+}
+
+struct submitter {
+	pthread_t self;
+	struct ring *r;
+	unsigned int took;
+	int err;
+};
+
+static void *submit_in_thread(void *arg)
+{
+	struct submitter *s = arg;
+	int ret;
+
+	while (ring_unsubmitted(s->r)) {
+		ret = enter(s->r->fd, 1, 0, 0, NULL, 0);
+		if (ret < 0) {
+			s->err = ret;
+			break;
+		}
+		s->took += ret;
+	}
+	return NULL;
+}
+
+/* Many enter at once: every entry is taken by exactly one */
+RING_TEST(concurrent_submitters)
+{
+	enum { NR = 2048 };
+	static unsigned char seen[NR];
+	struct submitter s[WAITERS];
+	struct iouring2_cqe cqe;
+	unsigned int i, total = 0;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, NR, 0));
+	for (i = 0; i < NR; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	ring_publish(&r);
+	for (i = 0; i < WAITERS; i++) {
+		s[i] = (struct submitter) { .r = &r };
+		ASSERT_EQ(0, pthread_create(&s[i].self, NULL, submit_in_thread,
+					    &s[i]));
+	}
+	for (i = 0; i < WAITERS; i++) {
+		pthread_join(s[i].self, NULL);
+		EXPECT_EQ(0, s[i].err);
+		total += s[i].took;
+	}
+	EXPECT_EQ(NR, (int)total);
+	EXPECT_EQ(NR, (int)ring_ready(&r));
+	for (i = 0; i < NR; i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		ASSERT_GT(NR, (int)cqe.user_data);
+		EXPECT_EQ(0, seen[cqe.user_data]++);
+	}
+	ring_exit(&r);
+}
+
+/* A waiter is woken from each of the contexts that complete */
+RING_TEST(woken_from_each_context)
+{
+	struct __kernel_timespec ts = ts_ns(NSEC_PER_MSEC);
+	struct iouring2_sqe *sqe;
+	struct waiter w;
+	uint64_t v = 1;
+	struct ring r;
+	int how, efd;
+
+	for (how = 0; how < 3; how++) {
+		efd = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, efd);
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		w = (struct waiter) { .fd = r.fd, .want = 1 };
+		ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_thread,
+					    &w));
+		EXPECT_TRUE(until(w.tid && task_sleeps(w.tid)));
+		sqe = ring_sqe(&r);
+		switch (how) {
+		case 0:
+			prep_nop(sqe);
+			sqe->flags = IOURING2_SQE_ASYNC;
+			break;
+		case 1:
+			prep_poll(sqe, efd, POLLIN);
+			break;
+		case 2:
+			prep_timeout(sqe, &ts, 0, 0);
+			break;
+		}
+		EXPECT_EQ(1, ring_submit(&r));
+		if (how == 1)
+			EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+		pthread_join(w.self, NULL);
+		EXPECT_EQ(0, w.ret);
+		EXPECT_EQ(1, (int)ring_ready(&r));
+		ring_exit(&r);
+		close(efd);
+	}
+}
+
+RING_TEST_MAIN

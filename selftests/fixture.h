@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every test program has in common: a fixture that remembers the state
+ * of the module before each test and wants it back after, and a main() that
+ * skips the whole program where there is no module.
+ *
+ * Include after kselftest_harness.h.
+ */
+#ifndef SELFTESTS_IOURING2_FIXTURE_H
+#define SELFTESTS_IOURING2_FIXTURE_H
+
+#include "ring.h"
+
+/* Seconds before a test counts as hung; machines may be emulated ones */
+#define LIMIT	120
+
+FIXTURE(ring) {
+	struct state before;
+};
+
+FIXTURE_SETUP(ring)
+{
+	state_read(&self->before);
+}
+
+/* I9: after the last close nothing of a ring is left, at once */
+FIXTURE_TEARDOWN(ring)
+{
+	EXPECT_STREQ("", state_diff(&self->before, false));
+}
+
+#define RING_TEST(name)	TEST_F_TIMEOUT(ring, name, LIMIT)
+
+#define RING_TEST_MAIN							\
+int main(int argc, char **argv)						\
+{									\
+	const char *why;						\
+									\
+	if (!dev_usable(&why)) {					\
+		ksft_print_header();					\
+		ksft_exit_skip("%s\n", why);				\
+	}								\
+	return test_harness_run(argc, argv);				\
+}
+
+#endif

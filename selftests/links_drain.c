@@ -1,0 +1,616 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Order between requests: chains (IO_LINK, IO_HARDLINK), barriers (IO_DRAIN)
+ * and silent successes (CQE_SKIP_SUCCESS), each also when the CQ is so small
+ * that most completions wait behind it (I1, I2).
+ *
+ * A chain is written as a table row: what each entry is, and what each one's
+ * completion must say, in the order of the entries.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define L	IOURING2_SQE_IO_LINK
+#define H	IOURING2_SQE_IO_HARDLINK
+#define D	IOURING2_SQE_IO_DRAIN
+#define A	IOURING2_SQE_ASYNC
+#define K	IOURING2_SQE_CQE_SKIP_SUCCESS
+#define GETEVENTS IOURING2_ENTER_GETEVENTS
+
+#define FILE_BYTES	10
+#define NOTHING		9999	/* no completion at all */
+#define MAX_CHAIN	6
+
+enum kind {
+	END,		/* of the row */
+	NOP,
+	FULL_READ,	/* all it asks for */
+	SHORT_READ,	/* less than it asks for: a failure, to a link */
+	EOF_READ,	/* nothing, at the end of the file */
+	BAD_READ,	/* into memory that is not there: fails as it runs */
+	BAD_FD,		/* descriptor -1: may fail before it runs */
+	BAD_OP,		/* refused before it starts */
+	EXPIRE,		/* a time-out that runs out */
+	EXPIRE_OK,	/* and for which that is success */
+	WAIT,		/* a poll that somebody else has to satisfy */
+};
+
+static const struct chain {
+	const char *name;
+	struct {
+		enum kind kind;
+		unsigned int flags;
+		int res;
+	} e[MAX_CHAIN];
+} chains[] = {
+	{ "success goes on", {
+		{ NOP, L, 0 }, { FULL_READ, L, FILE_BYTES }, { NOP, 0, 0 } } },
+	{ "workers keep the order", {
+		{ NOP, L | A, 0 }, { FULL_READ, L | A, FILE_BYTES },
+		{ NOP, L | A, 0 }, { NOP, A, 0 } } },
+	{ "failure cancels the rest", {
+		{ NOP, L, 0 }, { BAD_READ, L, -EFAULT }, { NOP, L, -ECANCELED },
+		{ NOP, 0, -ECANCELED } } },
+	{ "but not what follows the chain", {
+		{ BAD_READ, L, -EFAULT }, { NOP, 0, -ECANCELED },
+		{ NOP, 0, 0 } } },
+	{ "no such file cancels the rest", {
+		{ BAD_FD, L, -EBADF }, { NOP, L, -ECANCELED },
+		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
+	{ "failure in a worker", {
+		{ BAD_READ, L | A, -EFAULT }, { NOP, L, -ECANCELED },
+		{ NOP, 0, -ECANCELED } } },
+	{ "last one fails", {
+		{ NOP, L, 0 }, { BAD_READ, 0, -EFAULT }, { NOP, 0, 0 } } },
+	{ "short read cancels", {
+		{ SHORT_READ, L, FILE_BYTES }, { NOP, 0, -ECANCELED } } },
+	{ "short read in a worker cancels", {
+		{ SHORT_READ, L | A, FILE_BYTES }, { NOP, 0, -ECANCELED } } },
+	{ "end of file cancels", {
+		{ EOF_READ, L, 0 }, { NOP, 0, -ECANCELED } } },
+	{ "hard link survives a failure", {
+		{ BAD_READ, H, -EFAULT }, { NOP, H, 0 }, { NOP, 0, 0 } } },
+	{ "hard link survives a short read", {
+		{ SHORT_READ, H, FILE_BYTES }, { NOP, 0, 0 } } },
+	{ "hard, then soft", {
+		{ BAD_READ, H, -EFAULT }, { BAD_READ, L, -EFAULT },
+		{ NOP, 0, -ECANCELED } } },
+	{ "soft, then hard", {
+		{ BAD_READ, L, -EFAULT }, { NOP, H, -ECANCELED },
+		{ NOP, 0, -ECANCELED } } },
+	{ "time running out is a failure", {
+		{ EXPIRE, L, -ETIME }, { NOP, 0, -ECANCELED } } },
+	{ "unless it is not", {
+		{ EXPIRE_OK, L, -ETIME }, { NOP, 0, 0 } } },
+	{ "nor to a hard link", {
+		{ EXPIRE, H, -ETIME }, { NOP, 0, 0 } } },
+	{ "refused head", {
+		{ BAD_OP, L, -EINVAL }, { NOP, L, -ECANCELED },
+		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
+	{ "refused in the middle: nothing starts", {
+		{ NOP, L, -ECANCELED }, { BAD_OP, L, -EINVAL },
+		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
+	{ "refused tail: nothing starts", {
+		{ NOP, L, -ECANCELED }, { NOP, L, -ECANCELED },
+		{ BAD_OP, 0, -EINVAL }, { NOP, 0, 0 } } },
+	{ "refused, hard links", {
+		{ NOP, H, -ECANCELED }, { BAD_OP, H, -EINVAL },
+		{ NOP, 0, -ECANCELED } } },
+	{ "two chains", {
+		{ BAD_READ, L, -EFAULT }, { NOP, 0, -ECANCELED },
+		{ NOP, L, 0 }, { BAD_READ, L, -EFAULT },
+		{ NOP, 0, -ECANCELED } } },
+	{ "open chain ends with the batch", {
+		{ NOP, L, 0 }, { NOP, L, 0 } } },
+	{ "open chain, alone", {
+		{ NOP, L, 0 } } },
+
+	{ "silent success", {
+		{ NOP, K, NOTHING }, { NOP, 0, 0 }, { NOP, K | A, NOTHING },
+		{ FULL_READ, K, NOTHING } } },
+	{ "failure is not silent", {
+		{ BAD_READ, K, -EFAULT }, { BAD_OP, K, -EINVAL },
+		{ EXPIRE, K, -ETIME } } },
+	{ "one completion a chain", {
+		{ NOP, L | K, NOTHING }, { FULL_READ, L | K, NOTHING },
+		{ NOP, 0, 0 } } },
+	{ "silent chain fails: one completion, of what failed", {
+		{ NOP, L | K, NOTHING }, { BAD_READ, L | K, -EFAULT },
+		{ NOP, L | K, NOTHING }, { NOP, 0, NOTHING } } },
+	{ "silent after a failure that spoke", {
+		{ BAD_READ, L, -EFAULT }, { NOP, L | K, -ECANCELED },
+		{ NOP, 0, -ECANCELED } } },
+	{ "silent time-out that counts as success", {
+		{ EXPIRE_OK, K, NOTHING } } },
+	{ "short read is a failure here too", {
+		{ SHORT_READ, K, FILE_BYTES } } },
+
+	{ "barrier in a chain's head", {
+		{ NOP, A, 0 }, { NOP, D | L, 0 }, { NOP, 0, 0 } } },
+	{ "barrier with a failing chain", {
+		{ NOP, 0, 0 }, { BAD_READ, D | L, -EFAULT },
+		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
+	{ "barrier refused", {
+		{ NOP, 0, 0 }, { BAD_OP, D, -EINVAL }, { NOP, D, 0 } } },
+};
+
+struct files {
+	int file, efd;
+	char buf[2 * FILE_BYTES];
+	void *hole;
+	struct __kernel_timespec ts;
+};
+
+static int files_open(struct files *f)
+{
+	f->file = tmp_file(FILE_BYTES);
+	f->efd = eventfd(0, EFD_CLOEXEC);
+	f->ts = ts_ns(NSEC_PER_MSEC);
+	f->hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	return f->file < 0 || f->efd < 0 || f->hole == MAP_FAILED ? -1 : 0;
+}
+
+static void files_close(struct files *f)
+{
+	close(f->file);
+	close(f->efd);
+	munmap(f->hole, 4096);
+}
+
+static void fill(struct iouring2_sqe *sqe, enum kind kind, unsigned int flags,
+		 struct files *f)
+{
+	switch (kind) {
+	case END:
+	case NOP:
+		prep_nop(sqe);
+		break;
+	case FULL_READ:
+		prep_read(sqe, f->file, f->buf, FILE_BYTES, 0);
+		break;
+	case SHORT_READ:
+		prep_read(sqe, f->file, f->buf, 2 * FILE_BYTES, 0);
+		break;
+	case EOF_READ:
+		prep_read(sqe, f->file, f->buf, FILE_BYTES, FILE_BYTES);
+		break;
+	case BAD_READ:
+		prep_read(sqe, f->file, f->hole, FILE_BYTES, 0);
+		break;
+	case BAD_FD:
+		prep_read(sqe, -1, f->buf, FILE_BYTES, 0);
+		break;
+	case BAD_OP:
+		prep_nop(sqe);
+		sqe->opcode = 255;
+		break;
+	case EXPIRE:
+		prep_timeout(sqe, &f->ts, 0, 0);
+		break;
+	case EXPIRE_OK:
+		prep_timeout(sqe, &f->ts, 0, IOURING2_TIMEOUT_ETIME_SUCCESS);
+		break;
+	case WAIT:
+		prep_poll(sqe, f->efd, POLLIN);
+		break;
+	}
+	sqe->flags = flags;
+}
+
+/* Completions are to come in this order if the chain is one */
+static bool in_one_chain(const struct chain *c, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr - 1; i++)
+		if (!(c->e[i].flags & (L | H)))
+			return false;
+	return true;
+}
+
+static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
+		      struct files *f, unsigned int places, unsigned int more)
+{
+	int nr, i, last = -1, want = 0, got[MAX_CHAIN];
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	bool ordered;
+
+	for (nr = 0; nr < MAX_CHAIN && c->e[nr].kind != END; nr++)
+		;
+	ordered = in_one_chain(c, nr);
+	/* Refusals must not stop the batch here: enter.c looks at that */
+	ASSERT_EQ(0, ring_init_params(&r, 8, 8, IOURING2_SETUP_SUBMIT_ALL, 0));
+	/*
+	 * A CQ that is full but for @places; a smaller one would need a
+	 * smaller SQ, and that would cut the chain into two.
+	 */
+	for (i = 0; i < 8 - (int)places; i++)
+		ASSERT_EQ(0, ring_nop(&r, 1000));
+	ASSERT_EQ(8 - (int)places, ring_submit(&r));
+	for (i = 0; i < nr; i++) {
+		sqe = ring_sqe(&r);
+		ASSERT_NE(NULL, sqe);
+		fill(sqe, c->e[i].kind, c->e[i].flags | more, f);
+		sqe->user_data = i;
+		got[i] = NOTHING;
+		want += c->e[i].res != NOTHING;
+	}
+	EXPECT_EQ(nr, ring_submit(&r)) {
+		TH_LOG("%s, %u places", c->name, places);
+	}
+	/* All of them ended, also those that say nothing */
+	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0)) {
+		TH_LOG("%s, %u places", c->name, places);
+	}
+	for (i = -(8 - (int)places); i < want; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe)) {
+			TH_LOG("%s, %u places", c->name, places);
+		}
+		if (cqe.user_data == 1000)
+			continue;
+		ASSERT_GT(nr, (int)cqe.user_data);
+		EXPECT_EQ(NOTHING, got[cqe.user_data]);
+		got[cqe.user_data] = cqe.res;
+		if (ordered) {
+			EXPECT_LT(last, (int)cqe.user_data) {
+				TH_LOG("%s, %u places: entry %d late", c->name,
+				       places, (int)cqe.user_data);
+			}
+		}
+		last = cqe.user_data;
+	}
+	EXPECT_FALSE(ring_peek(&r, &cqe)) {
+		TH_LOG("%s, %u places: entry %d as well", c->name, places,
+		       (int)cqe.user_data);
+	}
+	for (i = 0; i < nr; i++) {
+		EXPECT_EQ(c->e[i].res, got[i]) {
+			TH_LOG("%s, %u places: entry %d", c->name, places, i);
+		}
+	}
+	/* A chain does not reach into the next batch */
+	ASSERT_EQ(0, ring_nop(&r, 77));
+	EXPECT_EQ(0, ring_do(&r));
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	ring_exit(&r);
+}
+
+RING_TEST(chains)
+{
+	static const unsigned int places[] = { 8, 1, 2 };
+	struct files f;
+	unsigned int i, j;
+
+	ASSERT_EQ(0, files_open(&f));
+	for (i = 0; i < ARRAY_SIZE(chains); i++)
+		for (j = 0; j < ARRAY_SIZE(places); j++)
+			run_chain(_metadata, &chains[i], &f, places[j], 0);
+	files_close(&f);
+}
+
+/* The same results when every entry goes to a worker */
+RING_TEST(chains_in_workers)
+{
+	struct files f;
+	unsigned int i;
+
+	ASSERT_EQ(0, files_open(&f));
+	for (i = 0; i < ARRAY_SIZE(chains); i++) {
+		run_chain(_metadata, &chains[i], &f, 8, A);
+		run_chain(_metadata, &chains[i], &f, 1, A);
+	}
+	files_close(&f);
+}
+
+/* A link is a dependency: what follows has seen what went before */
+RING_TEST(data_flows_along_a_chain)
+{
+	char out[64], in[64];
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fd, async, i;
+
+	memset(out, 'x', sizeof(out));
+	for (async = 0; async < 2; async++) {
+		fd = tmp_file(0);
+		ASSERT_LE(0, fd);
+		memset(in, 0, sizeof(in));
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		sqe = ring_sqe(&r);
+		prep_write(sqe, fd, out, sizeof(out), 0);
+		sqe->flags = L | (async ? A : 0);
+		sqe = ring_sqe(&r);
+		prep(sqe, IOURING2_OP_FSYNC, fd, NULL, 0, 0);
+		sqe->flags = L;
+		sqe = ring_sqe(&r);
+		prep_read(sqe, fd, in, sizeof(in), 0);
+		EXPECT_EQ(3, ring_submit(&r));
+		for (i = 0; i < 3; i++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(i == 1 ? 0 : (int)sizeof(out), cqe.res);
+		}
+		EXPECT_EQ(0, memcmp(in, out, sizeof(in)));
+		ring_exit(&r);
+		close(fd);
+	}
+}
+
+/* What is linked does not start while its predecessor waits */
+RING_TEST(link_waits)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct files f;
+	uint64_t v = 1;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 4; i++) {
+		sqe = ring_sqe(&r);
+		fill(sqe, i ? NOP : WAIT, i < 3 ? L : 0, &f);
+		sqe->user_data = i;
+	}
+	/* Not part of it, not held up by it */
+	ASSERT_EQ(0, ring_nop(&r, 4));
+	EXPECT_EQ(5, ring_submit(&r));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(4, (int)cqe.user_data);
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_MSEC));
+	EXPECT_EQ(4, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(i, (int)cqe.user_data);
+		EXPECT_EQ(i ? 0 : POLLIN, cqe.res);
+	}
+	ring_exit(&r);
+	files_close(&f);
+}
+
+/* Cancelling the head of a waiting chain ends all of it */
+RING_TEST(waiting_chain_cancelled)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	int i, res[4] = { };
+	struct files f;
+	struct ring r;
+
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 3; i++) {
+		sqe = ring_sqe(&r);
+		fill(sqe, i ? NOP : WAIT, i < 2 ? L : 0, &f);
+		sqe->user_data = i;
+	}
+	EXPECT_EQ(3, ring_submit(&r));
+	sqe = ring_sqe(&r);
+	prep_cancel(sqe, 0, 0);
+	sqe->user_data = 3;
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_GT(4, (int)cqe.user_data);
+		res[cqe.user_data] = cqe.res;
+	}
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(-ECANCELED, res[i]);
+	EXPECT_EQ(0, res[3]);
+	ring_exit(&r);
+	files_close(&f);
+}
+
+/* ---------------------------------------------------------------- barriers */
+
+/* All before it are over before it starts; all after it wait for it */
+RING_TEST(drain)
+{
+	static const unsigned int cqs[] = { 64, 8 };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct files f;
+	uint64_t v;
+	struct ring r;
+	unsigned int c;
+	int i, n;
+
+	for (c = 0; c < ARRAY_SIZE(cqs); c++) {
+		ASSERT_EQ(0, files_open(&f));
+		ASSERT_EQ(0, ring_init(&r, 8, cqs[c]));
+		/* 0, 1: wait; 2: barrier; 3, 4: after it; 5: barrier; 6 */
+		for (i = 0; i < 7; i++) {
+			sqe = ring_sqe(&r);
+			fill(sqe, i < 2 ? WAIT : NOP, i == 2 || i == 5 ? D : 0,
+			     &f);
+			sqe->user_data = i;
+		}
+		EXPECT_EQ(7, ring_submit(&r));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+						20 * NSEC_PER_MSEC));
+		/* Later batches wait as well */
+		ASSERT_EQ(0, ring_nop(&r, 7));
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+						20 * NSEC_PER_MSEC));
+		EXPECT_EQ(8, fdinfo(r.fd, "Inflight"));
+		v = 1;
+		EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+		for (n = 0; n < 8; n++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			i = cqe.user_data;
+			/* 0, 1 | 2 | 3, 4 | 5 | 6, 7 */
+			EXPECT_EQ(n < 2 ? 0 : n == 2 ? 2 : n < 5 ? 3 :
+				  n == 5 ? 5 : 6,
+				  i < 2 ? 0 : i == 2 ? 2 : i < 5 ? 3 :
+				  i == 5 ? 5 : 6) {
+				TH_LOG("%d came as number %d", i, n);
+			}
+			EXPECT_EQ(i < 2 ? POLLIN : 0, cqe.res);
+		}
+		/* Barrier gone: nothing is held up any more */
+		ASSERT_EQ(0, ring_nop(&r, 8));
+		EXPECT_EQ(0, ring_do(&r));
+		ring_exit(&r);
+		files_close(&f);
+	}
+}
+
+/* A completion behind the full CQ is over, as far as a barrier goes */
+RING_TEST(drain_across_overflow)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct files f;
+	uint64_t v = 1;
+	struct ring r;
+	int i, seen = 0;
+
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 1, 1));
+	/* 0-3: wait; 4: barrier; 5: after it, in a worker */
+	for (i = 0; i < 6; i++) {
+		sqe = ring_sqe(&r);
+		fill(sqe, i < 4 ? WAIT : NOP, i == 4 ? D : i == 5 ? A : 0, &f);
+		sqe->user_data = i;
+		EXPECT_EQ(1, ring_submit(&r));
+	}
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+	/* Nobody reaps, and yet all six end */
+	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 5));
+	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		if (i < 4) {
+			EXPECT_GT(4, (int)cqe.user_data);
+			seen |= 1 << cqe.user_data;
+		} else {
+			EXPECT_EQ(i, (int)cqe.user_data);
+		}
+	}
+	EXPECT_EQ(0xf, seen);
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	ring_exit(&r);
+	files_close(&f);
+}
+
+/* The counters that user space can write to are not what a barrier believes */
+RING_TEST(drain_ignores_scribbles)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 4; i++) {
+		*r.sq_dropped = 0xffffff00 + i;
+		*r.cq_overflow = 0x7fffffffU + i;
+		sqe = ring_sqe(&r);
+		prep_nop(sqe);
+		sqe->flags = D;
+		EXPECT_EQ(0, ring_do(&r));
+	}
+	ring_exit(&r);
+}
+
+/* A chain behind a barrier, a barrier behind a chain, from every context */
+RING_TEST(drain_and_chain)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct files f;
+	uint64_t v = 1;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 8, 8));
+	f.ts = ts_ns(5 * NSEC_PER_MSEC);
+	sqe = ring_sqe(&r);		/* 0: chain that waits */
+	fill(sqe, WAIT, L, &f);
+	sqe = ring_sqe(&r);		/* 1: ... then sleeps */
+	fill(sqe, EXPIRE_OK, L, &f);
+	sqe = ring_sqe(&r);		/* 2: ... then works */
+	fill(sqe, FULL_READ, A, &f);
+	sqe = ring_sqe(&r);		/* 3: barrier, head of a chain */
+	fill(sqe, NOP, D | L, &f);
+	sqe = ring_sqe(&r);		/* 4 */
+	fill(sqe, FULL_READ, L | A, &f);
+	sqe = ring_sqe(&r);		/* 5 */
+	fill(sqe, NOP, 0, &f);
+	sqe = ring_sqe(&r);		/* 6: barrier */
+	fill(sqe, NOP, D, &f);
+	for (i = 0; i < 7; i++)
+		r.sqes[i].user_data = i;
+	EXPECT_EQ(7, ring_submit(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_MSEC));
+	EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+	for (i = 0; i < 7; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(i, (int)cqe.user_data);
+	}
+	ring_exit(&r);
+	files_close(&f);
+}
+
+/* ------------------------------------------------- many, through a small CQ */
+
+/* A long row of chains with failures in them, through a CQ of 4 */
+RING_TEST(chains_through_small_cq)
+{
+	enum { ROUNDS = 500 };
+	int i, n, ret, got = 0, queued = 0, bad = 0;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct files f;
+	struct ring r;
+
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 4, 4));
+	/* ok, fails, cancelled, cancelled; alternately in a worker */
+	for (n = 0; n < ROUNDS; n++) {
+		for (i = 0; i < 4; i++) {
+			sqe = ring_sqe(&r);
+			ASSERT_NE(NULL, sqe);
+			fill(sqe, i == 1 ? BAD_READ : NOP,
+			     (i < 3 ? L : 0) | (n & 1 ? A : 0), &f);
+			sqe->user_data = queued++;
+		}
+		for (;;) {
+			ret = ring_submit(&r);
+			if (ret != -EBUSY)
+				break;
+			while (ring_peek(&r, &cqe)) {
+				i = cqe.user_data % 4;
+				bad += cqe.res != (i == 0 ? 0 : i == 1 ?
+						   -EFAULT : -ECANCELED);
+				got++;
+			}
+		}
+		ASSERT_EQ(4, ret);
+	}
+	while (got < queued) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		i = cqe.user_data % 4;
+		bad += cqe.res != (i == 0 ? 0 : i == 1 ? -EFAULT : -ECANCELED);
+		got++;
+	}
+	EXPECT_EQ(0, bad);
+	EXPECT_FALSE(ring_peek(&r, &cqe));
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	ring_exit(&r);
+	files_close(&f);
+}
+
+RING_TEST_MAIN

@@ -1,0 +1,676 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * More completions than the CQ has room for: none is lost, none comes twice
+ * (I1), they come in the order in which they were posted (I2), entering the
+ * kernel moves as many as fit (I3), and the SQ ring says exactly while some
+ * are waiting (I4) - from every context that can complete a request, with
+ * CQs of 1, 2 and 4096 entries, and while the application reaps at random.
+ *
+ * IOURING2_STRESS=full runs the long versions, IOURING2_STRESS_N sets the
+ * number of NOPs, IOURING2_SEED repeats a run.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define OVERFLOW	IOURING2_SQ_CQ_OVERFLOW
+#define GETEVENTS	IOURING2_ENTER_GETEVENTS
+
+/* What a completer needs: the file it works on and the time it takes */
+struct ctx {
+	int efd, file;
+	char byte;
+	struct __kernel_timespec ts;
+};
+
+static void do_nop(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	(void)c;
+	prep_nop(sqe);
+}
+
+static void do_nop_async(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	(void)c;
+	prep_nop(sqe);
+	sqe->flags = IOURING2_SQE_ASYNC;
+}
+
+static void do_refused(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	(void)c;
+	prep_nop(sqe);
+	sqe->opcode = 255;
+}
+
+static void do_read(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	prep_read(sqe, c->file, &c->byte, 1, 0);
+}
+
+static void do_read_async(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	prep_read(sqe, c->file, &c->byte, 1, 0);
+	sqe->flags = IOURING2_SQE_ASYNC;
+}
+
+static void do_poll(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	prep_poll(sqe, c->efd, POLLIN);
+}
+
+static void do_read_wait(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	(void)c;
+	prep_poll(sqe, c->efd, POLLIN | POLLERR);
+}
+
+static void do_timeout(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	prep_timeout(sqe, &c->ts, 0, 0);
+}
+
+static void do_timeout_count(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	/* Completed by the first completion of any other request */
+	prep_timeout(sqe, &c->ts, 1, 0);
+}
+
+static const struct completer {
+	const char *name;
+	void (*prep)(struct iouring2_sqe *sqe, struct ctx *c);
+	int res;
+	bool held;	/* completes only when the eventfd is written to */
+	bool timer;	/* completes by itself, later */
+	bool fifo;	/* in the order of submission */
+} completers[] = {
+	{ "inline NOP", do_nop, 0, .fifo = true },
+	{ "inline refusal", do_refused, -EINVAL, .fifo = true },
+	{ "read", do_read, 1 },
+	{ "worker NOP", do_nop_async, 0 },
+	{ "worker read", do_read_async, 1 },
+	{ "poll", do_poll, POLLIN, .held = true },
+	{ "poll with error bits", do_read_wait, POLLIN, .held = true },
+	{ "timer", do_timeout, -ETIME, .timer = true },
+};
+
+static const unsigned int cq_sizes[] = { 1, 2, 4096 };
+
+static bool flagged(struct ring *r)
+{
+	return ld_acq(r->sq_flags) & OVERFLOW;
+}
+
+static bool flag_true(struct ring *r)
+{
+	return flagged(r) == (fdinfo(r->fd, "Backlog") > 0);
+}
+
+static int ctx_init(struct ctx *c)
+{
+	c->efd = eventfd(0, EFD_CLOEXEC);
+	c->file = tmp_file(1);
+	c->ts = ts_ns(600 * NSEC_PER_MSEC);
+	return c->efd < 0 || c->file < 0 ? -1 : 0;
+}
+
+static void ctx_exit(struct ctx *c)
+{
+	close(c->efd);
+	close(c->file);
+}
+
+/*
+ * Submit @nr requests, all at once as far as the SQ goes or one by one, with
+ * user_data from @first on. Entries accepted.
+ */
+static unsigned int submit(struct ring *r, const struct completer *k,
+			   struct ctx *c, unsigned int first, unsigned int nr,
+			   bool one_by_one)
+{
+	struct iouring2_sqe *sqe;
+	unsigned int done = 0, queued = 0;
+	int ret;
+
+	while (done < nr) {
+		while (queued < nr && (sqe = ring_sqe(r))) {
+			k->prep(sqe, c);
+			sqe->user_data = first + queued++;
+			if (one_by_one)
+				break;
+		}
+		ret = ring_submit(r);
+		if (ret <= 0)
+			break;
+		done += ret;
+	}
+	return done;
+}
+
+/*
+ * Reap everything, entering only to have the CQ filled again; returns how
+ * many came. -1: something is not as it must be, and *why says what.
+ */
+static int reap_all(struct ring *r, unsigned char *seen, unsigned int nr,
+		    const struct completer *k, char *why, size_t size)
+{
+	unsigned int got = 0, in_cq;
+	struct iouring2_cqe cqe;
+	long long left;
+	int ret;
+
+	for (;;) {
+		in_cq = ring_ready(r);
+		while (ring_peek(r, &cqe)) {
+			if (cqe.user_data >= nr || seen[cqe.user_data]++) {
+				snprintf(why, size, "user_data %lld twice or unknown",
+					 (long long)cqe.user_data);
+				return -1;
+			}
+			if (k->fifo && cqe.user_data != got) {
+				snprintf(why, size, "%lld came as number %u",
+					 (long long)cqe.user_data, got);
+				return -1;
+			}
+			if (cqe.res != k->res) {
+				snprintf(why, size, "res %d", cqe.res);
+				return -1;
+			}
+			got++;
+		}
+		/* Reaping alone does not clear the flag: nothing was flushed */
+		if (!flag_true(r)) {
+			snprintf(why, size, "flag %d with %lld waiting",
+				 flagged(r), fdinfo(r->fd, "Backlog"));
+			return -1;
+		}
+		left = fdinfo(r->fd, "Backlog");
+		if (!left)
+			return got;
+		ret = enter(r->fd, 0, 0, GETEVENTS, NULL, 0);
+		if (ret) {
+			snprintf(why, size, "flush: %d", ret);
+			return -1;
+		}
+		in_cq = ring_ready(r);
+		if (in_cq != (left < *r->cq_entries ? left : *r->cq_entries)) {
+			snprintf(why, size, "%u of %lld flushed", in_cq, left);
+			return -1;
+		}
+		if (*r->cq_overflow) {
+			snprintf(why, size, "cq overflow %u", *r->cq_overflow);
+			return -1;
+		}
+	}
+}
+
+static unsigned char seen[4096 * 4];
+
+static const char *overflow_once(const struct completer *k, unsigned int cq,
+				 bool one_by_one)
+{
+	static char text[256];
+	unsigned int total, sq, got;
+	char why[128] = "";
+	uint64_t v = 1;
+	struct ctx c;
+	struct ring r;
+	int ret;
+
+	if (ctx_init(&c))
+		return "no eventfd, no file";
+	sq = one_by_one && cq > 8 ? 8 : cq;
+	if (ring_init_params(&r, sq, cq, IOURING2_SETUP_SUBMIT_ALL, 0))
+		return "SETUP";
+	memset(seen, 0, sizeof(seen));
+
+	/* What can be accepted before the first completion waits */
+	total = cq;
+	got = submit(&r, k, &c, 0, total, one_by_one);
+	if (got != total)
+		snprintf(why, sizeof(why), "first %u: %u", total, got);
+	if (!k->held && !k->timer) {
+		/* CQ full to the brim, and nothing behind it yet */
+		if (!until(ring_ready(&r) == cq))
+			snprintf(why, sizeof(why), "CQ never full");
+		if (flagged(&r) || fdinfo(r.fd, "Backlog") != 0)
+			snprintf(why, sizeof(why), "flag without need");
+	}
+	/* Then a batch, or one, that finds the CQ full */
+	if (k->held || k->timer)
+		got = cq < 100 ? cq + 1 : 100;
+	else
+		got = one_by_one ? 1 : sq;
+	ret = submit(&r, k, &c, total, got, one_by_one);
+	if (ret != (int)got)
+		snprintf(why, sizeof(why), "next %u: %d", got, ret);
+	total += got;
+
+	if (k->held && write(c.efd, &v, sizeof(v)) != sizeof(v))
+		snprintf(why, sizeof(why), "eventfd");
+	if (!until(fdinfo(r.fd, "Backlog") == total - cq))
+		snprintf(why, sizeof(why), "%lld waiting, not %u",
+			 fdinfo(r.fd, "Backlog"), total - cq);
+	if (ring_ready(&r) != cq)
+		snprintf(why, sizeof(why), "%u in the CQ", ring_ready(&r));
+	if (!until(flagged(&r)))
+		snprintf(why, sizeof(why), "no flag");
+	if (fdinfo(r.fd, "BacklogTotal") != total - cq)
+		snprintf(why, sizeof(why), "BacklogTotal %lld",
+			 fdinfo(r.fd, "BacklogTotal"));
+	if (fdinfo(r.fd, "BacklogMax") != total - cq)
+		snprintf(why, sizeof(why), "BacklogMax %lld",
+			 fdinfo(r.fd, "BacklogMax"));
+	if (!why[0]) {
+		ret = reap_all(&r, seen, total, k, why, sizeof(why));
+		if (ret >= 0 && ret != (int)total)
+			snprintf(why, sizeof(why), "%d of %u came", ret, total);
+	}
+	if (!why[0] && *r.cq_overflow)
+		snprintf(why, sizeof(why), "cq overflow %u", *r.cq_overflow);
+	if (!why[0] && fdinfo(r.fd, "Completed") != total)
+		snprintf(why, sizeof(why), "Completed %lld of %u",
+			 fdinfo(r.fd, "Completed"), total);
+	/* And the ring goes on as if nothing had been */
+	if (!why[0] && (ring_nop(&r, 1) || ring_do(&r)))
+		snprintf(why, sizeof(why), "NOP after it");
+	ring_exit(&r);
+	ctx_exit(&c);
+	if (!why[0])
+		return "";
+	snprintf(text, sizeof(text), "%s, CQ of %u: %s", k->name, cq, why);
+	return text;
+}
+
+RING_TEST(batch)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(completers); i++)
+		for (j = 0; j < ARRAY_SIZE(cq_sizes); j++)
+			EXPECT_STREQ("", overflow_once(&completers[i],
+						       cq_sizes[j], false));
+}
+
+RING_TEST(one_by_one)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(completers); i++)
+		for (j = 0; j < ARRAY_SIZE(cq_sizes); j++)
+			EXPECT_STREQ("", overflow_once(&completers[i],
+						       cq_sizes[j], true));
+}
+
+/* Completed by another's completion, while that one overflows */
+RING_TEST(timeout_by_count)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	unsigned int bits = 0;
+	struct ctx c;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ctx_init(&c));
+	c.ts = ts_ns(60 * NSEC_PER_SEC);
+	ASSERT_EQ(0, ring_init(&r, 1, 1));
+	for (i = 0; i < 3; i++) {
+		sqe = ring_sqe(&r);
+		do_timeout_count(sqe, &c);
+		sqe->user_data = i;
+		ASSERT_EQ(1, ring_submit(&r));
+	}
+	ASSERT_EQ(0, ring_nop(&r, 3));
+	ASSERT_EQ(1, ring_submit(&r));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 3));
+	EXPECT_TRUE(flagged(&r));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_GT(4, (int)cqe.user_data);
+		EXPECT_EQ(0, (int)(bits >> cqe.user_data & 1));
+		bits |= 1 << cqe.user_data;
+		EXPECT_EQ(0, cqe.res);
+	}
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	EXPECT_FALSE(flagged(&r));
+	ring_exit(&r);
+	ctx_exit(&c);
+}
+
+/*
+ * I2: there is room in the CQ again and a request completes from outside. It
+ * must not pass those that wait.
+ */
+RING_TEST(nothing_overtakes)
+{
+	const struct completer *k;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	unsigned int i, n;
+	uint64_t v = 1;
+	struct ctx c;
+	struct ring r;
+
+	for (i = 0; i < ARRAY_SIZE(completers); i++) {
+		k = &completers[i];
+		if (!k->held && !k->timer)
+			continue;
+		ASSERT_EQ(0, ctx_init(&c));
+		ASSERT_EQ(0, ring_init(&r, 2, 2));
+		sqe = ring_sqe(&r);
+		k->prep(sqe, &c);
+		sqe->user_data = 1000;
+		ASSERT_EQ(1, ring_submit(&r));
+		for (n = 0; n < 4; n++) {
+			ASSERT_EQ(0, ring_nop(&r, n));
+			if (n & 1)
+				ASSERT_EQ(2, ring_submit(&r));
+		}
+		EXPECT_EQ(2, fdinfo(r.fd, "Backlog"));
+		/* Two places, by reaping only */
+		for (n = 0; n < 2; n++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(n, cqe.user_data);
+		}
+		if (k->held)
+			ASSERT_EQ((ssize_t)sizeof(v),
+				  write(c.efd, &v, sizeof(v)));
+		EXPECT_TRUE(until(fdinfo(r.fd, "Completed") == 5));
+		for (n = 2; n < 5; n++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(n == 4 ? 1000 : n, cqe.user_data) {
+				TH_LOG("%s: passed those waiting", k->name);
+			}
+		}
+		ring_exit(&r);
+		ctx_exit(&c);
+	}
+}
+
+/* The flag at each step of a backlog that grows and shrinks by one */
+RING_TEST(flag_is_exact)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 4, 4));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, ring_nop(&r, i));
+		ASSERT_EQ(1, ring_submit(&r));
+		EXPECT_FALSE(flagged(&r));
+	}
+	for (i = 4; i < 8; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	ASSERT_EQ(4, ring_submit(&r));
+	for (i = 0; i < 8; i++) {
+		EXPECT_EQ(i < 4 ? 4 - i : 0, fdinfo(r.fd, "Backlog"));
+		EXPECT_EQ(i < 4, flagged(&r)) {
+			TH_LOG("after %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(i, (int)cqe.user_data);
+		/* One place free: one moves up */
+		EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
+	}
+	/* The flag leaves the others alone */
+	EXPECT_EQ(0, (int)*r.sq_flags);
+	ring_exit(&r);
+}
+
+/* ENTER without GETEVENTS and without entries flushes as well (I3) */
+RING_TEST(every_enter_flushes)
+{
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 1, 1));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_nop(&r, i));
+		ASSERT_EQ(1, ring_submit(&r));
+	}
+	*r.cq_head = *r.cq_tail;
+	EXPECT_EQ(0, enter(r.fd, 0, 0, 0, NULL, 0));
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	EXPECT_FALSE(flagged(&r));
+	ring_exit(&r);
+}
+
+/* -------------------------------------------------------------- stress */
+
+static unsigned int stress_seed(void)
+{
+	return env_long("IOURING2_SEED", now_ns(CLOCK_REALTIME) & 0x7fffffff);
+}
+
+static unsigned long stress_count(unsigned long few, unsigned long many)
+{
+	return env_long("IOURING2_STRESS_N", full_stress() ? many : few);
+}
+
+/* NOPs through a CQ of 4, reaped at random moments: each once, in order */
+RING_TEST(stress_random_reaping)
+{
+	unsigned long n = stress_count(200000, 2000000);
+	unsigned long queued = 0, taken = 0, reaped = 0, busy = 0, wrong = 0;
+	unsigned int seed = stress_seed(), first = seed, k;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int ret;
+
+	ASSERT_EQ(0, ring_init(&r, 4, 4));
+	while (reaped < n) {
+		unsigned int dice = rand_r(&seed) >> 8;
+
+		if (dice % 8 < 5 && taken < n) {
+			for (k = dice / 8 % 4 + 1; k && queued < n; k--) {
+				if (ring_nop(&r, queued))
+					break;
+				queued++;
+			}
+			ret = ring_submit(&r);
+			if (ret >= 0) {
+				taken += ret;
+				continue;
+			}
+			ASSERT_EQ(-EBUSY, ret) {
+				TH_LOG("seed %u", first);
+			}
+			busy++;
+			/* As full as it can be */
+			ASSERT_EQ(4, (int)ring_ready(&r)) {
+				TH_LOG("seed %u", first);
+			}
+			dice = 5 + (dice & ~63U);
+		}
+		if (dice % 8 == 5 && taken > reaped) {
+			ASSERT_EQ(0, enter(r.fd, 0, dice / 8 % 2, GETEVENTS,
+					   NULL, 0));
+			ASSERT_LT(0, (int)ring_ready(&r));
+		}
+		for (k = dice / 64 % 5; k; k--) {
+			if (!ring_peek(&r, &cqe))
+				break;
+			wrong += cqe.user_data != reaped || cqe.res;
+			reaped++;
+		}
+	}
+	EXPECT_EQ(0, (long)wrong) {
+		TH_LOG("seed %u", first);
+	}
+	EXPECT_EQ(n, taken);
+	EXPECT_EQ(n, reaped);
+	EXPECT_LT(0, (long)busy);
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	EXPECT_EQ(0, (int)*r.sq_dropped);
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ((long long)n, fdinfo(r.fd, "Completed"));
+	EXPECT_EQ((long long)busy, fdinfo(r.fd, "EbusyTotal"));
+	TH_LOG("%lu NOPs, %lld through the backlog, %lu EBUSY, seed %u", n,
+	       fdinfo(r.fd, "BacklogTotal"), busy, first);
+	ring_exit(&r);
+}
+
+struct reaper {
+	struct ring *r;
+	unsigned long n, reaped, wrong;
+	unsigned char *bitmap;	/* NULL: in order */
+	unsigned int seed;
+	int err;
+};
+
+static void *reap_in_thread(void *arg)
+{
+	struct reaper *p = arg;
+	struct iouring2_cqe cqe;
+	unsigned int k;
+
+	while (p->reaped < p->n) {
+		for (k = rand_r(&p->seed) >> 8 & 7; k; k--) {
+			if (!ring_peek(p->r, &cqe))
+				break;
+			if (!p->bitmap) {
+				p->wrong += cqe.user_data != p->reaped;
+			} else if (cqe.user_data >= p->n) {
+				p->wrong++;
+			} else {
+				p->wrong += p->bitmap[cqe.user_data / 8] >>
+					    cqe.user_data % 8 & 1;
+				p->bitmap[cqe.user_data / 8] |=
+					1 << cqe.user_data % 8;
+			}
+			p->reaped++;
+		}
+		if (ring_ready(p->r))
+			continue;
+		if (flagged(p->r)) {
+			int ret = enter(p->r->fd, 0, 1, GETEVENTS, NULL, 0);
+
+			if (ret) {
+				p->err = ret;
+				break;
+			}
+		} else {
+			sched_yield();
+		}
+	}
+	return NULL;
+}
+
+/* One thread submits, another one reaps */
+static void stress_two_threads(struct __test_metadata *_metadata,
+			       unsigned long n, bool mixed)
+{
+	struct reaper p = { .n = n, .seed = stress_seed() };
+	unsigned long queued = 0, taken = 0, busy = 0;
+	unsigned int first = p.seed, seed = p.seed / 2;
+	struct iouring2_sqe *sqe;
+	pthread_t thread;
+	struct ctx c;
+	struct ring r;
+	int ret;
+
+	ASSERT_EQ(0, ctx_init(&c));
+	ASSERT_EQ(0, ring_init(&r, 4, 4));
+	c.ts = ts_ns(1000);
+	p.r = &r;
+	if (mixed) {
+		uint64_t v = 1;
+
+		p.bitmap = calloc(1, n / 8 + 1);
+		ASSERT_NE(NULL, p.bitmap);
+		/* So polls are satisfied at once */
+		ASSERT_EQ((ssize_t)sizeof(v), write(c.efd, &v, sizeof(v)));
+	}
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reap_in_thread, &p));
+	while (taken < n) {
+		while (queued < n && (sqe = ring_sqe(&r))) {
+			const struct completer *k = &completers[0];
+
+			if (mixed)
+				k = &completers[(rand_r(&seed) >> 8) %
+						ARRAY_SIZE(completers)];
+			if (k->prep == do_refused)
+				k = &completers[0];
+			k->prep(sqe, &c);
+			sqe->user_data = queued++;
+		}
+		ret = ring_submit(&r);
+		if (ret > 0) {
+			taken += ret;
+		} else {
+			if (ret != -EBUSY)
+				break;
+			busy++;
+			sched_yield();
+		}
+	}
+	EXPECT_EQ(n, taken) {
+		TH_LOG("%d, seed %u", ret, first);
+		p.n = taken;
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, p.err) {
+		TH_LOG("seed %u", first);
+	}
+	EXPECT_EQ(n, p.reaped) {
+		TH_LOG("seed %u", first);
+	}
+	EXPECT_EQ(0, (long)p.wrong) {
+		TH_LOG("seed %u", first);
+	}
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	TH_LOG("%lu requests, %lld through the backlog, %lu EBUSY, seed %u", n,
+	       fdinfo(r.fd, "BacklogTotal"), busy, first);
+	ring_exit(&r);
+	ctx_exit(&c);
+	free(p.bitmap);
+}
+
+RING_TEST(stress_two_threads)
+{
+	stress_two_threads(_metadata, stress_count(100000, 2000000), false);
+}
+
+RING_TEST(stress_mixed_contexts)
+{
+	stress_two_threads(_metadata, stress_count(10000, 200000), true);
+}
+
+/* A backlog as long as the default cap allows, in one go */
+RING_TEST(long_backlog)
+{
+	enum { SQ = 32768 };
+	struct iouring2_cqe cqe;
+	unsigned int i, got = 0;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, SQ, SQ));
+	for (i = 0; i < SQ; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	ASSERT_EQ(SQ, ring_submit(&r));
+	for (; i < 2 * SQ; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	ASSERT_EQ(SQ, ring_submit(&r));
+	EXPECT_EQ(SQ, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(SQ, (int)ring_ready(&r));
+	while (got < 2 * SQ) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_EQ(got, cqe.user_data);
+		got++;
+	}
+	EXPECT_FALSE(flagged(&r));
+	ring_exit(&r);
+}
+
+RING_TEST_MAIN

@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A ring without a library; see ring.h.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "ring.h"
+
+#define SYSFS_MODULE	"/sys/module/iouring2"
+#define SYSFS_COUNTERS	"/sys/class/misc/iouring2/counters"
+
+/* Nothing that a test waits for takes longer than this */
+#define WAIT_LIMIT	(60 * NSEC_PER_SEC)
+
+static const char * const counter_names[NR_COUNTERS] = {
+	"rings", "requests", "workers", "submitters", "pages", "files",
+};
+
+/* ---------------------------------------------------------------- device */
+
+int dev_open(void)
+{
+	return open("/dev/iouring2", O_RDWR | O_CLOEXEC);
+}
+
+bool dev_usable(const char **why)
+{
+	int fd = dev_open();
+
+	if (fd < 0) {
+		*why = errno == EACCES ? "/dev/iouring2: run as root" :
+					 "/dev/iouring2: module not loaded";
+		return false;
+	}
+	close(fd);
+	return true;
+}
+
+static int dev_ioctl(unsigned long cmd, void *arg)
+{
+	int fd = dev_open();
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = ioctl(fd, cmd, arg);
+	if (ret < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int dev_query(struct iouring2_query *q)
+{
+	memset(q, 0, sizeof(*q));
+	return dev_ioctl(IOURING2_IOC_QUERY, q);
+}
+
+int dev_setup(struct iouring2_setup *s)
+{
+	return dev_ioctl(IOURING2_IOC_SETUP, s);
+}
+
+/* ----------------------------------------------------------------- rings */
+
+size_t ring_map_len(const struct iouring2_params *p)
+{
+	size_t sq = p->sq_off.array + p->sq_entries * sizeof(__u32);
+	size_t cq = p->cq_off.cqes +
+		    p->cq_entries * sizeof(struct iouring2_cqe);
+
+	return sq > cq ? sq : cq;
+}
+
+int ring_map(struct ring *r)
+{
+	const struct iouring2_params *p = &r->setup.params;
+	char *map;
+
+	r->map_len = ring_map_len(p);
+	r->map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_POPULATE, r->fd, IOURING2_OFF_SQ_RING);
+	if (r->map == MAP_FAILED) {
+		r->map = NULL;
+		return -errno;
+	}
+	r->sqes_len = p->sq_entries * sizeof(struct iouring2_sqe);
+	r->sqes = mmap(NULL, r->sqes_len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_POPULATE, r->fd, IOURING2_OFF_SQES);
+	if (r->sqes == MAP_FAILED) {
+		int err = errno;
+
+		munmap(r->map, r->map_len);
+		r->map = NULL;
+		r->sqes = NULL;
+		return -err;
+	}
+
+	map = r->map;
+	r->sq_head = (__u32 *)(map + p->sq_off.head);
+	r->sq_tail = (__u32 *)(map + p->sq_off.tail);
+	r->sq_mask = (__u32 *)(map + p->sq_off.ring_mask);
+	r->sq_entries = (__u32 *)(map + p->sq_off.ring_entries);
+	r->sq_flags = (__u32 *)(map + p->sq_off.flags);
+	r->sq_dropped = (__u32 *)(map + p->sq_off.dropped);
+	if (p->flags & IOURING2_SETUP_NO_SQARRAY)
+		r->sq_array = NULL;
+	else
+		r->sq_array = (__u32 *)(map + p->sq_off.array);
+	r->cq_head = (__u32 *)(map + p->cq_off.head);
+	r->cq_tail = (__u32 *)(map + p->cq_off.tail);
+	r->cq_mask = (__u32 *)(map + p->cq_off.ring_mask);
+	r->cq_entries = (__u32 *)(map + p->cq_off.ring_entries);
+	r->cq_overflow = (__u32 *)(map + p->cq_off.overflow);
+	r->cq_flags = (__u32 *)(map + p->cq_off.flags);
+	r->cqes = (struct iouring2_cqe *)(map + p->cq_off.cqes);
+	r->sqe_tail = *r->sq_tail;
+	return 0;
+}
+
+int ring_init_setup(struct ring *r, const struct iouring2_setup *s)
+{
+	int ret;
+
+	memset(r, 0, sizeof(*r));
+	r->setup = *s;
+	r->fd = dev_setup(&r->setup);
+	if (r->fd < 0)
+		return r->fd;
+	ret = ring_map(r);
+	if (ret < 0) {
+		close(r->fd);
+		r->fd = -1;
+	}
+	return ret;
+}
+
+int ring_init_params(struct ring *r, unsigned int sq, unsigned int cq,
+		     unsigned int flags, unsigned int max_inflight)
+{
+	struct iouring2_setup s;
+
+	memset(&s, 0, sizeof(s));
+	s.entries = sq;
+	s.max_inflight = max_inflight;
+	s.params.flags = flags;
+	if (cq) {
+		s.params.flags |= IOURING2_SETUP_CQSIZE;
+		s.params.cq_entries = cq;
+	}
+	return ring_init_setup(r, &s);
+}
+
+int ring_init(struct ring *r, unsigned int sq, unsigned int cq)
+{
+	return ring_init_params(r, sq, cq, 0, 0);
+}
+
+void ring_unmap(struct ring *r)
+{
+	if (r->sqes)
+		munmap(r->sqes, r->sqes_len);
+	if (r->map)
+		munmap(r->map, r->map_len);
+	r->sqes = NULL;
+	r->map = NULL;
+}
+
+void ring_exit(struct ring *r)
+{
+	ring_unmap(r);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+}
+
+/* ------------------------------------------------------------ submission */
+
+struct iouring2_sqe *ring_sqe(struct ring *r)
+{
+	struct iouring2_sqe *sqe;
+	__u32 mask = r->setup.params.sq_entries - 1;
+
+	if (r->sqe_tail - ld_acq(r->sq_head) > mask)
+		return NULL;
+	sqe = &r->sqes[r->sqe_tail & mask];
+	if (r->sq_array)
+		r->sq_array[r->sqe_tail & mask] = r->sqe_tail & mask;
+	r->sqe_tail++;
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->fd = -1;
+	return sqe;
+}
+
+unsigned int ring_unsubmitted(struct ring *r)
+{
+	return r->sqe_tail - ld_acq(r->sq_head);
+}
+
+unsigned int ring_publish(struct ring *r)
+{
+	st_rel(r->sq_tail, r->sqe_tail);
+	return ring_unsubmitted(r);
+}
+
+int enter(int fd, unsigned int to_submit, unsigned int min_complete,
+	  unsigned int flags, const void *arg, size_t argsz)
+{
+	struct iouring2_enter e = {
+		.to_submit = to_submit,
+		.min_complete = min_complete,
+		.flags = flags,
+		.argsz = argsz,
+		.arg = (uintptr_t)arg,
+	};
+	int ret = ioctl(fd, IOURING2_IOC_ENTER, &e);
+
+	return ret < 0 ? -errno : ret;
+}
+
+int enter_timeout(int fd, unsigned int to_submit, unsigned int min_complete,
+		  long long ns)
+{
+	struct __kernel_timespec ts = ts_ns(ns);
+	struct iouring2_getevents_arg arg = {
+		.ts = (uintptr_t)&ts,
+	};
+
+	return enter(fd, to_submit, min_complete,
+		     IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_EXT_ARG,
+		     &arg, sizeof(arg));
+}
+
+int ring_submit(struct ring *r)
+{
+	return enter(r->fd, ring_publish(r), 0, 0, NULL, 0);
+}
+
+int ring_submit_wait(struct ring *r, unsigned int nr)
+{
+	return enter_timeout(r->fd, ring_publish(r), nr, WAIT_LIMIT);
+}
+
+/* ------------------------------------------------------------ completion */
+
+unsigned int ring_ready(struct ring *r)
+{
+	return ld_acq(r->cq_tail) - *r->cq_head;
+}
+
+bool ring_peek(struct ring *r, struct iouring2_cqe *cqe)
+{
+	__u32 head = *r->cq_head;
+	struct iouring2_cqe *from;
+
+	if (ld_acq(r->cq_tail) == head)
+		return false;
+	/* Not a struct assignment: cqe has a flexible array behind it */
+	from = &r->cqes[head & (r->setup.params.cq_entries - 1)];
+	memcpy(cqe, from, sizeof(*cqe));
+	/* Whoever reads this slot again before it is written will notice */
+	memset(from, 0xa5, sizeof(*from));
+	st_rel(r->cq_head, head + 1);
+	return true;
+}
+
+int ring_wait(struct ring *r, struct iouring2_cqe *cqe)
+{
+	int ret;
+
+	while (!ring_peek(r, cqe)) {
+		ret = enter_timeout(r->fd, 0, 1, WAIT_LIMIT);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+int ring_do(struct ring *r)
+{
+	struct iouring2_cqe cqe;
+	int ret = ring_submit(r);
+
+	if (ret < 0)
+		return ret;
+	if (ret != 1)
+		return -EPROTO;
+	ret = ring_wait(r, &cqe);
+	return ret < 0 ? ret : cqe.res;
+}
+
+int ring_nop(struct ring *r, __u64 user_data)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	if (!sqe)
+		return -EBUSY;
+	prep_nop(sqe);
+	sqe->user_data = user_data;
+	return 0;
+}
+
+/* --------------------------------------------------------------- entries */
+
+void prep(struct iouring2_sqe *sqe, int op, int fd, const void *addr,
+	  unsigned int len, __u64 off)
+{
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = op;
+	sqe->fd = fd;
+	sqe->addr = (uintptr_t)addr;
+	sqe->len = len;
+	sqe->off = off;
+}
+
+void prep_nop(struct iouring2_sqe *sqe)
+{
+	prep(sqe, IOURING2_OP_NOP, -1, NULL, 0, 0);
+}
+
+void prep_read(struct iouring2_sqe *sqe, int fd, void *buf, unsigned int len,
+	       __u64 off)
+{
+	prep(sqe, IOURING2_OP_READ, fd, buf, len, off);
+}
+
+void prep_write(struct iouring2_sqe *sqe, int fd, const void *buf,
+		unsigned int len, __u64 off)
+{
+	prep(sqe, IOURING2_OP_WRITE, fd, buf, len, off);
+}
+
+void prep_poll(struct iouring2_sqe *sqe, int fd, unsigned int events)
+{
+	prep(sqe, IOURING2_OP_POLL_ADD, fd, NULL, 0, 0);
+	sqe->poll32_events = events;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	sqe->poll32_events = events << 16 | events >> 16;
+#endif
+}
+
+void prep_poll_multi(struct iouring2_sqe *sqe, int fd, unsigned int events)
+{
+	prep_poll(sqe, fd, events);
+	sqe->len = IOURING2_POLL_ADD_MULTI;
+}
+
+void prep_poll_remove(struct iouring2_sqe *sqe, __u64 target)
+{
+	prep(sqe, IOURING2_OP_POLL_REMOVE, -1, NULL, 0, 0);
+	sqe->addr = target;
+}
+
+void prep_timeout(struct iouring2_sqe *sqe, struct __kernel_timespec *ts,
+		  unsigned int count, unsigned int flags)
+{
+	prep(sqe, IOURING2_OP_TIMEOUT, -1, ts, 1, count);
+	sqe->timeout_flags = flags;
+}
+
+void prep_timeout_remove(struct iouring2_sqe *sqe, __u64 target)
+{
+	prep(sqe, IOURING2_OP_TIMEOUT_REMOVE, -1, NULL, 0, 0);
+	sqe->addr = target;
+}
+
+void prep_cancel(struct iouring2_sqe *sqe, __u64 target, unsigned int flags)
+{
+	prep(sqe, IOURING2_OP_ASYNC_CANCEL, -1, NULL, 0, 0);
+	sqe->addr = target;
+	sqe->cancel_flags = flags;
+}
+
+/* ----------------------------------------------------- the module's state */
+
+int read_text(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+	ssize_t ret;
+
+	if (fd < 0)
+		return -errno;
+	while (len < size - 1) {
+		ret = read(fd, buf + len, size - 1 - len);
+		if (ret <= 0)
+			break;
+		len += ret;
+	}
+	close(fd);
+	buf[len] = '\0';
+	return len;
+}
+
+static long read_long(const char *path)
+{
+	char text[64];
+
+	if (read_text(path, text, sizeof(text)) <= 0)
+		return -1;
+	return strtol(text, NULL, 10);
+}
+
+long counter(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", SYSFS_COUNTERS, name);
+	return read_long(path);
+}
+
+long module_refcnt(void)
+{
+	return read_long(SYSFS_MODULE "/refcnt");
+}
+
+long module_param(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/parameters/%s", SYSFS_MODULE, name);
+	return read_long(path);
+}
+
+int module_param_set(const char *name, long value)
+{
+	char path[256], text[32];
+	int fd, len, ret = 0;
+
+	snprintf(path, sizeof(path), "%s/parameters/%s", SYSFS_MODULE, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = snprintf(text, sizeof(text), "%ld", value);
+	if (write(fd, text, len) != len)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *de;
+	int nr = 0;
+
+	if (!dir)
+		return -1;
+	while ((de = readdir(dir)))
+		nr += de->d_name[0] != '.';
+	closedir(dir);
+	return nr - 1;		/* the directory's own */
+}
+
+long long fdinfo(int fd, const char *key)
+{
+	char path[64], text[4096], *line;
+	size_t len = strlen(key);
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if (read_text(path, text, sizeof(text)) < 0)
+		return -1;
+	for (line = text; line; line = strchr(line, '\n')) {
+		if (*line == '\n')
+			line++;
+		if (!strncmp(line, key, len) && line[len] == ':')
+			return strtoll(line + len + 1, NULL, 10);
+	}
+	return -1;
+}
+
+void state_read(struct state *s)
+{
+	long warnings = counter("state_warnings");
+	int i;
+
+	for (i = 0; i < NR_COUNTERS; i++)
+		s->counter[i] = counter(counter_names[i]);
+	s->warnings = warnings < 0 ? 0 : warnings;
+	s->refcnt = module_refcnt();
+	s->fds = count_fds();
+}
+
+const char *state_diff(const struct state *before, bool fds)
+{
+	static char text[512];
+	struct state now;
+	int i, len = 0;
+
+	state_read(&now);
+	text[0] = '\0';
+	for (i = 0; i < NR_COUNTERS; i++) {
+		if (before->counter[i] < 0)
+			len += snprintf(text + len, sizeof(text) - len,
+					"no counter %s; ", counter_names[i]);
+		else if (now.counter[i] != before->counter[i])
+			len += snprintf(text + len, sizeof(text) - len,
+					"%s %ld -> %ld; ", counter_names[i],
+					before->counter[i], now.counter[i]);
+	}
+	if (now.warnings != before->warnings)
+		len += snprintf(text + len, sizeof(text) - len,
+				"state_warnings %ld -> %ld; ",
+				before->warnings, now.warnings);
+	if (now.refcnt != before->refcnt)
+		len += snprintf(text + len, sizeof(text) - len,
+				"refcnt %ld -> %ld; ",
+				before->refcnt, now.refcnt);
+	if (fds && now.fds != before->fds)
+		len += snprintf(text + len, sizeof(text) - len,
+				"fds %d -> %d; ", before->fds, now.fds);
+	return text;
+}
+
+/* ------------------------------------------------------ time, files, tasks */
+
+long long now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+struct __kernel_timespec ts_ns(long long ns)
+{
+	struct __kernel_timespec ts = {
+		.tv_sec = ns / NSEC_PER_SEC,
+		.tv_nsec = ns % NSEC_PER_SEC,
+	};
+
+	return ts;
+}
+
+unsigned char pattern_byte(uint64_t pos)
+{
+	return (pos * 2654435761u + (pos >> 12)) >> 7;
+}
+
+int tmp_path(char *path, size_t size, const char *name)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return snprintf(path, size, "%s/iouring2-%s-XXXXXX",
+			dir ? dir : "/tmp", name);
+}
+
+int tmp_file(size_t size)
+{
+	unsigned char buf[4096];
+	char path[256];
+	size_t pos = 0, i, len;
+	int fd;
+
+	tmp_path(path, sizeof(path), "file");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	while (pos < size) {
+		len = size - pos < sizeof(buf) ? size - pos : sizeof(buf);
+		for (i = 0; i < len; i++)
+			buf[i] = pattern_byte(pos + i);
+		if (pwrite(fd, buf, len, pos) != (ssize_t)len) {
+			close(fd);
+			return -EIO;
+		}
+		pos += len;
+	}
+	return fd;
+}
+
+bool task_sleeps(pid_t tid)
+{
+	char path[64], text[512], *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	if (read_text(path, text, sizeof(text)) <= 0)
+		return false;
+	p = strrchr(text, ')');
+	return p && (p[2] == 'S' || p[2] == 'D');
+}
+
+bool full_stress(void)
+{
+	const char *s = getenv("IOURING2_STRESS");
+
+	return s && !strcmp(s, "full");
+}
+
+bool intrusive(void)
+{
+	const char *s = getenv("IOURING2_INTRUSIVE");
+
+	return s && !strcmp(s, "1");
+}
+
+long env_long(const char *name, long def)
+{
+	const char *s = getenv(name);
+
+	return s && *s ? strtol(s, NULL, 0) : def;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A ring without a library: what the test programs need to set one up, to
+ * fill and enter it, to reap, and to look at the module's state from outside.
+ *
+ * Functions that enter the kernel return what it returned, or -errno.
+ */
+#ifndef SELFTESTS_IOURING2_RING_H
+#define SELFTESTS_IOURING2_RING_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/iouring2.h>
+
+#define NSEC_PER_SEC	1000000000LL
+#define NSEC_PER_MSEC	1000000LL
+
+/* Bytes of a kernel signal mask, and of the array type that holds it */
+#define SIGSET_BYTES	8
+
+struct ring {
+	int fd;
+	struct iouring2_setup setup;	/* as SETUP wrote it */
+	void *map;			/* both rings, FEAT_SINGLE_MMAP */
+	size_t map_len;
+	struct iouring2_sqe *sqes;
+	size_t sqes_len;
+	__u32 sqe_tail;			/* SQ tail with what is not published */
+
+	__u32 *sq_head;
+	__u32 *sq_tail;
+	__u32 *sq_mask;
+	__u32 *sq_entries;
+	__u32 *sq_flags;
+	__u32 *sq_dropped;
+	__u32 *sq_array;		/* NULL with SETUP_NO_SQARRAY */
+	__u32 *cq_head;
+	__u32 *cq_tail;
+	__u32 *cq_mask;
+	__u32 *cq_entries;
+	__u32 *cq_overflow;
+	__u32 *cq_flags;
+	struct iouring2_cqe *cqes;
+};
+
+#define ld_acq(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define st_rel(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+/* The device */
+int dev_open(void);			/* -1 and errno */
+bool dev_usable(const char **why);
+int dev_query(struct iouring2_query *q);
+int dev_setup(struct iouring2_setup *s);	/* opens and closes the node */
+
+/* Rings */
+int ring_map(struct ring *r);
+int ring_init_setup(struct ring *r, const struct iouring2_setup *s);
+int ring_init_params(struct ring *r, unsigned int sq, unsigned int cq,
+		     unsigned int flags, unsigned int max_inflight);
+int ring_init(struct ring *r, unsigned int sq, unsigned int cq);
+void ring_unmap(struct ring *r);
+void ring_exit(struct ring *r);
+size_t ring_map_len(const struct iouring2_params *p);
+
+/* Submission */
+struct iouring2_sqe *ring_sqe(struct ring *r);	/* NULL: SQ is full */
+unsigned int ring_publish(struct ring *r);	/* entries not taken yet */
+unsigned int ring_unsubmitted(struct ring *r);
+int enter(int fd, unsigned int to_submit, unsigned int min_complete,
+	  unsigned int flags, const void *arg, size_t argsz);
+int enter_timeout(int fd, unsigned int to_submit, unsigned int min_complete,
+		  long long ns);
+int ring_submit(struct ring *r);
+int ring_submit_wait(struct ring *r, unsigned int nr);
+
+/* Completion */
+unsigned int ring_ready(struct ring *r);
+bool ring_peek(struct ring *r, struct iouring2_cqe *cqe);	/* and seen */
+int ring_wait(struct ring *r, struct iouring2_cqe *cqe);
+int ring_do(struct ring *r);	/* submit one entry, wait, give cqe.res */
+int ring_nop(struct ring *r, __u64 user_data);	/* queue a NOP: 0, -EBUSY */
+
+/* Filling entries in; user_data 0 and flags 0 */
+void prep(struct iouring2_sqe *sqe, int op, int fd, const void *addr,
+	  unsigned int len, __u64 off);
+void prep_nop(struct iouring2_sqe *sqe);
+void prep_read(struct iouring2_sqe *sqe, int fd, void *buf, unsigned int len,
+	       __u64 off);
+void prep_write(struct iouring2_sqe *sqe, int fd, const void *buf,
+		unsigned int len, __u64 off);
+void prep_poll(struct iouring2_sqe *sqe, int fd, unsigned int events);
+void prep_poll_multi(struct iouring2_sqe *sqe, int fd, unsigned int events);
+void prep_poll_remove(struct iouring2_sqe *sqe, __u64 target);
+void prep_timeout(struct iouring2_sqe *sqe, struct __kernel_timespec *ts,
+		  unsigned int count, unsigned int flags);
+void prep_timeout_remove(struct iouring2_sqe *sqe, __u64 target);
+void prep_cancel(struct iouring2_sqe *sqe, __u64 target, unsigned int flags);
+
+/* The module seen from outside */
+#define NR_COUNTERS	6
+
+struct state {
+	long counter[NR_COUNTERS];
+	long warnings;		/* debug builds, else 0 */
+	long refcnt;
+	int fds;
+};
+
+long counter(const char *name);		/* -1: there is none */
+long module_refcnt(void);
+long module_param(const char *name);
+int module_param_set(const char *name, long value);
+int count_fds(void);
+long long fdinfo(int fd, const char *key);	/* -1: no such key */
+void state_read(struct state *s);
+/* "" if nothing differs, else what does; @fds: look at descriptors too */
+const char *state_diff(const struct state *before, bool fds);
+
+/* Time, files, threads */
+long long now_ns(clockid_t clock);
+struct __kernel_timespec ts_ns(long long ns);
+int read_text(const char *path, char *buf, size_t size);
+int tmp_file(size_t size);	/* unlinked, of pattern_byte()s */
+int tmp_path(char *path, size_t size, const char *name);
+unsigned char pattern_byte(uint64_t pos);
+bool task_sleeps(pid_t tid);	/* in the kernel, not running */
+bool full_stress(void);		/* IOURING2_STRESS=full */
+bool intrusive(void);		/* IOURING2_INTRUSIVE=1: system-wide knobs */
+long env_long(const char *name, long def);
+
+/* Look at a condition until it holds; false if it does not within @ms */
+#define until_ms(cond, ms)						\
+({									\
+	long long __end = now_ns(CLOCK_MONOTONIC) + (ms) * NSEC_PER_MSEC; \
+	bool __ok;							\
+									\
+	while (!(__ok = !!(cond)) && now_ns(CLOCK_MONOTONIC) < __end)	\
+		usleep(500);						\
+	__ok;								\
+})
+#define until(cond)	until_ms(cond, 30000)
+
+#endif

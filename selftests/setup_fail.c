@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SETUP failing at each of its steps in turn (I7, I8): there is an errno, and
+ * there is nothing else - no descriptor, no object, no charge, no module
+ * reference, no write to the caller's struct, and no state assertion fired.
+ * The ring after it works. 3341 entries is where io_uring's backlog once
+ * crashed the kernel when its ring could not be allocated.
+ *
+ * Needs a debug build of the module: others have no setup_fail_nth.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/socket.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define FAIL_POINT	"/sys/module/iouring2/parameters/setup_fail_point"
+
+/* No SETUP has more steps than this */
+#define MAX_STEPS	100
+
+/* That a program finds fewer different ones means that it tests nothing */
+#define MIN_POINTS	6
+
+static const struct combination {
+	const char *name;
+	unsigned int entries, cq, flags, max_inflight;
+} combinations[] = {
+	{ "3341 entries", 3341, 0, 0, 0 },
+	{ "3341 entries, CQ of 8192", 3341, 8192, 0, 0 },
+	{ "3341 entries, no array", 3341, 0, IOURING2_SETUP_NO_SQARRAY, 0 },
+	{ "1 entry", 1, 0, 0, 0 },
+	{ "1 entry, CQ of 1", 1, 1, 0, 0 },
+	{ "8 entries, 1 in flight", 8, 0, 0, 1 },
+	{ "128 entries, CQ of 65536", 128, 65536, 0, 0 },
+	{ "32768 entries", 32768, 0, 0, 0 },
+	{ "too many entries, clamped", 100000, 0, IOURING2_SETUP_CLAMP, 0 },
+	{ "SUBMIT_ALL, COOP_TASKRUN", 64, 0,
+	  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 0 },
+};
+
+static void last_point(char *name, size_t size)
+{
+	char *nl;
+
+	if (read_text(FAIL_POINT, name, size) < 0)
+		name[0] = '\0';
+	nl = strchr(name, '\n');
+	if (nl)
+		*nl = '\0';
+	if (!strcmp(name, "(null)"))
+		name[0] = '\0';
+}
+
+/* I/O inline, in a worker, by wake-up and by timer */
+static const char *works(const struct combination *c)
+{
+	struct __kernel_timespec ts = { .tv_nsec = 1000 };
+	struct iouring2_sqe *sqe;
+	char in[4], out[4] = "abc";
+	const char *bad = NULL;
+	struct ring r;
+	int sv[2];
+
+	if (ring_init_params(&r, c->entries, c->cq, c->flags, c->max_inflight))
+		return "SETUP";
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv)) {
+		ring_exit(&r);
+		return "socketpair";
+	}
+	sqe = ring_sqe(&r);
+	prep_nop(sqe);
+	if (ring_do(&r) != 0)
+		bad = "NOP";
+	sqe = ring_sqe(&r);
+	prep_write(sqe, sv[0], out, sizeof(out), 0);
+	if (ring_do(&r) != sizeof(out))
+		bad = "WRITE";
+	sqe = ring_sqe(&r);
+	prep_read(sqe, sv[1], in, sizeof(in), 0);
+	sqe->flags = IOURING2_SQE_ASYNC;
+	if (ring_do(&r) != sizeof(in) || memcmp(in, out, sizeof(in)))
+		bad = "READ";
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	if (ring_do(&r) != -ETIME)
+		bad = "TIMEOUT";
+	close(sv[0]);
+	close(sv[1]);
+	ring_exit(&r);
+	return bad;
+}
+
+static bool expected(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE ||
+	       err == -EFAULT;
+}
+
+RING_TEST(every_step)
+{
+	char points[MAX_STEPS][64], name[64];
+	const struct combination *c;
+	struct iouring2_setup s, was;
+	unsigned int i, nr = 0, k;
+	int nth, fd;
+
+	if (module_param("setup_fail_nth") < 0)
+		SKIP(return, "not a debug build of the module");
+	ASSERT_EQ(0, module_param_set("setup_fail_pid", getpid()));
+
+	for (i = 0; i < ARRAY_SIZE(combinations); i++) {
+		c = &combinations[i];
+		for (nth = 1; nth <= MAX_STEPS; nth++) {
+			memset(&s, 0, sizeof(s));
+			s.entries = c->entries;
+			s.max_inflight = c->max_inflight;
+			s.params.flags = c->flags;
+			if (c->cq) {
+				s.params.flags |= IOURING2_SETUP_CQSIZE;
+				s.params.cq_entries = c->cq;
+			}
+			was = s;
+			ASSERT_EQ(0, module_param_set("setup_fail_nth", nth));
+			fd = dev_setup(&s);
+			EXPECT_EQ(0, module_param("setup_fail_nth"));
+			last_point(name, sizeof(name));
+			if (fd >= 0)
+				break;
+
+			EXPECT_TRUE(expected(fd)) {
+				TH_LOG("%s, step %d (%s): errno %d", c->name,
+				       nth, name, -fd);
+			}
+			EXPECT_STRNE("", name);
+			EXPECT_EQ(0, memcmp(&s, &was, sizeof(s))) {
+				TH_LOG("%s, step %d (%s): struct written",
+				       c->name, nth, name);
+			}
+			ASSERT_STREQ("", state_diff(&self->before, true)) {
+				TH_LOG("%s, step %d (%s)", c->name, nth, name);
+			}
+			ASSERT_EQ(NULL, works(c)) {
+				TH_LOG("%s, after step %d (%s)", c->name, nth,
+				       name);
+			}
+			ASSERT_STREQ("", state_diff(&self->before, true)) {
+				TH_LOG("%s, after step %d (%s)", c->name, nth,
+				       name);
+			}
+			for (k = 0; k < nr; k++)
+				if (!strcmp(points[k], name))
+					break;
+			if (k == nr && nr < MAX_STEPS) {
+				strcpy(points[nr++], name);
+				TH_LOG("step %d: %s, errno %d", nth, name, -fd);
+			}
+		}
+		ASSERT_LE(0, fd) {
+			TH_LOG("%s: fails for ever, last with %d", c->name, fd);
+		}
+		EXPECT_STREQ("", name);
+		close(fd);
+		/* One more time, with nothing armed */
+		EXPECT_EQ(NULL, works(c));
+		ASSERT_STREQ("", state_diff(&self->before, true));
+		TH_LOG("%s: %d steps", c->name, nth - 1);
+	}
+	EXPECT_LE(MIN_POINTS, (int)nr);
+	module_param_set("setup_fail_pid", 0);
+}
+
+/* Only the process that was named is hit */
+RING_TEST(other_process_spared)
+{
+	struct iouring2_setup s;
+	int fd;
+
+	if (module_param("setup_fail_nth") < 0)
+		SKIP(return, "not a debug build of the module");
+	ASSERT_EQ(0, module_param_set("setup_fail_pid", 1));
+	ASSERT_EQ(0, module_param_set("setup_fail_nth", 1));
+	memset(&s, 0, sizeof(s));
+	s.entries = 8;
+	fd = dev_setup(&s);
+	EXPECT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(1, module_param("setup_fail_nth"));
+	ASSERT_EQ(0, module_param_set("setup_fail_nth", 0));
+	ASSERT_EQ(0, module_param_set("setup_fail_pid", 0));
+}
+
+RING_TEST_MAIN
