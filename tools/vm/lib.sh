@@ -127,6 +127,7 @@ cache_entry() {
 	local name=$1 key=$2 dir=$CACHE/$1+$2
 	shift 2
 	if [ ! -e "$dir/.used" ]; then
+		[ -z "${CACHE_ONLY:-}" ] || return 1
 		with_lock "${dir##*/}" cache_make "$name" "$dir" "$@" || return 1
 	fi
 	touch "$dir/.used" 2>/dev/null || true
