@@ -181,7 +181,7 @@ static int poll_arm(struct io2_req *req, bool multishot)
 	       POLL_EVENTS;
 	if (arm.error || !poll->nr || (mask && !multishot)) {
 		poll_disarm(req);
-		return mask ? (int)mask : arm.error ? : -EINVAL;
+		return mask ? (__force int)mask : arm.error ? : -EINVAL;
 	}
 	if (!poll_hash(req)) {
 		poll_disarm(req);

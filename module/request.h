@@ -225,6 +225,12 @@ struct io2_cancel {
  * @hash: in ring->hash; under inflight_lock
  * @run: what the deferred context does with it
  * @poll: armed on its file
+ * @rw: of READ, WRITE, READV, WRITEV
+ * @sync: of FSYNC
+ * @timeout: of TIMEOUT
+ * @timeout_rem: of TIMEOUT_REMOVE
+ * @poll_rem: of POLL_REMOVE
+ * @cancel: of ASYNC_CANCEL
  */
 struct io2_req {
 	struct list_head	node;
@@ -255,7 +261,6 @@ struct io2_req {
 		struct io2_timeout_rem	timeout_rem;
 		struct io2_poll_rem	poll_rem;
 		struct io2_cancel	cancel;
-		u32			poll_flags;
 	};
 };
 

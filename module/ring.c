@@ -167,8 +167,8 @@ void io2_ring_shutdown(struct io2_ring *ring)
 {
 	ring_set_dying(ring);
 	ring_cancel_and_wait(ring, NULL);
-	io2_workers_stop(ring);
 	io2_deferred_quiesce(ring);
+	io2_workers_stop(ring);
 	io2_cq_discard(ring);
 	WRITE_ONCE(ring->state, IO2_DEAD);
 	ring_free_parts(ring);

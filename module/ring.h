@@ -118,6 +118,12 @@ struct io2_wq {
 
 /**
  * struct io2_ring - one ring
+ * @state: where the ring is in its life; see enum io2_state
+ * @uring_lock: submission
+ * @cq_lock: completion
+ * @deferred_lock: hand-over from any context
+ * @inflight_lock: cancellation and timeouts
+ * @wq_lock: worker threads
  *
  * Constant once the ring is LIVE:
  * @setup_flags: IOURING2_SETUP_*

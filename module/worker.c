@@ -467,9 +467,20 @@ void io2_worker_init(struct io2_ring *ring)
 	INIT_WORK(&wq->reap, workers_reap);
 }
 
+static bool workers_take(struct io2_ring *ring, struct list_head *list)
+{
+	spin_lock(&ring->wq_lock);
+	list_splice_init(&ring->wq.workers, list);
+	spin_unlock(&ring->wq_lock);
+	return !list_empty(list);
+}
+
 /**
  * io2_workers_stop() - end all workers
- * @ring: a ring whose requests have all completed
+ * @ring: a ring whose requests have all completed, deferred work included
+ *
+ * A worker may still be making another one, for a request that somebody else
+ * was quicker to do; it has done so once it is stopped.
  *
  * Context: may sleep.
  */
@@ -477,10 +488,10 @@ void io2_workers_stop(struct io2_ring *ring)
 {
 	LIST_HEAD(list);
 
-	spin_lock(&ring->wq_lock);
-	list_splice_init(&ring->wq.workers, &list);
-	spin_unlock(&ring->wq_lock);
-	workers_free(&list);
+	while (workers_take(ring, &list)) {
+		workers_free(&list);
+		INIT_LIST_HEAD(&list);
+	}
 	workers_reap(&ring->wq.reap);
 	/* last, because only a worker queues it */
 	cancel_work_sync(&ring->wq.reap);
