@@ -151,7 +151,7 @@ static void progress(const struct ring *r, bool last)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	age = now.tv_sec - before.tv_sec + (now.tv_nsec - before.tv_nsec) / 1e9;
-	if (age < 0.5 && !last)
+	if (age < 0.25 && !last)
 		return;
 	before = now;
 	printf("%6.1f of %.1f MiB   CQ %u/%u   backlog %" PRIu64 " (most %" PRIu64 ")   in flight %u   EBUSY %" PRIu64 "\n",
