@@ -52,6 +52,7 @@ die() {
 need_root() {
 	[ "$EUID" -ne 0 ] || return 0
 	command -v sudo >/dev/null || die "needs root, and there is no sudo"
+	mkdir -p "$CACHE"/{tmp,lock,log,apt}
 	exec sudo -- env IOURING2_CACHE="$CACHE" IOURING2_KERNELS="$PREBUILT" \
 		IOURING2_MIRROR="${IOURING2_MIRROR:-}" \
 		IOURING2_SECURITY_MIRROR="${IOURING2_SECURITY_MIRROR:-}" \
