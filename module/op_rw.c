@@ -367,6 +367,16 @@ static bool rw_may_try(const struct io2_req *req, unsigned int flags,
 	       io2_file_nowait_buffered_write(file);
 }
 
+/* What can never be done is not to be waited for. */
+static int rw_check_mode(const struct file *file, bool write)
+{
+	if (!(file->f_mode & (write ? FMODE_WRITE : FMODE_READ)))
+		return -EBADF;
+	if (!(file->f_mode & (write ? FMODE_CAN_WRITE : FMODE_CAN_READ)))
+		return -EINVAL;
+	return 0;
+}
+
 static bool rw_would_block(const struct io2_req *req, ssize_t ret,
 			   unsigned int flags, bool write)
 {
@@ -382,8 +392,9 @@ static enum io2_issue rw_issue(struct io2_req *req, unsigned int flags,
 	struct io2_rw *rw = &req->rw;
 	ssize_t ret;
 
-	if (!(req->file->f_mode & (write ? FMODE_WRITE : FMODE_READ)))
-		return io2_req_set(req, -EBADF);
+	ret = rw_check_mode(req->file, write);
+	if (ret)
+		return io2_req_set(req, ret);
 	if (!rw_may_try(req, flags, write))
 		return IO2_AGAIN;
 	for (;;) {
