@@ -88,14 +88,17 @@ with_lock() {
 	return "$status"
 }
 
-# Remove entries of the same name that nothing has used for a week.
+# Remove entries of the same name that nothing has used for three days, and what
+# interrupted work has left.
 cache_expire() {
 	local name=$1 keep=$2 dir
 	for dir in "$CACHE/$name"+*; do
-		if [ "$dir" != "$keep" ] && [ -n "$(find "$dir/.used" -mtime +7 2>/dev/null)" ]; then
+		if [ "$dir" != "$keep" ] && [ -n "$(find "$dir/.used" -mtime +3 2>/dev/null)" ]; then
 			rm -rf --one-file-system -- "$dir"
 		fi
 	done
+	find "$CACHE/tmp" -mindepth 1 -maxdepth 1 -mtime +1 \
+		-exec rm -rf --one-file-system -- {} +
 }
 
 cache_make() {
@@ -286,6 +289,12 @@ resolved() {
 	mkdir -p "$CACHE/apt"
 	resolve_fresh "$out" || with_lock "apt-$1" resolve_if_stale "$1" "$out" >&2
 	printf '%s\n' "$out"
+}
+
+# What was resolved may have left the mirror since: forget it, if it is not new.
+forget_resolved() {
+	[ -n "$(find "$CACHE/apt/$1.targets" -mmin +30 2>/dev/null)" ] &&
+		rm -f -- "$CACHE/apt/$1.targets"
 }
 
 prebuilt_dir() {
