@@ -14,7 +14,10 @@ int main(int argc, char **argv)
 	static char buf[65536];
 	struct iouring2_setup s = { .entries = 1, .params.flags = IOURING2_SETUP_NO_SQARRAY };
 	struct iouring2_enter e = { .to_submit = 1, .min_complete = 1, .flags = IOURING2_ENTER_GETEVENTS };
-	int dev = open("/dev/iouring2", O_RDWR), ring = ioctl(dev, IOURING2_IOC_SETUP, &s);
+	int dev = open("/dev/iouring2", O_RDWR), ring = dev < 0 ? -1 : ioctl(dev, IOURING2_IOC_SETUP, &s);
+
+	if (ring < 0)
+		err(1, "/dev/iouring2");
 	int file = open(argc > 1 ? argv[1] : "/proc/version", O_RDONLY);
 	char *r = MAP(ring, s.params.cq_off.cqes + s.params.cq_entries * sizeof(struct iouring2_cqe), IOURING2_OFF_SQ_RING);
 	struct iouring2_sqe *sqe = MAP(ring, sizeof(*sqe), IOURING2_OFF_SQES);
@@ -22,8 +25,8 @@ int main(int argc, char **argv)
 	__u32 *cq_head = (void *)(r + s.params.cq_off.head), *cq_tail = (void *)(r + s.params.cq_off.tail);
 	struct iouring2_cqe *cqes = (void *)(r + s.params.cq_off.cqes);
 
-	if (ring < 0 || file < 0 || r == MAP_FAILED || sqe == MAP_FAILED)
-		err(1, "cannot open the file or make a ring");
+	if (file < 0 || r == MAP_FAILED || sqe == MAP_FAILED)
+		err(1, "cannot open the file or map the ring");
 	for (int res = 1, off = 0; res > 0; off += res) {
 		*sqe = (struct iouring2_sqe){ .opcode = IOURING2_OP_READ, .fd = file, .off = off,
 					      .addr = (__u64)(unsigned long)buf, .len = sizeof(buf) };
