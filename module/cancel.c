@@ -121,6 +121,7 @@ struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
  * @file: with IOURING2_ASYNC_CANCEL_FD
  * @opcode: with IOURING2_ASYNC_CANCEL_OP
  * @files: only requests of this process, or NULL
+ * @kill: wake workers from killable sleeps, too
  */
 struct cancel_match {
 	u32		flags;
@@ -128,6 +129,7 @@ struct cancel_match {
 	struct file	*file;
 	u32		opcode;
 	void		*files;
+	bool		kill;
 };
 
 static bool cancel_by_user_data(const struct cancel_match *m)
@@ -154,7 +156,7 @@ static bool cancel_matches(const struct io2_req *req,
 }
 
 /* Return: 0 cancelled, -EALREADY too late: it runs or has just ended. */
-static int cancel_one(struct io2_req *req)
+static int cancel_one(struct io2_req *req, bool kill)
 {
 	lockdep_assert_held(&req->ring->inflight_lock);
 	switch (req->armed) {
@@ -163,7 +165,7 @@ static int cancel_one(struct io2_req *req)
 	case IO2_ARMED_TIMER:
 		return io2_timeout_cancel(req);
 	default:
-		return io2_worker_cancel(req);
+		return io2_worker_cancel(req, kill);
 	}
 }
 
@@ -179,7 +181,7 @@ static bool cancel_bucket(struct hlist_head *bucket,
 	hlist_for_each_entry_safe(req, next, bucket, hash) {
 		if (!cancel_matches(req, m))
 			continue;
-		*ret = cancel_one(req);
+		*ret = cancel_one(req, m->kill);
 		if (!*ret)
 			++*nr;
 		if (!all)
@@ -272,6 +274,7 @@ void io2_cancel_all(struct io2_ring *ring, void *files)
 	struct cancel_match m = {
 		.flags = IOURING2_ASYNC_CANCEL_ANY,
 		.files = files,
+		.kill = true,
 	};
 
 	cancel_matching(ring, &m);

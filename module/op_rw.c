@@ -266,6 +266,10 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 	ssize_t ret, sum = 0;
 	unsigned int i;
 
+	ret = io2_compat_verify_area(write ? WRITE : READ, file, ppos,
+				     rw->total - rw->done);
+	if (ret)
+		return ret;
 	for (i = 0; i < rw->nr_segs; i++) {
 		char __user *base = rw->iov[i].iov_base;
 		size_t len = rw->iov[i].iov_len;
@@ -279,12 +283,18 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 		skip = 0;
 		ret = write ? file->f_op->write(file, base, len, ppos) :
 			      file->f_op->read(file, base, len, ppos);
+		if (ret < 0 && !sum)
+			return ret;
 		if (ret < 0)
-			return sum ? : ret;
+			break;
 		sum += ret;
 		if (ret != len)
 			break;
 	}
+	if (sum > 0 && write)
+		fsnotify_modify(file);
+	else if (sum > 0)
+		fsnotify_access(file);
 	return sum;
 }
 

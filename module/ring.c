@@ -7,6 +7,7 @@
  * or wakes is reachable from there.  A ring that went live ends here, in
  * io2_ring_shutdown(): cancel, wait, discard, free.
  */
+#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -176,19 +177,25 @@ void io2_ring_shutdown(struct io2_ring *ring)
 }
 
 /**
- * io2_ring_exit_task() - a process that has the ring open exits
+ * io2_ring_leave() - a process gives up the ring: it exits, or has closed it
  * @ring: the ring
  * @files: the process's fd table
  *
- * The ring may be shared: only requests of this process end.
+ * The ring may be shared: only requests of this process end.  A worker that
+ * had its memory may have been the last user of that, and so have unmapped
+ * the ring: such references go now, and not some time later.
  *
  * Context: may sleep, and sleeps until the last of them has ended.
  */
-void io2_ring_exit_task(struct io2_ring *ring, void *files)
+void io2_ring_leave(struct io2_ring *ring, void *files)
 {
-	if (io2_submitters_idle(ring, files))
-		return;
-	ring_cancel_and_wait(ring, files);
+	if (!io2_submitters_idle(ring, files)) {
+		ring_cancel_and_wait(ring, files);
+		flush_delayed_fput();
+	}
+	mutex_lock(&ring->uring_lock);
+	io2_submitters_drop(ring, files);
+	mutex_unlock(&ring->uring_lock);
 }
 
 /* --- the file ----------------------------------------------------------- */
@@ -201,16 +208,28 @@ static int ring_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static int fd_is_file(const void *file, struct file *other, unsigned int fd)
+{
+	return file == other;
+}
+
+/* Has the process that closes a descriptor of @file got another one? */
+static bool open_elsewhere(struct file *file, fl_owner_t files)
+{
+	return files == current->files &&
+	       iterate_fd(current->files, 0, fd_is_file, file);
+}
+
+/*
+ * Every close() of every process ends up here.  Requests belong to the
+ * process that submitted them, and end when it exits or closes its last
+ * descriptor of the ring: they hold its memory (which may map the ring) and
+ * its files (through which the ring may travel), and so would hold the ring.
+ */
 static int ring_flush(struct file *file, fl_owner_t files)
 {
-	struct io2_ring *ring = file->private_data;
-
-	if (!(current->flags & PF_EXITING))
-		return 0;
-	io2_ring_exit_task(ring, files);
-	mutex_lock(&ring->uring_lock);
-	io2_submitters_drop(ring, files);
-	mutex_unlock(&ring->uring_lock);
+	if ((current->flags & PF_EXITING) || !open_elsewhere(file, files))
+		io2_ring_leave(file->private_data, files);
 	return 0;
 }
 

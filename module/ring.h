@@ -273,7 +273,7 @@ int io2_ring_alloc_hash(struct io2_ring *ring);
 void io2_ring_free_hash(struct io2_ring *ring);
 void io2_ring_go_live(struct io2_ring *ring, struct file *file);
 void io2_ring_shutdown(struct io2_ring *ring);
-void io2_ring_exit_task(struct io2_ring *ring, void *files);
+void io2_ring_leave(struct io2_ring *ring, void *files);
 struct file *io2_ring_file(void);
 bool io2_is_ring_file(const struct file *file);
 

@@ -21,7 +21,6 @@
 #include "worker.h"
 
 #define WORKER_IDLE	(5 * HZ)
-#define WORKER_SIGNAL	SIGINT
 
 enum { CLASS_BOUNDED, CLASS_UNBOUNDED };
 
@@ -197,7 +196,8 @@ static int worker_fn(void *data)
 	struct io2_borrow bw = {};
 	struct io2_req *req;
 
-	allow_kernel_signal(WORKER_SIGNAL);
+	allow_kernel_signal(SIGINT);
+	allow_kernel_signal(SIGKILL);
 	while (!kthread_should_stop()) {
 		req = worker_next(w);
 		if (req) {
@@ -380,25 +380,28 @@ static void worker_canceled(struct io2_req *req, struct io2_batch *b)
 	io2_req_complete(req, b);
 }
 
-static void worker_interrupt(struct io2_ring *ring, struct io2_req *req)
+static void worker_interrupt(struct io2_ring *ring, struct io2_req *req,
+			     bool kill)
 {
 	struct io2_worker *w;
 
 	lockdep_assert_held(&ring->wq_lock);
 	list_for_each_entry(w, &ring->wq.workers, node)
 		if (w->cur == req)
-			send_sig(WORKER_SIGNAL, w->task, 1);
+			send_sig(kill ? SIGKILL : SIGINT, w->task, 1);
 }
 
 /**
  * io2_worker_cancel() - cancel a request that was given to a worker
  * @req: found in the hash
+ * @kill: its submitter or the ring is going away
  *
  * Context: inflight_lock held.
  * Return: 0 when it had not been started; -EALREADY when it runs: if it sleeps
- * interruptibly it is interrupted and ends with ECANCELED.
+ * interruptibly, or with @kill killably (in a page fault, say), it is
+ * interrupted and ends with ECANCELED.
  */
-int io2_worker_cancel(struct io2_req *req)
+int io2_worker_cancel(struct io2_req *req, bool kill)
 {
 	struct io2_ring *ring = req->ring;
 	int ret = -EALREADY;
@@ -411,7 +414,7 @@ int io2_worker_cancel(struct io2_req *req)
 		ret = 0;
 	} else if (req->wq_state != IO2_WQ_NONE) {
 		WRITE_ONCE(req->wq_state, IO2_WQ_INTERRUPTED);
-		worker_interrupt(ring, req);
+		worker_interrupt(ring, req, kill);
 	}
 	spin_unlock(&ring->wq_lock);
 	if (ret)

@@ -32,6 +32,29 @@ int io2_compat_map_pages(struct vm_area_struct *vma, struct page **pages,
 #endif
 }
 
+/**
+ * io2_compat_verify_area() - the checks of read(2) and write(2)
+ * @dir: READ or WRITE
+ * @file: the file
+ * @ppos: position, or NULL
+ * @count: bytes
+ *
+ * 5.10 does not export them: there the security modules were asked when the
+ * file was opened, and are not asked again.
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,
+			   size_t count)
+{
+#ifdef HAVE_RW_VERIFY_AREA
+	return rw_verify_area(dir, file, ppos, count);
+#else
+	return 0;
+#endif
+}
+
 /* Waits out, or with IOCB_NOWAIT refuses, a frozen file system. */
 static int start_write(struct kiocb *kiocb)
 {
@@ -52,9 +75,9 @@ static ssize_t verified_write(struct kiocb *kiocb, struct iov_iter *iter)
 {
 	struct file *file = kiocb->ki_filp;
 #ifdef HAVE_RW_VERIFY_AREA
-	ssize_t ret;
+	ssize_t ret = rw_verify_area(WRITE, file, &kiocb->ki_pos,
+				     iov_iter_count(iter));
 
-	ret = rw_verify_area(WRITE, file, &kiocb->ki_pos, iov_iter_count(iter));
 	if (ret < 0)
 		return ret;
 	ret = file->f_op->write_iter(kiocb, iter);

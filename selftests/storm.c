@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Teardown storms: processes whose threads submit, wait, poll, cancel, map
+ * and wake at random on shared rings, and which then end at a random moment
+ * and in a random way (close, exit, exec, SIGKILL) with all of that going on.
+ *
+ * Proves I9 and I10 by weight: after every round nothing of any ring is left,
+ * and nothing crashed. IOURING2_STORM=seconds makes it longer.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define THREADS		3
+#define CHILDREN	2
+#define DATA		8192
+
+struct storm {
+	struct ring r;
+	int event, pipe[2], sock[2], file;
+	char *buf;
+	pthread_mutex_t sq;	/* one submitter writes SQEs at a time */
+	struct __kernel_timespec soon, late;
+};
+
+static __thread unsigned int seed;
+
+static unsigned int rnd(unsigned int n)
+{
+	return rand_r(&seed) % n;
+}
+
+/* One random request; wrong ones are welcome, too */
+static void any_sqe(struct storm *s, struct iouring2_sqe *sqe)
+{
+	switch (rnd(14)) {
+	case 0:
+		prep_nop(sqe);
+		break;
+	case 1:
+		prep_poll(sqe, s->event, POLLIN);
+		break;
+	case 2:
+		prep_poll_multi(sqe, s->event, POLLIN);
+		break;
+	case 3:
+		prep_timeout(sqe, &s->soon, rnd(3), 0);
+		break;
+	case 4:
+		prep_timeout(sqe, &s->late, 0, 0);
+		break;
+	case 5:
+		prep_timeout_remove(sqe, rnd(16));
+		break;
+	case 6:
+		prep_poll_remove(sqe, rnd(16));
+		break;
+	case 7:
+		prep_cancel(sqe, rnd(16), rnd(2) ? 0 :
+			    IOURING2_ASYNC_CANCEL_ANY);
+		break;
+	case 8:
+		prep_read(sqe, s->pipe[0], s->buf, 64, -1);
+		break;
+	case 9:
+		prep_write(sqe, s->sock[0], s->buf, 64, -1);
+		break;
+	case 10:
+		prep_read(sqe, s->sock[1], s->buf + 64, 64, -1);
+		break;
+	case 11:
+		prep_write(sqe, s->file, s->buf, 1 + rnd(DATA), rnd(DATA));
+		break;
+	case 12:
+		prep_read(sqe, s->file, s->buf, 1 + rnd(DATA), rnd(DATA));
+		break;
+	default:
+		prep(sqe, rnd(80), rnd(32), NULL, rnd(4), rnd(4));
+		break;
+	}
+	sqe->user_data = rnd(16);
+	if (!rnd(3))
+		sqe->flags |= rnd(128);
+	/* neither a file table nor provided buffers: would all be refused */
+	sqe->flags &= ~(IOURING2_SQE_FIXED_FILE | IOURING2_SQE_BUFFER_SELECT);
+}
+
+static void reap(struct storm *s)
+{
+	struct iouring2_cqe cqe;
+	unsigned int n = rnd(64);
+
+	while (n-- && ring_peek(&s->r, &cqe))
+		;
+}
+
+static void submit(struct storm *s)
+{
+	unsigned int n = 1 + rnd(8);
+	struct iouring2_sqe *sqe;
+
+	pthread_mutex_lock(&s->sq);
+	while (n--) {
+		sqe = ring_sqe(&s->r);
+		if (!sqe)
+			break;
+		any_sqe(s, sqe);
+	}
+	n = ring_publish(&s->r);
+	enter(s->r.fd, n, 0, rnd(2) ? IOURING2_ENTER_GETEVENTS : 0, NULL, 0);
+	reap(s);
+	pthread_mutex_unlock(&s->sq);
+}
+
+static void wake(struct storm *s)
+{
+	struct pollfd p = { .fd = s->r.fd, .events = POLLIN | POLLOUT };
+	uint64_t one = 1;
+	char b[64] = "";
+
+	switch (rnd(5)) {
+	case 0:
+		if (write(s->event, &one, sizeof(one)) < 0)
+			return;
+		break;
+	case 1:
+		if (read(s->event, &one, sizeof(one)) < 0)
+			return;
+		break;
+	case 2:
+		if (write(s->pipe[1], b, sizeof(b)) < 0)
+			return;
+		break;
+	case 3:
+		poll(&p, 1, 0);
+		break;
+	default:
+		fdinfo(s->r.fd, "Backlog");
+		break;
+	}
+}
+
+static void *weather(void *arg)
+{
+	struct storm *s = arg;
+
+	seed = now_ns(CLOCK_MONOTONIC) + gettid();
+	for (;;) {
+		switch (rnd(4)) {
+		case 0:
+		case 1:
+			submit(s);
+			break;
+		case 2:
+			wake(s);
+			break;
+		default:
+			enter_timeout(s->r.fd, 0, 1 + rnd(4), rnd(3000000));
+			break;
+		}
+	}
+	return NULL;
+}
+
+static int storm_make(struct storm *s)
+{
+	memset(s, 0, sizeof(*s));
+	pthread_mutex_init(&s->sq, NULL);
+	s->soon = ts_ns(1 + rnd(2000000));
+	s->late = ts_ns(3600 * NSEC_PER_SEC);
+	s->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	s->file = tmp_file(DATA);
+	s->buf = mmap(NULL, 2 * DATA, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s->event < 0 || s->file < 0 || s->buf == MAP_FAILED ||
+	    pipe2(s->pipe, O_CLOEXEC) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->sock))
+		return -1;
+	fcntl(s->pipe[1], F_SETFL, O_NONBLOCK);
+	return ring_init_params(&s->r, 16, rnd(2) ? 16 : 64, 0,
+				rnd(2) ? 0 : 100);
+}
+
+/* The end: whatever is going on goes on meanwhile */
+static void end_somehow(struct storm *s)
+{
+	switch (rnd(6)) {
+	case 0:
+		close(s->r.fd);
+		usleep(rnd(3000));
+		break;
+	case 1:
+		munmap(s->buf, 2 * DATA);
+		usleep(rnd(1000));
+		break;
+	case 2:
+		close(s->pipe[1]);
+		close(s->sock[0]);
+		close(s->event);
+		usleep(rnd(1000));
+		break;
+	case 3:
+		execl("/bin/true", "true", NULL);
+		break;
+	case 4:
+		kill(getpid(), SIGKILL);
+		break;
+	}
+	_exit(0);
+}
+
+static void child(unsigned int s0)
+{
+	static struct storm s;
+	pthread_t t;
+	int i;
+
+	seed = s0;
+	/* threads that lost their memory die of it, and that is an end, too */
+	if (storm_make(&s))
+		_exit(1);
+	for (i = 0; i < THREADS; i++)
+		if (pthread_create(&t, NULL, weather, &s))
+			_exit(1);
+	/* a sibling that shares the ring and goes first */
+	if (!rnd(3) && !fork()) {
+		/* a copy of a lock that one of the threads may hold */
+		pthread_mutex_init(&s.sq, NULL);
+		submit(&s);
+		usleep(rnd(3000));
+		_exit(0);
+	}
+	usleep(rnd(20000));
+	end_somehow(&s);
+}
+
+RING_TEST(storm)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) +
+			env_long("IOURING2_STORM", 8) * NSEC_PER_SEC;
+	unsigned int rounds = 0, i;
+	pid_t pid[CHILDREN];
+	int status;
+
+	seed = now_ns(CLOCK_REALTIME);
+	TH_LOG("seed %u", seed);
+	while (now_ns(CLOCK_MONOTONIC) < end) {
+		unsigned int pick = rnd(2) ? CHILDREN : 1;
+
+		for (i = 0; i < pick; i++) {
+			unsigned int s0 = rnd(INT_MAX);
+
+			pid[i] = fork();
+			ASSERT_LE(0, pid[i]);
+			if (!pid[i])
+				child(s0);
+			/* killed from outside, at any moment of its life */
+			if (!rnd(3)) {
+				usleep(rnd(10000));
+				kill(pid[i], SIGKILL);
+			}
+		}
+		for (i = 0; i < pick; i++) {
+			ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+			ASSERT_FALSE(WIFEXITED(status) &&
+				     WEXITSTATUS(status));
+		}
+		/* grandchildren may take a moment longer than their parents */
+		ASSERT_TRUE(until(!*state_diff(&self->before, false))) {
+			TH_LOG("round %u: %s", rounds,
+			       state_diff(&self->before, false));
+		}
+		rounds++;
+	}
+	TH_LOG("%u rounds", rounds);
+	EXPECT_LT(0, (int)rounds);
+}
+
+RING_TEST_MAIN
