@@ -46,14 +46,15 @@ void io2_cancel_init(struct io2_ring *ring)
  * @armed: where it will wait
  *
  * Context: inflight_lock held.
- * Return: false when the ring is going away: the request must not wait.
+ * Return: false when the ring is going away, or when the request was cancelled
+ * while a worker tried it: it must not wait any more.
  */
 bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 {
 	struct io2_ring *ring = req->ring;
 
 	lockdep_assert_held(&ring->inflight_lock);
-	if (io2_ring_dying(ring))
+	if (io2_ring_dying(ring) || io2_worker_was_interrupted(req))
 		return false;
 	if (req->armed == IO2_ARMED_NONE)
 		hlist_add_head(&req->hash, hash_bucket(ring, req->user_data));

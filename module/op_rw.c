@@ -98,8 +98,8 @@ int io2_rw_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
 	struct io2_rw *rw = &req->rw;
-	struct iovec *iov = rw->fast;
 	unsigned int nr = sqe->len;
+	struct iovec one = {}, *iov = &one;
 	ssize_t ret;
 
 	if (nr > UIO_MAXIOV)
@@ -118,6 +118,9 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 			   max_t(unsigned int, nr, 1), &iov, &rw->iter);
 	if (ret < 0)
 		return ret;
+	/* by way of the stack: user data is not copied into our slab objects */
+	if (rw->iov == rw->fast)
+		rw->fast[0] = one;
 	rw->total = iov_iter_count(&rw->iter);
 	return rw_prep_common(req, sqe);
 }

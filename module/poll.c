@@ -75,11 +75,9 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 	}
 	if (mask && !(mask & (poll->events | POLL_ALWAYS)))
 		return 0;
-	if (!poll_take(poll, IO2_POLL_AGAIN))
+	if (!poll_take(poll, mask & EPOLL_URING_WAKE ?
+		       IO2_POLL_AGAIN | IO2_POLL_CIRCLE : IO2_POLL_AGAIN))
 		return 1;
-	/* a wake-up by a ring's CQE must not wake the same ring for ever */
-	if (mask & EPOLL_URING_WAKE)
-		poll->events |= EPOLLONESHOT;
 	poll->revents = mask & (poll->events | POLL_ALWAYS) & POLL_EVENTS;
 	if (poll->revents && (poll->events & EPOLLONESHOT)) {
 		list_del_init(&wait->entry);
@@ -240,11 +238,12 @@ static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
  *
  * Context: task context.
  * Return: IO2_ASYNC when armed: do not touch @req again.  IO2_AGAIN when the
- * file is ready now, or cannot be waited for.
+ * file is ready now, or cannot be waited for.  IO2_DONE when it was cancelled.
  */
 enum io2_issue io2_poll_wait(struct io2_req *req)
 {
 	const struct io2_op *op = io2_req_op(req);
+	int ret;
 
 	req->run = poll_wait_run;
 	if (op->uses_mm)
@@ -254,10 +253,11 @@ enum io2_issue io2_poll_wait(struct io2_req *req)
 		req->poll.events |= EPOLLIN | EPOLLRDNORM;
 	if (op->pollout)
 		req->poll.events |= EPOLLOUT | EPOLLWRNORM;
-	if (!poll_arm(req, false))
+	ret = poll_arm(req, false);
+	if (!ret)
 		return IO2_ASYNC;
 	req->flags &= ~REQ_F_NEED_MM;
-	return IO2_AGAIN;
+	return ret == -ECANCELED ? io2_req_set(req, ret) : IO2_AGAIN;
 }
 
 /* --- POLL_ADD ------------------------------------------------------------ */
@@ -288,13 +288,17 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 	struct io2_poll *poll = &req->poll;
 
 	do {
-		int state = atomic_fetch_andnot(IO2_POLL_AGAIN, &poll->state);
+		int state = atomic_fetch_andnot(IO2_POLL_AGAIN |
+						IO2_POLL_CIRCLE, &poll->state);
 		__poll_t mask = poll->revents;
 
 		if (state & IO2_POLL_CANCEL) {
 			poll_add_finish(req, -ECANCELED, b);
 			return;
 		}
+		/* a CQE that wakes its own ring must not do so for ever */
+		if (state & IO2_POLL_CIRCLE)
+			poll->events |= EPOLLONESHOT;
 		poll->revents = 0;
 		if (!mask || !(poll->events & EPOLLONESHOT))
 			mask = poll_check(req);

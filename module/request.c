@@ -286,9 +286,14 @@ static bool req_can_poll(const struct io2_req *req)
  */
 static bool req_go_async(struct io2_req *req, struct io2_batch *b)
 {
+	enum io2_issue ret;
+
 	io2_req_track(req);
 	if (req_can_poll(req)) {
-		if (io2_poll_wait(req) == IO2_ASYNC)
+		ret = io2_poll_wait(req);
+		if (ret == IO2_DONE)
+			io2_req_complete(req, b);
+		if (ret != IO2_AGAIN)
 			return false;
 		if (io2_file_nowait(req->file) &&
 		    req->retries++ < READY_RETRIES)

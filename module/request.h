@@ -76,6 +76,7 @@ enum io2_issue {
 #define IO2_POLL_OWNED		BIT(0)	/* somebody looks after the request */
 #define IO2_POLL_AGAIN		BIT(1)	/* woken while owned */
 #define IO2_POLL_CANCEL		BIT(2)	/* is to end with ECANCELED */
+#define IO2_POLL_CIRCLE		BIT(3)	/* woken by a ring's CQE, maybe its own */
 
 /**
  * struct io2_poll_entry - one wait queue a request is armed on

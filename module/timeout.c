@@ -66,6 +66,13 @@ static enum hrtimer_restart timeout_fn(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+/* The timer must not be active. */
+static void timeout_setup(struct io2_timeout *t)
+{
+	hrtimer_setup(&t->timer, timeout_fn, timeout_clock(t),
+		      timeout_mode(t->flags));
+}
+
 static void timeout_uncount(struct io2_req *req)
 {
 	struct io2_ring *ring = req->ring;
@@ -247,8 +254,7 @@ enum io2_issue io2_timeout_issue(struct io2_req *req, unsigned int flags)
 	io2_req_track(req);
 	req->run = timeout_run;
 	req->res = -ETIME;
-	hrtimer_setup(&t->timer, timeout_fn, timeout_clock(t),
-		      timeout_mode(t->flags));
+	timeout_setup(t);
 	spin_lock(&ring->inflight_lock);
 	if (t->count && !(t->flags & IOURING2_TIMEOUT_MULTISHOT))
 		timeout_count_add(req);
@@ -294,6 +300,8 @@ static void timeout_update(struct io2_req *req,
 	t->time = rem->time;
 	t->flags &= ~IOURING2_TIMEOUT_ABS;
 	t->flags |= rem->flags & IOURING2_TIMEOUT_ABS;
+	/* a relative timer may be on another clock's base than an absolute one */
+	timeout_setup(t);
 	hrtimer_start(&t->timer, t->time, timeout_mode(t->flags));
 }
 

@@ -442,8 +442,7 @@ s32 io2_worker_result(struct io2_req *req, s32 res)
 	case -ERESTARTNOHAND:
 	case -ERESTART_RESTARTBLOCK:
 	case -EINTR:
-		return READ_ONCE(req->wq_state) == IO2_WQ_INTERRUPTED ?
-			-ECANCELED : -EINTR;
+		return io2_worker_was_interrupted(req) ? -ECANCELED : -EINTR;
 	default:
 		return res;
 	}

@@ -3,10 +3,19 @@
 #ifndef IO2_WORKER_H
 #define IO2_WORKER_H
 
-#include "ring.h"
+#include "request.h"
 
-struct io2_req;
-struct io2_batch;
+/**
+ * io2_worker_was_interrupted() - was it cancelled while a worker ran it?
+ * @req: the request
+ *
+ * Context: inflight_lock held for an answer that stays true.
+ * Return: whether it was.
+ */
+static inline bool io2_worker_was_interrupted(const struct io2_req *req)
+{
+	return READ_ONCE(req->wq_state) == IO2_WQ_INTERRUPTED;
+}
 
 void io2_worker_init(struct io2_ring *ring);
 void io2_worker_queue(struct io2_req *req, struct io2_batch *b);
