@@ -17,7 +17,10 @@
 #define SYSFS_COUNTERS	"/sys/class/misc/iouring2/counters"
 
 /* Nothing that a test waits for takes longer than this */
-#define WAIT_LIMIT	(60 * NSEC_PER_SEC)
+#define WAIT_LIMIT	(30 * NSEC_PER_SEC)
+
+/* user_data of ring_do(), to tell it from all others */
+#define DO_DATA		0xd0d0d0d000000000ULL
 
 static const char * const counter_names[NR_COUNTERS] = {
 	"rings", "requests", "workers", "submitters", "pages", "files",
@@ -283,16 +286,52 @@ int ring_wait(struct ring *r, struct iouring2_cqe *cqe)
 	return 0;
 }
 
+/*
+ * Wait for the completion of @user_data and take it out of the CQ, whatever
+ * came before it: that stays.
+ */
+int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
+{
+	__u32 mask = r->setup.params.cq_entries - 1;
+	__u32 head, i;
+	int ret;
+
+	for (;;) {
+		head = *r->cq_head;
+		for (i = head; i != ld_acq(r->cq_tail); i++)
+			if (r->cqes[i & mask].user_data == user_data)
+				break;
+		if (i != ld_acq(r->cq_tail))
+			break;
+		ret = enter_timeout(r->fd, 0, i - head + 1, WAIT_LIMIT);
+		if (ret < 0)
+			return ret;
+		/* Also if others came, but the CQ cannot hold more */
+		if (ring_ready(r) == i - head)
+			return -ETIME;
+	}
+	memcpy(cqe, &r->cqes[i & mask], sizeof(*cqe));
+	for (; i != head; i--)
+		memcpy(&r->cqes[i & mask], &r->cqes[(i - 1) & mask],
+		       sizeof(*cqe));
+	st_rel(r->cq_head, head + 1);
+	return 0;
+}
+
 int ring_do(struct ring *r)
 {
+	__u32 last = r->sqe_tail - 1;
+	__u64 id = DO_DATA + last;
 	struct iouring2_cqe cqe;
-	int ret = ring_submit(r);
+	int ret;
 
+	r->sqes[last & (r->setup.params.sq_entries - 1)].user_data = id;
+	ret = ring_submit(r);
 	if (ret < 0)
 		return ret;
 	if (ret != 1)
 		return -EPROTO;
-	ret = ring_wait(r, &cqe);
+	ret = ring_take(r, id, &cqe);
 	return ret < 0 ? ret : cqe.res;
 }
 

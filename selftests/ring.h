@@ -82,6 +82,7 @@ int ring_submit_wait(struct ring *r, unsigned int nr);
 unsigned int ring_ready(struct ring *r);
 bool ring_peek(struct ring *r, struct iouring2_cqe *cqe);	/* and seen */
 int ring_wait(struct ring *r, struct iouring2_cqe *cqe);
+int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe);
 int ring_do(struct ring *r);	/* submit one entry, wait, give cqe.res */
 int ring_nop(struct ring *r, __u64 user_data);	/* queue a NOP: 0, -EBUSY */
 

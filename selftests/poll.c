@@ -1,0 +1,837 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * POLL_ADD and POLL_REMOVE: one-shot and multishot, changed and removed, on
+ * every kind of file that can be waited for, the ring itself among them. A
+ * multishot request takes a CQ slot before it takes an event, and ends
+ * rather than lose one (I6); wake-ups may come in any context and at the
+ * worst moment, such as when the file's wait queue goes away.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define MORE	IOURING2_CQE_F_MORE
+
+#define REMOVE_UD	0x7e307e
+
+/* Queue, submit; the request's own completion stays in the CQ */
+static int arm(struct ring *r, int fd, unsigned int events, __u64 user_data,
+	       bool multi)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	if (multi)
+		prep_poll_multi(sqe, fd, events);
+	else
+		prep_poll(sqe, fd, events);
+	sqe->user_data = user_data;
+	return ring_submit(r);
+}
+
+static int poke(int efd)
+{
+	uint64_t one = 1;
+
+	return write(efd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
+}
+
+static int drain(int efd)
+{
+	uint64_t v;
+
+	return read(efd, &v, sizeof(v)) == sizeof(v) ? 0 : -1;
+}
+
+static int new_eventfd(void)
+{
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* ------------------------------------------------------- kinds of files */
+
+struct kind {
+	const char *name;
+	unsigned int events;		/* that come when triggered */
+	int (*open)(int fd[2]);		/* fd[0] is polled */
+	int (*trigger)(int fd[2]);
+};
+
+static int open_pipe(int fd[2])
+{
+	return pipe2(fd, O_CLOEXEC);
+}
+
+static int open_full_pipe(int fd[2])
+{
+	static char page[65536 * 4];
+	int rw[2];
+
+	if (pipe2(rw, O_CLOEXEC | O_NONBLOCK))
+		return -1;
+	while (write(rw[1], page, sizeof(page)) > 0)
+		;
+	fd[0] = rw[1];
+	fd[1] = rw[0];
+	return 0;
+}
+
+static int drain_pipe(int fd[2])
+{
+	static char page[65536 * 4];
+
+	return read(fd[1], page, sizeof(page)) > 0 ? 0 : -1;
+}
+
+static int write_byte(int fd[2])
+{
+	return write(fd[1], "x", 1) == 1 ? 0 : -1;
+}
+
+static int close_peer(int fd[2])
+{
+	return close(fd[1]);
+}
+
+static int open_socket(int fd[2])
+{
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd);
+}
+
+static int shut_peer(int fd[2])
+{
+	return shutdown(fd[1], SHUT_WR);
+}
+
+static int open_event(int fd[2])
+{
+	fd[0] = new_eventfd();
+	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+	return fd[0] < 0 || fd[1] < 0;
+}
+
+static int write_event(int fd[2])
+{
+	return poke(fd[1]);
+}
+
+static int open_timer(int fd[2])
+{
+	fd[0] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+	return fd[0] < 0 || fd[1] < 0;
+}
+
+static int set_timer(int fd[2])
+{
+	struct itimerspec its = { .it_value.tv_nsec = 1000000 };
+
+	return timerfd_settime(fd[1], 0, &its, NULL);
+}
+
+static int open_signal(int fd[2])
+{
+	struct timespec now = { };
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	/* One from before would make it ready too early */
+	while (sigtimedwait(&mask, NULL, &now) == SIGUSR2)
+		;
+	fd[0] = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+	return fd[0] < 0 || fd[1] < 0;
+}
+
+static int send_signal(int fd[2])
+{
+	(void)fd;
+	return kill(getpid(), SIGUSR2);
+}
+
+static int open_epoll(int fd[2])
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	fd[0] = epoll_create1(EPOLL_CLOEXEC);
+	fd[1] = new_eventfd();
+	return epoll_ctl(fd[0], EPOLL_CTL_ADD, fd[1], &ev);
+}
+
+static int open_listen(int fd[2])
+{
+	struct sockaddr sa = { .sa_family = AF_UNIX };
+	socklen_t len = sizeof(sa);
+
+	/* A name of the kernel's choosing */
+	fd[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(fd[0], &sa, sizeof(sa.sa_family)))
+		return -1;
+	(void)len;
+	return listen(fd[0], 1);
+}
+
+static int connect_to(int fd[2])
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(fd[0], (struct sockaddr *)&sa, &len))
+		return -1;
+	return connect(fd[1], (struct sockaddr *)&sa, len);
+}
+
+static const struct kind kinds[] = {
+	{ "pipe, data", POLLIN, open_pipe, write_byte },
+	{ "pipe, room", POLLOUT, open_full_pipe, drain_pipe },
+	{ "pipe, writer gone", POLLIN, open_pipe, close_peer },
+	{ "pipe, reader gone", POLLOUT, open_full_pipe, close_peer },
+	{ "socket, data", POLLIN, open_socket, write_byte },
+	{ "socket, peer gone", POLLIN | POLLRDHUP, open_socket, close_peer },
+	{ "socket, peer shut", POLLRDHUP, open_socket, shut_peer },
+	{ "listening socket", POLLIN, open_listen, connect_to },
+	{ "eventfd", POLLIN, open_event, write_event },
+	{ "timerfd", POLLIN, open_timer, set_timer },
+	{ "signalfd", POLLIN, open_signal, send_signal },
+	{ "epoll", POLLIN, open_epoll, write_event },
+};
+
+/* What poll(2) sees, as a completion's result */
+static int now_ready(int fd, unsigned int events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 10000) == 1 ? p.revents : -1;
+}
+
+RING_TEST(each_kind)
+{
+	const struct kind *k;
+	struct iouring2_cqe cqe;
+	unsigned int i, multi;
+	struct ring r;
+	int fd[2];
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		k = &kinds[i];
+		for (multi = 0; multi < 2; multi++) {
+			ASSERT_EQ(0, ring_init(&r, 8, 0));
+			ASSERT_EQ(0, k->open(fd)) {
+				TH_LOG("%s", k->name);
+			}
+			EXPECT_EQ(1, arm(&r, fd[0], k->events, 7, multi));
+			EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+							NSEC_PER_MSEC)) {
+				TH_LOG("%s: ready too early", k->name);
+			}
+			ASSERT_EQ(0, k->trigger(fd)) {
+				TH_LOG("%s", k->name);
+			}
+			ASSERT_EQ(0, ring_wait(&r, &cqe)) {
+				TH_LOG("%s", k->name);
+			}
+			EXPECT_EQ(7, (int)cqe.user_data);
+			EXPECT_LT(0, cqe.res);
+			EXPECT_EQ(0, cqe.res & ~now_ready(fd[0], k->events)) {
+				TH_LOG("%s: %#x", k->name, cqe.res);
+			}
+			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+			ring_exit(&r);
+
+			/* And when it is ready before it is asked */
+			ASSERT_EQ(0, ring_init(&r, 8, 0));
+			EXPECT_EQ(1, arm(&r, fd[0], k->events, 8, multi));
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(8, (int)cqe.user_data);
+			EXPECT_EQ(now_ready(fd[0], k->events), cqe.res) {
+				TH_LOG("%s", k->name);
+			}
+			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+			ring_exit(&r);
+			close(fd[0]);
+			close(fd[1]);
+		}
+	}
+}
+
+/* Files that are always ready, and events nobody asked for */
+RING_TEST(what_is_asked_for)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fd, p[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	fd = tmp_file(1);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(1, arm(&r, fd, POLLIN, 1, false));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(1, arm(&r, fd, POLLIN | POLLOUT, 1, false));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(POLLIN | POLLOUT, cqe.res);
+	close(fd);
+
+	/* A writable socket, asked whether it is readable */
+	ASSERT_EQ(0, open_socket(p));
+	EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, false));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * NSEC_PER_MSEC));
+	/* Errors and hang-ups come unasked */
+	EXPECT_EQ(1, arm(&r, p[0], 0, 2, false));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * NSEC_PER_MSEC));
+	close(p[1]);
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, 2, 30 * NSEC_PER_SEC));
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	while (ring_peek(&r, &cqe)) {
+		EXPECT_TRUE(cqe.res & POLLHUP);
+		EXPECT_EQ(cqe.user_data == 1, !!(cqe.res & POLLIN));
+	}
+	close(p[0]);
+	ring_exit(&r);
+}
+
+/* ------------------------------------------------------------- multishot */
+
+RING_TEST(multishot)
+{
+	enum { NR = 20 };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int efd, i, removed = 0, ended = 0;
+
+	efd = new_eventfd();
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 4, 8));
+	EXPECT_EQ(1, arm(&r, efd, POLLIN, 9, true));
+	for (i = 0; i < NR; i++) {
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+		EXPECT_EQ(0, poke(efd));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(9, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(MORE, (int)cqe.flags);
+		EXPECT_EQ(0, drain(efd));
+	}
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 9);
+	sqe->user_data = REMOVE_UD;
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		if (cqe.user_data == REMOVE_UD) {
+			EXPECT_EQ(0, cqe.res);
+			removed++;
+		} else {
+			EXPECT_EQ(9, (int)cqe.user_data);
+			EXPECT_EQ(-ECANCELED, cqe.res);
+			EXPECT_EQ(0, (int)cqe.flags);
+			ended++;
+		}
+	}
+	EXPECT_EQ(1, removed);
+	EXPECT_EQ(1, ended);
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(0, poke(efd));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	close(efd);
+	ring_exit(&r);
+}
+
+/*
+ * I6: with no CQ slot free a multishot ends, once, with a completion that
+ * says so; the event is not lost, whoever asks again sees it.
+ */
+RING_TEST(multishot_without_room)
+{
+	static const unsigned int cqs[] = { 1, 2, 8 };
+	unsigned int c, cq, more, last, nr;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int efd;
+
+	for (c = 0; c < ARRAY_SIZE(cqs); c++) {
+		cq = cqs[c];
+		efd = new_eventfd();
+		ASSERT_LE(0, efd);
+		ASSERT_EQ(0, ring_init(&r, cq, cq));
+		EXPECT_EQ(1, arm(&r, efd, POLLIN, 9, true));
+		/* One event after the other, each drained so that it is one */
+		for (nr = 0; nr < cq; nr++) {
+			EXPECT_EQ(0, poke(efd));
+			EXPECT_TRUE(until(ring_ready(&r) == nr + 1));
+			EXPECT_EQ(0, drain(efd));
+		}
+		EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+		/* This one finds the CQ full */
+		EXPECT_EQ(0, poke(efd));
+		EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 1)) {
+			TH_LOG("CQ of %u", cq);
+		}
+		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
+		/* It has ended: nothing more comes of more events */
+		EXPECT_EQ(0, drain(efd));
+		EXPECT_EQ(0, poke(efd));
+		more = 0;
+		last = 0;
+		for (nr = 0; nr < cq + 1; nr++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(9, (int)cqe.user_data);
+			EXPECT_LT(0, cqe.res);
+			if (cqe.flags & MORE)
+				more++;
+			else
+				last = nr + 1;
+		}
+		EXPECT_EQ(cq, more);
+		EXPECT_EQ(cq + 1, last);
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+		EXPECT_EQ(0, (int)*r.cq_overflow);
+		/* The event is still there for who asks again */
+		EXPECT_EQ(1, arm(&r, efd, POLLIN, 10, true));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(10, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(MORE, (int)cqe.flags);
+		close(efd);
+		ring_exit(&r);
+	}
+}
+
+struct shooter {
+	pthread_t self;
+	int efd;
+	int shots;
+	volatile bool stop;
+};
+
+static void *shoot(void *arg)
+{
+	struct shooter *s = arg;
+
+	while (!s->stop) {
+		poke(s->efd);
+		s->shots++;
+		usleep(s->shots % 50 ? 0 : 1000);
+	}
+	return NULL;
+}
+
+/* Many events, few slots: every arming ends exactly once, none twice */
+RING_TEST(multishot_storm)
+{
+	struct iouring2_cqe cqe;
+	struct shooter s = { };
+	int round, seen = 0, rounds = full_stress() ? 2000 : 200;
+	struct ring r;
+
+	s.efd = new_eventfd();
+	ASSERT_LE(0, s.efd);
+	ASSERT_EQ(0, ring_init(&r, 2, 2));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, shoot, &s));
+	for (round = 0; round < rounds; round++) {
+		EXPECT_EQ(1, arm(&r, s.efd, POLLIN, round, true));
+		do {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(round, (int)cqe.user_data);
+			EXPECT_LT(0, cqe.res);
+			seen++;
+			/* Let the CQ fill up now and then */
+			if (cqe.flags & MORE)
+				until_ms(!fdinfo(r.fd, "Inflight"), 20);
+		} while (cqe.flags & MORE);
+		EXPECT_FALSE(ring_peek(&r, &cqe));
+	}
+	s.stop = true;
+	pthread_join(s.self, NULL);
+	EXPECT_LE(rounds, seen);
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	close(s.efd);
+	ring_exit(&r);
+}
+
+/* -------------------------------------------------------- remove, update */
+
+RING_TEST(remove)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	int efd, i, res[2];
+	struct ring r;
+
+	efd = new_eventfd();
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* Nothing there */
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 1);
+	EXPECT_EQ(-ENOENT, ring_do(&r));
+	/* Another one there */
+	EXPECT_EQ(1, arm(&r, efd, POLLIN, 1, false));
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 0);
+	EXPECT_EQ(-ENOENT, ring_do(&r));
+	/* It there */
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 1);
+	sqe->user_data = 0;
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_GT(2, (int)cqe.user_data);
+		res[cqe.user_data] = cqe.res;
+	}
+	EXPECT_EQ(0, res[0]);
+	EXPECT_EQ(-ECANCELED, res[1]);
+	/* It there no more, and the file neither */
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 1);
+	EXPECT_EQ(-ENOENT, ring_do(&r));
+	EXPECT_EQ(self->before.counter[5], counter("files"));
+	/* After it completed */
+	EXPECT_EQ(0, poke(efd));
+	EXPECT_EQ(1, arm(&r, efd, POLLIN, 1, false));
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 1);
+	EXPECT_EQ(-ENOENT, ring_do(&r));
+	/* Only polls: not a request of another kind */
+	close(efd);
+	ring_exit(&r);
+}
+
+static int update(struct ring *r, __u64 target, unsigned int flags,
+		  unsigned int events, __u64 user_data)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_poll(sqe, -1, events);
+	sqe->opcode = IOURING2_OP_POLL_REMOVE;
+	sqe->addr = target;
+	sqe->off = user_data;
+	sqe->len = flags;
+	return ring_do(r);
+}
+
+#define EVENTS		IOURING2_POLL_UPDATE_EVENTS
+#define USER_DATA	IOURING2_POLL_UPDATE_USER_DATA
+
+RING_TEST(updates)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int p[2], multi;
+
+	for (multi = 0; multi < 2; multi++) {
+		unsigned int m = multi ? IOURING2_POLL_ADD_MULTI : 0;
+
+		/* user_data alone */
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, open_socket(p));
+		EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, multi));
+		EXPECT_EQ(0, update(&r, 1, USER_DATA | m, 0, 2));
+		EXPECT_EQ(-ENOENT, update(&r, 1, USER_DATA | m, 0, 3));
+		EXPECT_EQ(0, write_byte(p));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(2, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		ring_exit(&r);
+		close(p[0]);
+		close(p[1]);
+
+		/* Events: to what is there already */
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, open_socket(p));
+		EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, multi));
+		EXPECT_EQ(0, update(&r, 1, EVENTS | USER_DATA | m, POLLOUT, 5));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(5, (int)cqe.user_data);
+		EXPECT_EQ(POLLOUT, cqe.res);
+		ring_exit(&r);
+		close(p[0]);
+		close(p[1]);
+
+		/* Events: to what is not there, and then is */
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, open_full_pipe(p));
+		EXPECT_EQ(1, arm(&r, p[0], 0, 1, multi));
+		EXPECT_EQ(0, update(&r, 1, EVENTS | m, POLLOUT, 0));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+		EXPECT_EQ(0, drain_pipe(p));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(POLLOUT, cqe.res);
+		EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+		ring_exit(&r);
+		close(p[0]);
+		close(p[1]);
+
+		/* Events: away from what would have come */
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, open_pipe(p));
+		EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, multi));
+		EXPECT_EQ(0, update(&r, 1, EVENTS | m, POLLPRI, 0));
+		EXPECT_EQ(0, write_byte(p));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+		ring_exit(&r);
+		close(p[0]);
+		close(p[1]);
+	}
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(-ENOENT, update(&r, 1, EVENTS, POLLIN, 0));
+	EXPECT_EQ(-ENOENT, update(&r, 1, USER_DATA, 0, 2));
+	ring_exit(&r);
+}
+
+/* ------------------------------------------------------------ refusals */
+
+RING_TEST(refused)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r, other;
+	int efd, bit, path;
+
+	efd = new_eventfd();
+	path = open("/dev/null", O_PATH | O_CLOEXEC);
+	ASSERT_EQ(0, poke(efd));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, ring_init(&other, 8, 0));
+	for (bit = 1; bit < 32; bit++) {
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd, POLLIN);
+		sqe->len = 1U << bit;
+		EXPECT_EQ(-EINVAL, ring_do(&r)) {
+			TH_LOG("POLL_ADD flag bit %d", bit);
+		}
+	}
+	for (bit = 3; bit < 32; bit++) {
+		EXPECT_EQ(-EINVAL, update(&r, 1, 1U << bit, 0, 0)) {
+			TH_LOG("POLL_REMOVE flag bit %d", bit);
+		}
+	}
+	/* Fields that are not in use */
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, efd, POLLIN);
+	sqe->off = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, efd, POLLIN);
+	sqe->addr = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, efd, POLLIN);
+	sqe->buf_index = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 1);
+	sqe->buf_index = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	/* New user_data without the flag that says so */
+	EXPECT_EQ(-EINVAL, update(&r, 1, 0, 0, 2));
+	EXPECT_EQ(-EINVAL, update(&r, 1, EVENTS, POLLIN, 2));
+	/* A multishot that may not speak */
+	sqe = ring_sqe(&r);
+	prep_poll_multi(sqe, efd, POLLIN);
+	sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, -1, POLLIN);
+	EXPECT_EQ(-EBADF, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, path, POLLIN);
+	EXPECT_EQ(-EBADF, ring_do(&r));
+	/* Two rings that wait for each other would never go away */
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, other.fd, POLLIN);
+	EXPECT_EQ(-EOPNOTSUPP, ring_do(&r));
+	EXPECT_EQ(self->before.counter[5], counter("files"));
+	close(efd);
+	close(path);
+	ring_exit(&other);
+	ring_exit(&r);
+}
+
+/* ------------------------------------------------------------ odd files */
+
+/* A ring waits for itself; its own completion does not wake it twice */
+RING_TEST(own_ring)
+{
+	struct iouring2_cqe cqe;
+	unsigned int bits = 0;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, arm(&r, r.fd, POLLIN, 0, false));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_GT(2, (int)cqe.user_data);
+		bits |= 1 << cqe.user_data;
+		EXPECT_EQ(cqe.user_data ? 0 : POLLIN, cqe.res);
+	}
+	EXPECT_EQ(3, (int)bits);
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	/* Writable at once */
+	EXPECT_EQ(1, arm(&r, r.fd, POLLOUT, 3, false));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(POLLOUT, cqe.res);
+	/* Armed and left: the ring goes away all the same */
+	EXPECT_EQ(1, arm(&r, r.fd, POLLIN, 4, false));
+	EXPECT_EQ(1, arm(&r, r.fd, POLLIN, 5, true));
+	ring_exit(&r);
+}
+
+/* A ring waits for an epoll that waits for the ring */
+RING_TEST(epoll_of_own_ring)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int ep, i;
+
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	ASSERT_LE(0, ep);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	EXPECT_EQ(1, arm(&r, ep, POLLIN, 0, false));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, arm(&r, ep, POLLIN | POLLOUT, 2, true));
+	close(ep);
+	ring_exit(&r);
+}
+
+/* One wait queue, many requests */
+RING_TEST(many_on_one_file)
+{
+	enum { NR = 1000 };
+	static unsigned char seen[NR];
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int efd, i;
+
+	efd = new_eventfd();
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 1024));
+	for (i = 0; i < NR; i++)
+		ASSERT_EQ(1, arm(&r, efd, POLLIN, i, false));
+	EXPECT_EQ(NR, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(0, poke(efd));
+	for (i = 0; i < NR; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_GT(NR, (int)cqe.user_data);
+		EXPECT_EQ(0, seen[cqe.user_data]++);
+		EXPECT_EQ(POLLIN, cqe.res);
+	}
+	close(efd);
+	ring_exit(&r);
+}
+
+/*
+ * The wait queue of a signalfd belongs to the process that armed the request;
+ * it goes away with that process while the ring and the file live on.
+ */
+RING_TEST(wait_queue_goes_away)
+{
+	struct iouring2_cqe cqe;
+	int fd[2], i, status, multi;
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_EQ(0, open_signal(fd));
+	for (multi = 0; multi < 2; multi++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		for (i = 0; i < 10; i++) {
+			pid = fork();
+			ASSERT_LE(0, pid);
+			if (!pid)
+				_exit(arm(&r, fd[0], POLLIN, i, multi) == 1 ?
+				      0 : 1);
+			EXPECT_EQ(pid, waitpid(pid, &status, 0));
+			EXPECT_EQ(0, status);
+			/* The child moved the tail, in its copy of r */
+			r.sqe_tail = *r.sq_tail;
+			/* Whatever became of the request, it became it once */
+			EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(i, (int)cqe.user_data);
+			EXPECT_FALSE(cqe.flags & MORE);
+			EXPECT_FALSE(ring_peek(&r, &cqe));
+		}
+		ASSERT_EQ(0, ring_nop(&r, 1));
+		EXPECT_EQ(0, ring_do(&r));
+		ring_exit(&r);
+	}
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* Completion, removal and close of the file at the same moment */
+RING_TEST(remove_races_wakeup)
+{
+	int i, n, done, removed, rounds = full_stress() ? 20000 : 1000;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct shooter s = { };
+	struct ring r;
+
+	s.efd = new_eventfd();
+	ASSERT_LE(0, s.efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, shoot, &s));
+	for (i = 0; i < rounds; i++) {
+		drain(s.efd);
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, s.efd, POLLIN);
+		sqe->user_data = 1;
+		sqe = ring_sqe(&r);
+		prep_poll_remove(sqe, 1);
+		sqe->user_data = 2;
+		EXPECT_EQ(2, ring_submit(&r));
+		done = 0;
+		removed = 0;
+		for (n = 0; n < 2; n++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			if (cqe.user_data == 1)
+				done = cqe.res;
+			else
+				removed = cqe.res;
+		}
+		/* Both sides tell the same story */
+		ASSERT_EQ(removed == 0 ? -ECANCELED : POLLIN, done) {
+			TH_LOG("removal said %d", removed);
+		}
+		EXPECT_TRUE(removed == 0 || removed == -ENOENT ||
+			    removed == -EALREADY);
+	}
+	s.stop = true;
+	pthread_join(s.self, NULL);
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	close(s.efd);
+	ring_exit(&r);
+}
+
+RING_TEST_MAIN

@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TIMEOUT and TIMEOUT_REMOVE: on every clock, relative and absolute, by time
+ * and by number of completions, once and again and again; changed, removed,
+ * refused. A multishot time-out keeps to I6. No time-out comes early.
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define MORE	IOURING2_CQE_F_MORE
+#define ABS	IOURING2_TIMEOUT_ABS
+#define BOOT	IOURING2_TIMEOUT_BOOTTIME
+#define REAL	IOURING2_TIMEOUT_REALTIME
+#define MULTI	IOURING2_TIMEOUT_MULTISHOT
+#define SUCCESS	IOURING2_TIMEOUT_ETIME_SUCCESS
+
+#define MS	NSEC_PER_MSEC
+
+/* So long that it only ends by other means */
+#define LONG_TIME	(1000 * NSEC_PER_SEC)
+
+static int start(struct ring *r, struct __kernel_timespec ts,
+		 unsigned int count, unsigned int flags, __u64 user_data)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_timeout(sqe, &ts, count, flags);
+	sqe->user_data = user_data;
+	return ring_submit(r);
+}
+
+static int remove_it(struct ring *r, __u64 target)
+{
+	prep_timeout_remove(ring_sqe(r), target);
+	return ring_do(r);
+}
+
+static int update(struct ring *r, __u64 target, struct __kernel_timespec ts,
+		  unsigned int flags)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_timeout_remove(sqe, target);
+	sqe->addr2 = (uintptr_t)&ts;
+	sqe->timeout_flags = IOURING2_TIMEOUT_UPDATE | flags;
+	return ring_do(r);
+}
+
+static const struct clock_row {
+	const char *name;
+	unsigned int flag;
+	clockid_t clock;
+} clocks[] = {
+	{ "monotonic", 0, CLOCK_MONOTONIC },
+	{ "boot time", BOOT, CLOCK_BOOTTIME },
+	{ "real time", REAL, CLOCK_REALTIME },
+};
+
+RING_TEST(clocks)
+{
+	static const long long times[] = { 0, 1, MS, 30 * MS, -NSEC_PER_SEC };
+	const struct clock_row *c;
+	unsigned int i, t, abs, ok;
+	long long begin, took;
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
+		c = &clocks[i];
+		for (t = 0; t < ARRAY_SIZE(times); t++) {
+			for (abs = 0; abs < 2; abs++) {
+				/* Only a point in time can be over */
+				if (times[t] < 0 && !abs)
+					continue;
+				ok = t & 1 ? SUCCESS : 0;
+				begin = now_ns(c->clock);
+				EXPECT_EQ(1, start(&r, ts_ns(times[t] +
+							     (abs ? begin : 0)),
+						   0, c->flag | ok |
+						   (abs ? ABS : 0), i));
+				ASSERT_EQ(0, ring_wait(&r, &cqe)) {
+					TH_LOG("%s, %s, %lld ns", c->name,
+					       abs ? "at" : "in", times[t]);
+				}
+				took = now_ns(c->clock) - begin;
+				EXPECT_EQ(-ETIME, cqe.res);
+				EXPECT_EQ(i, cqe.user_data);
+				EXPECT_EQ(0, (int)cqe.flags);
+				EXPECT_LE(times[t], took) {
+					TH_LOG("%s, %s: early", c->name,
+					       abs ? "at" : "in");
+				}
+				EXPECT_GT(times[t] + 10 * NSEC_PER_SEC, took);
+			}
+		}
+	}
+	ring_exit(&r);
+}
+
+/* They expire in the order of their times, whatever that of submission */
+RING_TEST(order)
+{
+	static const int ms[] = { 90, 30, 120, 60, 150 };
+	static const int expect[] = { 1, 3, 0, 2, 4 };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	unsigned int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(ms); i++)
+		EXPECT_EQ(1, start(&r, ts_ns(ms[i] * MS), 0, 0, i));
+	for (i = 0; i < ARRAY_SIZE(ms); i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(expect[i], (int)cqe.user_data);
+	}
+	ring_exit(&r);
+}
+
+/* Without anybody in the kernel */
+RING_TEST(progress_without_entering)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, ts_ns(MS), 0, 0, 1));
+	EXPECT_TRUE(until(ring_peek(&r, &cqe)));
+	EXPECT_EQ(-ETIME, cqe.res);
+	ring_exit(&r);
+}
+
+RING_TEST(many)
+{
+	enum { NR = 2000 };
+	static unsigned char seen[NR];
+	struct iouring2_cqe cqe;
+	unsigned int seed = 1;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 4096));
+	for (i = 0; i < NR; i++)
+		ASSERT_EQ(1, start(&r, ts_ns(rand_r(&seed) % (20 * MS)), 0, 0,
+				   i));
+	for (i = 0; i < NR; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		ASSERT_GT(NR, (int)cqe.user_data);
+		EXPECT_EQ(0, seen[cqe.user_data]++);
+		EXPECT_EQ(-ETIME, cqe.res);
+	}
+	ring_exit(&r);
+}
+
+/* ---------------------------------------------------- by completions */
+
+RING_TEST(count)
+{
+	static const unsigned int counts[] = { 1, 2, 5 };
+	struct iouring2_cqe cqe;
+	unsigned int i, n, async;
+	struct ring r;
+
+	for (async = 0; async < 2; async++) {
+		for (i = 0; i < ARRAY_SIZE(counts); i++) {
+			ASSERT_EQ(0, ring_init(&r, 8, 0));
+			EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), counts[i], 0,
+					   77));
+			for (n = 1; n <= counts[i]; n++) {
+				EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+				ASSERT_EQ(0, ring_nop(&r, n));
+				if (async)
+					r.sqes[n & 7].flags =
+						IOURING2_SQE_ASYNC;
+				EXPECT_EQ(1, ring_submit(&r));
+				ASSERT_EQ(0, ring_wait(&r, &cqe));
+				EXPECT_EQ(n, cqe.user_data);
+			}
+			/* As many as it waited for: success, not a time-out */
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(77, (int)cqe.user_data);
+			EXPECT_EQ(0, cqe.res);
+			ring_exit(&r);
+		}
+	}
+	/* Too few in time */
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, ts_ns(30 * MS), 2, 0, 77));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(77, (int)cqe.user_data);
+	EXPECT_EQ(-ETIME, cqe.res);
+	ring_exit(&r);
+}
+
+/* Several at once, each with its own number */
+RING_TEST(counts_side_by_side)
+{
+	static const unsigned int want[] = { 3, 1, 2 };
+	struct iouring2_cqe cqe;
+	unsigned int i, n, when[3] = { }, nops = 0;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* Those that complete are completions to the others */
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), want[0], 0, 100));
+	for (n = 0; n < 3; n++) {
+		ASSERT_EQ(0, ring_nop(&r, n));
+		EXPECT_EQ(1, ring_submit(&r));
+	}
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		if (cqe.user_data == 100)
+			when[0] = nops;
+		else
+			nops++;
+	}
+	EXPECT_EQ(3, (int)when[0]);
+	ring_exit(&r);
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(want); i++)
+		EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), want[i], 0, 100 + i));
+	for (n = 0; n < 3; n++) {
+		ASSERT_EQ(0, ring_nop(&r, n));
+		EXPECT_EQ(1, ring_submit(&r));
+	}
+	/* All three are over now, by the NOPs and by each other */
+	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(0, cqe.res);
+	}
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+}
+
+/* -------------------------------------------------- removed and changed */
+
+RING_TEST(removed)
+{
+	struct iouring2_cqe cqe;
+	unsigned int i;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(-ENOENT, remove_it(&r, 1));
+	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
+		EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, clocks[i].flag,
+				   1));
+		EXPECT_EQ(-ENOENT, remove_it(&r, 2));
+		EXPECT_EQ(0, remove_it(&r, 1));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(-ECANCELED, cqe.res);
+		EXPECT_EQ(-ENOENT, remove_it(&r, 1));
+	}
+	/* One that also waits for completions */
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 100, 0, 1));
+	EXPECT_EQ(0, remove_it(&r, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	/* Expired */
+	EXPECT_EQ(1, start(&r, ts_ns(0), 0, 0, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ENOENT, remove_it(&r, 1));
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+}
+
+RING_TEST(updated)
+{
+	struct iouring2_cqe cqe;
+	long long begin;
+	unsigned int i, abs;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(-ENOENT, update(&r, 1, ts_ns(0), 0));
+	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
+		for (abs = 0; abs < 2; abs++) {
+			const struct clock_row *c = &clocks[i];
+			long long t = 20 * MS;
+
+			/* Sooner, on the clock that it has */
+			EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, c->flag,
+					   1));
+			begin = now_ns(c->clock);
+			EXPECT_EQ(0, update(&r, 1,
+					    ts_ns(t + (abs ? begin : 0)),
+					    abs ? ABS : 0)) {
+				TH_LOG("%s", c->name);
+			}
+			ASSERT_EQ(0, ring_wait(&r, &cqe)) {
+				TH_LOG("%s", c->name);
+			}
+			EXPECT_EQ(-ETIME, cqe.res);
+			EXPECT_EQ(1, (int)cqe.user_data);
+			EXPECT_LE(t, now_ns(c->clock) - begin);
+			/* Later */
+			EXPECT_EQ(1, start(&r, ts_ns(2000 * MS), 0, 0, 1));
+			EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
+			EXPECT_EQ(0, remove_it(&r, 1));
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(-ECANCELED, cqe.res);
+		}
+	}
+	/* A later time replaces the earlier one */
+	EXPECT_EQ(1, start(&r, ts_ns(50 * MS), 0, 0, 1));
+	EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 100 * MS));
+	EXPECT_EQ(0, remove_it(&r, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	/* What has expired cannot be changed */
+	EXPECT_EQ(1, start(&r, ts_ns(0), 0, 0, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ENOENT, update(&r, 1, ts_ns(LONG_TIME), 0));
+	ring_exit(&r);
+}
+
+/* ------------------------------------------------------------ multishot */
+
+RING_TEST(multishot)
+{
+	static const unsigned int repeats[] = { 1, 2, 5 };
+	struct iouring2_cqe cqe;
+	unsigned int i, n;
+	long long begin;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 64));
+	for (i = 0; i < ARRAY_SIZE(repeats); i++) {
+		begin = now_ns(CLOCK_MONOTONIC);
+		EXPECT_EQ(1, start(&r, ts_ns(10 * MS), repeats[i], MULTI, 3));
+		for (n = 1; n <= repeats[i]; n++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(3, (int)cqe.user_data);
+			EXPECT_EQ(-ETIME, cqe.res);
+			EXPECT_EQ(n < repeats[i] ? MORE : 0, cqe.flags) {
+				TH_LOG("%u of %u", n, repeats[i]);
+			}
+			EXPECT_LE((long long)n * 10 * MS,
+				  now_ns(CLOCK_MONOTONIC) - begin);
+		}
+		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 15 * MS));
+	}
+	/* For ever, that is until it is removed */
+	EXPECT_EQ(1, start(&r, ts_ns(2 * MS), 0, MULTI, 4));
+	for (n = 0; n < 10; n++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(-ETIME, cqe.res);
+		EXPECT_EQ(MORE, (int)cqe.flags);
+	}
+	EXPECT_EQ(0, remove_it(&r, 4));
+	do {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(cqe.flags ? -ETIME : -ECANCELED, cqe.res);
+	} while (cqe.flags & MORE);
+	EXPECT_FALSE(ring_peek(&r, &cqe));
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+}
+
+/* I6: no slot, no more shots - and the last one says so */
+RING_TEST(multishot_without_room)
+{
+	static const unsigned int cqs[] = { 1, 2, 8 };
+	struct iouring2_cqe cqe;
+	unsigned int c, n;
+	struct ring r;
+
+	for (c = 0; c < ARRAY_SIZE(cqs); c++) {
+		ASSERT_EQ(0, ring_init(&r, cqs[c], cqs[c]));
+		EXPECT_EQ(1, start(&r, ts_ns(MS), 0, MULTI, 5));
+		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
+		EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
+		for (n = 0; n <= cqs[c]; n++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(5, (int)cqe.user_data);
+			EXPECT_EQ(-ETIME, cqe.res);
+			EXPECT_EQ(n < cqs[c] ? MORE : 0, cqe.flags) {
+				TH_LOG("%u of %u", n, cqs[c]);
+			}
+		}
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * MS));
+		EXPECT_EQ(0, (int)*r.cq_overflow);
+		ring_exit(&r);
+	}
+}
+
+/* ------------------------------------------------------------- refusals */
+
+RING_TEST(refused)
+{
+	const unsigned int known = ABS | BOOT | REAL | SUCCESS | MULTI;
+	struct __kernel_timespec ts = ts_ns(0), bad;
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int bit;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (bit = 0; bit < 32; bit++) {
+		if (known >> bit & 1)
+			continue;
+		sqe = ring_sqe(&r);
+		prep_timeout(sqe, &ts, 0, 1U << bit);
+		EXPECT_EQ(-EINVAL, ring_do(&r)) {
+			TH_LOG("TIMEOUT flag bit %d", bit);
+		}
+	}
+	for (bit = 0; bit < 32; bit++) {
+		/* Of a removal none; the update bit makes it another request */
+		if (1U << bit == IOURING2_TIMEOUT_UPDATE)
+			continue;
+		sqe = ring_sqe(&r);
+		prep_timeout_remove(sqe, 1);
+		sqe->timeout_flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, ring_do(&r)) {
+			TH_LOG("TIMEOUT_REMOVE flag bit %d", bit);
+		}
+	}
+	for (bit = 2; bit < 32; bit++) {
+		EXPECT_EQ(-EINVAL, update(&r, 1, ts, 1U << bit)) {
+			TH_LOG("update flag bit %d", bit);
+		}
+	}
+
+	/* Two clocks; a point in time, again and again */
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, BOOT | REAL);
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, ABS | MULTI);
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+
+	/* Times that are none */
+	bad = ts_ns(0);
+	bad.tv_nsec = -1;
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &bad, 0, 0);
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	EXPECT_EQ(-EINVAL, update(&r, 1, bad, 0));
+	bad = ts_ns(0);
+	bad.tv_sec = -1;
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &bad, 0, 0);
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	EXPECT_EQ(-EINVAL, update(&r, 1, bad, 0));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, (void *)8, 0, 0);
+	EXPECT_EQ(-EFAULT, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout_remove(sqe, 1);
+	sqe->timeout_flags = IOURING2_TIMEOUT_UPDATE;
+	sqe->addr2 = 8;
+	EXPECT_EQ(-EFAULT, ring_do(&r));
+
+	/* Fields */
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->len = 0;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->len = 2;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->buf_index = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->splice_fd_in = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout_remove(sqe, 1);
+	sqe->len = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout_remove(sqe, 1);
+	sqe->buf_index = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+
+	/* The longest there is, and one that is refused by nobody */
+	bad.tv_sec = LLONG_MAX;
+	bad.tv_nsec = NSEC_PER_SEC - 1;
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &bad, 0, 0);
+	sqe->user_data = 1;
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * MS));
+	EXPECT_EQ(0, remove_it(&r, 1));
+	ring_exit(&r);
+}
+
+/* FEAT_SUBMIT_STABLE: the timespec may go as soon as ENTER has returned */
+RING_TEST(timespec_reused)
+{
+	struct __kernel_timespec ts;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 3; i++) {
+		ts = ts_ns(5 * MS);
+		sqe = ring_sqe(&r);
+		prep_timeout(sqe, &ts, i == 1 ? 2 : 0, i == 1 ? MULTI : 0);
+		/* The third one starts long after ENTER has returned */
+		if (i == 2) {
+			sqe->flags = IOURING2_SQE_IO_LINK |
+				     IOURING2_SQE_ASYNC;
+			sqe->timeout_flags = SUCCESS;
+			sqe = ring_sqe(&r);
+			prep_timeout(sqe, &ts, 0, 0);
+		}
+		EXPECT_EQ(i == 2 ? 2 : 1, ring_submit(&r));
+		memset(&ts, 0x7f, sizeof(ts));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(-ETIME, cqe.res);
+		if (i) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(-ETIME, cqe.res);
+		}
+	}
+	ring_exit(&r);
+}
+
+RING_TEST_MAIN
