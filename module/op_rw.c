@@ -30,21 +30,24 @@ static int req_dir(const struct io2_req *req)
 	return req_is_write(req) ? ITER_SOURCE : ITER_DEST;
 }
 
-/* The rules of ioprio_set(2). */
+/* The rules of ioprio_set(2); hints are not supported. */
 static int rw_check_ioprio(u16 ioprio)
 {
-	unsigned int data = IOPRIO_PRIO_DATA(ioprio);
+	unsigned int level = IOPRIO_PRIO_DATA(ioprio);
 
 	switch (IOPRIO_PRIO_CLASS(ioprio)) {
 	case IOPRIO_CLASS_RT:
 		if (!capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
 			return -EPERM;
-		return 0;
+		fallthrough;
 	case IOPRIO_CLASS_BE:
+		return level < 8 ? 0 : -EINVAL;
 	case IOPRIO_CLASS_IDLE:
 		return 0;
+	case IOPRIO_CLASS_NONE:
+		return level ? -EINVAL : 0;
 	default:
-		return data ? -EINVAL : 0;
+		return -EINVAL;
 	}
 }
 

@@ -156,12 +156,6 @@ static int open_signal(int fd[2])
 	return fd[0] < 0 || fd[1] < 0;
 }
 
-static int send_signal(int fd[2])
-{
-	(void)fd;
-	return kill(getpid(), SIGUSR2);
-}
-
 static int open_epoll(int fd[2])
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -206,7 +200,6 @@ static const struct kind kinds[] = {
 	{ "listening socket", POLLIN, open_listen, connect_to },
 	{ "eventfd", POLLIN, open_event, write_event },
 	{ "timerfd", POLLIN, open_timer, set_timer },
-	{ "signalfd", POLLIN, open_signal, send_signal },
 	{ "epoll", POLLIN, open_epoll, write_event },
 };
 
