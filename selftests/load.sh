@@ -1,154 +1,297 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loading and unloading under use: a module that is in use stays, one that is
-# not goes, completely, and comes back (I9: nothing of a closed ring keeps it).
-# The module is left loaded as it was found.
+# Loading and unloading: never while there is a device file, a ring, or a mapping
+# of one; always once they are gone; again and again; with parameters or without.
 #
-# IOURING2_KO: file to insmod instead of modprobe; IOURING2_LOOPS: rounds.
+# environment: IOURING2_KO  the module's file (default: whatever modprobe finds)
+#
+# What was found loaded is loaded again at the end. If that could not be done, or
+# somebody else is using the module, nothing is touched and the test is skipped.
+#
+# The tests are called by their names:
+# shellcheck disable=SC2317
 
-ksft_skip=4
-module=iouring2
+PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH
+export PATH LC_ALL=C
+
+KSFT_PASS=0
+KSFT_FAIL=1
+KSFT_SKIP=4
+
+dir=$(dirname "$0")
+module=/sys/module/iouring2
 node=/dev/iouring2
 counters=/sys/class/misc/iouring2/counters
-params=/sys/module/$module/parameters
-nr=0
-bad=0
+loops=10
+[ "$IOURING2_STRESS" != full ] || loops=200
 
-skip()
-{
+say() {
+	echo "# $*"
+}
+
+skip_all() {
+	echo "TAP version 13"
 	echo "1..0 # SKIP $*"
-	exit $ksft_skip
+	exit "$KSFT_SKIP"
 }
 
-# check DESCRIPTION STATUS
-check()
-{
-	nr=$((nr + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $nr $1"
-	else
-		echo "not ok $nr $1"
-		bad=$((bad + 1))
-	fi
+loaded() {
+	[ -d "$module" ]
 }
 
-loaded()
-{
-	[ -d /sys/module/$module ]
+refcnt() {
+	cat "$module/refcnt"
 }
 
-load()
-{
+# load [PARAMETER=VALUE...]: fails if it is loaded already
+load() {
 	if [ -n "$IOURING2_KO" ]; then
 		insmod "$IOURING2_KO" "$@"
 	else
-		modprobe $module "$@"
+		modprobe --first-time iouring2 "$@"
 	fi
 }
 
-unload()
-{
-	rmmod $module 2> /dev/null
+unload() {
+	rmmod iouring2
 }
 
-# Wait until COMMAND succeeds, ten seconds at most
-until_ok()
-{
-	tries=100
-	while ! "$@" > /dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
+# --- whether it may be done at all ------------------------------------------
 
-all_zero()
-{
-	for c in rings requests workers submitters pages files; do
-		[ "$(cat $counters/$c)" = 0 ] || return 1
-	done
-}
-
-[ "$(id -u)" = 0 ] || skip "needs root"
-loaded || skip "module not loaded"
-[ "$(cat /sys/module/$module/refcnt)" = 0 ] || skip "module in use by others"
-if [ -z "$IOURING2_KO" ] && ! modprobe -n $module > /dev/null 2>&1; then
-	skip "not installed: set IOURING2_KO"
-fi
-
-# Parameters that somebody has set are to be there again afterwards
-saved=
-for p in "$params"/inflight_default "$params"/inflight_max \
-	 "$params"/workers_bounded "$params"/workers_unbounded; do
-	saved="$saved ${p##*/}=$(cat "$p")"
-done
-
-echo TAP version 13
-
-# In use by who has only opened the node
-exec 3<> $node
-unload
-check "open node: cannot be unloaded" $((! $?))
-loaded
-check "open node: still loaded" $?
-exec 3>&-
-all_zero
-check "closed node: nothing left" $?
-
-# In use by a ring. A program of ours makes one and keeps it
-dir=$(cd "$(dirname "$0")" && pwd)
-if [ -x "$dir/load_hold" ]; then
-	"$dir/load_hold" &
-	pid=$!
-	until_ok grep -qv '^0$' $counters/requests
-	check "ring: there is one" $?
-	unload
-	check "ring: cannot be unloaded" $((! $?))
-	kill -9 $pid
-	wait $pid 2> /dev/null
-	all_zero
-	check "owner killed: nothing left" $?
-fi
-
-# Not in use: goes, with all that was visible of it, and comes back
-rounds=${IOURING2_LOOPS:-5}
-[ "$IOURING2_STRESS" = full ] && rounds=50
-status=0
-i=0
-while [ $i -lt "$rounds" ]; do
-	i=$((i + 1))
-	unload || { echo "# round $i: not unloaded"; status=1; break; }
-	loaded && { echo "# round $i: still there"; status=1; }
-	[ -e $counters ] && { echo "# round $i: counters there"; status=1; }
-	# shellcheck disable=SC2086 # several parameters
-	load $saved || { echo "# round $i: not loaded"; status=1; break; }
-	until_ok [ -c $node ] || { echo "# round $i: no node"; status=1; }
-	all_zero || { echo "# round $i: counters not 0"; status=1; }
-	# Use it, and let go of it
-	if [ -x "$dir/load_hold" ]; then
-		"$dir/load_hold" once ||
-			{ echo "# round $i: no ring"; status=1; }
+# The file that load() takes, or nothing
+module_file() {
+	if [ -n "$IOURING2_KO" ]; then
+		echo "$IOURING2_KO"
+	else
+		modinfo -F filename iouring2 2>/dev/null
 	fi
-	all_zero || { echo "# round $i: something left"; status=1; }
-done
-check "unload and load $rounds times" $status
+}
 
-status=0
+# Is it what is loaded?
+same_module() {
+	[ ! -e "$module/srcversion" ] ||
+		[ "$(modinfo -F srcversion "$1")" = "$(cat "$module/srcversion")" ]
+}
+
+[ "$(id -u)" = 0 ] || skip_all "run as root"
+command -v rmmod >/dev/null || skip_all "no kmod"
+[ ! -e /proc/sys/kernel/modules_disabled ] ||
+	[ "$(cat /proc/sys/kernel/modules_disabled)" = 0 ] || skip_all "kernel.modules_disabled"
+file=$(module_file)
+[ -e "$file" ] || skip_all "the module could not be loaded again: set IOURING2_KO"
+was_loaded=0
 if loaded; then
-	for p in $saved; do
-		[ "$(cat "$params/${p%%=*}")" = "${p#*=}" ] || status=1
+	was_loaded=1
+	same_module "$file" || skip_all "$file is not what is loaded"
+	[ -e "$module/refcnt" ] || skip_all "it cannot be unloaded: built in?"
+	[ "$(refcnt)" = 0 ] || skip_all "the module is in use"
+fi
+
+# --- what is left behind -----------------------------------------------------
+
+tmp=$(mktemp -d) || exit "$KSFT_FAIL"
+holder=
+params=
+
+# Parameters that root may have changed
+for p in inflight_default inflight_max workers_bounded workers_unbounded; do
+	[ -e "$module/parameters/$p" ] || continue
+	params="$params $p=$(cat "$module/parameters/$p")"
+done
+
+# As it was found
+restore() {
+	if [ "$was_loaded" = 1 ]; then
+		loaded || load || return
+		for p in $params; do
+			echo "${p#*=}" >"$module/parameters/${p%%=*}" || return
+		done
+	elif loaded; then
+		unload
+	fi
+}
+
+finish() {
+	exec 8>&- 9>&-
+	[ -z "$holder" ] || wait "$holder"
+	restore
+	rm -rf -- "$tmp"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM HUP
+
+# --- parts of tests ------------------------------------------------------------
+
+# A process that has a ring; see main() in mmap.c. hold open|mapped
+hold() {
+	rm -f "$tmp/in" "$tmp/out"
+	mkfifo "$tmp/in" "$tmp/out" || return
+	"$dir/mmap" "--hold-$1" <"$tmp/in" >"$tmp/out" &
+	holder=$!
+	exec 8>"$tmp/in"
+	read -r word <"$tmp/out"
+	[ "$word" = ready ]
+}
+
+# It looks whether its ring is unharmed, and ends
+let_go() {
+	exec 8>&-
+	wait "$holder"
+	status=$?
+	holder=
+	[ "$status" = 0 ] || say "the holder's status is $status"
+	return "$status"
+}
+
+refused() {
+	said=$(unload 2>&1) && { say "it was unloaded"; return 1; }
+	case $said in
+	*"in use"*) ;;
+	*) say "$said"; return 1 ;;
+	esac
+	loaded && [ -c "$node" ] && [ "$(refcnt)" -gt 0 ]
+}
+
+all_zero() {
+	for c in "$counters"/*; do
+		[ "$(cat "$c")" = 0 ] || { say "$c: $(cat "$c")"; return 1; }
 	done
-fi
-check "parameters as given" $status
+	[ "$(refcnt)" = 0 ] || { say "refcnt: $(refcnt)"; return 1; }
+}
 
-# Left as it was found
-if ! loaded; then
-	# shellcheck disable=SC2086
-	load $saved
-fi
-loaded
-check "loaded as before" $?
+# A ring can be made and used
+works() {
+	hold open && let_go && all_zero
+}
 
-echo "1..$nr"
-[ $bad -eq 0 ]
+# expect NAME=VALUE...
+expect() {
+	for p in "$@"; do
+		value=$(cat "$module/parameters/${p%%=*}")
+		[ "$value" = "${p#*=}" ] || { say "$p: it is $value"; return 1; }
+	done
+}
+
+fresh() {
+	! loaded || unload || return
+	load "$@"
+}
+
+# --- tests: 0 passed, 4 skipped, else failed -----------------------------------
+
+test_load() {
+	fresh && loaded && [ -c "$node" ] && all_zero
+}
+
+test_defaults() {
+	if [ -z "$IOURING2_KO" ] && modprobe -c | grep -q '^options iouring2 '; then
+		why="modprobe.d has options for it"
+		return "$KSFT_SKIP"
+	fi
+	expect inflight_default=131072 inflight_max=1048576 \
+		workers_bounded=0 workers_unbounded=256
+}
+
+test_information() {
+	[ "$(modinfo -F license "$file")" = GPL ] &&
+		[ -n "$(modinfo -F description "$file")" ] &&
+		[ "$(modinfo -F version "$file")" = "$(cat "$module/version")" ] || return
+	for p in inflight_default inflight_max workers_bounded workers_unbounded; do
+		modinfo -F parm "$file" | grep -q "^$p:.*(uint)" ||
+			{ say "parameter $p is not described"; return 1; }
+	done
+}
+
+test_not_twice() {
+	! load 2>/dev/null && loaded && works
+}
+
+test_device_open() {
+	exec 9<>"$node" || return
+	refused
+	status=$?
+	exec 9>&-
+	[ "$status" = 0 ] && all_zero
+}
+
+test_ring_open() {
+	hold open && [ "$(cat "$counters/rings")" = 1 ] && refused && refused
+	status=$?
+	let_go && [ "$status" = 0 ] && all_zero
+}
+
+test_ring_mapped() {
+	hold mapped && [ "$(cat "$counters/rings")" = 1 ] && refused && refused
+	status=$?
+	let_go && [ "$status" = 0 ] && all_zero
+}
+
+test_unload() {
+	works && unload && ! loaded && [ ! -e "$node" ] && [ ! -e "$counters" ]
+}
+
+# Each time from nothing, and used each time
+test_again() {
+	i=0
+	while [ "$i" -lt "$loops" ]; do
+		fresh && all_zero && test_unload || return
+		i=$((i + 1))
+	done
+}
+
+test_parameters() {
+	set -- inflight_default=1000 inflight_max=5000 workers_bounded=3 workers_unbounded=7
+	fresh "$@" && expect "$@" && works
+}
+
+test_bad_parameter() {
+	! loaded || unload || return
+	! load inflight_max=many 2>/dev/null && ! loaded && [ ! -e "$node" ] && fresh && works
+}
+
+# --- all of them ---------------------------------------------------------------
+
+tests="load defaults information not_twice device_open ring_open ring_mapped unload again
+	parameters bad_parameter"
+helper=" not_twice ring_open ring_mapped unload again parameters bad_parameter "
+
+run_test() {
+	why=
+	case $helper in
+	*" $1 "*)
+		if [ ! -x "$dir/mmap" ]; then
+			why="the test program mmap is not there"
+			return "$KSFT_SKIP"
+		fi
+		;;
+	esac
+	# a test may need what the one before it took away
+	[ "$1" = load ] || loaded || load || return
+	"test_$1"
+}
+
+run_tests() {
+	nr=0 failed=0
+	# shellcheck disable=SC2086 # a list
+	set -- $tests
+	echo "TAP version 13"
+	echo "1..$#"
+	for t in "$@"; do
+		nr=$((nr + 1))
+		run_test "$t"
+		case $? in
+		"$KSFT_PASS") echo "ok $nr $t" ;;
+		"$KSFT_SKIP") echo "ok $nr $t # SKIP $why" ;;
+		*) echo "not ok $nr $t"; failed=$((failed + 1)) ;;
+		esac
+	done
+}
+
+run_tests
+if ! restore; then
+	say "what was loaded could not be loaded again"
+	failed=1
+fi
+[ "$failed" = 0 ] || exit "$KSFT_FAIL"
+exit "$KSFT_PASS"

@@ -1,294 +1,776 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may: the mode of the node and of what the module shows in sysfs, that
- * others cannot open it, that a worker acts with the credentials that the
- * submitter had when it submitted (section 4 of the design), and that fdinfo
- * has every key it promises.
+ * Who may have rings, and with whose rights they work: the node's mode alone
+ * decides (whatever kernel.io_uring_disabled says), requests act with the
+ * credentials and limits of the task that submitted them, whoever runs them
+ * and whatever became of that task since. And what the module shows of itself:
+ * fdinfo, parameters, counters.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 
 #define NODE	"/dev/iouring2"
 #define NOBODY	65534
-#define CLASS	"/sys/class/misc/iouring2"
+#define ASYNC	IOURING2_SQE_ASYNC
+#define LINK	IOURING2_SQE_IO_LINK
 
-RING_TEST(node)
+static char scratch[4096];
+
+/* What the function returns in a child: its exit status, or 128 + signal */
+static int in_child(int (*fn)(void *arg), void *arg)
 {
-	unsigned int maj, min;
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		_exit(fn(arg));
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
+				     WEXITSTATUS(status);
+}
+
+/* For good, and in all respects */
+static int become_nobody(void)
+{
+	return setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	       setresuid(NOBODY, NOBODY, NOBODY) ? -errno : 0;
+}
+
+/* The capabilities go, and come back */
+static int act_as(uid_t uid)
+{
+	return syscall(SYS_setresuid, -1, uid, -1) ? -errno : 0;
+}
+
+static int submit(struct ring *r, int nr)
+{
+	int ret = ring_submit(r);
+
+	return ret == nr ? 0 : ret < 0 ? ret : -EPROTO;
+}
+
+/* ------------------------------------------------------------------ node */
+
+/* -1: there is no such group. No getgrnam(): programs may be static */
+static int group_id(const char *name)
+{
+	char text[65536], *line;
+	size_t len = strlen(name);
+	int id;
+
+	if (read_text("/etc/group", text, sizeof(text)) <= 0)
+		return -1;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (!strncmp(line, name, len) && line[len] == ':' &&
+		    sscanf(line + len, ":%*[^:]:%d", &id) == 1)
+			return id;
+	return -1;
+}
+
+RING_TEST(node_mode)
+{
 	struct stat st;
-	char text[64];
 
 	ASSERT_EQ(0, stat(NODE, &st));
 	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0660, st.st_mode & 07777);
 	EXPECT_EQ(0, (int)st.st_uid);
-	/* The group is the administrator's choice, the world is not */
-	EXPECT_EQ(0660, (int)(st.st_mode & 07777));
-	ASSERT_LT(0, read_text(CLASS "/dev", text, sizeof(text)));
-	ASSERT_EQ(2, sscanf(text, "%u:%u", &maj, &min));
-	EXPECT_EQ(10, (int)maj);
-	EXPECT_EQ(maj, major(st.st_rdev));
-	EXPECT_EQ(min, minor(st.st_rdev));
+	/* As made, or as our udev rule has it */
+	EXPECT_TRUE(st.st_gid == 0 ||
+		    (int)st.st_gid == group_id("iouring2"));
 }
 
-/* In a child: what open() says to somebody else, 0 or -errno */
-static int open_as(uid_t uid, gid_t gid, const char *path, int flags)
-{
-	int status, fd;
-	pid_t pid;
-
-	pid = fork();
-	if (!pid) {
-		if (setgroups(0, NULL) || setresgid(gid, gid, gid) ||
-		    setresuid(uid, uid, uid))
-			_exit(255);
-		fd = open(path, flags);
-		_exit(fd < 0 ? errno : 0);
-	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -ECHILD;
-	return -WEXITSTATUS(status);
-}
-
-RING_TEST(open_by_others)
+static int open_as_nobody(void *arg)
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
-	struct stat st;
 	unsigned int i;
 
-	if (geteuid())
-		SKIP(return, "needs root");
+	if (become_nobody())
+		return 1;
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		if (open(NODE, modes[i]) >= 0 || errno != EACCES)
+			return 2 + i;
+	return 0;
+}
+
+RING_TEST(nobody_may_not_open)
+{
+	EXPECT_EQ(0, in_child(open_as_nobody, NULL));
+}
+
+static int open_in_group(void *arg)
+{
+	gid_t gid = *(gid_t *)arg;
+	int fd;
+
+	if (setgroups(1, &gid) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		return 1;
+	fd = dev_open();
+	return fd < 0 ? errno == EACCES ? 2 : 3 : 0;
+}
+
+/* The group of the node, whichever it is, and no other */
+RING_TEST(group_may_open)
+{
+	struct stat st;
+	gid_t gid;
+
 	ASSERT_EQ(0, stat(NODE, &st));
-	for (i = 0; i < ARRAY_SIZE(modes); i++) {
-		EXPECT_EQ(-EACCES, open_as(NOBODY, NOBODY, NODE, modes[i]));
-		EXPECT_EQ(0, open_as(0, 0, NODE, modes[i]));
-		/* The node's group, whichever it is */
-		EXPECT_EQ(0, open_as(NOBODY, st.st_gid, NODE, modes[i]));
-	}
+	gid = st.st_gid;
+	EXPECT_EQ(0, in_child(open_in_group, &gid));
+	gid = st.st_gid + 12345;
+	EXPECT_EQ(2, in_child(open_in_group, &gid));
 }
 
-/* The right is to open; who has been given the descriptor has been given it */
-RING_TEST(descriptor_passed_on)
-{
-	struct iouring2_setup s;
-	int dev, fd, status;
-	pid_t pid;
+/* --------------------------------------------------- having it from root */
 
-	if (geteuid())
-		SKIP(return, "needs root");
-	dev = dev_open();
-	ASSERT_LE(0, dev);
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		if (setresuid(NOBODY, NOBODY, NOBODY))
-			_exit(1);
-		memset(&s, 0, sizeof(s));
-		s.entries = 4;
-		fd = ioctl(dev, IOURING2_IOC_SETUP, &s);
-		_exit(fd < 0 ? errno : 0);
-	}
-	EXPECT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
-	close(dev);
+static int use_as_nobody(struct ring *r, int fd)
+{
+	int pipe_fds[2];
+	char c = 0;
+
+	prep_nop(ring_sqe(r));
+	if (ring_do(r))
+		return 10;
+	if (pipe(pipe_fds))
+		return 11;
+	prep_write(ring_sqe(r), pipe_fds[1], "x", 1, -1);
+	if (ring_do(r) != 1)
+		return 12;
+	prep_read(ring_sqe(r), pipe_fds[0], &c, 1, -1);
+	r->sqes[(r->sqe_tail - 1) % 8].flags = ASYNC;
+	if (ring_do(r) != 1 || c != 'x')
+		return 13;
+	/* A descriptor that root opened is as good as with read(2) */
+	prep_read(ring_sqe(r), fd, scratch, 64, 0);
+	if (ring_do(r) != 64)
+		return 14;
+	return 0;
 }
 
-RING_TEST(sysfs_modes)
-{
-	static const char * const counters[] = {
-		"rings", "requests", "workers", "submitters", "pages", "files",
-	};
-	static const struct {
-		const char *name;
-		unsigned int mode;
-	} params[] = {
-		{ "inflight_default", 0644 }, { "inflight_max", 0644 },
-		{ "workers_bounded", 0644 }, { "workers_unbounded", 0644 },
-	};
-	char path[256], text[64], *end;
-	struct stat st;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(counters); i++) {
-		snprintf(path, sizeof(path), CLASS "/counters/%s",
-			 counters[i]);
-		ASSERT_EQ(0, stat(path, &st)) {
-			TH_LOG("%s", path);
-		}
-		EXPECT_EQ(0444, (int)(st.st_mode & 0777));
-		/* One number and a newline */
-		ASSERT_LT(0, read_text(path, text, sizeof(text)));
-		EXPECT_EQ(0, strtol(text, &end, 10) < 0);
-		EXPECT_STREQ("\n", end);
-	}
-	for (i = 0; i < ARRAY_SIZE(params); i++) {
-		snprintf(path, sizeof(path),
-			 "/sys/module/iouring2/parameters/%s", params[i].name);
-		ASSERT_EQ(0, stat(path, &st)) {
-			TH_LOG("%s", path);
-		}
-		EXPECT_EQ(params[i].mode, st.st_mode & 0777);
-	}
-}
-
-RING_TEST(fdinfo_keys)
-{
-	static const char * const keys[] = {
-		"SqMask", "SqHead", "SqTail", "CachedSqHead", "CqMask",
-		"CqHead", "CqTail", "CachedCqTail", "Inflight", "InflightMax",
-		"Backlog", "BacklogMax", "BacklogTotal", "EbusyTotal",
-		"Submitted", "Completed", "Workers",
-	};
-	char path[64], text[4096];
+struct inherited {
+	int dev;
 	struct ring r;
-	unsigned int i;
+	int file;
+};
 
-	ASSERT_EQ(0, ring_init(&r, 4, 4));
-	for (i = 0; i < ARRAY_SIZE(keys); i++) {
-		EXPECT_LE(0, fdinfo(r.fd, keys[i])) {
-			TH_LOG("no %s", keys[i]);
-		}
-	}
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", r.fd);
-	ASSERT_LT(0, read_text(path, text, sizeof(text)));
-	EXPECT_NE(NULL, strstr(text, "\nState:\t"));
+/* Whoever has the device open may make rings */
+static int setup_as_nobody(void *arg)
+{
+	struct inherited *in = arg;
+	struct iouring2_query q = { };
+	struct ring r = { };
 
-	EXPECT_EQ(3, fdinfo(r.fd, "SqMask"));
-	EXPECT_EQ(3, fdinfo(r.fd, "CqMask"));
-	EXPECT_EQ(module_param("inflight_default"),
-		  fdinfo(r.fd, "InflightMax"));
-	for (i = 0; i < 7; i++) {
-		ASSERT_EQ(0, ring_nop(&r, i));
-		if (i == 3 || i == 6)
-			ring_submit(&r);
-	}
-	*r.cq_head += 1;
-	ASSERT_EQ(0, ring_nop(&r, 7));
-	ring_publish(&r);
-	EXPECT_EQ(7, fdinfo(r.fd, "SqHead"));
-	EXPECT_EQ(8, fdinfo(r.fd, "SqTail"));
-	EXPECT_EQ(7, fdinfo(r.fd, "CachedSqHead"));
-	EXPECT_EQ(1, fdinfo(r.fd, "CqHead"));
-	EXPECT_EQ(4, fdinfo(r.fd, "CqTail"));
-	EXPECT_EQ(4, fdinfo(r.fd, "CachedCqTail"));
-	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
-	EXPECT_EQ(3, fdinfo(r.fd, "Backlog"));
-	EXPECT_EQ(3, fdinfo(r.fd, "BacklogMax"));
-	EXPECT_EQ(3, fdinfo(r.fd, "BacklogTotal"));
-	EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
-	EXPECT_EQ(7, fdinfo(r.fd, "Submitted"));
-	EXPECT_EQ(7, fdinfo(r.fd, "Completed"));
-	EXPECT_EQ(-EBUSY, ring_submit(&r));
-	EXPECT_EQ(1, fdinfo(r.fd, "EbusyTotal"));
-	/* Looking at it has moved nothing but what EBUSY moved */
-	EXPECT_EQ(2, fdinfo(r.fd, "Backlog"));
-	ring_exit(&r);
+	if (become_nobody())
+		return 1;
+	if (ioctl(in->dev, IOURING2_IOC_QUERY, &q) ||
+	    q.abi_version != IOURING2_ABI_VERSION)
+		return 2;
+	r.setup.entries = 8;
+	r.fd = ioctl(in->dev, IOURING2_IOC_SETUP, &r.setup);
+	if (r.fd < 0 || ring_map(&r))
+		return 3;
+	return use_as_nobody(&r, in->file);
 }
 
-/* ---------------------------------------------------- whose credentials */
+/* And whoever has a ring may use it */
+static int ring_as_nobody(void *arg)
+{
+	struct inherited *in = arg;
+
+	if (become_nobody())
+		return 1;
+	if (open(NODE, O_RDWR) >= 0)
+		return 2;
+	return use_as_nobody(&in->r, in->file);
+}
+
+RING_TEST(nobody_with_descriptor)
+{
+	struct inherited in;
+
+	in.file = tmp_file(4096);
+	ASSERT_LE(0, in.file);
+	ASSERT_EQ(0, fchmod(in.file, 0600));
+	in.dev = dev_open();
+	ASSERT_LE(0, in.dev);
+	EXPECT_EQ(0, in_child(setup_as_nobody, &in));
+	ASSERT_EQ(0, ring_init(&in.r, 8, 0));
+	EXPECT_EQ(0, in_child(ring_as_nobody, &in));
+	ring_exit(&in.r);
+	close(in.dev);
+	close(in.file);
+}
+
+#define DISABLED	"/proc/sys/kernel/io_uring_disabled"
+
+static long disabled_get(void)
+{
+	char value[16];
+
+	return read_text(DISABLED, value, sizeof(value)) > 0 ?
+		strtol(value, NULL, 10) : -1;
+}
+
+static void disabled_set(long value)
+{
+	FILE *f = fopen(DISABLED, "w");
+
+	if (!f)
+		return;
+	fprintf(f, "%ld", value);
+	fclose(f);
+}
+
+/* The switch of the in-tree io_uring is not ours */
+RING_TEST(io_uring_disabled)
+{
+	long was = disabled_get(), params[30] = { };
+	struct inherited in;
+
+	if (was < 0)
+		SKIP(return, "no kernel.io_uring_disabled");
+	if (was != 2 && !intrusive())
+		SKIP(return, "IOURING2_INTRUSIVE is not set");
+	disabled_set(2);
+	if (was != 2)
+		EXPECT_EQ(2, disabled_get());
+	EXPECT_EQ(-1, syscall(425 /* io_uring_setup */, 8, params));
+	EXPECT_EQ(EPERM, errno);
+	in.file = tmp_file(4096);
+	in.dev = dev_open();
+	EXPECT_LE(0, in.dev);
+	EXPECT_EQ(0, in_child(setup_as_nobody, &in));
+	EXPECT_EQ(0, ring_init(&in.r, 8, 0));
+	EXPECT_EQ(0, in_child(ring_as_nobody, &in));
+	ring_exit(&in.r);
+	disabled_set(was);
+	close(in.dev);
+	close(in.file);
+}
+
+/* ------------------------------------------------------------ credentials */
 
 /*
- * A file that asks who is writing at the time of the write, not only when it
- * was opened: a sysctl. It is given the value that it has.
+ * A write to a set-user-ID file takes the bit away, unless the writer has
+ * CAP_FSETID: the file itself shows who it was.
  */
-#define SYSCTL	"/proc/sys/vm/swappiness"
-
-static int write_sysctl(struct ring *r, int fd, const char *text,
-			unsigned int flags)
+static int suid_file(void)
 {
-	struct iouring2_sqe *sqe = ring_sqe(r);
+	char path[256];
+	int fd;
 
-	prep_write(sqe, fd, text, strlen(text), 0);
-	sqe->flags = flags;
-	return ring_do(r);
+	tmp_path(path, sizeof(path), "suid");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	if (write(fd, scratch, 64) != 64 || fchmod(fd, 04777)) {
+		close(fd);
+		return -EIO;
+	}
+	return fd;
+}
+
+static bool has_suid(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_mode & S_ISUID;
+}
+
+enum pending {
+	NOW,		/* done within ENTER, or by a worker at once */
+	CHAINED,	/* behind a poll: done when root is somebody else */
+	DRAINED,	/* behind a barrier */
+};
+
+static const struct cred_row {
+	const char *name;
+	uid_t submit, later;	/* who submits; who it is when it is done */
+	enum pending pending;
+	unsigned int flags;
+} cred_rows[] = {
+	{ "root", 0, 0, NOW, 0 },
+	{ "root, worker", 0, 0, NOW, ASYNC },
+	{ "nobody", NOBODY, NOBODY, NOW, 0 },
+	{ "nobody, worker", NOBODY, NOBODY, NOW, ASYNC },
+	{ "nobody, worker, then root", NOBODY, 0, NOW, ASYNC },
+	{ "root, then nobody", 0, NOBODY, CHAINED, 0 },
+	{ "root, worker, then nobody", 0, NOBODY, CHAINED, ASYNC },
+	{ "nobody, then root", NOBODY, 0, CHAINED, 0 },
+	{ "nobody, worker, then root", NOBODY, 0, CHAINED, ASYNC },
+	{ "root behind a barrier, then nobody", 0, NOBODY, DRAINED, 0 },
+	{ "root, worker, barrier, then nobody", 0, NOBODY, DRAINED, ASYNC },
+	{ "nobody behind a barrier, then root", NOBODY, 0, DRAINED, 0 },
+	{ "nobody, worker, barrier, then root", NOBODY, 0, DRAINED, ASYNC },
+};
+
+/* Return: 0, or a number that says where it failed */
+static int write_as(struct ring *r, const struct cred_row *row, int fd,
+		    int efd, bool in_enter)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	uint64_t v = 1;
+	int nr = 1;
+
+	if (act_as(row->submit))
+		return 1;
+	if (row->pending != NOW) {
+		sqe = ring_sqe(r);
+		prep_poll(sqe, efd, POLLIN);
+		sqe->flags = row->pending == CHAINED ? LINK : 0;
+		nr++;
+	}
+	sqe = ring_sqe(r);
+	prep_write(sqe, fd, scratch, 32, 0);
+	sqe->flags = row->flags;
+	if (row->pending == DRAINED)
+		sqe->flags |= IOURING2_SQE_IO_DRAIN;
+	sqe->user_data = 1;
+	if (submit(r, nr))
+		return 2;
+	if (act_as(0) || act_as(row->later))
+		return 3;
+	if (row->pending != NOW) {
+		if (!has_suid(fd))
+			return 4;
+		if (write(efd, &v, sizeof(v)) != sizeof(v))
+			return 5;
+	}
+	/* By whoever waits in ENTER, or with nobody there */
+	if (!in_enter && !until(ring_ready(r) == (unsigned int)nr))
+		return 6;
+	do {
+		if (ring_wait(r, &cqe))
+			return 7;
+	} while (!cqe.user_data);
+	if (cqe.res != 32)
+		return 8;
+	if (act_as(0))
+		return 9;
+	return has_suid(fd) == (row->submit == 0) ? 0 : 10;
 }
 
 RING_TEST(credentials_of_the_submitter)
 {
-	static const unsigned int flags[] = { 0, IOURING2_SQE_ASYNC };
-	char text[32];
-	unsigned int i;
+	struct iouring2_cqe cqe;
+	unsigned int i, in_enter;
 	struct ring r;
-	int fd, len;
+	int fd, efd;
 
-	if (geteuid())
-		SKIP(return, "needs root");
-	fd = open(SYSCTL, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || read_text(SYSCTL, text, sizeof(text)) <= 0)
-		SKIP(return, "no " SYSCTL);
-	len = strlen(text);
-	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		EXPECT_EQ(len, write_sysctl(&r, fd, text, flags[i])) {
-			TH_LOG("root, flags %#x", flags[i]);
+	for (i = 0; i < ARRAY_SIZE(cred_rows); i++) {
+		for (in_enter = 0; in_enter < 2; in_enter++) {
+			fd = suid_file();
+			ASSERT_LE(0, fd);
+			efd = eventfd(0, EFD_CLOEXEC);
+			ASSERT_LE(0, efd);
+			ASSERT_TRUE(has_suid(fd));
+			ASSERT_EQ(0, ring_init(&r, 8, 0));
+			/* See write_as() */
+			EXPECT_EQ(0, write_as(&r, &cred_rows[i], fd, efd,
+					      in_enter)) {
+				TH_LOG("%s, %u", cred_rows[i].name, in_enter);
+			}
+			ASSERT_EQ(0, act_as(0));
+			while (ring_peek(&r, &cqe))
+				;
+			ring_exit(&r);
+			close(efd);
+			close(fd);
 		}
-		ASSERT_EQ(0, seteuid(NOBODY));
-		EXPECT_EQ(-EPERM, write_sysctl(&r, fd, text, flags[i])) {
-			TH_LOG("nobody, flags %#x", flags[i]);
-		}
-		ASSERT_EQ(0, seteuid(0));
-		EXPECT_EQ(len, write_sysctl(&r, fd, text, flags[i]));
 	}
-	ring_exit(&r);
-	close(fd);
 }
 
-/* Those of the time of submission, however much later it runs */
-RING_TEST(credentials_of_the_time)
+/* One ring, several submitters, each with its own rights, all at once */
+RING_TEST(credentials_side_by_side)
 {
-	static const unsigned int flags[] = { 0, IOURING2_SQE_ASYNC };
+	enum { NR = 12 };
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
-	unsigned int i;
-	char text[32], c;
-	int fd, p[2], len, as_root;
+	int fd[NR], efd, i;
+	uint64_t v = 1;
 	struct ring r;
 
-	if (geteuid())
-		SKIP(return, "needs root");
-	fd = open(SYSCTL, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || read_text(SYSCTL, text, sizeof(text)) <= 0)
-		SKIP(return, "no " SYSCTL);
-	len = strlen(text);
-	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		for (as_root = 0; as_root < 2; as_root++) {
-			ASSERT_EQ(0, ring_init(&r, 8, 0));
-			/* A write that waits for a byte in the pipe */
-			sqe = ring_sqe(&r);
-			prep_read(sqe, p[0], &c, 1, 0);
-			sqe->flags = IOURING2_SQE_IO_LINK;
-			sqe = ring_sqe(&r);
-			prep_write(sqe, fd, text, len, 0);
-			sqe->flags = flags[i];
-			sqe->user_data = 1;
-			ASSERT_EQ(0, seteuid(as_root ? 0 : NOBODY));
-			EXPECT_EQ(2, ring_submit(&r));
-			/* Change sides, then let it go */
-			ASSERT_EQ(0, seteuid(0));
-			ASSERT_EQ(0, seteuid(as_root ? NOBODY : 0));
-			EXPECT_EQ(1, write(p[1], "x", 1));
-			ASSERT_EQ(0, ring_take(&r, 1, &cqe));
-			EXPECT_EQ(as_root ? len : -EPERM, cqe.res) {
-				TH_LOG("submitted by %s, flags %#x",
-				       as_root ? "root" : "nobody", flags[i]);
-			}
-			ASSERT_EQ(0, seteuid(0));
-			ring_exit(&r);
-		}
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 32, 0));
+	for (i = 0; i < NR; i++) {
+		fd[i] = suid_file();
+		ASSERT_LE(0, fd[i]);
+		ASSERT_EQ(0, act_as(i % 2 ? NOBODY : 0));
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd, POLLIN);
+		sqe->flags = LINK;
+		sqe->user_data = 1;
+		sqe = ring_sqe(&r);
+		prep_write(sqe, fd[i], scratch, 32, 0);
+		sqe->flags = i % 4 / 2 ? ASYNC : 0;
+		ASSERT_EQ(0, submit(&r, 2));
+		ASSERT_EQ(0, act_as(0));
 	}
-	close(p[0]);
-	close(p[1]);
-	close(fd);
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	for (i = 0; i < 2 * NR; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(cqe.user_data ? POLLIN : 32, cqe.res);
+	}
+	for (i = 0; i < NR; i++) {
+		EXPECT_EQ(i % 2 == 0, has_suid(fd[i])) {
+			TH_LOG("file %d", i);
+		}
+		close(fd[i]);
+	}
+	ring_exit(&r);
+	close(efd);
 }
 
-RING_TEST_MAIN
+/* The file size limit is the submitter's, too, at the time it submitted */
+static int write_over_limit(void *arg)
+{
+	struct rlimit small = { .rlim_cur = 4096, .rlim_max = RLIM_INFINITY };
+	struct rlimit large = { .rlim_cur = RLIM_INFINITY,
+				.rlim_max = RLIM_INFINITY };
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int fd = tmp_file(0), ret;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (fd < 0 || ring_init(&r, 8, 0) || setrlimit(RLIMIT_FSIZE, &small))
+		return 1;
+	sqe = ring_sqe(&r);
+	prep_write(sqe, fd, scratch, 100, 4096);
+	sqe->flags = ASYNC;
+	if (submit(&r, 1) || setrlimit(RLIMIT_FSIZE, &large))
+		return 2;
+	prep_nop(ring_sqe(&r));
+	if (submit(&r, 1))
+		return 3;
+	if (!until(ring_ready(&r) == 2))
+		return 4;
+	ret = r.cqes[0].res ? r.cqes[0].res : r.cqes[1].res;
+	if (ret != -EFBIG)
+		return 5;
+	/* Up to the limit it works */
+	*r.cq_head = *r.cq_tail;
+	if (setrlimit(RLIMIT_FSIZE, &small))
+		return 6;
+	sqe = ring_sqe(&r);
+	prep_write(sqe, fd, scratch, 100, 4096 - 50);
+	sqe->flags = ASYNC;
+	if (ring_do(&r) != 50)
+		return 7;
+	/* And without it altogether */
+	if (setrlimit(RLIMIT_FSIZE, &large))
+		return 8;
+	sqe = ring_sqe(&r);
+	prep_write(sqe, fd, scratch, 100, 4096);
+	sqe->flags = ASYNC;
+	return ring_do(&r) == 100 ? 0 : 9;
+}
+
+RING_TEST(file_size_limit)
+{
+	EXPECT_EQ(0, in_child(write_over_limit, NULL));
+}
+
+/* ----------------------------------------------------------------- fdinfo */
+
+static const char * const keys[] = {
+	"SqMask", "SqHead", "SqTail", "CachedSqHead", "CqMask", "CqHead",
+	"CqTail", "CachedCqTail", "Inflight", "InflightMax", "Backlog",
+	"BacklogMax", "BacklogTotal", "EbusyTotal", "Submitted", "Completed",
+	"Workers",
+};
+
+/* The whole value of a key, or NULL */
+static const char *value_of(const char *text, const char *key)
+{
+	static char value[64];
+	size_t len = strlen(key);
+	const char *line = text;
+
+	while (line) {
+		if (!strncmp(line, key, len) && !strncmp(line + len, ":\t", 2)) {
+			snprintf(value, sizeof(value), "%.*s",
+				 (int)strcspn(line + len + 2, "\n"),
+				 line + len + 2);
+			return value;
+		}
+		line = strchr(line, '\n');
+		if (line)
+			line++;
+	}
+	return NULL;
+}
+
+static int fdinfo_text(int fd, char *text, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	return read_text(path, text, size);
+}
+
+RING_TEST(fdinfo_format)
+{
+	char text[4096];
+	const char *v;
+	struct ring r;
+	unsigned int i;
+
+	ASSERT_EQ(0, ring_init(&r, 4, 4));
+	ASSERT_LT(0, fdinfo_text(r.fd, text, sizeof(text)));
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		v = value_of(text, keys[i]);
+		EXPECT_NE(NULL, v) {
+			TH_LOG("%s", keys[i]);
+		}
+		if (!v)
+			continue;
+		/* Decimal, all of it */
+		EXPECT_NE(0, (int)*v);
+		EXPECT_EQ(strlen(v), strspn(v, "0123456789")) {
+			TH_LOG("%s: '%s'", keys[i], v);
+		}
+	}
+	v = value_of(text, "State");
+	ASSERT_NE(NULL, v);
+	EXPECT_STREQ("live", v);
+	ring_exit(&r);
+}
+
+RING_TEST(fdinfo_values)
+{
+	struct iouring2_cqe cqe;
+	int efd, i;
+	struct ring r;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init_params(&r, 4, 4, 0, 77));
+	EXPECT_EQ(3, fdinfo(r.fd, "SqMask"));
+	EXPECT_EQ(3, fdinfo(r.fd, "CqMask"));
+	EXPECT_EQ(77, fdinfo(r.fd, "InflightMax"));
+	EXPECT_EQ(0, fdinfo(r.fd, "Submitted"));
+	EXPECT_EQ(0, fdinfo(r.fd, "Workers"));
+
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	ring_publish(&r);
+	EXPECT_EQ(2, fdinfo(r.fd, "SqTail"));
+	EXPECT_EQ(0, fdinfo(r.fd, "SqHead"));
+	EXPECT_EQ(0, fdinfo(r.fd, "CachedSqHead"));
+	EXPECT_EQ(2, ring_submit(&r));
+	EXPECT_EQ(2, fdinfo(r.fd, "SqHead"));
+	EXPECT_EQ(2, fdinfo(r.fd, "CachedSqHead"));
+	EXPECT_EQ(2, fdinfo(r.fd, "Submitted"));
+	EXPECT_EQ(1, fdinfo(r.fd, "Completed"));
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(1, fdinfo(r.fd, "CqTail"));
+	EXPECT_EQ(1, fdinfo(r.fd, "CachedCqTail"));
+	EXPECT_EQ(0, fdinfo(r.fd, "CqHead"));
+
+	/* Two more than fit, then refused, then reaped */
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_nop(&r, 2));
+		ASSERT_EQ(0, ring_nop(&r, 3));
+		EXPECT_EQ(2, ring_submit(&r));
+	}
+	ASSERT_EQ(0, ring_nop(&r, 4));
+	EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(-EBUSY, ring_submit(&r));
+	EXPECT_EQ(1, fdinfo(r.fd, "EbusyTotal"));
+	EXPECT_EQ(1, fdinfo(r.fd, "BacklogMax"));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(1, fdinfo(r.fd, "CqHead"));
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(2, fdinfo(r.fd, "BacklogTotal"));
+	EXPECT_EQ(1, fdinfo(r.fd, "BacklogMax"));
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(7, fdinfo(r.fd, "Submitted"));
+	EXPECT_EQ(6, fdinfo(r.fd, "Completed"));
+	EXPECT_EQ(5, fdinfo(r.fd, "CachedCqTail"));
+
+	prep_nop(ring_sqe(&r));
+	*r.cq_head = *r.cq_tail;
+	enter(r.fd, 0, 0, 0, NULL, 0);
+	*r.cq_head = *r.cq_tail;
+	r.sqes[7 % 4].flags = ASYNC;
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_LE(1, fdinfo(r.fd, "Workers"));
+	ring_exit(&r);
+	close(efd);
+}
+
+/* ------------------------------------------------------ what sysfs shows */
+
+static const struct param {
+	const char *name;
+	int mode;
+	bool debug;	/* in debug builds only */
+} params[] = {
+	{ "inflight_default", 0644 },
+	{ "inflight_max", 0644 },
+	{ "workers_bounded", 0644 },
+	{ "workers_unbounded", 0644 },
+	{ "setup_fail_nth", 0644, true },
+	{ "setup_fail_point", 0444, true },
+	{ "setup_fail_pid", 0644, true },
+};
+
+#define PARAMS	"/sys/module/iouring2/parameters"
+
+RING_TEST(parameters)
+{
+	bool debug = !access(PARAMS "/setup_fail_nth", F_OK);
+	unsigned int i, nr = 0, known = 0;
+	struct dirent *de;
+	char path[256], text[64];
+	struct stat st;
+	DIR *dir;
+
+	for (i = 0; i < ARRAY_SIZE(params); i++) {
+		if (params[i].debug && !debug)
+			continue;
+		known++;
+		snprintf(path, sizeof(path), PARAMS "/%s", params[i].name);
+		ASSERT_EQ(0, stat(path, &st)) {
+			TH_LOG("%s", path);
+		}
+		EXPECT_EQ(params[i].mode, st.st_mode & 07777) {
+			TH_LOG("%s", path);
+		}
+		EXPECT_EQ(0, (int)st.st_uid);
+		if (params[i].debug)
+			continue;
+		ASSERT_LT(0, read_text(path, text, sizeof(text)));
+		EXPECT_EQ(strlen(text), strspn(text, "0123456789\n"));
+	}
+	/* And no others */
+	dir = opendir(PARAMS);
+	ASSERT_NE(NULL, dir);
+	while ((de = readdir(dir)))
+		nr += de->d_name[0] != '.';
+	closedir(dir);
+	EXPECT_EQ(known, nr);
+}
+
+/* What the parameters say is what QUERY and SETUP do */
+RING_TEST(parameters_work)
+{
+	long def = module_param("inflight_default");
+	long max = module_param("inflight_max");
+	struct iouring2_query q;
+	struct ring r;
+
+	ASSERT_EQ(0, dev_query(&q));
+	EXPECT_EQ(def, (long)q.inflight_default);
+	EXPECT_EQ(max, (long)q.inflight_max);
+	if (!intrusive())
+		SKIP(return, "IOURING2_INTRUSIVE is not set");
+	ASSERT_EQ(0, module_param_set("inflight_default", 1000));
+	ASSERT_EQ(0, module_param_set("inflight_max", 2000));
+	EXPECT_EQ(0, dev_query(&q));
+	EXPECT_EQ(1000, (int)q.inflight_default);
+	EXPECT_EQ(2000, (int)q.inflight_max);
+	EXPECT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1000, (int)r.setup.max_inflight);
+	ring_exit(&r);
+	EXPECT_EQ(-EINVAL, ring_init_params(&r, 8, 0, 0, 2001));
+	EXPECT_EQ(0, ring_init_params(&r, 8, 0, 0, 2000));
+	ring_exit(&r);
+	/* Not what is no number */
+	EXPECT_NE(0, module_param_set("inflight_max", -1));
+	EXPECT_EQ(2000, module_param("inflight_max"));
+	ASSERT_EQ(0, module_param_set("inflight_default", def));
+	ASSERT_EQ(0, module_param_set("inflight_max", max));
+}
+
+static int write_as_nobody(void *arg)
+{
+	char path[300];
+	unsigned int i;
+
+	if (become_nobody())
+		return 1;
+	for (i = 0; i < ARRAY_SIZE(params); i++) {
+		snprintf(path, sizeof(path), PARAMS "/%s", params[i].name);
+		if (open(path, O_WRONLY) >= 0)
+			return 2;
+	}
+	return 0;
+}
+
+RING_TEST(parameters_are_roots)
+{
+	EXPECT_EQ(0, in_child(write_as_nobody, NULL));
+}
+
+RING_TEST(counters)
+{
+	static const char * const names[] = {
+		"rings", "requests", "workers", "submitters", "pages", "files",
+	};
+	char path[256];
+	struct stat st;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path),
+			 "/sys/class/misc/iouring2/counters/%s", names[i]);
+		ASSERT_EQ(0, stat(path, &st)) {
+			TH_LOG("%s", path);
+		}
+		EXPECT_EQ(0444, st.st_mode & 07777);
+		EXPECT_LE(0, counter(names[i]));
+	}
+}
+
+RING_TEST(module_information)
+{
+	char text[64];
+
+	/* A version; and a licence that does not taint the kernel */
+	ASSERT_LT(0, read_text("/sys/module/iouring2/version", text,
+			       sizeof(text)));
+	EXPECT_NE('\n', text[0]);
+	ASSERT_LT(0, read_text("/sys/module/iouring2/taint", text,
+			       sizeof(text)));
+	EXPECT_EQ(NULL, strchr(text, 'P'));
+}
+
+int main(int argc, char **argv)
+{
+	const char *why;
+
+	if (geteuid()) {
+		ksft_print_header();
+		ksft_exit_skip("run as root\n");
+	}
+	if (!dev_usable(&why)) {
+		ksft_print_header();
+		ksft_exit_skip("%s\n", why);
+	}
+	return test_harness_run(argc, argv);
+}

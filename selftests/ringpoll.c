@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A ring as a file to be polled: readable exactly while a completion is in
- * the CQ or waits behind it, writable exactly while the SQ has room; whoever
- * sleeps in poll(2) or epoll_wait(2) is woken from every context that
- * completes (I3), level- and edge-triggered.
+ * A ring as a file that is polled: readable exactly while there is a
+ * completion, in the CQ or behind it, writable exactly while the SQ has room;
+ * whoever sleeps in select(2), poll(2) or epoll_wait(2) is woken from each
+ * context that completes; and polling moves the backlog (I3). Rings and epoll
+ * sets that watch each other do not run in circles.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
@@ -17,394 +18,776 @@
 #include "kselftest_harness.h"
 #include "fixture.h"
 
-#define IN	(POLLIN | POLLRDNORM)
-#define OUT	(POLLOUT | POLLWRNORM)
-#define EVERYTHING (IN | OUT | POLLPRI | POLLRDBAND | POLLWRBAND | POLLRDHUP)
+#define ASYNC	IOURING2_SQE_ASYNC
+#define LIMIT_MS	30000
 
-/* What it is ready for now */
-static int ready(int fd)
+/* What poll(2) says at once */
+static int now_ready(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = EVERYTHING };
+	struct pollfd p = {
+		.fd = fd,
+		.events = POLLIN | POLLOUT | POLLPRI | POLLRDNORM | POLLWRNORM |
+			  POLLRDBAND | POLLWRBAND | POLLRDHUP,
+	};
 
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
 }
 
-RING_TEST(readiness)
+#define IN	(POLLIN | POLLRDNORM)
+#define OUT	(POLLOUT | POLLWRNORM)
+
+/* ------------------------------------------------------------ readiness */
+
+RING_TEST(exactly_when)
+{
+	static const struct {
+		unsigned int sq, cq;
+	} sizes[] = { { 1, 1 }, { 1, 2 }, { 4, 8 }, { 8, 8 } };
+	struct iouring2_cqe cqe;
+	unsigned int i, j;
+	struct ring r;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		ASSERT_EQ(0, ring_init(&r, sizes[i].sq, sizes[i].cq));
+		EXPECT_EQ(OUT, now_ready(r.fd));
+		for (j = 0; j < sizes[i].sq; j++) {
+			ASSERT_EQ(0, ring_nop(&r, j));
+			/* Not known to the kernel yet */
+			EXPECT_EQ(OUT, now_ready(r.fd));
+		}
+		for (j = 1; j <= sizes[i].sq; j++) {
+			st_rel(r.sq_tail, *r.sq_head + j);
+			EXPECT_EQ(j == sizes[i].sq ? 0 : OUT,
+				  now_ready(r.fd)) {
+				TH_LOG("%u of %u", j, sizes[i].sq);
+			}
+		}
+		EXPECT_EQ((int)sizes[i].sq, ring_submit(&r));
+		for (j = sizes[i].sq; j > 0; j--) {
+			EXPECT_EQ(IN | OUT, now_ready(r.fd)) {
+				TH_LOG("%u left", j);
+			}
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+		}
+		EXPECT_EQ(OUT, now_ready(r.fd));
+		ring_exit(&r);
+	}
+}
+
+/* Full SQ, and CQEs: one says nothing about the other */
+RING_TEST(in_without_out)
+{
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 2, 0));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	ASSERT_EQ(0, ring_nop(&r, 3));
+	ring_publish(&r);
+	EXPECT_EQ(IN, now_ready(r.fd));
+	*r.cq_head = *r.cq_tail;
+	EXPECT_EQ(0, now_ready(r.fd));
+	EXPECT_EQ(2, ring_submit(&r));
+	EXPECT_EQ(IN | OUT, now_ready(r.fd));
+	ring_exit(&r);
+}
+
+/* A request that posts nothing makes nothing readable */
+RING_TEST(skipped_cqe)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 2, 0));
+	sqe = ring_sqe(&r);
+	prep_nop(sqe);
+	sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(1, fdinfo(r.fd, "Completed"));
+	EXPECT_EQ(OUT, now_ready(r.fd));
+	ring_exit(&r);
+}
+
+static int by_select(int fd, int ms)
+{
+	struct timeval tv = { .tv_sec = ms / 1000,
+			      .tv_usec = ms % 1000 * 1000 };
+	fd_set in;
+	int ret;
+
+	FD_ZERO(&in);
+	FD_SET(fd, &in);
+	ret = select(fd + 1, &in, NULL, NULL, &tv);
+	return ret < 0 ? -errno : ret && FD_ISSET(fd, &in);
+}
+
+static int by_poll(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int ret = poll(&p, 1, ms);
+
+	return ret < 0 ? -errno : ret && p.revents == POLLIN;
+}
+
+static int by_epoll_flags(int fd, int ms, unsigned int flags)
+{
+	struct epoll_event ev = { .events = EPOLLIN | flags };
+	int ret, ep = epoll_create1(EPOLL_CLOEXEC);
+
+	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		return -errno;
+	ret = epoll_wait(ep, &ev, 1, ms);
+	if (ret < 0)
+		ret = -errno;
+	else if (ret)
+		ret = ev.events == EPOLLIN;
+	close(ep);
+	return ret;
+}
+
+static int by_epoll(int fd, int ms)
+{
+	return by_epoll_flags(fd, ms, 0);
+}
+
+static int by_epoll_edge(int fd, int ms)
+{
+	return by_epoll_flags(fd, ms, EPOLLET);
+}
+
+/* An epoll set in an epoll set */
+static int by_epoll_nested(int fd, int ms)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ret, ep = epoll_create1(EPOLL_CLOEXEC);
+
+	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		return -errno;
+	ret = by_epoll(ep, ms);
+	close(ep);
+	return ret;
+}
+
+/* 1 readable, 0 not within that time, or -errno */
+static const struct way {
+	const char *name;
+	int (*wait)(int fd, int ms);
+} ways[] = {
+	{ "select", by_select },
+	{ "poll", by_poll },
+	{ "epoll", by_epoll },
+	{ "edge-triggered epoll", by_epoll_edge },
+	{ "nested epoll", by_epoll_nested },
+};
+
+/* Not readable: all of them sleep for as long as they were told */
+RING_TEST(nothing_to_read)
+{
+	long long start;
+	struct ring r;
+	unsigned int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		start = now_ns(CLOCK_MONOTONIC);
+		EXPECT_EQ(0, ways[i].wait(r.fd, 30)) {
+			TH_LOG("%s", ways[i].name);
+		}
+		EXPECT_LE(29 * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - start);
+	}
+	ring_exit(&r);
+}
+
+/* ---------------------------------------------------------------- backlog */
+
+/* A full CQ and as many completions behind it */
+static int overflown(struct ring *r, unsigned int n)
+{
+	unsigned int i;
+	int ret = ring_init(r, n, n);
+
+	for (i = 0; !ret && i < 2 * n; i++) {
+		ring_nop(r, i);
+		if (i % n == n - 1 && ring_submit(r) != (int)n)
+			ret = -EPROTO;
+	}
+	return ret ? ret : fdinfo(r->fd, "Backlog") == n ? 0 : -EPROTO;
+}
+
+/* An empty CQ, but completions behind it: readable, and now in the CQ */
+RING_TEST(backlog_is_readable)
 {
 	struct iouring2_cqe cqe;
 	struct ring r;
-	int i;
+	unsigned int i, j;
 
-	ASSERT_EQ(0, ring_init(&r, 4, 8));
-	EXPECT_EQ(OUT, ready(r.fd));
-	/* Filled in is not yet published; published fills the SQ */
-	for (i = 0; i < 4; i++) {
-		EXPECT_EQ(OUT, ready(r.fd));
-		ASSERT_EQ(0, ring_nop(&r, i));
-		ring_publish(&r);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		ASSERT_EQ(0, overflown(&r, 4));
+		for (j = 0; j < 4; j++)
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+		ASSERT_FALSE(ring_peek(&r, &cqe));
+		EXPECT_EQ(1, ways[i].wait(r.fd, LIMIT_MS)) {
+			TH_LOG("%s", ways[i].name);
+		}
+		for (; j < 8; j++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(j, cqe.user_data);
+		}
+		EXPECT_EQ(OUT, now_ready(r.fd));
+		EXPECT_EQ(0, (int)(*r.sq_flags & IOURING2_SQ_CQ_OVERFLOW));
+		ring_exit(&r);
 	}
-	EXPECT_EQ(0, ready(r.fd));
-	/* Taken: room in the SQ, completions in the CQ */
-	EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
-	EXPECT_EQ(IN | OUT, ready(r.fd));
-	EXPECT_EQ(3, enter(r.fd, 3, 0, 0, NULL, 0));
-	EXPECT_EQ(IN | OUT, ready(r.fd));
-	for (i = 0; i < 4; i++) {
-		EXPECT_EQ(IN | OUT, ready(r.fd));
-		ASSERT_TRUE(ring_peek(&r, &cqe));
-	}
-	EXPECT_EQ(OUT, ready(r.fd));
-	/* Both full */
-	for (i = 0; i < 8; i++) {
-		ASSERT_EQ(0, ring_nop(&r, i));
-		if (i % 4 == 3)
-			EXPECT_EQ(4, ring_submit(&r));
-	}
-	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, ring_nop(&r, i));
-	ring_publish(&r);
-	EXPECT_EQ(IN, ready(r.fd));
-	ring_exit(&r);
 }
 
-/* Nothing in the CQ, something behind it */
-RING_TEST(backlog_is_readable)
-{
-	struct ring r;
-	int i;
-
-	ASSERT_EQ(0, ring_init(&r, 2, 2));
-	for (i = 0; i < 4; i++) {
-		ASSERT_EQ(0, ring_nop(&r, i));
-		if (i & 1)
-			ASSERT_EQ(2, ring_submit(&r));
-	}
-	*r.cq_head = *r.cq_tail;
-	EXPECT_EQ(2, fdinfo(r.fd, "Backlog"));
-	EXPECT_EQ(0, (int)ring_ready(&r));
-	EXPECT_EQ(IN | OUT, ready(r.fd));
-	EXPECT_EQ(2, (int)ring_ready(&r));
-	*r.cq_head = *r.cq_tail;
-	EXPECT_EQ(OUT, ready(r.fd));
-	ring_exit(&r);
-}
-
-RING_TEST(select_works)
-{
-	struct timeval tv = { };
-	fd_set in, out;
-	struct ring r;
-
-	ASSERT_EQ(0, ring_init(&r, 2, 2));
-	ASSERT_GT(FD_SETSIZE, r.fd);
-	ASSERT_EQ(0, ring_nop(&r, 1));
-	EXPECT_EQ(1, ring_submit(&r));
-	FD_ZERO(&in);
-	FD_ZERO(&out);
-	FD_SET(r.fd, &in);
-	FD_SET(r.fd, &out);
-	EXPECT_EQ(2, select(r.fd + 1, &in, &out, NULL, &tv));
-	ring_exit(&r);
-}
-
-/* ------------------------------------------------------------- wake-ups */
-
-struct source {
-	const char *name;
-	void (*prep)(struct iouring2_sqe *sqe, int efd,
-		     struct __kernel_timespec *ts);
-	bool write;	/* the eventfd, to have it complete */
-};
-
-static void by_worker(struct iouring2_sqe *sqe, int efd,
-		      struct __kernel_timespec *ts)
-{
-	(void)efd;
-	(void)ts;
-	prep_nop(sqe);
-	sqe->flags = IOURING2_SQE_ASYNC;
-}
-
-static void by_wakeup(struct iouring2_sqe *sqe, int efd,
-		      struct __kernel_timespec *ts)
-{
-	(void)ts;
-	prep_poll(sqe, efd, POLLIN);
-}
-
-static void by_multishot(struct iouring2_sqe *sqe, int efd,
-			 struct __kernel_timespec *ts)
-{
-	(void)ts;
-	prep_poll_multi(sqe, efd, POLLIN);
-}
-
-static uint64_t read_into;
-
-static void by_read(struct iouring2_sqe *sqe, int efd,
-		    struct __kernel_timespec *ts)
-{
-	(void)ts;
-	prep_read(sqe, efd, &read_into, sizeof(read_into), 0);
-}
-
-static void by_timer(struct iouring2_sqe *sqe, int efd,
-		     struct __kernel_timespec *ts)
-{
-	(void)efd;
-	prep_timeout(sqe, ts, 0, 0);
-}
-
-static const struct source sources[] = {
-	{ "worker", by_worker },
-	{ "wake-up", by_wakeup, true },
-	{ "multishot", by_multishot, true },
-	{ "read", by_read, true },
-	{ "timer", by_timer },
-};
+/* ---------------------------------------------------------------- wake-ups */
 
 struct sleeper {
 	pthread_t self;
-	volatile pid_t tid;
-	int fd, ret, events;
-	bool epoll, late;	/* late: nobody woke it, its time was up */
+	pid_t tid;
+	int fd, ret;
+	const struct way *way;
 };
 
-/* Milliseconds; at their end poll(2) looks once more before it gives up */
-#define PATIENCE	20000
-
-static bool out_of_patience(long long since)
-{
-	return now_ns(CLOCK_MONOTONIC) - since >= PATIENCE * NSEC_PER_MSEC;
-}
-
-static void *poll_in_thread(void *arg)
+static void *sleeper_fn(void *arg)
 {
 	struct sleeper *s = arg;
-	struct pollfd p = { .fd = s->fd, .events = POLLIN };
-	long long start = now_ns(CLOCK_MONOTONIC);
-	struct epoll_event ev = { };
 
-	s->tid = syscall(SYS_gettid);
-	if (s->epoll) {
-		s->ret = epoll_wait(s->fd, &ev, 1, PATIENCE);
-		s->events = ev.events;
-	} else {
-		s->ret = poll(&p, 1, PATIENCE);
-		s->events = p.revents;
-	}
-	s->late = out_of_patience(start);
+	st_rel(&s->tid, syscall(SYS_gettid));
+	s->ret = s->way->wait(s->fd, LIMIT_MS);
 	return NULL;
 }
 
-RING_TEST(sleepers_are_woken)
+static int sleeper_start(struct sleeper *s, int fd, const struct way *way)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	struct __kernel_timespec ts = ts_ns(NSEC_PER_MSEC);
-	struct iouring2_sqe *sqe;
-	struct sleeper s[3];
-	unsigned int i, j;
-	uint64_t one = 1;
-	int ep, efd;
-	struct ring r;
+	*s = (struct sleeper) { .fd = fd, .way = way };
+	if (pthread_create(&s->self, NULL, sleeper_fn, s))
+		return -EAGAIN;
+	/* On its way there it may sleep for other reasons, but not for long */
+	return until(ld_acq(&s->tid) && task_sleeps(s->tid)) ? 0 : -ETIMEDOUT;
+}
 
-	for (i = 0; i < ARRAY_SIZE(sources); i++) {
-		efd = eventfd(0, EFD_CLOEXEC);
-		ep = epoll_create1(EPOLL_CLOEXEC);
-		ASSERT_EQ(0, ring_init(&r, 4, 4));
-		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
-		/* Two in poll(), one in epoll_wait() */
-		for (j = 0; j < 3; j++) {
-			s[j] = (struct sleeper) {
-				.fd = j == 2 ? ep : r.fd,
-				.epoll = j == 2,
-			};
-			ASSERT_EQ(0, pthread_create(&s[j].self, NULL,
-						    poll_in_thread, &s[j]));
-		}
-		for (j = 0; j < 3; j++)
-			EXPECT_TRUE(until(s[j].tid && task_sleeps(s[j].tid)));
-		sqe = ring_sqe(&r);
-		sources[i].prep(sqe, efd, &ts);
-		EXPECT_EQ(1, ring_submit(&r));
-		if (sources[i].write)
-			EXPECT_EQ((ssize_t)sizeof(one),
-				  write(efd, &one, sizeof(one)));
-		for (j = 0; j < 3; j++) {
-			pthread_join(s[j].self, NULL);
-			EXPECT_EQ(1, s[j].ret) {
-				TH_LOG("%s, sleeper %u", sources[i].name, j);
+static int submit_nop(struct ring *r, int efd)
+{
+	ring_nop(r, 1);
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int submit_async_nop(struct ring *r, int efd)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_nop(sqe);
+	sqe->flags = ASYNC;
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int submit_timeout(struct ring *r, int efd)
+{
+	struct __kernel_timespec ts = ts_ns(5 * NSEC_PER_MSEC);
+
+	prep_timeout(ring_sqe(r), &ts, 0, 0);
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int submit_refused(struct ring *r, int efd)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	sqe->opcode = 255;
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int arm_poll(struct ring *r, int efd)
+{
+	prep_poll(ring_sqe(r), efd, POLLIN);
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int arm_read(struct ring *r, int efd)
+{
+	static uint64_t v;
+
+	prep_read(ring_sqe(r), efd, &v, sizeof(v), -1);
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int arm_poll_multi(struct ring *r, int efd)
+{
+	prep_poll_multi(ring_sqe(r), efd, POLLIN);
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+/* Behind a barrier that another request holds */
+static int arm_drained(struct ring *r, int efd)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_poll(sqe, efd, POLLIN);
+	sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
+	sqe = ring_sqe(r);
+	prep_nop(sqe);
+	sqe->flags = IOURING2_SQE_IO_DRAIN;
+	return ring_submit(r) == 2 ? 0 : -EPROTO;
+}
+
+static int arm_long_timeout(struct ring *r, int efd)
+{
+	struct __kernel_timespec ts = ts_ns(3600 * NSEC_PER_SEC);
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->user_data = 77;
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int cancel_timeout(struct ring *r, int efd)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_cancel(sqe, 77, 0);
+	sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+static int signal_efd(struct ring *r, int efd)
+{
+	uint64_t v = 1;
+
+	return write(efd, &v, sizeof(v)) == sizeof(v) ? 0 : -errno;
+}
+
+/* Where the completion comes from that is to wake the sleeper */
+static const struct context {
+	const char *name;
+	int (*before)(struct ring *r, int efd);		/* it sleeps */
+	int (*complete)(struct ring *r, int efd);	/* once it sleeps */
+} contexts[] = {
+	{ "inline", NULL, submit_nop },
+	{ "refused", NULL, submit_refused },
+	{ "worker", NULL, submit_async_nop },
+	{ "timer", NULL, submit_timeout },
+	{ "poll", arm_poll, signal_efd },
+	{ "multishot poll", arm_poll_multi, signal_efd },
+	{ "read", arm_read, signal_efd },
+	{ "drained", arm_drained, signal_efd },
+	{ "cancelled", arm_long_timeout, cancel_timeout },
+};
+
+RING_TEST(woken)
+{
+	const struct context *c;
+	const struct way *w;
+	struct sleeper s;
+	struct ring r;
+	unsigned int i, j;
+	int efd;
+
+	for (i = 0; i < ARRAY_SIZE(contexts); i++) {
+		for (j = 0; j < ARRAY_SIZE(ways); j++) {
+			c = &contexts[i];
+			w = &ways[j];
+			efd = eventfd(0, EFD_CLOEXEC);
+			ASSERT_LE(0, efd);
+			ASSERT_EQ(0, ring_init(&r, 8, 0));
+			if (c->before)
+				ASSERT_EQ(0, c->before(&r, efd));
+			ASSERT_EQ(0, sleeper_start(&s, r.fd, w));
+			ASSERT_EQ(0, c->complete(&r, efd));
+			pthread_join(s.self, NULL);
+			EXPECT_EQ(1, s.ret) {
+				TH_LOG("%s by %s", w->name, c->name);
 			}
-			EXPECT_EQ(POLLIN, s[j].events);
-			EXPECT_FALSE(s[j].late) {
-				TH_LOG("%s: sleeper %u not woken",
-				       sources[i].name, j);
+			EXPECT_EQ(1, (int)ring_ready(&r)) {
+				TH_LOG("%s by %s", w->name, c->name);
 			}
+			ring_exit(&r);
+			close(efd);
 		}
-		/* The one that was posted is what they were woken for */
-		EXPECT_EQ(1, (int)ring_ready(&r));
-		ring_exit(&r);
-		close(ep);
-		close(efd);
 	}
 }
 
-/* And by an inline completion that another thread submits */
-RING_TEST(woken_by_other_threads_submission)
+/* All who sleep are woken by one completion, not just one of them */
+RING_TEST(all_woken)
 {
-	struct sleeper s;
+	struct sleeper s[ARRAY_SIZE(ways)];
 	struct ring r;
+	unsigned int i;
 
-	ASSERT_EQ(0, ring_init(&r, 4, 4));
-	s = (struct sleeper) { .fd = r.fd };
-	ASSERT_EQ(0, pthread_create(&s.self, NULL, poll_in_thread, &s));
-	EXPECT_TRUE(until(s.tid && task_sleeps(s.tid)));
-	ASSERT_EQ(0, ring_nop(&r, 1));
-	EXPECT_EQ(1, ring_submit(&r));
-	pthread_join(s.self, NULL);
-	EXPECT_EQ(1, s.ret);
-	EXPECT_FALSE(s.late);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		ASSERT_EQ(0, sleeper_start(&s[i], r.fd, &ways[i]));
+	ASSERT_EQ(0, submit_nop(&r, -1));
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		pthread_join(s[i].self, NULL);
+		EXPECT_EQ(1, s[i].ret) {
+			TH_LOG("%s", ways[i].name);
+		}
+	}
 	ring_exit(&r);
 }
 
-/* SQ room is waited for as well */
-static void *wait_for_room(void *arg)
+/* Two processes poll one ring */
+RING_TEST(child_woken)
 {
-	struct sleeper *s = arg;
-	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
-	long long start = now_ns(CLOCK_MONOTONIC);
+	int status, go[2];
+	struct ring r;
+	pid_t pid;
+	char c = 0;
 
-	s->tid = syscall(SYS_gettid);
-	s->ret = poll(&p, 1, PATIENCE);
-	s->events = p.revents;
-	s->late = out_of_patience(start);
-	return NULL;
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (write(go[1], &c, 1) != 1)
+			_exit(1);
+		_exit(by_poll(r.fd, LIMIT_MS) == 1 ? 0 : 2);
+	}
+	ASSERT_EQ(1, read(go[0], &c, 1));
+	EXPECT_TRUE(until(task_sleeps(pid)));
+	ASSERT_EQ(0, submit_nop(&r, -1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ring_exit(&r);
+	close(go[0]);
+	close(go[1]);
 }
 
-RING_TEST(level_triggered)
+/*
+ * Completions from a worker, reaped after nothing but poll(2), a great many
+ * times over: a wake-up that is lost once in a while shows here.
+ */
+RING_TEST(woken_each_time)
+{
+	int i, j, rounds = full_stress() ? 100000 : 2000;
+	struct pollfd p = { .events = POLLIN };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 2, 2));
+	p.fd = r.fd;
+	for (i = 0; i < rounds; i++) {
+		for (j = 0; j < 2; j++) {
+			sqe = ring_sqe(&r);
+			prep_nop(sqe);
+			sqe->flags = ASYNC;
+			sqe->user_data = 2 * i + j;
+		}
+		ASSERT_EQ(2, ring_submit(&r));
+		for (j = 0; j < 2;) {
+			ASSERT_EQ(1, poll(&p, 1, LIMIT_MS)) {
+				TH_LOG("round %d", i);
+			}
+			while (ring_peek(&r, &cqe))
+				j++;
+		}
+	}
+	ring_exit(&r);
+}
+
+/* ----------------------------------------------------------- edge-triggered */
+
+static int edge(int ep, int ms)
+{
+	struct epoll_event ev;
+	int ret = epoll_wait(ep, &ev, 1, ms);
+
+	return ret < 0 ? -errno : ret ? ev.events & EPOLLIN : 0;
+}
+
+/* Each burst is told of once, whether or not what was there is reaped */
+RING_TEST(edge_for_each_burst)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, j, ep, reap;
+
+	for (reap = 0; reap < 2; reap++) {
+		ep = epoll_create1(EPOLL_CLOEXEC);
+		ASSERT_LE(0, ep);
+		ASSERT_EQ(0, ring_init(&r, 8, 64));
+		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+		EXPECT_EQ(0, edge(ep, 0));
+		for (i = 0; i < 8; i++) {
+			for (j = 0; j < 4; j++)
+				ASSERT_EQ(0, ring_nop(&r, j));
+			EXPECT_EQ(4, ring_submit(&r));
+			EXPECT_EQ(EPOLLIN, edge(ep, LIMIT_MS)) {
+				TH_LOG("burst %d, reap %d", i, reap);
+			}
+			EXPECT_EQ(0, edge(ep, 0));
+			EXPECT_EQ(0, edge(ep, 5));
+			while (reap && ring_peek(&r, &cqe))
+				;
+			/* Reaping is not an event */
+			EXPECT_EQ(0, edge(ep, 0));
+		}
+		ring_exit(&r);
+		close(ep);
+	}
+}
+
+/* Also of those that go to the backlog, and those that come out of it */
+RING_TEST(edge_of_backlog)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, ep;
+
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	ASSERT_LE(0, ep);
+	ASSERT_EQ(0, ring_init(&r, 4, 4));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	for (i = 0; i < 2; i++) {
+		while (ring_nop(&r, i) == 0)
+			;
+		EXPECT_EQ(4, ring_submit(&r));
+		EXPECT_EQ(EPOLLIN, edge(ep, LIMIT_MS));
+	}
+	EXPECT_EQ(0, edge(ep, 0));
+	for (i = 0; i < 4; i++)
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+	/* ENTER brings the rest: whoever drained the CQ before is told */
+	EXPECT_EQ(0, enter(r.fd, 0, 0, 0, NULL, 0));
+	EXPECT_EQ(EPOLLIN, edge(ep, LIMIT_MS));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	ring_exit(&r);
+	close(ep);
+}
+
+RING_TEST(oneshot)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT };
+	struct ring r;
+	int i, ep;
+
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	ASSERT_LE(0, ep);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, submit_nop(&r, -1));
+		EXPECT_EQ(EPOLLIN, edge(ep, LIMIT_MS));
+		ASSERT_EQ(0, submit_nop(&r, -1));
+		EXPECT_EQ(0, edge(ep, 5));
+		*r.cq_head = *r.cq_tail;
+		ev.events = EPOLLIN | EPOLLONESHOT;
+		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_MOD, r.fd, &ev));
+		EXPECT_EQ(0, edge(ep, 0));
+	}
+	ring_exit(&r);
+	close(ep);
+}
+
+/* ------------------------------------------------------- in each other */
+
+/*
+ * The ring polls an epoll set that has the ring: a completion makes the set
+ * readable, which completes, which makes it readable... once is enough.
+ */
+RING_TEST(ring_in_polled_epoll_set)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
 	struct iouring2_cqe cqe;
+	unsigned int multi, edges, nr;
+	struct ring r;
+	int ep;
+
+	for (multi = 0; multi < 2; multi++) {
+		for (edges = 0; edges < 2; edges++) {
+			ep = epoll_create1(EPOLL_CLOEXEC);
+			ASSERT_LE(0, ep);
+			ASSERT_EQ(0, ring_init(&r, 8, 4096));
+			ev.events = EPOLLIN | (edges ? EPOLLET : 0);
+			ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+			if (multi)
+				prep_poll_multi(ring_sqe(&r), ep, POLLIN);
+			else
+				prep_poll(ring_sqe(&r), ep, POLLIN);
+			r.sqes[0].user_data = 1;
+			EXPECT_EQ(1, ring_submit(&r));
+			EXPECT_EQ(0, (int)ring_ready(&r));
+			ASSERT_EQ(0, ring_nop(&r, 2));
+			EXPECT_EQ(1, ring_submit(&r));
+			/* The NOP's, and what it sets off */
+			EXPECT_TRUE(until(ring_ready(&r) >= 2));
+			usleep(20000);
+			nr = ring_ready(&r);
+			EXPECT_GE(8, nr) {
+				TH_LOG("multishot %u, edge %u", multi, edges);
+			}
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(2, (int)cqe.user_data);
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			EXPECT_EQ(1, (int)cqe.user_data);
+			EXPECT_EQ(POLLIN, cqe.res);
+			/* Still alive */
+			while (ring_peek(&r, &cqe))
+				;
+			ASSERT_EQ(0, submit_nop(&r, -1));
+			EXPECT_EQ(1, by_poll(r.fd, LIMIT_MS));
+			ring_exit(&r);
+			close(ep);
+		}
+	}
+}
+
+/* The same with something else in the set that sets it off */
+RING_TEST(epoll_set_with_ring_and_eventfd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int ep, efd, i, nr = 0;
+
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ASSERT_LE(0, ep);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 4096));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev));
+	for (i = 0; i < 20; i++) {
+		uint64_t v;
+
+		prep_poll_multi(ring_sqe(&r), ep, POLLIN);
+		EXPECT_EQ(1, ring_submit(&r));
+		ASSERT_EQ(0, signal_efd(&r, efd));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_TRUE(cqe.res & POLLIN);
+		EXPECT_EQ((ssize_t)sizeof(v), read(efd, &v, sizeof(v)));
+		/* Off, if it has not ended by itself */
+		prep_poll_remove(ring_sqe(&r), 0);
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
+		do {
+			while (ring_peek(&r, &cqe))
+				nr++;
+		} while (fdinfo(r.fd, "Backlog") &&
+			 !enter(r.fd, 0, 0, 0, NULL, 0));
+	}
+	EXPECT_GE(20 * 8, nr);
+	ring_exit(&r);
+	close(efd);
+	close(ep);
+}
+
+RING_TEST(polls_itself)
+{
+	struct iouring2_cqe cqe;
+	unsigned int multi;
+	struct ring r;
+
+	for (multi = 0; multi < 2; multi++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 4096));
+		if (multi)
+			prep_poll_multi(ring_sqe(&r), r.fd, POLLIN);
+		else
+			prep_poll(ring_sqe(&r), r.fd, POLLIN);
+		r.sqes[0].user_data = 1;
+		EXPECT_EQ(1, ring_submit(&r));
+		usleep(5000);
+		EXPECT_EQ(0, (int)ring_ready(&r));
+		EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+		ASSERT_EQ(0, ring_nop(&r, 2));
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_TRUE(until(ring_ready(&r) >= 2));
+		usleep(20000);
+		EXPECT_GE(8, (int)ring_ready(&r));
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(2, (int)cqe.user_data);
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		ring_exit(&r);
+	}
+}
+
+/* There is room to submit: it completes at once */
+RING_TEST(polls_itself_writable)
+{
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_poll(ring_sqe(&r), r.fd, POLLOUT);
+	EXPECT_EQ(POLLOUT, ring_do(&r));
+	ring_exit(&r);
+}
+
+/* Two rings may not hold each other; that is refused, and does no harm */
+RING_TEST(polls_another_ring)
+{
+	struct ring a, b;
+
+	ASSERT_EQ(0, ring_init(&a, 8, 0));
+	ASSERT_EQ(0, ring_init(&b, 8, 0));
+	prep_poll(ring_sqe(&a), b.fd, POLLIN);
+	EXPECT_EQ(-EOPNOTSUPP, ring_do(&a));
+	prep_poll_multi(ring_sqe(&b), a.fd, POLLIN);
+	EXPECT_EQ(-EOPNOTSUPP, ring_do(&b));
+	ring_exit(&a);
+	ASSERT_EQ(0, submit_nop(&b, -1));
+	ring_exit(&b);
+}
+
+/* By way of epoll sets they may: each ring polls the set that has the other */
+RING_TEST(two_rings_by_epoll)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct ring r[2];
+	int ep[2], i, n;
+
+	for (i = 0; i < 2; i++) {
+		ep[i] = epoll_create1(EPOLL_CLOEXEC);
+		ASSERT_LE(0, ep[i]);
+		ASSERT_EQ(0, ring_init(&r[i], 8, 4096));
+		ASSERT_EQ(0, epoll_ctl(ep[i], EPOLL_CTL_ADD, r[i].fd, &ev));
+	}
+	for (n = 0; n < 20; n++) {
+		for (i = 0; i < 2; i++) {
+			prep_poll_multi(ring_sqe(&r[i]), ep[!i], POLLIN);
+			EXPECT_EQ(1, ring_submit(&r[i]));
+		}
+		ASSERT_EQ(0, submit_nop(&r[n % 2], -1));
+		EXPECT_TRUE(until(ring_ready(&r[0]) && ring_ready(&r[1])));
+		usleep(2000);
+		for (i = 0; i < 2; i++) {
+			EXPECT_GE(64, (int)ring_ready(&r[i])) {
+				TH_LOG("round %d, ring %d", n, i);
+			}
+			*r[i].cq_head = *r[i].cq_tail;
+		}
+	}
+	for (i = 0; i < 2; i++) {
+		ring_exit(&r[i]);
+		close(ep[i]);
+	}
+}
+
+/* An epoll set cannot be told that the ring is gone too early */
+RING_TEST(set_outlives_ring)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
 	struct ring r;
 	int ep, i;
 
 	ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_EQ(0, ring_init(&r, 4, 4));
-	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
-	EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
-	ASSERT_EQ(0, ring_nop(&r, 1));
-	ASSERT_EQ(0, ring_nop(&r, 2));
-	EXPECT_EQ(2, ring_submit(&r));
-	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 0));
-		EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 0));
-		ASSERT_TRUE(ring_peek(&r, &cqe));
-	}
-	EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
-	ring_exit(&r);
-	close(ep);
-}
-
-RING_TEST(edge_triggered)
-{
-	struct __kernel_timespec ts = ts_ns(NSEC_PER_MSEC);
-	struct iouring2_sqe *sqe;
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
-	struct iouring2_cqe cqe;
-	unsigned int i;
-	uint64_t one = 1;
-	struct ring r;
-	int ep, efd, n;
-
-	for (i = 0; i < ARRAY_SIZE(sources); i++) {
-		ep = epoll_create1(EPOLL_CLOEXEC);
-		ASSERT_EQ(0, ring_init(&r, 4, 4));
-		ev.events = EPOLLIN | EPOLLET;
+	ASSERT_LE(0, ep);
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
 		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
-		EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
-		for (n = 0; n < 3; n++) {
-			efd = eventfd(0, EFD_CLOEXEC);
-			sqe = ring_sqe(&r);
-			sources[i].prep(sqe, efd, &ts);
-			EXPECT_EQ(1, ring_submit(&r));
-			if (sources[i].write)
-				EXPECT_EQ((ssize_t)sizeof(one),
-					  write(efd, &one, sizeof(one)));
-			/* One edge a completion, whether reaped or not */
-			EXPECT_EQ(1, epoll_wait(ep, &ev, 1, PATIENCE)) {
-				TH_LOG("%s, number %d", sources[i].name, n);
-			}
-			EXPECT_TRUE(until(ring_ready(&r)));
-			if (n) {
-				while (ring_peek(&r, &cqe))
-					;
-			}
-			close(efd);
-		}
-		while (epoll_wait(ep, &ev, 1, 0) == 1)
-			;
-		/* And none without */
-		EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 20));
+		if (i % 2)
+			ASSERT_EQ(0, submit_async_nop(&r, -1));
+		if (i % 3 == 0)
+			edge(ep, 1);
 		ring_exit(&r);
-		close(ep);
+		EXPECT_EQ(0, edge(ep, 0));
 	}
-}
-
-/* An event loop that never enters but to submit: epoll and peek */
-RING_TEST(event_loop)
-{
-	enum { NR = 2000 };
-	struct epoll_event ev = { .events = EPOLLIN };
-	struct iouring2_cqe cqe;
-	int ep, ret, got = 0, queued = 0, taken = 0;
-	struct ring r;
-
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_EQ(0, ring_init(&r, 4, 4));
-	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
-	while (got < NR) {
-		while (queued < NR && !ring_nop(&r, queued))
-			queued++;
-		if (taken < NR) {
-			ret = ring_submit(&r);
-			ASSERT_TRUE(ret >= 0 || ret == -EBUSY);
-			if (ret > 0) {
-				taken += ret;
-				/* Twice, so that some have to wait */
-				if (taken & 4)
-					continue;
-			}
-		}
-		ASSERT_EQ(1, epoll_wait(ep, &ev, 1, PATIENCE));
-		while (ring_peek(&r, &cqe))
-			ASSERT_EQ(got++, (int)cqe.user_data);
-	}
-	EXPECT_LT(0, fdinfo(r.fd, "BacklogTotal"));
-	EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
-	ring_exit(&r);
 	close(ep);
-}
-
-/* Room in the SQ wakes who waits for it */
-RING_TEST(room_wakes)
-{
-	struct sleeper s;
-	struct ring r;
-	int i;
-
-	ASSERT_EQ(0, ring_init(&r, 4, 8));
-	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, ring_nop(&r, i));
-	ring_publish(&r);
-	s = (struct sleeper) { .fd = r.fd };
-	ASSERT_EQ(0, pthread_create(&s.self, NULL, wait_for_room, &s));
-	EXPECT_TRUE(until(s.tid && task_sleeps(s.tid)));
-	EXPECT_EQ(4, enter(r.fd, 4, 0, 0, NULL, 0));
-	pthread_join(s.self, NULL);
-	EXPECT_EQ(1, s.ret);
-	EXPECT_FALSE(s.late);
-	EXPECT_EQ(POLLOUT, s.events);
-	ring_exit(&r);
 }
 
 RING_TEST_MAIN
