@@ -2,7 +2,9 @@
 /*
  * I9: when the last close of a ring has returned, or the wait for a process
  * that had it, nothing of the ring runs and nothing is held for it, whatever
- * was in flight, wherever it was, and however the end came.
+ * was in flight, wherever it was, and however the end came. Requests belong
+ * to the process that submitted them: they end when it has closed its last
+ * descriptor of the ring, even if something else keeps the ring.
  *
  * Each kind of request below leaves something behind that is looked at from
  * outside: the other end of a pipe or socket that hangs up, a file lock that
@@ -571,6 +573,7 @@ enum here {
 	CLOSE_LAST,		/* unmap, then close */
 	UNMAP_LAST,		/* close, then unmap */
 	DUP_LAST,		/* another descriptor is the last */
+	REPLACE_LAST,		/* dup2() of something else closes it */
 };
 
 static const char *end_here(int how, unsigned int mask)
@@ -601,9 +604,12 @@ static const char *end_here(int how, unsigned int mask)
 		break;
 	case UNMAP_LAST:
 		close(r.fd);
-		if (counter("rings") != open.counter[0] ||
-		    load_held(&l, true))
+		/* The ring is there, though nobody can reach it */
+		if (counter("rings") != open.counter[0])
 			return failed("ended early", "close", 0);
+		bad = load_held(&l, false);
+		if (bad)
+			return failed("held by a mapping", bad, 0);
 		ring_unmap(&r);
 		break;
 	case DUP_LAST:
@@ -613,6 +619,11 @@ static const char *end_here(int how, unsigned int mask)
 		    load_held(&l, true))
 			return failed("ended early", "close", 0);
 		close(fd);
+		break;
+	case REPLACE_LAST:
+		ring_unmap(&r);
+		dup2(0, r.fd);
+		close(r.fd);
 		break;
 	}
 	return after(&l, &before);
@@ -659,7 +670,12 @@ RING_TEST(unmap_last)
 
 RING_TEST(dup_last)
 {
-	EXPECT_STREQ("", end_here(DUP_LAST, ALL));
+	EXPECT_STREQ("", every_load(end_here, DUP_LAST, 0));
+}
+
+RING_TEST(replace_last)
+{
+	EXPECT_STREQ("", end_here(REPLACE_LAST, ALL));
 }
 
 /* ------------------------------------------------------ ends of processes */
@@ -667,7 +683,7 @@ RING_TEST(dup_last)
 enum there {
 	EXIT,
 	EXIT_IN_THREAD,		/* while the first thread waits in ENTER */
-	EXIT_MAPPED,		/* nothing but mappings left */
+	EXIT_MAPPED,		/* nothing but mappings left; so below */
 	KILL_IN_ENTER,
 	KILL_THREADS_IN_ENTER,
 	KILL_OUTSIDE,
@@ -874,8 +890,12 @@ static const char *with_child(int how, unsigned int mask)
 	load_drop(&l);
 	if (listen_to(&t) != '+')
 		return failed("start", "child", reap(pid));
-	/* exec() may be faster than this */
-	if (how != EXEC && how != EXEC_MAPPED) {
+	/* Some have ended by now, or soon will */
+	if (how == EXIT_MAPPED || how == KILL_MAPPED) {
+		bad = load_held(&l, false);
+		if (bad)
+			return failed("held by a mapping", bad, 0);
+	} else if (how != EXEC && how != EXEC_MAPPED) {
 		bad = load_held(&l, true);
 		if (bad)
 			return failed("not held", bad, 0);
@@ -1125,49 +1145,89 @@ static void signal_without_restart(void)
 }
 
 /*
- * The thread in ENTER, or in poll(2), has the ring: close() does not wait for
- * it, and it is not disturbed. When it comes back, the ring ends.
+ * The thread in ENTER, or in poll(2), has the ring, and close() does not wait
+ * for it. What it waited for is cancelled, so that it comes back; then the
+ * ring ends.
  */
 RING_TEST(closed_by_another_thread)
 {
 	static void *(* const how[])(void *) = { wait_in_enter, wait_in_poll };
-	struct state open, alone;
+	struct state open;
 	struct waiter w;
 	struct ring r;
-	uint64_t v = 1;
 	unsigned int i;
 	int efd;
 
-	signal_without_restart();
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 2; i++) {
 		efd = eventfd(0, EFD_CLOEXEC);
 		ASSERT_LE(0, efd);
 		ASSERT_EQ(0, ring_init(&r, 8, 0));
 		prep_poll(ring_sqe(&r), efd, POLLIN);
 		EXPECT_EQ(1, ring_submit(&r));
-		state_read(&open);
 		w = (struct waiter) { .r = &r };
-		ASSERT_EQ(0, pthread_create(&w.self, NULL, how[i / 2], &w));
+		ASSERT_EQ(0, pthread_create(&w.self, NULL, how[i], &w));
 		EXPECT_TRUE(until(waits(&w)));
-		ring_exit(&r);
-		state_read(&alone);
-		EXPECT_EQ(open.counter[0], alone.counter[0]);
-		EXPECT_EQ(open.refcnt, alone.refcnt);
-		/* Still waits for the same, and still gets it */
-		usleep(20000);
-		EXPECT_TRUE(waits(&w));
-		if (i % 2)
-			pthread_kill(w.self, SIGUSR1);
-		else
-			EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+		close(r.fd);
 		pthread_join(w.self, NULL);
 		/* poll(2) looks the descriptor up again: POLLNVAL */
-		EXPECT_EQ(i / 2 ? 1 : i % 2 ? -EINTR : 0, w.ret);
+		EXPECT_EQ(i ? 1 : 0, w.ret);
+		EXPECT_EQ(1, (int)ring_ready(&r));
+		EXPECT_EQ(-ECANCELED, r.cqes[0].res);
+		ring_unmap(&r);
 		EXPECT_STREQ("", state_diff(&self->before, false)) {
 			TH_LOG("way %u", i);
 		}
 		close(efd);
 	}
+
+	/* With nothing in flight it waits on, and keeps the ring */
+	signal_without_restart();
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	state_read(&open);
+	w = (struct waiter) { .r = &r };
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_enter, &w));
+	EXPECT_TRUE(until(waits(&w)));
+	ring_exit(&r);
+	EXPECT_EQ(open.counter[0], counter("rings"));
+	EXPECT_EQ(open.refcnt, module_refcnt());
+	usleep(20000);
+	EXPECT_TRUE(waits(&w));
+	pthread_kill(w.self, SIGUSR1);
+	pthread_join(w.self, NULL);
+	EXPECT_EQ(-EINTR, w.ret);
+}
+
+struct submitter {
+	pthread_t self;
+	struct ring *r;
+	struct load *l;
+	int ret;
+};
+
+static void *submit_and_end(void *arg)
+{
+	struct submitter *s = arg;
+
+	s->ret = load_start(s->l, s->r);
+	return NULL;
+}
+
+/* A thread is not a process: what it submitted outlives it */
+RING_TEST(submitted_by_thread_that_ended)
+{
+	struct submitter s;
+	struct load l;
+	struct ring r;
+
+	ASSERT_EQ(0, load_prepare(&l, ALL));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	s = (struct submitter) { .r = &r, .l = &l };
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, submit_and_end, &s));
+	pthread_join(s.self, NULL);
+	ASSERT_EQ(0, s.ret);
+	EXPECT_EQ(NULL, load_held(&l, true));
+	ring_exit(&r);
+	EXPECT_STREQ("", after(&l, &self->before));
 }
 
 /* In an epoll set a ring is only looked at */
@@ -1197,8 +1257,7 @@ RING_TEST(closed_in_epoll_set)
 	close(ep);
 }
 
-/* Sent to somebody, received by nobody: the socket's end is the ring's */
-RING_TEST(closed_in_a_socket)
+static int send_fd(int to, int fd)
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
@@ -1212,6 +1271,17 @@ RING_TEST(closed_in_a_socket)
 		.msg_controllen = sizeof(control.buf),
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	return sendmsg(to, &msg, 0) == 1 ? 0 : -errno;
+}
+
+/* Sent to somebody, received by nobody: the socket's end is the ring's */
+RING_TEST(closed_in_a_socket)
+{
 	struct state before, open;
 	struct load l;
 	struct ring r;
@@ -1222,18 +1292,34 @@ RING_TEST(closed_in_a_socket)
 	ASSERT_EQ(0, load_prepare(&l, ALL));
 	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
 	ASSERT_EQ(0, load_start(&l, &r));
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &r.fd, sizeof(int));
-	ASSERT_EQ(1, sendmsg(fds[0], &msg, 0));
+	ASSERT_EQ(0, send_fd(fds[0], r.fd));
 	state_read(&open);
 	ring_exit(&r);
 	EXPECT_EQ(open.counter[0], counter("rings"));
-	EXPECT_EQ(NULL, load_held(&l, true));
+	EXPECT_EQ(NULL, load_held(&l, false));
 	close(fds[0]);
 	close(fds[1]);
 	EXPECT_STREQ("", after(&l, &before));
+}
+
+/* The same through a socket that the ring itself keeps */
+RING_TEST(closed_in_its_own_socket)
+{
+	struct ring r;
+	int fds[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	prep_poll(ring_sqe(&r), fds[0], POLLPRI);
+	prep_poll(ring_sqe(&r), fds[1], POLLPRI);
+	ASSERT_EQ(0, submit(&r, 2));
+	ASSERT_EQ(0, send_fd(fds[0], r.fd));
+	close(fds[0]);
+	close(fds[1]);
+	EXPECT_EQ(1 + self->before.counter[0], counter("rings"));
+	ring_exit(&r);
+	/* As the fixture finds, too */
+	EXPECT_EQ(self->before.counter[0], counter("rings"));
 }
 
 /* ------------------------------------------------------------------- fork */
@@ -1448,14 +1534,17 @@ RING_TEST(child_ends_behind_barrier)
 	close(efd);
 }
 
-/* close() by one of two ends nothing; not even what that one submitted */
+/*
+ * close() by one of two: as with its end, what that one submitted is over, and
+ * nothing else; but only when it was its last descriptor.
+ */
 RING_TEST(child_closes)
 {
 	struct iouring2_cqe cqe;
 	struct talk t;
 	struct ring r;
 	uint64_t v = 1;
-	int efd, seen = 0;
+	int efd;
 	pid_t pid;
 
 	efd = eventfd(0, EFD_CLOEXEC);
@@ -1468,25 +1557,31 @@ RING_TEST(child_closes)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
+		int fd = dup(r.fd);
+
 		talk_child(&t);
 		prep_poll(ring_sqe(&r), efd, POLLIN);
 		tag(&r.sqes[1], 2, 0);
 		if (submit(&r, 1))
 			_exit(1);
 		ring_exit(&r);
+		if (fdinfo(fd, "Inflight") != 2)
+			_exit(2);
+		close(fd);
 		say(&t, '+');
 		wait_for_parent(&t);
 		_exit(0);
 	}
 	talk_parent(&t);
 	EXPECT_EQ('+', listen_to(&t));
-	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(2, (int)cqe.user_data);
+	EXPECT_EQ(-ECANCELED, cqe.res);
 	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
-	while (seen != 3) {
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(POLLIN, cqe.res);
-		seen |= cqe.user_data;
-	}
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
 	talk_close(&t);
 	EXPECT_EQ(0, reap(pid));
 	r.sqe_tail = *r.sq_tail;
@@ -1524,7 +1619,8 @@ RING_TEST(parent_closes)
 			_exit(1);
 		say(&t, '+');
 		wait_for_parent(&t);
-		if (ring_wait(&r, &cqe) || cqe.res != POLLIN)
+		/* the parent's has ended with the parent's descriptor */
+		if (ring_wait(&r, &cqe) || cqe.res != -ECANCELED)
 			_exit(2);
 		if (ring_wait(&r, &cqe) || cqe.res != POLLIN)
 			_exit(3);

@@ -73,16 +73,18 @@ static int submit(struct ring *r, int nr)
 /* -1: there is no such group. No getgrnam(): programs may be static */
 static int group_id(const char *name)
 {
-	char text[65536], *line;
+	char text[65536], *line, *id;
 	size_t len = strlen(name);
-	int id;
 
 	if (read_text("/etc/group", text, sizeof(text)) <= 0)
 		return -1;
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		if (!strncmp(line, name, len) && line[len] == ':' &&
-		    sscanf(line + len, ":%*[^:]:%d", &id) == 1)
-			return id;
+	/* name:password:id:members */
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (strncmp(line, name, len) || line[len] != ':')
+			continue;
+		id = strchr(line + len + 1, ':');
+		return id ? strtol(id + 1, NULL, 10) : -1;
+	}
 	return -1;
 }
 
