@@ -159,6 +159,7 @@ not_reserved()
 	grep -Ev '^[FA] [^ ]+ ([a-z_]+\.)?_*(resv|pad|rsvd|empty)[^ ]*( |$)'
 }
 
+# shellcheck disable=SC2086 # CPPFLAGS is a list of words
 echo '#include <linux/iouring2.h>' |
 	$CC $CPPFLAGS -E -P -dD - | declared | ours_only | not_reserved \
 	> "$dir/ours"
@@ -172,6 +173,7 @@ for header in liburing/io_uring.h linux/io_uring.h; do
 		echo "#endif"
 	done > "$dir/more.h"
 	(echo "#include <$header>"; cat "$dir/more.h") > "$dir/in.h"
+	# shellcheck disable=SC2086 # CPPFLAGS is a list of words
 	$CC $CPPFLAGS -E -P -dD "$dir/in.h" > "$dir/pp" 2> /dev/null ||
 		continue
 	declared < "$dir/pp" | renamed | not_reserved > "$dir/theirs"

@@ -116,6 +116,7 @@ RING_TEST(submit_counts)
 RING_TEST(bad_arguments)
 {
 	struct iouring2_getevents_arg arg = { };
+	struct __kernel_timespec ts;
 	sigset_t mask;
 	struct ring r;
 	unsigned int sz;
@@ -167,6 +168,20 @@ RING_TEST(bad_arguments)
 	if (!(r.setup.params.features & IOURING2_FEAT_MIN_TIMEOUT))
 		EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
 					 sizeof(arg)));
+
+	/* A time before the beginning of time */
+	memset(&arg, 0, sizeof(arg));
+	arg.ts = (uintptr_t)&ts;
+	ts = ts_ns(0);
+	ts.tv_sec = -1;
+	EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+				 sizeof(arg)));
+	EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG | ABS_TIMER,
+				 &arg, sizeof(arg)));
+	ts = ts_ns(0);
+	ts.tv_nsec = -1;
+	EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+				 sizeof(arg)));
 
 	/* Nobody waits, nobody looks */
 	EXPECT_EQ(0, enter(r.fd, 0, 1, 0, BAD_ADDR, 77));

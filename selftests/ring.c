@@ -498,6 +498,15 @@ int count_fds(void)
 	return nr - 1;		/* the directory's own */
 }
 
+int lowest_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
 long long fdinfo(int fd, const char *key)
 {
 	char path[64], text[4096], *line;
@@ -525,6 +534,7 @@ void state_read(struct state *s)
 	s->warnings = warnings < 0 ? 0 : warnings;
 	s->refcnt = module_refcnt();
 	s->fds = count_fds();
+	s->lowest = lowest_fd();
 }
 
 const char *state_diff(const struct state *before, bool fds)

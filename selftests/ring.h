@@ -110,6 +110,7 @@ struct state {
 	long warnings;		/* debug builds, else 0 */
 	long refcnt;
 	int fds;
+	int lowest;	/* free descriptor: a reserved one is not in /proc */
 };
 
 long counter(const char *name);		/* -1: there is none */
@@ -117,6 +118,7 @@ long module_refcnt(void);
 long module_param(const char *name);
 int module_param_set(const char *name, long value);
 int count_fds(void);
+int lowest_fd(void);
 long long fdinfo(int fd, const char *key);	/* -1: no such key */
 void state_read(struct state *s);
 /* "" if nothing differs, else what does; @fds: look at descriptors too */

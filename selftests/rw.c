@@ -26,7 +26,7 @@
 
 #define ASYNC	IOURING2_SQE_ASYNC
 #define CUR_POS	((__u64)-1)
-#define BIG	(1 << 20)
+#define BIG	1048576
 
 static char buf[BIG + 4096], want[BIG + 4096];
 
@@ -56,7 +56,7 @@ static const char *dirs[5];
 
 static int find_dirs(void)
 {
-	const char *try[] = {
+	const char * const try[] = {
 		getenv("IOURING2_TESTDIR"), getenv("TMPDIR"), "/tmp",
 		"/scratch", "/var/tmp", "/dev/shm",
 	};
