@@ -59,15 +59,12 @@ static long dev_query(unsigned int size, void __user *uarg)
 	return copy_to_user(uarg, &q, sizeof(q)) ? -EFAULT : 0;
 }
 
-/* The number and direction select, the size is the struct's version. */
-#define IOC_KIND(cmd)	((cmd) & ~IOCSIZE_MASK)
-
 static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	switch (IOC_KIND(cmd)) {
-	case IOC_KIND(IOURING2_IOC_QUERY):
+	switch (IO2_IOC_KIND(cmd)) {
+	case IO2_IOC_KIND(IOURING2_IOC_QUERY):
 		return dev_query(_IOC_SIZE(cmd), (void __user *)arg);
-	case IOC_KIND(IOURING2_IOC_SETUP):
+	case IO2_IOC_KIND(IOURING2_IOC_SETUP):
 		return io2_setup(_IOC_SIZE(cmd), (void __user *)arg);
 	default:
 		return -ENOTTY;

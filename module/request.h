@@ -41,7 +41,6 @@
 #define REQ_F_TIMEOUT		BIT(19)	/* not seen by a timeout's count */
 #define REQ_F_ABORT		BIT(20)	/* is to end with res, not to be issued */
 
-#define REQ_F_SQE_MASK		0xffU
 #define REQ_F_LINKS		(REQ_F_LINK | REQ_F_HARDLINK)
 
 /* struct io2_req::armed: where a cancellable request waits */

@@ -275,18 +275,15 @@ static long ring_ioctl_register(struct io2_ring *ring, unsigned int size,
 	return ret ? : io2_register(ring, &arg);
 }
 
-/* The number and direction select, the size is the struct's version. */
-#define IOC_KIND(cmd)	((cmd) & ~IOCSIZE_MASK)
-
 static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct io2_ring *ring = file->private_data;
 
-	switch (IOC_KIND(cmd)) {
-	case IOC_KIND(IOURING2_IOC_ENTER):
+	switch (IO2_IOC_KIND(cmd)) {
+	case IO2_IOC_KIND(IOURING2_IOC_ENTER):
 		return ring_ioctl_enter(ring, _IOC_SIZE(cmd),
 					(void __user *)arg);
-	case IOC_KIND(IOURING2_IOC_REGISTER):
+	case IO2_IOC_KIND(IOURING2_IOC_REGISTER):
 		return ring_ioctl_register(ring, _IOC_SIZE(cmd),
 					   (void __user *)arg);
 	default:

@@ -35,6 +35,9 @@
 struct io2_req;
 struct io2_submitter;
 
+/* Of an ioctl number and direction select, the size is the struct's version. */
+#define IO2_IOC_KIND(cmd)	((cmd) & ~IOCSIZE_MASK)
+
 #define IO2_MAX_ENTRIES		32768U
 #define IO2_MAX_CQ_ENTRIES	(2 * IO2_MAX_ENTRIES)
 
