@@ -3,7 +3,9 @@
  * Deferred work.  Wake-up callbacks, timers and I/O completions run in any
  * context, under locks of others, so all they do is to put their request on
  * this list.  It is run by a task that waits in ENTER, else by the module's
- * workqueue, which borrows the submitter's context.
+ * workqueue.  What touches user memory is run by its owner, or else by the
+ * ring's retry worker: a page fault can take for ever, and a worker can be
+ * killed, which the workqueue can not.
  *
  * A spinlock, not a lock-free list: adding, and telling whoever runs the list,
  * is one critical section.  That keeps the order (FIFO), and it means that the
@@ -18,6 +20,7 @@
 #include "deferred.h"
 #include "request.h"
 #include "submitter.h"
+#include "worker.h"
 
 static struct workqueue_struct *io2_workqueue;
 
@@ -50,42 +53,32 @@ void io2_defer(struct io2_req *req)
 	spin_unlock_irqrestore(&ring->deferred_lock, flags);
 }
 
-/* For the workqueue alone: current is not, and cannot be, the submitter. */
-static void defer_foreign(struct io2_req *req)
+/**
+ * io2_defer_foreign() - for the workqueue alone, as there is no worker
+ * @req: uses the submitter's memory; not touched by the caller afterwards
+ *
+ * The workqueue tries once more to make a worker for it.  If that fails as
+ * well, it does the request itself: completing must not depend on memory (I1).
+ *
+ * Context: task context.
+ */
+void io2_defer_foreign(struct io2_req *req)
 {
 	struct io2_ring *ring = req->ring;
 
+	if (current->flags & PF_WQ_WORKER)
+		req->flags |= REQ_F_NO_WORKER;
 	spin_lock_irq(&ring->deferred_lock);
 	list_add_tail(&req->node, &ring->foreign);
 	queue_work(io2_workqueue, &ring->deferred_work);
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
-static void deferred_start(struct io2_req *req, struct io2_batch *b)
-{
-	io2_req_start(req, b);
-}
-
-/**
- * io2_defer_start() - start a request in a context that is its submitter's
- * @req: the request
- *
- * Context: task context.
- */
-void io2_defer_start(struct io2_req *req)
-{
-	req->run = deferred_start;
-	req->flags |= REQ_F_NEED_MM;
-	defer_foreign(req);
-}
-
-static void deferred_take(struct io2_ring *ring, struct list_head *list,
-			  bool foreign)
+static void deferred_take(struct io2_ring *ring, struct list_head *from,
+			  struct list_head *list)
 {
 	spin_lock_irq(&ring->deferred_lock);
-	list_splice_init(&ring->deferred, list);
-	if (foreign)
-		list_splice_init(&ring->foreign, list);
+	list_splice_init(from, list);
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
@@ -105,7 +98,7 @@ bool io2_deferred_pending(struct io2_ring *ring)
  * io2_deferred_run() - run what was deferred
  * @ring: the ring
  *
- * Context: task context of a process, may sleep; uring_lock not held.
+ * Context: task context, may sleep; uring_lock not held.
  * Return: whether anything was run.
  */
 bool io2_deferred_run(struct io2_ring *ring)
@@ -116,39 +109,27 @@ bool io2_deferred_run(struct io2_ring *ring)
 
 	if (!io2_deferred_pending(ring))
 		return false;
-	deferred_take(ring, &list, false);
+	deferred_take(ring, &ring->deferred, &list);
 	io2_batch_init(&b, ring, IO2_NONBLOCK);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
-		if ((req->flags & REQ_F_NEED_MM) &&
-		    !io2_submitter_is_current(req->sub))
-			defer_foreign(req);
-		else
-			req->run(req, &b);
+		req->run(req, &b);
 	}
 	io2_batch_flush(&b);
 	return true;
 }
 
-static void deferred_run_borrowed(struct io2_ring *ring, struct list_head *list)
+static void foreign_run(struct io2_req *req, struct io2_batch *b)
 {
 	struct io2_borrow bw = {};
-	struct io2_req *req, *next;
-	struct io2_batch b;
 
-	io2_batch_init(&b, ring, IO2_NONBLOCK);
-	list_for_each_entry_safe(req, next, list, node) {
-		list_del_init(&req->node);
-		if (req->flags & REQ_F_NEED_MM) {
-			if (bw.sub != req->sub)
-				io2_batch_flush(&b);
-			io2_borrow(&bw, req->sub);
-			if (!bw.have_mm)
-				req->flags |= REQ_F_NO_MM;
-		}
-		req->run(req, &b);
+	if (!(req->flags & REQ_F_NO_WORKER)) {
+		io2_worker_retry(req, b);
+		return;
 	}
-	io2_batch_flush(&b);
+	req->flags &= ~REQ_F_NO_WORKER;
+	io2_borrow(&bw, req->sub);
+	io2_req_issue_borrowed(req, b, &bw);
 	io2_unborrow(&bw);
 }
 
@@ -156,12 +137,20 @@ static void deferred_work_fn(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(work, struct io2_ring,
 					     deferred_work);
+	struct io2_req *req, *next;
+	struct io2_batch b;
 	LIST_HEAD(list);
 
-	deferred_take(ring, &list, true);
+	io2_deferred_run(ring);
+	deferred_take(ring, &ring->foreign, &list);
 	if (list_empty(&list))
 		return;
-	deferred_run_borrowed(ring, &list);
+	io2_batch_init(&b, ring, IO2_NONBLOCK);
+	list_for_each_entry_safe(req, next, &list, node) {
+		list_del_init(&req->node);
+		foreign_run(req, &b);
+	}
+	io2_batch_flush(&b);
 	/* an exiting task may wait for the borrowed context */
 	if (wq_has_sleeper(&ring->wait))
 		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);

@@ -11,7 +11,7 @@ int io2_deferred_module_init(void);
 void io2_deferred_module_exit(void);
 void io2_deferred_init(struct io2_ring *ring);
 void io2_defer(struct io2_req *req);
-void io2_defer_start(struct io2_req *req);
+void io2_defer_foreign(struct io2_req *req);
 bool io2_deferred_run(struct io2_ring *ring);
 bool io2_deferred_pending(struct io2_ring *ring);
 void io2_deferred_waiter(struct io2_ring *ring);

@@ -218,9 +218,7 @@ int io2_poll_cancel(struct io2_req *req)
 static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
 {
 	poll_disarm(req);
-	req->flags &= ~REQ_F_NEED_MM;
-	if ((atomic_read(&req->poll.state) & IO2_POLL_CANCEL) ||
-	    (req->flags & REQ_F_NO_MM)) {
+	if (atomic_read(&req->poll.state) & IO2_POLL_CANCEL) {
 		io2_req_set(req, -ECANCELED);
 		io2_req_complete(req, b);
 		return;
@@ -229,7 +227,7 @@ static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
 		req->flags |= REQ_F_POLLED;
 		req->retries = 0;
 	}
-	io2_req_issue(req, b, b->issue_flags);
+	io2_req_retry(req, b);
 }
 
 /**
@@ -246,8 +244,6 @@ enum io2_issue io2_poll_wait(struct io2_req *req)
 	int ret;
 
 	req->run = poll_wait_run;
-	if (op->uses_mm)
-		req->flags |= REQ_F_NEED_MM;
 	req->poll.events = EPOLLONESHOT | EPOLLERR | EPOLLHUP | EPOLLPRI;
 	if (op->pollin)
 		req->poll.events |= EPOLLIN | EPOLLRDNORM;
@@ -256,7 +252,6 @@ enum io2_issue io2_poll_wait(struct io2_req *req)
 	ret = poll_arm(req, false);
 	if (!ret)
 		return IO2_ASYNC;
-	req->flags &= ~REQ_F_NEED_MM;
 	return ret == -ECANCELED ? io2_req_set(req, ret) : IO2_AGAIN;
 }
 

@@ -354,6 +354,49 @@ void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
+ * io2_req_issue_borrowed() - try to do a request for its submitter
+ * @req: owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ * @bw: the submitter's context, if it is still there
+ *
+ * Context: kernel thread that borrowed @bw.
+ */
+void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
+			    const struct io2_borrow *bw)
+{
+	if (bw->have_mm)
+		io2_req_issue(req, b, IO2_NONBLOCK | IO2_WORKER);
+	else
+		io2_cancel_chain(req, b);
+}
+
+/*
+ * User memory is for its owner to touch, or for a worker that is on record as
+ * running the request: it may take a page fault that never ends.
+ */
+static bool req_needs_worker(const struct io2_req *req)
+{
+	return io2_req_op(req)->uses_mm && req->sub &&
+	       ((current->flags & PF_KTHREAD) ||
+		!io2_submitter_is_current(req->sub));
+}
+
+/**
+ * io2_req_retry() - try again to do a request that had to wait
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ *
+ * Context: task context; anybody's.
+ */
+void io2_req_retry(struct io2_req *req, struct io2_batch *b)
+{
+	if (req_needs_worker(req))
+		io2_worker_retry(req, b);
+	else
+		io2_req_issue(req, b, b->issue_flags);
+}
+
+/**
  * io2_req_start() - start an accepted request, or the next of a chain
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
@@ -368,8 +411,7 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 		return;
 	}
-	if (req->flags & REQ_F_NO_MM ||
-	    (!(b->issue_flags & IO2_SUBMIT) && io2_ring_dying(req->ring))) {
+	if (!(b->issue_flags & IO2_SUBMIT) && io2_ring_dying(req->ring)) {
 		io2_cancel_chain(req, b);
 		return;
 	}
@@ -378,11 +420,7 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_worker_queue(req, b);
 		return;
 	}
-	if (op->uses_mm && req->sub && !io2_submitter_is_current(req->sub)) {
-		io2_defer_start(req);
-		return;
-	}
-	io2_req_issue(req, b, b->issue_flags);
+	io2_req_retry(req, b);
 }
 
 /* --- accepting --------------------------------------------------------- */

@@ -22,6 +22,8 @@
 #include "ring.h"
 #include "opdef.h"
 
+struct io2_borrow;
+
 /* struct io2_req::flags; the low byte is the SQE's flags, unchanged */
 #define REQ_F_DRAIN		IOURING2_SQE_IO_DRAIN
 #define REQ_F_LINK		IOURING2_SQE_IO_LINK
@@ -35,8 +37,7 @@
 #define REQ_F_OWN_RING		BIT(13)	/* file is the ring's own: no reference */
 #define REQ_F_NOWAIT		BIT(14)	/* EAGAIN is a result, not a reason to wait */
 #define REQ_F_POLLED		BIT(15)	/* poll said ready: a worker may block */
-#define REQ_F_NEED_MM		BIT(16)	/* run() reads or writes user memory */
-#define REQ_F_NO_MM		BIT(17)	/* the submitter's memory is gone */
+#define REQ_F_NO_WORKER		BIT(16)	/* no worker could be made to retry it */
 #define REQ_F_DATA		BIT(18)	/* op data needs cleanup() */
 #define REQ_F_TIMEOUT		BIT(19)	/* not seen by a timeout's count */
 #define REQ_F_ABORT		BIT(20)	/* is to end with res, not to be issued */
@@ -316,6 +317,9 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b);
 void io2_req_issue(struct io2_req *req, struct io2_batch *b,
 		   unsigned int flags);
 void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b);
+void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
+			    const struct io2_borrow *bw);
+void io2_req_retry(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete(struct io2_req *req, struct io2_batch *b);
 void io2_req_release(struct io2_req *req);
 void io2_req_track(struct io2_req *req);

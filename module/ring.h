@@ -91,7 +91,7 @@ struct io2_shared {
 	u32	cq_entries;
 };
 
-#define IO2_CLASSES	2
+#define IO2_CLASSES	3
 
 /**
  * struct io2_wq - the worker threads of one ring
@@ -166,9 +166,9 @@ struct io2_wq {
  *
  * Guarded by @deferred_lock:
  * @deferred: requests that some context handed over, oldest first
- * @foreign: of those, the ones that only the kernel worker can run
+ * @foreign: requests that wanted a worker when none could be made
  * @nr_waiters: tasks in ENTER that will run @deferred
- * @deferred_work: runs @deferred where nobody waits
+ * @deferred_work: runs @deferred where nobody waits, and @foreign
  *
  * Guarded by @inflight_lock:
  * @hash: cancellable requests by user_data

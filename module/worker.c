@@ -3,9 +3,12 @@
  * Worker threads of a ring.  A worker runs requests that block, one at a time,
  * with the address space and credentials of the request's submitter.  Two
  * classes, so that requests that may block for ever (pipes, devices) never
- * keep file I/O waiting.  Workers are made when they are first needed, in task
- * context; a worker that finds nothing to do for a while ends, but a ring
- * keeps its last one of each class: completing must not depend on making one.
+ * keep file I/O waiting.  A third, of one worker, tries requests again whose
+ * file became ready while no task of their process was there to do it: one, so
+ * that they are tried in the order in which they became ready.  Workers are
+ * made when they are first needed, in task context; a worker that finds
+ * nothing to do for a while ends, but a ring keeps its last one of each class:
+ * completing must not depend on making one.
  */
 #include <linux/kthread.h>
 #include <linux/module.h>
@@ -22,7 +25,7 @@
 
 #define WORKER_IDLE	(5 * HZ)
 
-enum { CLASS_BOUNDED, CLASS_UNBOUNDED };
+enum { CLASS_BOUNDED, CLASS_UNBOUNDED, CLASS_RETRY };
 
 static unsigned int workers_bounded;
 module_param(workers_bounded, uint, 0644);
@@ -54,11 +57,14 @@ struct io2_worker {
 
 static unsigned int workers_max(unsigned int wq_class)
 {
-	unsigned int max = READ_ONCE(workers_unbounded);
-
-	if (wq_class == CLASS_BOUNDED)
-		max = READ_ONCE(workers_bounded) ? : 4 * num_online_cpus();
-	return max ? : 1;
+	switch (wq_class) {
+	case CLASS_BOUNDED:
+		return READ_ONCE(workers_bounded) ? : 4 * num_online_cpus();
+	case CLASS_UNBOUNDED:
+		return READ_ONCE(workers_unbounded) ? : 1;
+	default:
+		return 1;
+	}
 }
 
 /* --- the queue --------------------------------------------------------- */
@@ -132,12 +138,10 @@ static void worker_run(struct io2_worker *w, struct io2_req *req,
 
 	io2_borrow(bw, req->sub);
 	io2_batch_init(&b, w->ring, IO2_NONBLOCK);
-	if (bw->have_mm) {
+	if (bw->have_mm && w->wq_class != CLASS_RETRY)
 		io2_req_issue_worker(req, &b);
-	} else {
-		req->flags |= REQ_F_NO_MM;
-		io2_cancel_chain(req, &b);
-	}
+	else
+		io2_req_issue_borrowed(req, &b, bw);
 	worker_done(w, hash);
 	io2_batch_flush(&b);
 }
@@ -297,13 +301,12 @@ static unsigned int req_hash(const struct io2_req *req)
  * Queues @req.  Return: 0, -ECANCELED when the ring is going away; *@create
  * says that a worker should be made for it.
  */
-static int wq_add(struct io2_req *req, bool *create)
+static int wq_add(struct io2_req *req, unsigned int wq_class, bool *create)
 {
 	struct io2_ring *ring = req->ring;
 	struct io2_wq *wq = &ring->wq;
-	unsigned int wq_class = req_class(req);
 
-	req->wq_hash = req_hash(req);
+	req->wq_hash = wq_class == CLASS_RETRY ? 0 : req_hash(req);
 	req->wq_class = wq_class;
 	spin_lock(&ring->inflight_lock);
 	if (!io2_hash_add(req, IO2_ARMED_WORKER)) {
@@ -326,7 +329,8 @@ static int wq_add(struct io2_req *req, bool *create)
 
 /*
  * No worker could be made.  If there is another one, it will do; else take
- * back what is queued for this class: it fails rather than waits for ever.
+ * back what is queued for this class: it fails rather than waits for ever, but
+ * what would not block is done all the same.
  */
 static void wq_create_failed(struct io2_ring *ring, unsigned int wq_class,
 			     int err, struct io2_batch *b)
@@ -344,24 +348,21 @@ static void wq_create_failed(struct io2_ring *ring, unsigned int wq_class,
 	spin_unlock(&ring->wq_lock);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
+		if (wq_class == CLASS_RETRY) {
+			io2_defer_foreign(req);
+			continue;
+		}
 		io2_req_set(req, err == -EINTR ? -ECANCELED : err);
 		io2_req_complete(req, b);
 	}
 }
 
-/**
- * io2_worker_queue() - have a worker do a request
- * @req: tracked, owned by the caller; not to be touched afterwards
- * @b: collects its completion where that fails
- *
- * Context: may sleep.
- */
-void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
+static void worker_queue(struct io2_req *req, unsigned int wq_class,
+			 struct io2_batch *b)
 {
 	struct io2_ring *ring = req->ring;
-	unsigned int wq_class = req_class(req);
 	bool create = false;
-	int err = wq_add(req, &create);
+	int err = wq_add(req, wq_class, &create);
 
 	if (err) {
 		io2_req_set(req, err);
@@ -373,6 +374,30 @@ void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
 	err = worker_create(ring, wq_class);
 	if (err)
 		wq_create_failed(ring, wq_class, err, b);
+}
+
+/**
+ * io2_worker_queue() - have a worker do a request
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion where that fails
+ *
+ * Context: may sleep.
+ */
+void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
+{
+	worker_queue(req, req_class(req), b);
+}
+
+/**
+ * io2_worker_retry() - have the ring's retry worker try a request
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion where that fails
+ *
+ * Context: may sleep.
+ */
+void io2_worker_retry(struct io2_req *req, struct io2_batch *b)
+{
+	worker_queue(req, CLASS_RETRY, b);
 }
 
 static void worker_canceled(struct io2_req *req, struct io2_batch *b)
@@ -508,10 +533,11 @@ void io2_workers_stop(struct io2_ring *ring)
  */
 unsigned int io2_workers_nr(struct io2_ring *ring)
 {
-	unsigned int nr;
+	unsigned int i, nr = 0;
 
 	spin_lock(&ring->wq_lock);
-	nr = ring->wq.nr[CLASS_BOUNDED] + ring->wq.nr[CLASS_UNBOUNDED];
+	for (i = 0; i < IO2_CLASSES; i++)
+		nr += ring->wq.nr[i];
 	spin_unlock(&ring->wq_lock);
 	return nr;
 }

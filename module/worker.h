@@ -19,6 +19,7 @@ static inline bool io2_worker_was_interrupted(const struct io2_req *req)
 
 void io2_worker_init(struct io2_ring *ring);
 void io2_worker_queue(struct io2_req *req, struct io2_batch *b);
+void io2_worker_retry(struct io2_req *req, struct io2_batch *b);
 int io2_worker_cancel(struct io2_req *req, bool kill);
 s32 io2_worker_result(struct io2_req *req, s32 res);
 void io2_workers_stop(struct io2_ring *ring);
