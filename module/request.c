@@ -618,8 +618,9 @@ static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr,
  *
  * Context: may sleep; uring_lock held; the submitter's task.
  * Return: SQEs consumed, an invalid index not counted; -EBUSY while there is a
- * backlog; -EAGAIN when the cap is reached or there is no memory. With an
- * error no SQE was consumed.
+ * backlog; -EAGAIN when the cap is reached or there is no memory; -EBADF when
+ * the process has closed its last descriptor meanwhile. With an error no SQE
+ * was consumed.
  */
 int io2_submit(struct io2_ring *ring, u32 to_submit)
 {
@@ -638,8 +639,9 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 	nr = min(to_submit, io2_sq_pending(ring));
 	if (!nr)
 		return 0;
-	if (!io2_submitter_get(ring))
-		return -EAGAIN;
+	ret = io2_submitter_get(ring);
+	if (ret)
+		return ret == -ENOMEM ? -EAGAIN : ret;
 	io2_batch_init(&st.batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
 	blk_start_plug(&plug);
 	ret = submit_loop(&st, ring, nr, room.budget);

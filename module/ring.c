@@ -185,17 +185,25 @@ void io2_ring_shutdown(struct io2_ring *ring)
  * had its memory may have been the last user of that, and so have unmapped
  * the ring: such references go now, and not some time later.
  *
+ * Another thread of it may still be inside ENTER: what that has submitted by
+ * now ends as well, and it submits no more, see io2_submitter_get().
+ *
  * Context: may sleep, and sleeps until the last of them has ended.
  */
 void io2_ring_leave(struct io2_ring *ring, void *files)
 {
-	if (!io2_submitters_idle(ring, files)) {
-		ring_cancel_and_wait(ring, files);
-		flush_delayed_fput();
-	}
-	mutex_lock(&ring->uring_lock);
-	io2_submitters_drop(ring, files);
-	mutex_unlock(&ring->uring_lock);
+	bool idle;
+
+	do {
+		if (!io2_submitters_idle(ring, files)) {
+			ring_cancel_and_wait(ring, files);
+			flush_delayed_fput();
+		}
+		mutex_lock(&ring->uring_lock);
+		io2_submitters_drop(ring, files);
+		idle = io2_submitters_idle(ring, files);
+		mutex_unlock(&ring->uring_lock);
+	} while (!idle);
 }
 
 /* --- the file ----------------------------------------------------------- */
@@ -213,11 +221,15 @@ static int fd_is_file(const void *file, struct file *other, unsigned int fd)
 	return file == other;
 }
 
+static bool have_descriptor(struct file *file)
+{
+	return iterate_fd(current->files, 0, fd_is_file, file);
+}
+
 /* Has the process that closes a descriptor of @file got another one? */
 static bool open_elsewhere(struct file *file, fl_owner_t files)
 {
-	return files == current->files &&
-	       iterate_fd(current->files, 0, fd_is_file, file);
+	return files == current->files && have_descriptor(file);
 }
 
 /*
@@ -231,6 +243,18 @@ static int ring_flush(struct file *file, fl_owner_t files)
 	if ((current->flags & PF_EXITING) || !open_elsewhere(file, files))
 		io2_ring_leave(file->private_data, files);
 	return 0;
+}
+
+/**
+ * io2_ring_reachable() - can current's process close the ring?
+ * @ring: NEW, about to get its first descriptor, or LIVE
+ *
+ * Context: task context.
+ * Return: whether it will.
+ */
+bool io2_ring_reachable(const struct io2_ring *ring)
+{
+	return !ring->file || have_descriptor(ring->file);
 }
 
 static int ring_mmap(struct file *file, struct vm_area_struct *vma)

@@ -277,6 +277,7 @@ void io2_ring_free_hash(struct io2_ring *ring);
 void io2_ring_go_live(struct io2_ring *ring, struct file *file);
 void io2_ring_shutdown(struct io2_ring *ring);
 void io2_ring_leave(struct io2_ring *ring, void *files);
+bool io2_ring_reachable(const struct io2_ring *ring);
 struct file *io2_ring_file(void);
 bool io2_is_ring_file(const struct file *file);
 

@@ -172,8 +172,7 @@ static int ring_build_submitter(struct io2_ring *ring)
 	if (io2_fault_inject("ring", "submitter"))
 		return -ENOMEM;
 	mutex_lock(&ring->uring_lock);
-	if (!io2_submitter_get(ring))
-		ret = -ENOMEM;
+	ret = io2_submitter_get(ring);
 	mutex_unlock(&ring->uring_lock);
 	return ret;
 }

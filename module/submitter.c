@@ -61,33 +61,40 @@ static struct io2_submitter *submitter_find(struct io2_ring *ring)
  * io2_submitter_get() - the submitter that stands for current
  * @ring: the ring; remembers the answer
  *
- * Takes no reference: stays valid while uring_lock is held, and as long as a
- * request counts in nr_reqs.
+ * Leaves it in ring->submitter, without a reference: it stays valid while
+ * uring_lock is held, and as long as a request counts in nr_reqs.
  *
- * Context: may sleep; uring_lock held, or in setup.
- * Return: the submitter, or NULL without memory.
+ * A process without a descriptor gets none: it is still inside a call that
+ * began before another thread closed the last one, and nothing would end what
+ * it submits now.  With one that is closed later, io2_ring_leave() will.
+ *
+ * Context: may sleep; uring_lock held.
+ * Return: 0, -ENOMEM, or -EBADF.
  */
-struct io2_submitter *io2_submitter_get(struct io2_ring *ring)
+int io2_submitter_get(struct io2_ring *ring)
 {
 	struct io2_submitter *sub = ring->submitter;
 
+	lockdep_assert_held(&ring->uring_lock);
 	if (sub && submitter_matches(sub))
-		return sub;
+		return 0;
 	spin_lock(&ring->inflight_lock);
 	sub = submitter_find(ring);
 	spin_unlock(&ring->inflight_lock);
 	if (sub)
 		goto out;
+	if (!io2_ring_reachable(ring))
+		return -EBADF;
 	sub = submitter_alloc();
 	if (!sub)
-		return NULL;
+		return -ENOMEM;
 	io2_submitters_drop(ring, NULL);
 	spin_lock(&ring->inflight_lock);
 	list_add(&sub->node, &ring->submitters);
 	spin_unlock(&ring->inflight_lock);
 out:
 	ring->submitter = sub;
-	return sub;
+	return 0;
 }
 
 /**

@@ -57,7 +57,7 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
 	return current->mm == sub->mm && current_cred() == sub->cred;
 }
 
-struct io2_submitter *io2_submitter_get(struct io2_ring *ring);
+int io2_submitter_get(struct io2_ring *ring);
 void io2_submitters_drop(struct io2_ring *ring, void *files);
 bool io2_submitters_idle(struct io2_ring *ring, void *files);
 void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub);

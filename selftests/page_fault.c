@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * I9 where a page fault never ends: the memory of a request is a page that
+ * nobody provides. Whatever context of the module touches it, close must not
+ * wait for it, and nothing may be started behind a close.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <linux/userfaultfd.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+
+#define LINK		IOURING2_SQE_IO_LINK
+#define ASYNC		IOURING2_SQE_ASYNC
+#define RESCUE_MS	10000
+
+/* A page that is not there until it is provided */
+struct absent {
+	int fd;
+	char *page;
+	size_t len;
+	pthread_t rescuer;
+	bool done, rescued;
+};
+
+static int absent_make(struct absent *a)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	memset(a, 0, sizeof(*a));
+	a->len = sysconf(_SC_PAGESIZE);
+	a->fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (a->fd < 0)
+		return -ENODEV;		/* not configured, not permitted */
+	a->page = mmap(NULL, a->len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reg.range.start = (uintptr_t)a->page;
+	reg.range.len = a->len;
+	if (ioctl(a->fd, UFFDIO_API, &api) ||
+	    ioctl(a->fd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	return 0;
+}
+
+static bool absent_wanted(struct absent *a)
+{
+	struct pollfd p = { .fd = a->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static int absent_provide(struct absent *a, const void *with)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)a->page,
+		.src = (uintptr_t)with,
+		.len = a->len,
+	};
+
+	return ioctl(a->fd, UFFDIO_COPY, &copy) ? -errno : 0;
+}
+
+static void absent_free(struct absent *a)
+{
+	close(a->fd);
+	munmap(a->page, a->len);
+}
+
+/* So that a module that waits for it fails a test and not the machine */
+static void *rescue(void *arg)
+{
+	struct absent *a = arg;
+	struct uffdio_zeropage zero = {
+		.range = { .start = (uintptr_t)a->page, .len = a->len },
+	};
+
+	if (until_ms(ld_acq(&a->done), RESCUE_MS))
+		return NULL;
+	st_rel(&a->rescued, true);
+	ioctl(a->fd, UFFDIO_ZEROPAGE, &zero);
+	return NULL;
+}
+
+/*
+ * Ways to have the kernel touch the page while the submitter does something
+ * else: 0 or -errno when it is about to happen by itself.
+ */
+static int touch_in_worker(struct ring *r, struct absent *a, int file)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_read(sqe, file, a->page, 64, 0);
+	sqe->flags = ASYNC;
+	return ring_submit(r) == 1 ? 0 : -EIO;
+}
+
+/* The file becomes ready: the request is tried again */
+static int touch_in_retry(struct ring *r, struct absent *a, int file)
+{
+	int fds[2], ret;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	prep_read(ring_sqe(r), fds[0], a->page, 64, 0);
+	ret = ring_submit(r) == 1 ? 0 : -EIO;
+	if (write(fds[1], "x", 1) != 1)
+		ret = -EIO;
+	close(fds[0]);
+	close(fds[1]);
+	return ret;
+}
+
+/* What came before it in the chain has ended in some other context */
+static int touch_in_link(struct ring *r, struct absent *a, int file)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+	uint64_t one = 1;
+	int ret, efd = eventfd(0, EFD_CLOEXEC);
+
+	prep_poll(sqe, efd, POLLIN);
+	sqe->flags = LINK;
+	prep_read(ring_sqe(r), file, a->page, 64, 0);
+	ret = ring_submit(r) == 2 ? 0 : -EIO;
+	if (write(efd, &one, sizeof(one)) != sizeof(one))
+		ret = -EIO;
+	close(efd);
+	return ret;
+}
+
+/* The same after a worker, which is not on record for what follows */
+static int touch_in_link_of_worker(struct ring *r, struct absent *a, int file)
+{
+	static char buf[64];
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_read(sqe, file, buf, sizeof(buf), 0);
+	sqe->flags = LINK | ASYNC;
+	prep_read(ring_sqe(r), file, a->page, 64, 0);
+	return ring_submit(r) == 2 ? 0 : -EIO;
+}
+
+static int touch_behind_drain(struct ring *r, struct absent *a, int file)
+{
+	struct iouring2_sqe *sqe;
+	uint64_t one = 1;
+	int ret, efd = eventfd(0, EFD_CLOEXEC);
+
+	prep_poll(ring_sqe(r), efd, POLLIN);
+	sqe = ring_sqe(r);
+	prep_read(sqe, file, a->page, 64, 0);
+	sqe->flags = IOURING2_SQE_IO_DRAIN;
+	ret = ring_submit(r) == 2 ? 0 : -EIO;
+	if (write(efd, &one, sizeof(one)) != sizeof(one))
+		ret = -EIO;
+	close(efd);
+	return ret;
+}
+
+static const struct {
+	const char *name;
+	int (*start)(struct ring *r, struct absent *a, int file);
+} touches[] = {
+	{ "in a worker", touch_in_worker },
+	{ "tried again", touch_in_retry },
+	{ "behind a link", touch_in_link },
+	{ "behind a worker's link", touch_in_link_of_worker },
+	{ "behind a drain barrier", touch_behind_drain },
+};
+
+RING_TEST(close_does_not_wait)
+{
+	struct absent a;
+	struct ring r;
+	unsigned int i;
+	int file = tmp_file(4096), ret;
+
+	ASSERT_LE(0, file);
+	for (i = 0; i < ARRAY_SIZE(touches); i++) {
+		ret = absent_make(&a);
+		if (ret == -ENODEV)
+			SKIP(return, "no userfaultfd");
+		ASSERT_EQ(0, ret);
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, touches[i].start(&r, &a, file));
+		ASSERT_TRUE(until(absent_wanted(&a))) {
+			TH_LOG("%s: not touched", touches[i].name);
+		}
+		ASSERT_EQ(0, pthread_create(&a.rescuer, NULL, rescue, &a));
+		ring_exit(&r);
+		EXPECT_STREQ("", state_diff(&self->before, false));
+		st_rel(&a.done, true);
+		pthread_join(a.rescuer, NULL);
+		EXPECT_FALSE(a.rescued) {
+			TH_LOG("%s: close waited", touches[i].name);
+		}
+		absent_free(&a);
+	}
+	close(file);
+}
+
+/* One that waits for its page does not keep the others from being cancelled */
+RING_TEST(cancel_beside)
+{
+	struct iouring2_cqe cqe;
+	struct absent a;
+	struct ring r;
+	char c, page[4096] = "";
+	int fds[2], ret;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, touch_in_retry(&r, &a, -1));
+	ASSERT_TRUE(until(absent_wanted(&a)));
+	prep_read(ring_sqe(&r), fds[0], &c, 1, 0);
+	r.sqes[1].user_data = 7;
+	ASSERT_EQ(1, ring_submit(&r));
+	/* ready as well, but behind the other one; nobody is in ENTER */
+	ASSERT_EQ(1, write(fds[1], "x", 1));
+	usleep(50000);
+	prep_cancel(ring_sqe(&r), 7, 0);
+	r.sqes[2].user_data = 8;
+	ASSERT_EQ(1, ring_submit(&r));
+	/* it may have been tried by our own ENTER, or cancelled, not lost */
+	ASSERT_EQ(0, ring_take(&r, 7, &cqe));
+	EXPECT_TRUE(cqe.res == 1 || cqe.res == -ECANCELED);
+	ASSERT_EQ(0, ring_take(&r, 8, &cqe));
+	EXPECT_TRUE(cqe.res == 0 || cqe.res == -ENOENT ||
+		    cqe.res == -EALREADY);
+	ASSERT_EQ(0, absent_provide(&a, page));
+	ASSERT_EQ(0, ring_take(&r, 0, &cqe));
+	EXPECT_EQ(1, cqe.res);
+	EXPECT_EQ('x', a.page[0]);
+	ring_exit(&r);
+	close(fds[0]);
+	close(fds[1]);
+	absent_free(&a);
+}
+
+struct late {
+	pthread_t self;
+	int fd, ret;
+	void *arg;
+};
+
+static void *enter_late(void *arg)
+{
+	struct late *l = arg;
+
+	l->ret = ioctl(l->fd, IOURING2_IOC_ENTER, l->arg);
+	if (l->ret < 0)
+		l->ret = -errno;
+	return NULL;
+}
+
+/*
+ * A thread inside ENTER that has not submitted yet when the process closes its
+ * last descriptor: nothing would end what it submits. @mapped: the mapping is
+ * what keeps the ring.
+ */
+static const char *enter_after_close(bool other)
+{
+	static char page[4096];
+	struct iouring2_enter *e = (void *)page;
+	struct absent a;
+	struct late l;
+	struct ring r;
+	int ret, fd2 = -1, fds[2];
+
+	ret = absent_make(&a);
+	if (ret)
+		return ret == -ENODEV ? NULL : "absent page";
+	if (pipe2(fds, O_CLOEXEC) || ring_init(&r, 8, 0))
+		return "ring";
+	memset(e, 0, sizeof(*e));
+	e->to_submit = 1;
+	prep_read(ring_sqe(&r), fds[0], page, 1, 0);
+	ring_publish(&r);
+	l.fd = r.fd;
+	l.arg = a.page;
+	if (pthread_create(&l.self, NULL, enter_late, &l))
+		return "thread";
+	if (!until(absent_wanted(&a)))
+		return "ENTER did not read its argument";
+	if (other)
+		fd2 = dup(r.fd);
+	close(r.fd);
+	if (absent_provide(&a, page))
+		return "page not provided";
+	pthread_join(l.self, NULL);
+	if (l.ret != (other ? 1 : -EBADF))
+		return other ? "refused with a descriptor left" :
+			       "accepted behind the last close";
+	if (*r.sq_head != (other ? 1 : 0))
+		return "SQ head";
+	if (counter("files") != (other ? 1 : 0))
+		return "the request's file";
+	if (other)
+		close(fd2);
+	if (counter("files"))
+		return "the request outlived the last close";
+	ring_unmap(&r);
+	close(fds[0]);
+	close(fds[1]);
+	absent_free(&a);
+	return "";
+}
+
+RING_TEST(enter_behind_close)
+{
+	const char *what = enter_after_close(false);
+
+	if (!what)
+		SKIP(return, "no userfaultfd");
+	EXPECT_STREQ("", what);
+}
+
+RING_TEST(enter_beside_close)
+{
+	const char *what = enter_after_close(true);
+
+	if (!what)
+		SKIP(return, "no userfaultfd");
+	EXPECT_STREQ("", what);
+}
+
+RING_TEST_MAIN
