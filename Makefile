@@ -8,7 +8,7 @@ DIST		:= build/iouring2-$(RELEASE).tar.gz
 
 # IOURING2_DEBUG=1 (assertions, set-up failure injection) reaches kbuild from the command line or
 # the environment; W=1 (warnings) and C=1 or C=2 (sparse) from the command line only.
-export IOURING2_DEBUG
+export IOURING2_DEBUG IOURING2_COVERAGE
 
 modules:
 	+$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -31,6 +31,9 @@ demo:
 mutants:
 	@tools/mutate $(ARGS)
 
+coverage:
+	@tools/coverage $(ARGS)
+
 install: dist
 	@packaging/install --tarball $(DIST) $(ARGS)
 
@@ -48,11 +51,12 @@ help:
 	@echo '  make check           the tests, on every supported kernel, in virtual machines'
 	@echo '  make check-tier0     the checks that need no virtual machine'
 	@echo '  make mutants         break the module on purpose and see that a test notices'
+	@echo '  make coverage        which lines of the module the tests run'
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
 	@echo '  sudo make uninstall  take all of that back'
 	@echo
-	@echo 'ARGS="..." is handed to the script behind check, check-tier0, demo, mutants, install'
-	@echo 'and uninstall; ARGS=--help shows its options.'
+	@echo 'ARGS="..." is handed to the script behind check, check-tier0, demo, mutants, coverage,'
+	@echo 'install and uninstall; ARGS=--help shows its options.'
 
-.PHONY: modules clean dist check check-tier0 demo mutants install uninstall help
+.PHONY: modules clean dist check check-tier0 demo mutants coverage install uninstall help

@@ -7,6 +7,7 @@
 
 #include "compat/compat.h"
 #include "counters.h"
+#include "coverage.h"
 #include "deferred.h"
 #include "opdef.h"
 #include "register.h"
@@ -98,12 +99,14 @@ static int __init io2_init(void)
 	ret = misc_register(&io2_dev);
 	if (ret)
 		goto err_deferred;
+	io2_coverage_init();
 	return 0;
 
 err_deferred:
 	io2_deferred_module_exit();
 err_request:
 	io2_request_exit();
+	io2_coverage_exit();
 	return ret;
 }
 
@@ -112,6 +115,7 @@ static void __exit io2_exit(void)
 	misc_deregister(&io2_dev);
 	io2_deferred_module_exit();
 	io2_request_exit();
+	io2_coverage_exit();
 }
 
 module_init(io2_init);
