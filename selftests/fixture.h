@@ -31,16 +31,21 @@ FIXTURE_TEARDOWN(ring)
 
 #define RING_TEST(name)	TEST_F_TIMEOUT(ring, name, LIMIT)
 
+static inline int ring_test_main(int argc, char **argv)
+{
+	const char *why;
+
+	if (!dev_usable(&why)) {
+		ksft_print_header();
+		ksft_exit_skip("%s\n", why);
+	}
+	return test_harness_run(argc, argv);
+}
+
 #define RING_TEST_MAIN							\
 int main(int argc, char **argv)						\
 {									\
-	const char *why;						\
-									\
-	if (!dev_usable(&why)) {					\
-		ksft_print_header();					\
-		ksft_exit_skip("%s\n", why);				\
-	}								\
-	return test_harness_run(argc, argv);				\
+	return ring_test_main(argc, argv);				\
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <linux/fs.h>
 #include "ring.h"
 
 #define SYSFS_MODULE	"/sys/module/iouring2"
@@ -623,6 +624,32 @@ int tmp_file(size_t size)
 		}
 		pos += len;
 	}
+	return fd;
+}
+
+int disk_open(void)
+{
+	DIR *dir = opendir("/sys/block");
+	struct dirent *de;
+	char path[300];
+	__u64 size;
+	int fd = -1;
+
+	while (dir && fd < 0 && (de = readdir(dir))) {
+		if (de->d_name[0] == '.' || !strncmp(de->d_name, "sr", 2) ||
+		    !strncmp(de->d_name, "fd", 2) ||
+		    !strncmp(de->d_name, "zram", 4))
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", de->d_name);
+		fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (fd >= 0 && (ioctl(fd, BLKGETSIZE64, &size) ||
+				size < 64 << 20)) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	if (dir)
+		closedir(dir);
 	return fd;
 }
 

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * I9 for rings that several have: threads that wait while another one closes,
+ * parents and children, and a process that becomes another one. Requests end
+ * with the process that submitted them, at once, and nobody else's do.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "inflight.h"
+
+/* --------------------------------------------------- others that have it */
+
+struct waiter {
+	pthread_t self;
+	pid_t tid;
+	struct ring *r;
+	int ret;
+};
+
+static void *wait_in_enter(void *arg)
+{
+	struct waiter *w = arg;
+	int fd = w->r->fd;
+
+	st_rel(&w->tid, syscall(SYS_gettid));
+	w->ret = enter(fd, 0, 1, GETEVENTS, NULL, 0);
+	return NULL;
+}
+
+static void *wait_in_poll(void *arg)
+{
+	struct waiter *w = arg;
+	struct pollfd p = { .fd = w->r->fd, .events = POLLIN };
+
+	st_rel(&w->tid, syscall(SYS_gettid));
+	w->ret = poll(&p, 1, -1);
+	if (w->ret < 0)
+		w->ret = -errno;
+	return NULL;
+}
+
+static bool waits(struct waiter *w)
+{
+	return ld_acq(&w->tid) && task_sleeps(ld_acq(&w->tid));
+}
+
+static void nothing(int sig)
+{
+}
+
+static void signal_without_restart(void)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+
+	sigaction(SIGUSR1, &sa, NULL);
+}
+
+/*
+ * The thread in ENTER, or in poll(2), has the ring, and close() does not wait
+ * for it. What it waited for is cancelled, so that it comes back; then the
+ * ring ends.
+ */
+RING_TEST(closed_by_another_thread)
+{
+	static void *(* const how[])(void *) = { wait_in_enter, wait_in_poll };
+	struct state open;
+	struct waiter w;
+	struct ring r;
+	unsigned int i;
+	int efd;
+
+	for (i = 0; i < 2; i++) {
+		efd = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, efd);
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		prep_poll(ring_sqe(&r), efd, POLLIN);
+		EXPECT_EQ(1, ring_submit(&r));
+		w = (struct waiter) { .r = &r };
+		ASSERT_EQ(0, pthread_create(&w.self, NULL, how[i], &w));
+		EXPECT_TRUE(until(waits(&w)));
+		close(r.fd);
+		pthread_join(w.self, NULL);
+		/* poll(2) looks the descriptor up again: POLLNVAL */
+		EXPECT_EQ(i ? 1 : 0, w.ret);
+		EXPECT_EQ(1, (int)ring_ready(&r));
+		EXPECT_EQ(-ECANCELED, r.cqes[0].res);
+		ring_unmap(&r);
+		EXPECT_STREQ("", state_diff(&self->before, false)) {
+			TH_LOG("way %u", i);
+		}
+		close(efd);
+	}
+
+	/* With nothing in flight it waits on, and keeps the ring */
+	signal_without_restart();
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	state_read(&open);
+	w = (struct waiter) { .r = &r };
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_enter, &w));
+	EXPECT_TRUE(until(waits(&w)));
+	ring_exit(&r);
+	EXPECT_EQ(open.counter[0], counter("rings"));
+	EXPECT_EQ(open.refcnt, module_refcnt());
+	usleep(20000);
+	EXPECT_TRUE(waits(&w));
+	pthread_kill(w.self, SIGUSR1);
+	pthread_join(w.self, NULL);
+	EXPECT_EQ(-EINTR, w.ret);
+}
+
+struct submitter {
+	pthread_t self;
+	struct ring *r;
+	struct load *l;
+	int ret;
+};
+
+static void *submit_and_end(void *arg)
+{
+	struct submitter *s = arg;
+
+	s->ret = load_start(s->l, s->r);
+	return NULL;
+}
+
+/* A thread is not a process: what it submitted outlives it */
+RING_TEST(submitted_by_thread_that_ended)
+{
+	struct submitter s;
+	struct load l;
+	struct ring r;
+
+	ASSERT_EQ(0, load_prepare(&l, ALL));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	s = (struct submitter) { .r = &r, .l = &l };
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, submit_and_end, &s));
+	pthread_join(s.self, NULL);
+	ASSERT_EQ(0, s.ret);
+	EXPECT_EQ(NULL, load_held(&l, true));
+	ring_exit(&r);
+	EXPECT_STREQ("", after(&l, &self->before));
+}
+
+/* ------------------------------------------------------------------- fork */
+
+#define FROM_CHILD	100	/* user_data of the child's requests */
+
+static void tag(struct iouring2_sqe *sqe, __u64 user_data, int flags)
+{
+	sqe->user_data = user_data;
+	sqe->flags = flags;
+}
+
+/* In a child of the one that made the ring; see NR_OF_CHILD */
+static int start_in_child(struct ring *r, struct hold *h)
+{
+	int i = FROM_CHILD;
+
+	prep_poll(ring_sqe(r), h->use[0], POLLPRI);
+	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	prep_poll_multi(ring_sqe(r), h->use[0], POLLPRI);
+	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	prep_timeout(ring_sqe(r), &hour, 0, 0);
+	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	prep_timeout(ring_sqe(r), &hour, 1000000, 0);
+	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	prep_read(ring_sqe(r), h->use[2], scratch, 1, -1);
+	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	prep_poll(ring_sqe(r), h->use[0], POLLPRI);
+	tag(&r->sqes[(r->sqe_tail - 1) % SQ], i++, LINK);
+	prep_write(ring_sqe(r), h->use[1], scratch, 1, -1);
+	tag(&r->sqes[(r->sqe_tail - 1) % SQ], i++, 0);
+	return submit(r, i - FROM_CHILD);
+}
+
+#define NR_OF_CHILD	7
+
+/* What a process had submitted ends with it; what others had does not */
+RING_TEST(child_ends)
+{
+	struct iouring2_cqe cqe;
+	struct hold h = { .lock = -1, .notify = -1 };
+	struct talk t;
+	struct ring r;
+	uint64_t v = 1;
+	unsigned int seen, how;
+	int efd;
+	pid_t pid;
+
+	for (how = 0; how < 3; how++) {
+		memset(&h, 0, sizeof(h));
+		seen = 0;
+		efd = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, efd);
+		ASSERT_EQ(0, use_chain(&h));
+		ASSERT_EQ(0, talk_open(&t));
+		ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+		prep_poll(ring_sqe(&r), efd, POLLIN);
+		tag(&r.sqes[0], 1, LINK);
+		prep_nop(ring_sqe(&r));
+		tag(&r.sqes[1], 2, 0);
+		prep_timeout(ring_sqe(&r), &hour, 0, 0);
+		tag(&r.sqes[2], 3, 0);
+		EXPECT_EQ(3, ring_submit(&r));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			talk_child(&t);
+			if (start_in_child(&r, &h))
+				_exit(1);
+			say(&t, '+');
+			if (how == 1)
+				enter_for_ever(&r);
+			if (how == 2)
+				pause();
+			_exit(0);
+		}
+		talk_parent(&t);
+		while (h.nr_use)
+			close(h.use[--h.nr_use]);
+		EXPECT_EQ('+', listen_to(&t));
+		if (how) {
+			EXPECT_TRUE(until(task_sleeps(pid)));
+			EXPECT_EQ(3 + NR_OF_CHILD, fdinfo(r.fd, "Inflight"));
+			kill(pid, SIGKILL);
+		}
+		EXPECT_EQ(how ? SIGKILL : 0, reap(pid));
+		/* At once, and without entering */
+		EXPECT_EQ(NR_OF_CHILD, (int)ring_ready(&r)) {
+			TH_LOG("way %u", how);
+		}
+		EXPECT_TRUE(hung_up(h.peer[0]));
+		EXPECT_TRUE(hung_up(h.peer[1]));
+		while (ring_peek(&r, &cqe)) {
+			EXPECT_EQ(-ECANCELED, cqe.res);
+			ASSERT_LE(FROM_CHILD, (int)cqe.user_data);
+			ASSERT_GT(FROM_CHILD + NR_OF_CHILD, (int)cqe.user_data);
+			seen |= 1U << (cqe.user_data - FROM_CHILD);
+		}
+		EXPECT_EQ((1U << NR_OF_CHILD) - 1, seen);
+		EXPECT_EQ(3, fdinfo(r.fd, "Inflight"));
+		EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(2, (int)cqe.user_data);
+		EXPECT_EQ(0, cqe.res);
+		ring_exit(&r);
+		EXPECT_STREQ("", state_diff(&self->before, false));
+		while (h.nr_peer)
+			close(h.peer[--h.nr_peer]);
+		talk_close(&t);
+		close(efd);
+	}
+}
+
+/* The same with a worker that blocks for the child */
+RING_TEST(child_ends_with_blocked_worker)
+{
+	struct hold h = { .lock = -1, .notify = -1 };
+	struct hold mine = { .lock = -1, .notify = -1 };
+	struct iouring2_cqe cqe;
+	struct talk t;
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_EQ(0, use_fifo(&h));
+	ASSERT_EQ(0, use_fifo(&mine));
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	ASSERT_EQ(0, start_worker(&r, &mine));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		talk_child(&t);
+		if (start_worker(&r, &h))
+			_exit(1);
+		say(&t, '+');
+		wait_for_parent(&t);
+		_exit(0);
+	}
+	talk_parent(&t);
+	close(h.use[0]);
+	EXPECT_EQ('+', listen_to(&t));
+	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap(pid));
+	EXPECT_TRUE(hung_up(h.peer[0]));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	/* Ours was not touched */
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(1, write(mine.use[0], "y", 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, cqe.res);
+	ring_exit(&r);
+	talk_close(&t);
+	close(mine.use[0]);
+}
+
+/*
+ * A drain barrier of the child's holds others back. When the child ends, the
+ * barrier stays in its place, so that what waits is still in order.
+ */
+RING_TEST(child_ends_behind_barrier)
+{
+	static const __u64 order[] = { 1, FROM_CHILD, FROM_CHILD + 1, 2 };
+	struct hold h = { .lock = -1, .notify = -1 };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	uint64_t v = 1;
+	unsigned int i;
+	int efd;
+	pid_t pid;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, use_chain(&h));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	tag(&r.sqes[0], 1, 0);
+	EXPECT_EQ(1, ring_submit(&r));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		prep_nop(ring_sqe(&r));
+		tag(&r.sqes[1], FROM_CHILD, DRAIN | LINK);
+		prep_write(ring_sqe(&r), h.use[1], scratch, 1, -1);
+		tag(&r.sqes[2], FROM_CHILD + 1, 0);
+		_exit(submit(&r, 2) != 0);
+	}
+	while (h.nr_use)
+		close(h.use[--h.nr_use]);
+	EXPECT_EQ(0, reap(pid));
+	/* Its file is free, though the request is not over */
+	EXPECT_TRUE(hung_up(h.peer[0]));
+	r.sqe_tail = *r.sq_tail;
+	prep_nop(ring_sqe(&r));
+	tag(&r.sqes[3], 2, 0);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(order[i], cqe.user_data);
+		EXPECT_EQ(i == 1 || i == 2 ? -ECANCELED : i == 0 ? POLLIN : 0,
+			  cqe.res);
+	}
+	ring_exit(&r);
+	while (h.nr_peer)
+		close(h.peer[--h.nr_peer]);
+	close(efd);
+}
+
+/*
+ * close() by one of two: as with its end, what that one submitted is over, and
+ * nothing else; but only when it was its last descriptor.
+ */
+RING_TEST(child_closes)
+{
+	struct iouring2_cqe cqe;
+	struct talk t;
+	struct ring r;
+	uint64_t v = 1;
+	int efd;
+	pid_t pid;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	tag(&r.sqes[0], 1, 0);
+	EXPECT_EQ(1, ring_submit(&r));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int fd = dup(r.fd);
+
+		talk_child(&t);
+		prep_poll(ring_sqe(&r), efd, POLLIN);
+		tag(&r.sqes[1], 2, 0);
+		if (submit(&r, 1))
+			_exit(1);
+		ring_exit(&r);
+		if (fdinfo(fd, "Inflight") != 2)
+			_exit(2);
+		close(fd);
+		say(&t, '+');
+		wait_for_parent(&t);
+		_exit(0);
+	}
+	talk_parent(&t);
+	EXPECT_EQ('+', listen_to(&t));
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(2, (int)cqe.user_data);
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
+	talk_close(&t);
+	EXPECT_EQ(0, reap(pid));
+	r.sqe_tail = *r.sq_tail;
+	ASSERT_EQ(0, ring_nop(&r, 4));
+	EXPECT_EQ(1, ring_submit(&r));
+	ring_exit(&r);
+	close(efd);
+}
+
+/* The one that made it leaves it to its child */
+RING_TEST(parent_closes)
+{
+	struct state open;
+	struct talk t;
+	struct ring r;
+	uint64_t v = 1;
+	int efd;
+	pid_t pid;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	state_read(&open);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct iouring2_cqe cqe;
+
+		talk_child(&t);
+		prep_poll(ring_sqe(&r), efd, POLLIN);
+		if (submit(&r, 1))
+			_exit(1);
+		say(&t, '+');
+		wait_for_parent(&t);
+		/* the parent's has ended with the parent's descriptor */
+		if (ring_wait(&r, &cqe) || cqe.res != -ECANCELED)
+			_exit(2);
+		if (ring_wait(&r, &cqe) || cqe.res != POLLIN)
+			_exit(3);
+		prep_nop(ring_sqe(&r));
+		_exit(ring_do(&r) ? 4 : 0);
+	}
+	talk_parent(&t);
+	EXPECT_EQ('+', listen_to(&t));
+	ring_exit(&r);
+	EXPECT_EQ(open.counter[0], counter("rings"));
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	talk_close(&t);
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_STREQ("", state_diff(&self->before, false));
+	close(efd);
+}
+
+/* ----------------------------------------------------- kept over an exec() */
+
+static int after_exec_with_ring(char **argv)
+{
+	int ring = atoi(argv[2]), efd = atoi(argv[3]);
+	uint64_t v = 1;
+
+	if (fdinfo(ring, "Inflight") != 2)
+		return 2;
+	/* Both get what they waited for; one has no memory to put it in */
+	if (write(efd, &v, sizeof(v)) != sizeof(v))
+		return 3;
+	if (!until(fdinfo(ring, "Inflight") == 0))
+		return 4;
+	if (fdinfo(ring, "CachedCqTail") != 2)
+		return 5;
+	/* The new image's own */
+	if (enter(ring, 0, 2, GETEVENTS, NULL, 0))
+		return 6;
+	close(ring);
+	return counter("rings") == atol(argv[4]) ? 0 : 7;
+}
+
+RING_TEST(kept_over_exec)
+{
+	char fds[2][16], rings[16];
+	struct ring r;
+	pid_t pid;
+	int efd;
+
+	fflush(NULL);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		snprintf(rings, sizeof(rings), "%ld", counter("rings"));
+		efd = eventfd(0, 0);
+		if (efd < 0 || ring_init(&r, 8, 0))
+			_exit(99);
+		prep_read(ring_sqe(&r), efd, scratch, 8, -1);
+		prep_poll(ring_sqe(&r), efd, POLLIN);
+		if (submit(&r, 2))
+			_exit(98);
+		fcntl(r.fd, F_SETFD, 0);
+		snprintf(fds[0], sizeof(fds[0]), "%d", r.fd);
+		snprintf(fds[1], sizeof(fds[1]), "%d", efd);
+		execl("/proc/self/exe", "close_shared", "--with-ring", fds[0], fds[1],
+		      rings, NULL);
+		_exit(97);
+	}
+	/* See after_exec_with_ring() */
+	EXPECT_EQ(0, WEXITSTATUS(reap(pid)));
+	EXPECT_STREQ("", state_diff(&self->before, false));
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 5 && !strcmp(argv[1], "--with-ring"))
+		return after_exec_with_ring(argv);
+	return ring_test_main(argc, argv);
+}
