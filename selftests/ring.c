@@ -566,6 +566,10 @@ const char *state_diff(const struct state *before, bool fds)
 	if (fds && now.fds != before->fds)
 		len += snprintf(text + len, sizeof(text) - len,
 				"fds %d -> %d; ", before->fds, now.fds);
+	if (fds && now.lowest != before->lowest)
+		len += snprintf(text + len, sizeof(text) - len,
+				"lowest free descriptor %d -> %d; ",
+				before->lowest, now.lowest);
 	return text;
 }
 
