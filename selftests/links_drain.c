@@ -467,6 +467,43 @@ RING_TEST(drain)
 	}
 }
 
+/* It waits for each of those before it, the last one included */
+RING_TEST(drain_waits_for_each)
+{
+	enum { NR = 3 };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	uint64_t v = 1;
+	int i, efd[NR];
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 8));
+	for (i = 0; i < NR; i++) {
+		efd[i] = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, efd[i]);
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd[i], POLLIN);
+		sqe->user_data = i;
+	}
+	sqe = ring_sqe(&r);
+	prep_nop(sqe);
+	sqe->flags = D;
+	sqe->user_data = NR;
+	EXPECT_EQ(NR + 1, ring_submit(&r));
+	for (i = 0; i < NR; i++) {
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+						10 * NSEC_PER_MSEC));
+		EXPECT_EQ((ssize_t)sizeof(v), write(efd[i], &v, sizeof(v)));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(i, (int)cqe.user_data);
+	}
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(NR, (int)cqe.user_data);
+	ring_exit(&r);
+	for (i = 0; i < NR; i++)
+		close(efd[i]);
+}
+
 /* A completion behind the full CQ is over, as far as a barrier goes */
 RING_TEST(drain_across_overflow)
 {
