@@ -719,10 +719,10 @@ static int write_text(const char *dir, const char *file, const char *text)
 RING_TEST(memory_is_charged)
 {
 	char root[] = "/tmp/iouring2-cg-XXXXXX", dir[64], pid[16];
-	long before = 0, with = 0, after = 0, want;
+	long before = 0, with = 0, busy = 0, after = 0, want;
+	int ret, efd = eventfd(0, EFD_CLOEXEC), i;
 	bool mounted = false;
 	struct ring r;
-	int ret;
 
 	ASSERT_NE(NULL, mkdtemp(root));
 	snprintf(dir, sizeof(dir), "%s/iouring2-test", root);
@@ -742,6 +742,10 @@ RING_TEST(memory_is_charged)
 		before = cgroup_bytes(dir);
 		ret = ring_init(&r, 32768, 65536);
 		with = cgroup_bytes(dir);
+		for (i = 0; i < 8192; i++)
+			prep_poll(ring_sqe(&r), efd, POLLIN);
+		if (ring_submit(&r) == 8192)
+			busy = cgroup_bytes(dir);
 		ring_exit(&r);
 		after = cgroup_bytes(dir);
 		write_text(root, "cgroup.procs", pid);
@@ -753,6 +757,9 @@ RING_TEST(memory_is_charged)
 	/* SQEs and CQEs at least; the kernel charges 64 pages at a time */
 	want = 32768L * 64 + 65536L * 16;
 	EXPECT_LE(want - 65 * 4096, with - before);
+	/* And requests, which are not small */
+	EXPECT_LE(8192 * 256, busy - with);
+	close(efd);
 	EXPECT_GE(65 * 4096, after - before);
 }
 
