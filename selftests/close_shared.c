@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
@@ -521,9 +523,75 @@ RING_TEST(kept_over_exec)
 	EXPECT_STREQ("", state_diff(&self->before, false));
 }
 
+/* ------------------------------------------------- whose ring it has been */
+
+#define MAX_NAMESPACES	"/proc/sys/user/max_user_namespaces"
+#define FEW_NAMESPACES	"4\n"
+
+static int write_file(const char *path, const char *s)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, s, strlen(s)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* After exec: credentials and memory are the namespace's. argv: descriptor */
+static int after_exec_in_namespace(char **argv)
+{
+	struct iouring2_setup s = { .entries = 1 };
+	int fd = ioctl(atoi(argv[2]), IOURING2_IOC_SETUP, &s);
+
+	return fd < 0 ? 1 : close(fd);
+}
+
+static void ring_in_namespace(int dev)
+{
+	char arg[16];
+
+	/* Namespaces go a little later than their last user */
+	if (!until_ms(!unshare(CLONE_NEWUSER), 5000))
+		_exit(errno == ENOSPC ? 98 : 99);
+	snprintf(arg, sizeof(arg), "%d", dev);
+	execl("/proc/self/exe", "close_shared", "--in-namespace", arg, NULL);
+	_exit(97);
+}
+
+/*
+ * Credentials and address spaces are counted nowhere, but each of these holds
+ * a user namespace of its own, and there may be few of them.
+ */
+RING_TEST(credentials_given_back)
+{
+	char was[32] = "";
+	int i, dev, status = 0;
+	pid_t pid;
+
+	if (read_text(MAX_NAMESPACES, was, sizeof(was)) <= 0 || !intrusive() ||
+	    write_file(MAX_NAMESPACES, FEW_NAMESPACES))
+		SKIP(return, "no limit of user namespaces, or not asked to set it");
+	dev = open("/dev/iouring2", O_RDWR);
+	for (i = 0; i < 10 && !status; i++) {
+		pid = fork();
+		if (!pid)
+			ring_in_namespace(dev);
+		status = pid < 0 ? -errno : WEXITSTATUS(reap(pid));
+	}
+	close(dev);
+	EXPECT_EQ(0, write_file(MAX_NAMESPACES, was));
+	EXPECT_EQ(0, status) {
+		TH_LOG("round %d", i);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
+	if (argc == 3 && !strcmp(argv[1], "--in-namespace"))
+		return after_exec_in_namespace(argv);
 	if (argc == 5 && !strcmp(argv[1], "--with-ring"))
 		return after_exec_with_ring(argv);
 	return ring_test_main(argc, argv);
