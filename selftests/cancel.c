@@ -7,6 +7,8 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "victims.h"
@@ -313,6 +315,62 @@ RING_TEST(queued_for_a_worker)
 	ring_exit(&r);
 	scene_close(&s);
 	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
+}
+
+/*
+ * Two reads of a FIFO, which cannot be asked without blocking: one gets the
+ * byte, the other one blocks in a worker. Return: its user_data, or 0.
+ */
+static __u64 block_a_worker(struct ring *r, int fifo, char *buf)
+{
+	struct iouring2_cqe cqe;
+	int i;
+
+	for (i = 1; i <= 2; i++) {
+		struct iouring2_sqe *sqe = ring_sqe(r);
+
+		prep_read(sqe, fifo, buf, 1, -1);
+		sqe->user_data = i;
+	}
+	if (ring_submit(r) != 2 || write(fifo, "x", 1) != 1 ||
+	    ring_wait(r, &cqe) || cqe.res != 1)
+		return 0;
+	return 3 - cqe.user_data;
+}
+
+/* The signal that ends one request is not there for the worker's next one */
+RING_TEST(next_is_spared)
+{
+	char dir[256], path[300], buf[8];
+	struct key key = { .fd = -1 };
+	struct iouring2_cqe cqe;
+	int i, fifo, ret;
+	struct ring r;
+
+	tmp_path(dir, sizeof(dir), "fifo");
+	ASSERT_NE(NULL, mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	ASSERT_EQ(0, mkfifo(path, 0600));
+	fifo = open(path, O_RDWR | O_CLOEXEC);
+	EXPECT_EQ(0, unlink(path) || rmdir(dir));
+	ASSERT_LE(0, fifo);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 10; i++) {
+		key.user_data = block_a_worker(&r, fifo, buf);
+		ASSERT_NE(0, (long)key.user_data);
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+						20 * NSEC_PER_MSEC)) {
+			TH_LOG("round %d", i);
+		}
+		ret = cancel(&r, &key, false);
+		EXPECT_TRUE(did_cancel(ret)) {
+			TH_LOG("round %d: %d", i, ret);
+		}
+		ASSERT_EQ(0, ring_take(&r, key.user_data, &cqe));
+		EXPECT_TRUE(cancelled(cqe.res));
+	}
+	ring_exit(&r);
+	close(fifo);
 }
 
 /* What a cancelled read did not take is there for the next */

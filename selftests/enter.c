@@ -540,6 +540,53 @@ RING_TEST(bad_index)
 	ring_exit(&r);
 }
 
+struct reuser {
+	pthread_t self;
+	struct ring *r;
+	bool stop;
+};
+
+/* Entries below the head are the application's again */
+static void *reuse_entries(void *arg)
+{
+	struct reuser *u = arg;
+	struct ring *r = u->r;
+	__u32 mask = *r->sq_mask, next = *r->sq_head;
+
+	while (!ld_acq(&u->stop))
+		for (; next != ld_acq(r->sq_head); next++)
+			r->sqes[next & mask].user_data = ~0ULL;
+	return NULL;
+}
+
+RING_TEST(entries_reused_at_once)
+{
+	enum { NR = 4096 };
+	struct iouring2_cqe cqe;
+	struct reuser u = { };
+	unsigned int i, round;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, NR, NR));
+	u.r = &r;
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < NR; i++)
+			ASSERT_EQ(0, ring_nop(&r, i));
+		u.stop = false;
+		ASSERT_EQ(0, pthread_create(&u.self, NULL, reuse_entries, &u));
+		EXPECT_EQ(NR, ring_submit(&r));
+		st_rel(&u.stop, true);
+		pthread_join(u.self, NULL);
+		for (i = 0; i < NR; i++) {
+			ASSERT_TRUE(ring_peek(&r, &cqe));
+			ASSERT_EQ(i, cqe.user_data) {
+				TH_LOG("round %u", round);
+			}
+		}
+	}
+	ring_exit(&r);
+}
+
 /* The array may name SQEs in any order, and one of them twice */
 RING_TEST(index_array)
 {
@@ -801,6 +848,73 @@ RING_TEST(woken_from_each_context)
 		ring_exit(&r);
 		close(efd);
 	}
+}
+
+struct waker {
+	pthread_t self;
+	int fd;
+	unsigned int go, done;	/* rounds */
+	bool stop;
+};
+
+static void *wake_sometime(void *arg)
+{
+	struct waker *w = arg;
+	unsigned int seed = 2;
+	volatile int spin;
+	uint64_t v = 1;
+
+	while (!ld_acq(&w->stop)) {
+		if (ld_acq(&w->go) == w->done) {
+			sched_yield();
+			continue;
+		}
+		for (spin = rand_r(&seed) % 32768; spin; spin--)
+			;
+		if (write(w->fd, &v, sizeof(v)) != sizeof(v))
+			break;
+		st_rel(&w->done, w->done + 1);
+	}
+	return NULL;
+}
+
+/*
+ * A waiter's time is up just when there is work for it: somebody else does it,
+ * though nobody enters the kernel again.
+ */
+RING_TEST(leaves_no_work_behind)
+{
+	int i, left = 0, rounds = full_stress() ? 50000 : 3000;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct waker w = { };
+	struct ring r;
+	uint64_t v;
+
+	w.fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, w.fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, wake_sometime, &w));
+	for (i = 0; i < rounds; i++) {
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, w.fd, POLLIN);
+		ASSERT_EQ(1, ring_submit(&r));
+		st_rel(&w.go, w.go + 1);
+		left += enter_timeout(r.fd, 0, 1, 50000) == -ETIME;
+		ASSERT_TRUE(until(ring_ready(&r))) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(POLLIN, cqe.res);
+		while (ld_acq(&w.done) != w.go)
+			sched_yield();
+		ASSERT_EQ((ssize_t)sizeof(v), read(w.fd, &v, sizeof(v)));
+	}
+	TH_LOG("%d of %d were too late", left, rounds);
+	st_rel(&w.stop, true);
+	pthread_join(w.self, NULL);
+	ring_exit(&r);
+	close(w.fd);
 }
 
 RING_TEST_MAIN
