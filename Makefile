@@ -34,6 +34,9 @@ mutants:
 coverage:
 	@tools/coverage $(ARGS)
 
+fuzz:
+	@tools/fuzz/run $(ARGS)
+
 install: dist
 	@packaging/install --tarball $(DIST) $(ARGS)
 
@@ -52,11 +55,12 @@ help:
 	@echo '  make check-tier0     the checks that need no virtual machine'
 	@echo '  make mutants         break the module on purpose and see that a test notices'
 	@echo '  make coverage        which lines of the module the tests run'
+	@echo '  make fuzz            random programs, in a virtual machine'
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
 	@echo '  sudo make uninstall  take all of that back'
 	@echo
 	@echo 'ARGS="..." is handed to the script behind check, check-tier0, demo, mutants, coverage,'
-	@echo 'install and uninstall; ARGS=--help shows its options.'
+	@echo 'fuzz, install and uninstall; ARGS=--help shows its options.'
 
-.PHONY: modules clean dist check check-tier0 demo mutants coverage install uninstall help
+.PHONY: modules clean dist check check-tier0 demo mutants coverage fuzz install uninstall help

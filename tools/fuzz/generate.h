@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* New programs, and variations of old ones. */
+#ifndef FUZZ_GENERATE_H
+#define FUZZ_GENERATE_H
+
+#include "exec.h"
+
+void random_seed(uint64_t seed);
+unsigned int random_below(unsigned int n);
+
+void program_generate(struct program *p);
+/* @other: to take calls from */
+void program_mutate(struct program *p, const struct program *other);
+void program_remove(struct program *p, unsigned int at, unsigned int count);
+
+#endif
