@@ -189,6 +189,28 @@ RING_TEST(keys)
 	}
 }
 
+/* By the ring itself, which is a file like others, and by one that is not */
+RING_TEST(by_ring)
+{
+	struct iouring2_cqe cqe;
+	struct ring r, other;
+	struct key key = { .flags = FD };
+
+	ASSERT_EQ(0, ring_init(&r, 16, 0));
+	ASSERT_EQ(0, ring_init(&other, 16, 0));
+	prep_poll(ring_sqe(&r), r.fd, POLLPRI);
+	r.sqes[0].user_data = 1;
+	EXPECT_EQ(1, ring_submit(&r));
+	key.fd = other.fd;
+	EXPECT_EQ(-ENOENT, cancel(&r, &key, false));
+	key.fd = r.fd;
+	EXPECT_EQ(0, cancel(&r, &key, false));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	ring_exit(&other);
+	ring_exit(&r);
+}
+
 /* The first match only, or all of them and how many they were */
 RING_TEST(how_many)
 {

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -780,6 +781,76 @@ RING_TEST(wait_queue_goes_away)
 	}
 	close(fd[0]);
 	close(fd[1]);
+}
+
+/* Shares memory and descriptors with its parent, but not signal handlers */
+static int arm_and_end(void *arg)
+{
+	struct ring *r = arg;
+
+	return enter(r->fd, ring_publish(r), 0, 0, NULL, 0) == 1 ? 0 : 1;
+}
+
+/*
+ * And it goes away with a request armed on it if that belongs to somebody
+ * who lives on: descriptors, and so requests, are shared.
+ */
+RING_TEST(wait_queue_goes_first)
+{
+	static char stack[65536];
+	struct iouring2_cqe cqe;
+	int fd[2], i, status;
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_EQ(0, open_signal(fd));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 10; i++) {
+		if (i % 2)
+			prep_poll_multi(ring_sqe(&r), fd[0], POLLIN);
+		else
+			prep_poll(ring_sqe(&r), fd[0], POLLIN);
+		pid = clone(arm_and_end, stack + sizeof(stack),
+			    CLONE_VM | CLONE_FILES | SIGCHLD, &r);
+		ASSERT_LE(0, pid);
+		EXPECT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(-ECANCELED, cqe.res);
+		EXPECT_FALSE(cqe.flags & MORE);
+	}
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* Of two that are exclusive one is woken; the other at the next occasion */
+RING_TEST(exclusive)
+{
+	struct iouring2_cqe cqe;
+	struct ring r[2];
+	uint64_t one = 1;
+	int efd, i;
+
+	efd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+	ASSERT_LE(0, efd);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_init(&r[i], 8, 0));
+		prep_poll(ring_sqe(&r[i]), efd, POLLIN | EPOLLEXCLUSIVE);
+		EXPECT_EQ(1, ring_submit(&r[i]));
+	}
+	EXPECT_EQ((ssize_t)sizeof(one), write(efd, &one, sizeof(one)));
+	ASSERT_EQ(0, ring_wait(&r[0], &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	usleep(20000);
+	EXPECT_EQ(0, (int)ring_ready(&r[1]));
+	EXPECT_EQ(1, fdinfo(r[1].fd, "Inflight"));
+	EXPECT_EQ((ssize_t)sizeof(one), write(efd, &one, sizeof(one)));
+	ASSERT_EQ(0, ring_wait(&r[1], &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	for (i = 0; i < 2; i++)
+		ring_exit(&r[i]);
+	close(efd);
 }
 
 /* Completion, removal and close of the file at the same moment */

@@ -390,6 +390,13 @@ RING_TEST(max_inflight)
 	EXPECT_LE(0, fd);
 	EXPECT_EQ(99, (int)s.max_inflight);
 	close(fd);
+	/* None at all would be no ring */
+	EXPECT_EQ(0, module_param_set("inflight_default", 0));
+	s = plain(8);
+	fd = dev_setup(&s);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(1, (int)s.max_inflight);
+	close(fd);
 	EXPECT_EQ(0, module_param_set("inflight_default", def));
 
 	EXPECT_EQ(0, module_param_set("inflight_max", def));
