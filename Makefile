@@ -28,6 +28,9 @@ check-tier0:
 demo:
 	@tools/demo $(ARGS)
 
+debug-kernel:
+	@tools/vm/debug-kernel $(ARGS)
+
 mutants:
 	@tools/mutate $(ARGS)
 
@@ -56,11 +59,13 @@ help:
 	@echo '  make mutants         break the module on purpose and see that a test notices'
 	@echo '  make coverage        which lines of the module the tests run'
 	@echo '  make fuzz            random programs, in a virtual machine'
+	@echo '  make debug-kernel    build the KASAN and the KCSAN kernel (ARGS=kasan: only that one)'
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
 	@echo '  sudo make uninstall  take all of that back'
 	@echo
-	@echo 'ARGS="..." is handed to the script behind check, check-tier0, demo, mutants, coverage,'
-	@echo 'fuzz, install and uninstall; ARGS=--help shows its options.'
+	@echo 'ARGS="..." is handed to the script behind check, check-tier0, debug-kernel, demo, mutants,'
+	@echo 'coverage, fuzz, install and uninstall; ARGS=--help shows its options.'
 
-.PHONY: modules clean dist check check-tier0 demo mutants coverage fuzz install uninstall help
+.PHONY: modules clean dist check check-tier0 debug-kernel demo mutants coverage fuzz install
+.PHONY: uninstall help

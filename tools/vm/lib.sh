@@ -256,12 +256,34 @@ resolve_source() {
 	printf 'source %s %s\n' "$package" "$version"
 }
 
+# Print "source PACKAGE VERSION COMPILER VERSION", what debug kernels are made of.
+resolve_debug_source() {
+	local release=$1 series=$2 package=$3 found compiler version
+	found=$(newest_of "$release" "$series" "$package")
+	[ -n "$found" ] || { warn "no $package in $release"; return 1; }
+	compiler=$(depends_of "$release" gcc | grep -m 1 '^gcc-[0-9]')
+	version=$(apt_private "$release" apt-cache policy "$compiler" | sed -n 's/^ *Candidate: //p')
+	printf 'source %s %s %s\n' "$found" "$compiler" "$version"
+}
+
+# has_debug_kernels RELEASE
+has_debug_kernels() {
+	awk -v r="$1" '!/^#/ && $2 == r && $3 == "debug" { found = 1 } END { exit !found }' \
+		"$VM_DIR/kernels"
+}
+
 resolve_release() {
-	local release=$1 out=$2 name rel kind series metas
+	local release=$1 out=$2 name rel kind series metas sourced=
 	apt_private_update "$release" || return 1
 	while read -r name rel kind series metas; do
-		[ "$rel $kind" = "$release deb" ] || continue
-		resolve_target "$name" "$release" "$series" "$metas" || return 1
+		case "$rel $kind" in
+		"$release deb") resolve_target "$name" "$release" "$series" "$metas" || return 1 ;;
+		"$release debug")
+			[ -z "$sourced" ] || continue
+			resolve_debug_source "$release" "$series" "$metas" || return 1
+			sourced=1
+			;;
+		esac
 	done < <(grep -v '^#' "$VM_DIR/kernels") >"$out.new"
 	if [ "$release" = "${SOURCE_FROM[0]}" ]; then
 		resolve_source >>"$out.new" || return 1
@@ -271,7 +293,8 @@ resolve_release() {
 
 resolve_fresh() {
 	[ -s "$1" ] && [ -z "$(find "$1" -mmin "+$RESOLVE_MINUTES")" ] &&
-		[ ! "$VM_DIR/kernels" -nt "$1" ]
+		[ ! "$VM_DIR/kernels" -nt "$1" ] &&
+		{ grep -q '^source ' "$1" || ! has_debug_kernels "$(basename "$1" .targets)"; }
 }
 
 resolve_if_stale() {
@@ -305,26 +328,49 @@ prebuilt_dir() {
 	[ -n "$found" ] && (cd -- "$found" && pwd)
 }
 
+# What a debug kernel is made of and by, but for comments.
+debug_kernel_parts() {
+	local name=$1 release=$2
+	grep '^source ' "$(resolved "$release")"
+	grep -hE '^(CONFIG_|# CONFIG_.* is not set)' "$VM_DIR"/configs/{base,debug,"$name"}.config
+	grep -hvE '^[[:space:]]*#' "$VM_DIR/debug-kernel-inside"
+}
+
+# debug_kernel_dir NAME: print the folder of our own build of a debug kernel. It
+# is made if there is none, unless CACHE_ONLY is set.
+debug_kernel_dir() {
+	local name=$1 release package version
+	read -r _ release _ < <(target_row "$name")
+	read -r _ package version _ < <(grep '^source ' "$(resolved "$release")")
+	cache_entry "debug-$name" "$(hash_of "$(debug_kernel_parts "$name" "$release")")" \
+		debug_kernel_make "$name" "$release" "$package" "$version"
+}
+
+# ready_debug_kernel NAME: print the folder of a debug kernel, if there is one.
+ready_debug_kernel() {
+	prebuilt_dir "$1" || CACHE_ONLY=1 debug_kernel_dir "$1"
+}
+
 # target_skip NAME: print why a target cannot be had here, or fail if it can.
 target_skip() {
-	local kind meta
-	read -r _ _ kind _ meta < <(target_row "$1")
-	[ "$kind" = prebuilt ] || return 1
-	if prebuilt_dir "$meta" >/dev/null; then
+	local kind
+	read -r _ _ kind _ < <(target_row "$1")
+	[ "$kind" = debug ] || return 1
+	if ready_debug_kernel "$1" >/dev/null; then
 		return 1
 	fi
-	echo "no prebuilt *-$meta kernel in $PREBUILT"
+	echo "no prebuilt one, and none built yet (make debug-kernel)"
 }
 
 # target_load NAME: set T_NAME, T_RELEASE, T_KIND, T_KVER, T_VERSION, T_DIR.
 target_load() {
-	local series meta row
+	local row
 	row=$(target_row "$1")
 	[ -n "$row" ] || die "no kernel called $1; there are: $(target_names | tr '\n' ' ')"
-	read -r T_NAME T_RELEASE T_KIND series meta <<<"$row"
+	read -r T_NAME T_RELEASE T_KIND _ <<<"$row"
 	T_DIR=
-	if [ "$T_KIND" = prebuilt ]; then
-		T_DIR=$(prebuilt_dir "$meta") || die "$(target_skip "$1")"
+	if [ "$T_KIND" = debug ]; then
+		T_DIR=$(ready_debug_kernel "$T_NAME") || die "$1: $(target_skip "$1")"
 		T_KVER=$(tar --zstd -xOf "$T_DIR/headers.tar.zst" headers/include/config/kernel.release)
 		T_VERSION=$(hash_files "$T_DIR/config" "$T_DIR/headers.tar.zst")
 		return

@@ -10,11 +10,17 @@
 #   root_image RELEASE    the same as an ext4 image
 #   kernel_dir NAME       vmlinuz and initramfs.cpio.gz of a kernel, and layer/,
 #                         what has to lie over the root tree for that kernel
+#   tools_tree RELEASE    a directory with what builds a kernel
+#   debug_kernel_make     fills the cache entry of a debug kernel
 #   kernel_source         scripts/ and kselftest's own files of the newest kernel
 
 # What each root tree holds beside Debian's minimal base and the kernels' headers.
 ROOT_PACKAGES=(initramfs-tools kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
 	procps util-linux iproute2 e2fsprogs libcap2-bin rsync)
+
+# What building a kernel takes, beside Debian's minimal base.
+TOOL_PACKAGES=(gcc make libc6-dev flex bison bc perl python3 libelf-dev libssl-dev kmod cpio rsync
+	xz-utils zstd lz4)
 
 # Modules that no virtual machine of ours can use; left out to keep images small.
 PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio
@@ -131,9 +137,9 @@ kernel_make_deb() {
 	rm -rf "$dir/work"
 }
 
-# A prebuilt kernel has no packages: its layer brings the tree to build against
+# A debug kernel has no packages: its layer brings the tree to build against
 # and its one module, where Debian's packages would have put them.
-kernel_make_prebuilt() {
+kernel_make_debug() {
 	local kver=$1 from=$2 dir=$3 modules
 	modules=$dir/layer/usr/lib/modules/$kver
 	mkdir -p "$dir/work/modules" "$modules/kernel" "$dir/layer/usr/src"
@@ -159,9 +165,9 @@ kernel_key() {
 kernel_dir() {
 	local tree
 	target_load "$1"
-	if [ "$T_KIND" = prebuilt ]; then
+	if [ "$T_KIND" = debug ]; then
 		cache_entry "kernel-$1" "$(kernel_key)" \
-			kernel_make_prebuilt "$T_KVER" "$T_DIR"
+			kernel_make_debug "$T_KVER" "$T_DIR"
 	else
 		tree=$(root_tree "$T_RELEASE") || return 1
 		cache_entry "kernel-$1" "$(kernel_key "$tree")" \
@@ -169,19 +175,65 @@ kernel_dir() {
 	fi
 }
 
+# --- kernels built here -----------------------------------------------------
+
+tools_make() {
+	local release=$1 dir=$2 packages part
+	local -a options=()
+	packages=$(printf '%s,' "${TOOL_PACKAGES[@]}")
+	for part in man locale doc; do
+		options+=("--dpkgopt=path-exclude=/usr/share/$part/*")
+	done
+	mmdebstrap --quiet --variant=minbase --architectures=amd64 \
+		--include="${packages%,}" "${options[@]}" \
+		--aptopt='APT::Install-Recommends "false"' \
+		--aptopt='Acquire::Languages "none"' \
+		--aptopt='Acquire::Retries "3"' \
+		--dpkgopt=force-unsafe-io \
+		"$release" "$dir/tree" - <"$CACHE/apt/$release/sources.list"
+	mkdir -p "$dir/tree/src" "$dir/tree/build"
+}
+
+# The compiler's version is part of the key: it must be the one that is new now.
+tools_tree() {
+	local dir
+	dir=$(cache_entry "tools-$1" "$(hash_of "$1" "${TOOL_PACKAGES[*]}" \
+		"$(sed -n 's/^source [^ ]* [^ ]* *//p' "$(resolved "$1")")" \
+		"$(declare -f tools_make)")" tools_make "$1") || return 1
+	printf '%s\n' "$dir/tree"
+}
+
+# source_tar RELEASE PACKAGE VERSION DIR: the source of a kernel, as a tarball.
+source_tar() {
+	local release=$1 package=$2 version=$3 dir=$4
+	mkdir "$dir/deb"
+	(cd "$dir/deb" && apt_private "$release" apt-get -q download "$package=$version" >&2)
+	dpkg-deb --fsys-tarfile "$dir"/deb/*.deb | tar -xO "./usr/src/$package.tar.xz" |
+		xz -dc -T0
+	rm -rf "$dir/deb"
+}
+
+debug_kernel_make() {
+	local name=$1 release=$2 package=$3 version=$4 dir=$5
+	mkdir "$dir/src"
+	source_tar "$release" "$package" "$version" "$dir" |
+		tar -C "$dir/src" -x --strip-components=1 --exclude='*/Documentation/*/*'
+	"$VM_DIR/chroot" "tools:$release" --bind "$dir:/build" -- \
+		bash /src/tools/vm/debug-kernel-inside base.config debug.config "$name.config"
+	rm -rf "$dir/src"
+	[ -s "$dir/bzImage" ] && [ -s "$dir/config" ] && [ -s "$dir/headers.tar.zst" ]
+}
+
 # --- kernel source ----------------------------------------------------------
 
 # Only what checks need of the source: scripts/, and kselftest without its tests.
 source_make() {
 	local package=$1 version=$2 dir=$3 top=$1
-	mkdir "$dir/deb"
-	(cd "$dir/deb" && apt_private "${SOURCE_FROM[0]}" apt-get -q download "$package=$version")
-	dpkg-deb --fsys-tarfile "$dir"/deb/*.deb | tar -xO "./usr/src/$package.tar.xz" |
-		xz -dc -T0 | tar -C "$dir" -x --strip-components=1 --wildcards --no-wildcards-match-slash \
+	source_tar "${SOURCE_FROM[0]}" "$package" "$version" "$dir" |
+		tar -C "$dir" -x --strip-components=1 --wildcards --no-wildcards-match-slash \
 		"$top/scripts" "$top/Documentation/dev-tools/checkpatch.rst" \
 		"$top/tools/testing/selftests/*.*" "$top/tools/testing/selftests/Makefile" \
 		"$top/tools/testing/selftests/kselftest" "$top/tools/testing/selftests/kselftest_harness"
-	rm -rf "$dir/deb"
 	[ -e "$dir/tools/testing/selftests/lib.mk" ]
 }
 
