@@ -630,6 +630,9 @@ static void prepare(void)
 	lseek(kmsg_fd, 0, SEEK_END);
 	failures_ready();
 	read_params();
+	/* loading the module has run some of it */
+	signal_read();
+	remember();
 	if (*left_over()) {
 		fprintf(stderr, "fuzz: the module is in use: %s\n", left_over());
 		exit(1);
