@@ -15,8 +15,8 @@
 #include <linux/module.h>
 #include <linux/printk.h>
 
+#include "compat/compat.h"
 #include "coverage.h"
-#include "probed.h"
 
 /* bytes of the module's text that there are bits for */
 #define TEXT_BYTES	0x100000UL
@@ -25,14 +25,8 @@
 static unsigned long bits[TEXT_BYTES / BITS_PER_LONG];
 static struct dentry *dir;
 
-/* 6.4 keeps the parts of a module in an array */
-#ifdef HAVE_MODULE_MEM
-#define TEXT_BASE	((unsigned long)THIS_MODULE->mem[MOD_TEXT].base)
-#define TEXT_SIZE	THIS_MODULE->mem[MOD_TEXT].size
-#else
-#define TEXT_BASE	((unsigned long)THIS_MODULE->core_layout.base)
-#define TEXT_SIZE	THIS_MODULE->core_layout.text_size
-#endif
+#define TEXT_BASE	((unsigned long)io2_module_text(THIS_MODULE))
+#define TEXT_SIZE	io2_module_text_size(THIS_MODULE)
 
 /* in words */
 static size_t bits_used(void)

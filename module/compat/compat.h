@@ -95,6 +95,15 @@ static inline bool io2_file_nowait_buffered_write(const struct file *file)
 #endif
 }
 
+/* 6.4 keeps the parts of a module in an array */
+#ifdef HAVE_MODULE_MEM
+#define io2_module_text(mod)		((mod)->mem[MOD_TEXT].base)
+#define io2_module_text_size(mod)	((mod)->mem[MOD_TEXT].size)
+#else
+#define io2_module_text(mod)		((mod)->core_layout.base)
+#define io2_module_text_size(mod)	((mod)->core_layout.text_size)
+#endif
+
 /* 6.17 wants every workqueue to say whether it is bound to a CPU */
 #ifndef WQ_PERCPU
 #define WQ_PERCPU 0
