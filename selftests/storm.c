@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Teardown storms: processes whose threads submit, wait, poll, cancel, map
- * and wake at random on shared rings, and which then end at a random moment
- * and in a random way (close, exit, exec, SIGKILL) with all of that going on.
+ * Teardown storms: processes whose threads submit, wait, poll, cancel,
+ * register, map, unmap, scribble, wake, and pass descriptors on, all at random
+ * and on shared rings, and which then end at a random moment and in a random
+ * way (close, exit, exec, SIGKILL) with all of that going on. Meanwhile
+ * somebody tries to unload the module, which must not work; between rounds it
+ * must.
  *
- * Proves I9 and I10 by weight: after every round nothing of any ring is left,
- * and nothing crashed. IOURING2_STORM=seconds makes it longer.
+ * Proves I9 and I10 by weight: when the last process of a round has been
+ * waited for nothing of any ring is left, at once, and nothing crashed.
+ * IOURING2_STORM=seconds makes it longer. IOURING2_MODULE=FILE says what to
+ * load again, if modprobe does not know.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,15 +22,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "fixture.h"
 
-#define THREADS		3
-#define CHILDREN	2
+#define THREADS		4
+#define CHILDREN	3
 #define DATA		8192
 
 struct storm {
@@ -153,19 +161,129 @@ static void wake(struct storm *s)
 	}
 }
 
+static void use_register(struct storm *s)
+{
+	char buf[sizeof(struct iouring2_probe) +
+		 8 * sizeof(struct iouring2_probe_op)] = "";
+	struct iouring2_register reg = {
+		.opcode = rnd(4) ? IOURING2_REGISTER_PROBE : rnd(64),
+		.nr_args = rnd(9),
+		.arg = rnd(8) ? (uintptr_t)buf : 0,
+	};
+
+	ioctl(s->r.fd, IOURING2_IOC_REGISTER, &reg);
+}
+
+/* A mapping more, for a moment, and a ring more */
+static void map(struct storm *s)
+{
+	static const off_t offs[] = {
+		IOURING2_OFF_SQ_RING, IOURING2_OFF_CQ_RING, IOURING2_OFF_SQES,
+	};
+	struct ring other;
+	void *p;
+
+	if (!rnd(4)) {
+		if (!ring_init(&other, 1 << rnd(8), 0)) {
+			ring_nop(&other, 1);
+			ring_submit(&other);
+			ring_exit(&other);
+		}
+		return;
+	}
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, s->r.fd,
+		 offs[rnd(3)]);
+	if (p == MAP_FAILED)
+		return;
+	if (rnd(2))
+		*(volatile char *)p;
+	if (rnd(2))
+		madvise(p, 4096, MADV_DONTNEED);
+	munmap(p, 4096);
+}
+
+/* Whatever an application can write into a ring's memory */
+static void scribble(struct storm *s)
+{
+	__u32 *words[] = { s->r.cq_head, s->r.sq_tail, s->r.sq_head,
+			   s->r.cq_tail, s->r.sq_mask, s->r.cq_flags };
+	__u32 *p = words[rnd(ARRAY_SIZE(words))];
+
+	__atomic_store_n(p, *p + rnd(3) - 1, __ATOMIC_RELEASE);
+}
+
+/* The ring travels through a socket that its own requests read from */
+static void pass_on(struct storm *s)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { };
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int fd;
+
+	if (rnd(2)) {
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &s->r.fd, sizeof(int));
+		sendmsg(s->sock[rnd(2)], &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return;
+	}
+	if (recvmsg(s->sock[rnd(2)], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+		return;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_len == CMSG_LEN(sizeof(int))) {
+		memcpy(&fd, CMSG_DATA(c), sizeof(int));
+		enter(fd, 0, 0, IOURING2_ENTER_GETEVENTS, NULL, 0);
+		close(fd);
+	}
+}
+
+static void copy_fd(struct storm *s)
+{
+	int fd = dup(s->r.fd);
+
+	enter(fd, 0, 0, 0, NULL, 0);
+	close(fd);
+}
+
 static void *weather(void *arg)
 {
 	struct storm *s = arg;
 
 	seed = now_ns(CLOCK_MONOTONIC) + gettid();
 	for (;;) {
-		switch (rnd(4)) {
-		case 0:
-		case 1:
+		switch (rnd(16)) {
+		case 0 ... 5:
 			submit(s);
 			break;
-		case 2:
+		case 6 ... 8:
 			wake(s);
+			break;
+		case 9:
+			use_register(s);
+			break;
+		case 10:
+			map(s);
+			break;
+		case 11:
+			pass_on(s);
+			break;
+		case 12:
+			copy_fd(s);
+			break;
+		case 13:
+			if (!rnd(8))
+				scribble(s);
 			break;
 		default:
 			enter_timeout(s->r.fd, 0, 1 + rnd(4), rnd(3000000));
@@ -247,19 +365,81 @@ static void child(unsigned int s0)
 	end_somehow(&s);
 }
 
+/* In use: by this process, and by others that come and go */
+static void vandal(void)
+{
+	int dev = dev_open();
+
+	if (dev < 0)
+		_exit(1);
+	for (;;) {
+		if (!syscall(__NR_delete_module, "iouring2", O_NONBLOCK) ||
+		    (errno != EAGAIN && errno != EBUSY))
+			_exit(2);
+		usleep(1000);
+	}
+}
+
+/* Return: whether it can be loaded again */
+static bool can_reload(void)
+{
+	return intrusive() &&
+	       (getenv("IOURING2_MODULE") ||
+		!system("modprobe -qn iouring2 2>/dev/null"));
+}
+
+static int reload(void)
+{
+	if (syscall(__NR_delete_module, "iouring2", O_NONBLOCK))
+		return -errno;
+	if (getenv("IOURING2_MODULE"))
+		return system("insmod $IOURING2_MODULE");
+	return system("modprobe iouring2");
+}
+
+/* Return: 0, or what a process of this round said when it ended */
+static int wait_for_all(pid_t unloader)
+{
+	int status, ret = 0;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, 0)) > 0)
+		if (pid != unloader && WIFEXITED(status) && WEXITSTATUS(status))
+			ret = WEXITSTATUS(status);
+	return ret;
+}
+
+static void wait_for(pid_t *pid, unsigned int nr)
+{
+	siginfo_t info;
+
+	while (nr--)
+		waitid(P_PID, pid[nr], &info, WEXITED | WNOWAIT);
+}
+
 RING_TEST(storm)
 {
-	long long end = now_ns(CLOCK_MONOTONIC) +
-			env_long("IOURING2_STORM", 8) * NSEC_PER_SEC;
-	unsigned int rounds = 0, i;
-	pid_t pid[CHILDREN];
+	long seconds = env_long("IOURING2_STORM", 8);
+	long long end = now_ns(CLOCK_MONOTONIC) + seconds * NSEC_PER_SEC;
+	unsigned int rounds = 0, reloads = 0, i;
+	bool may_reload = can_reload();
+	pid_t pid[CHILDREN], unloader;
 	int status;
 
+	/* grandchildren are waited for here when their parents have gone */
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	seed = now_ns(CLOCK_REALTIME);
 	TH_LOG("seed %u", seed);
 	while (now_ns(CLOCK_MONOTONIC) < end) {
-		unsigned int pick = rnd(2) ? CHILDREN : 1;
+		unsigned int pick = 1 + rnd(CHILDREN);
 
+		unloader = -1;
+		if (rnd(2)) {
+			unloader = fork();
+			ASSERT_LE(0, unloader);
+			if (!unloader)
+				vandal();
+		}
 		for (i = 0; i < pick; i++) {
 			unsigned int s0 = rnd(INT_MAX);
 
@@ -273,19 +453,22 @@ RING_TEST(storm)
 				kill(pid[i], SIGKILL);
 			}
 		}
-		for (i = 0; i < pick; i++) {
-			ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
-			ASSERT_FALSE(WIFEXITED(status) &&
-				     WEXITSTATUS(status));
+		wait_for(pid, pick);
+		if (unloader > 0) {
+			EXPECT_EQ(0, waitpid(unloader, &status, WNOHANG));
+			kill(unloader, SIGKILL);
 		}
-		/* grandchildren may take a moment longer than their parents */
-		ASSERT_TRUE(until(!*state_diff(&self->before, false))) {
-			TH_LOG("round %u: %s", rounds,
-			       state_diff(&self->before, false));
+		ASSERT_EQ(0, wait_for_all(unloader));
+		ASSERT_STREQ("", state_diff(&self->before, false)) {
+			TH_LOG("round %u", rounds);
+		}
+		if (may_reload && rounds % 16 == 0) {
+			ASSERT_EQ(0, reload());
+			reloads++;
 		}
 		rounds++;
 	}
-	TH_LOG("%u rounds", rounds);
+	printf("# storm\t%ld\t%u\t%u\n", seconds, rounds, reloads);
 	EXPECT_LT(0, (int)rounds);
 }
 
