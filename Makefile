@@ -22,6 +22,9 @@ dist:
 check:
 	@tools/check $(ARGS)
 
+check-debug:
+	@tools/check --tier debug --long $(ARGS)
+
 check-tier0:
 	@tools/tier0 $(ARGS)
 
@@ -55,6 +58,8 @@ help:
 	@echo '  make clean           remove what that made'
 	@echo '  make demo            boot a virtual machine, install by dkms, copy a file through a ring'
 	@echo '  make check           the tests, on every supported kernel, in virtual machines'
+	@echo '  make check-debug     all tests, longer, on KASAN and KCSAN kernels and with kmemleak;'
+	@echo '                       builds those kernels from source if there are none'
 	@echo '  make check-tier0     the checks that need no virtual machine'
 	@echo '  make mutants         break the module on purpose and see that a test notices'
 	@echo '  make coverage        which lines of the module the tests run'
@@ -64,8 +69,8 @@ help:
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
 	@echo '  sudo make uninstall  take all of that back'
 	@echo
-	@echo 'ARGS="..." is handed to the script behind check, check-tier0, debug-kernel, demo, mutants,'
-	@echo 'coverage, fuzz, install and uninstall; ARGS=--help shows its options.'
+	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
+	@echo 'demo, mutants, coverage, fuzz, install and uninstall; ARGS=--help shows its options.'
 
-.PHONY: modules clean dist check check-tier0 debug-kernel demo mutants coverage fuzz install
-.PHONY: uninstall help
+.PHONY: modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
+.PHONY: install uninstall help
