@@ -12,6 +12,7 @@
 #                         what has to lie over the root tree for that kernel
 #   tools_tree RELEASE    a directory with what builds a kernel
 #   debug_kernel_make     fills the cache entry of a debug kernel
+#   clang_tree            what a module is built against, made by clang
 #   kernel_source         scripts/ and kselftest's own files of the newest kernel
 
 # What each root tree holds beside Debian's minimal base and the kernels' headers.
@@ -21,6 +22,8 @@ ROOT_PACKAGES=(initramfs-tools kmod udev gcc g++ make libc6-dev gcc-multilib dkm
 # What building a kernel takes, beside Debian's minimal base.
 TOOL_PACKAGES=(gcc make libc6-dev flex bison bc perl python3 libelf-dev libssl-dev kmod cpio rsync
 	xz-utils zstd lz4)
+# What reads the module's code; from the release that the newest source is from.
+READER_PACKAGES=(clang lld llvm coccinelle libpython3-dev)
 
 # Modules that no virtual machine of ours can use; left out to keep images small.
 PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio
@@ -177,10 +180,15 @@ kernel_dir() {
 
 # --- kernels built here -----------------------------------------------------
 
+tools_packages() {
+	printf '%s\n' "${TOOL_PACKAGES[@]}"
+	[ "$1" != "${SOURCE_FROM[0]}" ] || printf '%s\n' "${READER_PACKAGES[@]}"
+}
+
 tools_make() {
 	local release=$1 dir=$2 packages part
 	local -a options=()
-	packages=$(printf '%s,' "${TOOL_PACKAGES[@]}")
+	packages=$(tools_packages "$release" | tr '\n' ',')
 	for part in man locale doc; do
 		options+=("--dpkgopt=path-exclude=/usr/share/$part/*")
 	done
@@ -197,7 +205,7 @@ tools_make() {
 # The compiler's version is part of the key: it must be the one that is new now.
 tools_tree() {
 	local dir
-	dir=$(cache_entry "tools-$1" "$(hash_of "$1" "${TOOL_PACKAGES[*]}" \
+	dir=$(cache_entry "tools-$1" "$(hash_of "$1" "$(tools_packages "$1")" \
 		"$(sed -n 's/^source [^ ]* [^ ]* *//p' "$(resolved "$1")")" \
 		"$(declare -f tools_make)")" tools_make "$1") || return 1
 	printf '%s\n' "$dir/tree"
@@ -242,4 +250,36 @@ kernel_source() {
 	read -r _ package version < <(grep '^source ' "$(resolved "${SOURCE_FROM[0]}")")
 	cache_entry source "$(hash_of "$package" "$version" "$(declare -f source_make)")" \
 		source_make "$package" "$version"
+}
+
+# --- a kernel made by clang -------------------------------------------------
+
+# What a module is built against, of the newest source, prepared by clang. There
+# is no such kernel: it is for the compiler's warnings.
+clang_make() {
+	local package=$1 version=$2 dir=$3
+	mkdir "$dir/src"
+	source_tar "${SOURCE_FROM[0]}" "$package" "$version" "$dir" |
+		tar -C "$dir/src" -x --strip-components=1 --exclude='*/Documentation/*/*'
+	cat "$VM_DIR"/configs/{base,debug}.config >"$dir/src/all.config"
+	# shellcheck disable=SC2016 # expanded inside, and by make
+	"$VM_DIR/chroot" tools:source --bind "$dir:/build" -- sh -ec '
+		cd /build/src
+		make -s LLVM=1 KCONFIG_ALLCONFIG=all.config allnoconfig
+		make -s LLVM=1 -j"$(nproc)" modules_prepare
+		: >Module.symvers
+		make -s LLVM=1 run-command \
+			KBUILD_RUN_COMMAND='"'"'$(srctree)/scripts/package/install-extmod-build /build/headers'"'"'
+	'
+	rm -rf "$dir/src"
+	grep -qx CONFIG_CC_IS_CLANG=y "$dir/headers/include/config/auto.conf"
+}
+
+clang_tree() {
+	local package version dir
+	read -r _ package version < <(grep '^source ' "$(resolved "${SOURCE_FROM[0]}")")
+	dir=$(cache_entry clang "$(hash_of "$package" "$version" "$(declare -f clang_make)" \
+		"$(hash_files "$VM_DIR"/configs/{base,debug}.config)")" \
+		clang_make "$package" "$version") || return 1
+	printf '%s\n' "$dir/headers"
 }
