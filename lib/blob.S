@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The trap's text, for those who put it into programs. */
+	.section .rodata
+	.balign 16
+	.globl	io2_trap_text
+	.hidden	io2_trap_text
+	.globl	io2_trap_text_end
+	.hidden	io2_trap_text_end
+io2_trap_text:
+	.incbin	IO2_TRAP_BIN
+io2_trap_text_end:
+	.byte	0
+	.section .note.GNU-stack, "", @progbits

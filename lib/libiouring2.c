@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libiouring2: the device and the three calls, for programs written for them.
+ *
+ * Nothing in here knows struct io_uring, whose layout belongs to the liburing
+ * that a program was compiled with: what does is inline, in iouring2.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/iouring2.h>
+
+#define IOURING2_CALLS_ONLY
+#include "iouring2.h"
+
+#define EXPORT	__attribute__((visibility("default")))
+
+static int result(int ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+EXPORT int iouring2_device_open(void)
+{
+	return result(open("/dev/iouring2", O_RDWR | O_CLOEXEC));
+}
+
+/* @request of the device @dev, or of one opened for it if that is negative */
+static int ask_device(int dev, unsigned long request, void *arg)
+{
+	int own = dev < 0 ? iouring2_device_open() : -1;
+	int ret;
+
+	if (dev < 0 && own < 0)
+		return own;
+	ret = result(ioctl(own < 0 ? dev : own, request, arg));
+	if (own >= 0)
+		close(own);
+	return ret;
+}
+
+EXPORT int iouring2_device_query(int dev, struct iouring2_query *query)
+{
+	memset(query, 0, sizeof(*query));
+	return ask_device(dev, IOURING2_IOC_QUERY, query);
+}
+
+EXPORT int iouring2_ring_setup(int dev, unsigned int entries,
+			       struct io_uring_params *params,
+			       unsigned int *max_inflight)
+{
+	struct iouring2_setup s;
+	int ret;
+
+	memset(&s, 0, sizeof(s));
+	s.entries = entries;
+	s.max_inflight = max_inflight ? *max_inflight : 0;
+	memcpy(&s.params, params, sizeof(s.params));
+	ret = ask_device(dev, IOURING2_IOC_SETUP, &s);
+	if (ret < 0)
+		return ret;
+	memcpy(params, &s.params, sizeof(s.params));
+	if (max_inflight)
+		*max_inflight = s.max_inflight;
+	return ret;
+}
+
+EXPORT int iouring2_ring_enter(int fd, unsigned int to_submit,
+			       unsigned int min_complete, unsigned int flags,
+			       const void *arg, size_t argsz)
+{
+	struct iouring2_enter e = {
+		.to_submit = to_submit,
+		.min_complete = min_complete,
+		.flags = flags,
+		.argsz = (unsigned int)argsz,
+		.arg = (unsigned long)arg,
+	};
+
+	if (argsz > ~0U)
+		return -EINVAL;
+	return result(ioctl(fd, IOURING2_IOC_ENTER, &e));
+}
+
+EXPORT int iouring2_ring_register(int fd, unsigned int opcode, void *arg,
+				  unsigned int nr_args)
+{
+	struct iouring2_register r = {
+		.opcode = opcode,
+		.nr_args = nr_args,
+		.arg = (unsigned long)arg,
+	};
+
+	return result(ioctl(fd, IOURING2_IOC_REGISTER, &r));
+}

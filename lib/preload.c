@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libiouring2-preload.so: what iouring2-run loads into programs that have a
+ * dynamic C library. It
+ *   - takes the place of syscall(2)'s C function, for programs that make
+ *     io_uring's system calls with it, and for the liburing that goes with us;
+ *   - installs the trap, for those that make them without;
+ *   - keeps the trap working where a program blocks signals, replaces the
+ *     handler of SIGSYS, or starts other programs.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "exec.h"
+#include "settings.h"
+#include "sys.h"
+
+#define EXPORT	__attribute__((visibility("default")))
+
+static int trap_is_there;	/* mapped, so there is somebody to keep it for */
+
+/* The next one of that name, which is the C library's. */
+#define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
+
+static int result(long ret)
+{
+	if (ret >= 0)
+		return (int)ret;
+	errno = (int)-ret;
+	return -1;
+}
+
+/* ---- syscall() ------------------------------------------------------------- */
+
+__attribute__((used)) long io2_syscall_c(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long args[6] = { a, b, c, d, e, f };
+	long ret;
+
+	if (trap_is_there)
+		ret = IO2_TRAP_HEAD->translate(nr, args, "syscall()");
+	else
+		ret = io2_translate(nr, args, "syscall()");
+
+	if (ret < 0 && ret >= -4095) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return ret;
+}
+
+/*
+ * Others than the three are made here, too, without a stack frame: a clone with
+ * another stack returns through this twice.
+ */
+__asm__(".text\n"
+	".globl syscall\n"
+	".type syscall, @function\n"
+	"syscall:\n"
+	"	lea -425(%rdi), %rax\n"
+	"	cmp $2, %rax\n"
+	"	jbe io2_syscall_c\n"
+	"	mov %rdi, %rax\n"
+	"	mov %rsi, %rdi\n"
+	"	mov %rdx, %rsi\n"
+	"	mov %rcx, %rdx\n"
+	"	mov %r8, %r10\n"
+	"	mov %r9, %r8\n"
+	"	mov 8(%rsp), %r9\n"
+	"	syscall\n"
+	"	cmp $-4095, %rax\n"
+	"	jae 1f\n"
+	"	ret\n"
+	"1:	push %rbx\n"
+	"	mov %eax, %ebx\n"
+	"	neg %ebx\n"
+	"	call __errno_location@PLT\n"
+	"	mov %ebx, (%rax)\n"
+	"	pop %rbx\n"
+	"	mov $-1, %rax\n"
+	"	ret\n"
+	".size syscall, . - syscall\n");
+
+/* ---- start ----------------------------------------------------------------- */
+
+static void own_name(char *name)
+{
+	if (prctl(PR_GET_NAME, name))
+		name[0] = 0;
+}
+
+static void give_up(int err)
+{
+	fprintf(stderr, "iouring2-run: %s: cannot install the trap: %s\n"
+		"(--fallback starts the program without it)\n",
+		program_invocation_short_name, strerror(err));
+	_exit(126);
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	char name[17] = "";
+	int ret;
+
+	io2_settings_read(&io2_settings);
+	own_name(name);
+	io2_settings.skip = io2_skipped(io2_settings.names, name);
+	if (io2_settings.skip && !io2_inherited_filter())
+		return;
+	ret = io2_trap_map();
+	if (!ret)
+		ret = IO2_TRAP_HEAD->begin(&io2_settings, IO2_NARROW);
+	/* the launcher may have put it there before */
+	trap_is_there = !ret || (ret == -EEXIST && io2_inherited_filter());
+	if (!trap_is_there && !io2_settings.fallback)
+		give_up(-ret);
+}
+
+/* ---- signals: SIGSYS stays unblocked, and its handler in place ------------- */
+
+/* the kernel's mask; the C library keeps its first two real-time signals back */
+static int change_mask(int how, const sigset_t *set, sigset_t *old)
+{
+	unsigned long kept = (1UL << (SIGSYS - 1)) | (3UL << 31);
+	unsigned long mask = 0;
+
+	if (set)
+		memcpy(&mask, set, sizeof(mask));
+	if (trap_is_there && how != SIG_UNBLOCK)
+		mask &= ~kept;
+	else
+		mask &= ~(3UL << 31);
+	if (old)
+		memset(old, 0, sizeof(*old));
+	return (int)-io2_syscall(__NR_rt_sigprocmask, how, set ? IO2_P(&mask) : 0,
+				 IO2_P(old), sizeof(mask), 0, 0);
+}
+
+EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return change_mask(how, set, old);
+}
+
+EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return result(-change_mask(how, set, old));
+}
+
+/* The program's own wish is kept for a SIGSYS that is not ours. */
+static void wanted_sigsys(const struct sigaction *act, struct sigaction *old)
+{
+	struct io2_kernel_sigaction was, next;
+
+	if (act) {
+		memset(&next, 0, sizeof(next));
+		next.handler = (void (*)(int, void *, void *))act->sa_sigaction;
+		next.flags = (unsigned long)act->sa_flags;
+	}
+	IO2_TRAP_HEAD->chain(act ? &next : NULL, &was);
+	if (old) {
+		memset(old, 0, sizeof(*old));
+		old->sa_sigaction = (void (*)(int, siginfo_t *, void *))was.handler;
+		old->sa_flags = (int)was.flags;
+	}
+}
+
+EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction changed;
+
+	if (!trap_is_there || !act)
+		return NEXT(sigaction)(sig, act, old);
+	if (sig == SIGSYS) {
+		wanted_sigsys(act, old);
+		return 0;
+	}
+	changed = *act;
+	sigdelset(&changed.sa_mask, SIGSYS);
+	return NEXT(sigaction)(sig, &changed, old);
+}
+
+EXPORT sighandler_t signal(int sig, sighandler_t handler)
+{
+	struct sigaction act = { .sa_handler = handler }, old;
+
+	if (!trap_is_there || sig != SIGSYS || handler == SIG_ERR)
+		return NEXT(signal)(sig, handler);
+	wanted_sigsys(&act, &old);
+	return old.sa_handler;
+}
+
+/* ---- starting other programs ----------------------------------------------- */
+
+/*
+ * struct by_launcher - arguments with the launcher before them
+ * @path: what to start
+ * @argv: with what
+ * @flags: the launcher's
+ * @exe: room for a path
+ */
+struct by_launcher {
+	const char	*path;
+	char *const	*argv;
+	char		flags[IO2_EXEC_FLAGS];
+	char		exe[IO2_RUN_MAX];
+};
+
+#define LAUNCHER_ROOM(argv) (io2_exec_count(argv) + IO2_EXEC_EXTRA + 1)
+
+/* Return: 0, or why the program cannot be started at all. */
+static long add_launcher(struct by_launcher *l, const char *path, char *const *argv,
+			 char **room)
+{
+	long ret;
+
+	l->path = path;
+	l->argv = argv;
+	if (!path || !io2_settings.run[0] || !strcmp(path, io2_settings.run))
+		return 0;
+	ret = io2_exec_check(path);
+	/* cannot be read: it may be started, but not looked into */
+	if (ret == -EACCES && !access(path, X_OK))
+		ret = 0;
+	if (ret <= 0)
+		return ret;
+	io2_exec_arguments(io2_exec_real(path, l->exe), argv, room, l->flags);
+	l->path = room[0];
+	l->argv = room;
+	return 0;
+}
+
+static int exec_path(const char *path, char *const *argv, char *const *envp)
+{
+	char *room[LAUNCHER_ROOM(argv)];
+	struct by_launcher l;
+	long ret = add_launcher(&l, path, argv, room);
+
+	if (!ret)
+		ret = io2_syscall(__NR_execve, IO2_P(l.path), IO2_P(l.argv),
+				  IO2_P(envp), 0, 0, 0);
+	return result(ret);
+}
+
+EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return exec_path(path, argv, envp);
+}
+
+EXPORT int execv(const char *path, char *const argv[])
+{
+	return exec_path(path, argv, environ);
+}
+
+EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	char path[32];
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags < 0)
+		return -1;
+	/* a script's interpreter opens it again, and so does the launcher */
+	if (flags & FD_CLOEXEC)
+		fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	exec_path(path, argv, envp);
+	if (flags & FD_CLOEXEC)
+		fcntl(fd, F_SETFD, flags);
+	return -1;
+}
+
+/* The next place of PATH in which @file may be; NULL after the last. */
+static const char *next_place(const char *at, const char *file, char *path)
+{
+	size_t n = strcspn(at, ":"), len = strlen(file);
+
+	path[0] = 0;
+	if (n + len + 2 <= PATH_MAX) {
+		memcpy(path, at, n);
+		if (n)
+			path[n++] = '/';
+		memcpy(path + n, file, len + 1);
+	}
+	at += strcspn(at, ":");
+	return *at ? at + 1 : NULL;
+}
+
+static const char *search_path(void)
+{
+	const char *path = getenv("PATH");
+
+	return path ? path : "/bin:/usr/bin";
+}
+
+/* A file that the kernel does not know how to start is the shell's. */
+static int exec_by_shell(const char *path, char *const *argv, char *const *envp)
+{
+	unsigned long i, n = io2_exec_count(argv);
+	char *args[n + 3];
+
+	args[0] = "/bin/sh";
+	args[1] = (char *)path;
+	for (i = 1; i < n; i++)
+		args[i + 1] = argv[i];
+	args[n > 1 ? n + 1 : 2] = NULL;
+	return exec_path(args[0], args, envp);
+}
+
+static int exec_here(const char *path, char *const *argv, char *const *envp)
+{
+	exec_path(path, argv, envp);
+	if (errno == ENOEXEC)
+		exec_by_shell(path, argv, envp);
+	return -1;
+}
+
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	const char *at = search_path();
+	char path[PATH_MAX + 1];
+	int denied = 0;
+
+	if (!*file) {
+		errno = ENOENT;
+		return -1;
+	}
+	if (strchr(file, '/'))
+		return exec_here(file, argv, envp);
+	while (at) {
+		at = next_place(at, file, path);
+		exec_here(path, argv, envp);
+		if (errno == EACCES)
+			denied = 1;
+		else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE &&
+			 errno != ENODEV && errno != ETIMEDOUT)
+			return -1;
+	}
+	if (denied)
+		errno = EACCES;
+	return -1;
+}
+
+EXPORT int execvp(const char *file, char *const argv[])
+{
+	return execvpe(file, argv, environ);
+}
+
+static size_t count_list(const char *arg, va_list ap)
+{
+	size_t n = 0;
+
+	while (arg) {
+		arg = va_arg(ap, char *);
+		n++;
+	}
+	return n;
+}
+
+/* the arguments after @arg, as an array, and what follows them */
+#define COLLECT(argv, arg, ap)						\
+	do {								\
+		size_t i_ = 0;						\
+									\
+		(argv)[0] = (char *)(arg);				\
+		while ((argv)[i_])					\
+			(argv)[++i_] = va_arg(ap, char *);		\
+	} while (0)
+
+EXPORT int execl(const char *path, const char *arg, ...)
+{
+	va_list ap;
+	size_t n;
+
+	va_start(ap, arg);
+	n = count_list(arg, ap);
+	va_end(ap);
+	{
+		char *argv[n + 1];
+
+		va_start(ap, arg);
+		COLLECT(argv, arg, ap);
+		va_end(ap);
+		return exec_path(path, argv, environ);
+	}
+}
+
+EXPORT int execlp(const char *file, const char *arg, ...)
+{
+	va_list ap;
+	size_t n;
+
+	va_start(ap, arg);
+	n = count_list(arg, ap);
+	va_end(ap);
+	{
+		char *argv[n + 1];
+
+		va_start(ap, arg);
+		COLLECT(argv, arg, ap);
+		va_end(ap);
+		return execvpe(file, argv, environ);
+	}
+}
+
+EXPORT int execle(const char *path, const char *arg, ...)
+{
+	char *const *envp;
+	va_list ap;
+	size_t n;
+
+	va_start(ap, arg);
+	n = count_list(arg, ap);
+	va_end(ap);
+	{
+		char *argv[n + 1];
+
+		va_start(ap, arg);
+		COLLECT(argv, arg, ap);
+		envp = va_arg(ap, char *const *);
+		va_end(ap);
+		return exec_path(path, argv, envp);
+	}
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path,
+		       const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[],
+		       char *const envp[])
+{
+	char *room[LAUNCHER_ROOM(argv)];
+	struct by_launcher l;
+	long ret = add_launcher(&l, path, argv, room);
+
+	/* the actions may change the folder that the path is relative to */
+	if (ret) {
+		l.path = path;
+		l.argv = argv;
+	}
+	return NEXT(posix_spawn)(pid, l.path, actions, attr, l.argv, envp);
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[],
+			char *const envp[])
+{
+	const char *at = search_path();
+	char path[PATH_MAX + 1];
+
+	if (strchr(file, '/'))
+		return posix_spawn(pid, file, actions, attr, argv, envp);
+	while (at) {
+		at = next_place(at, file, path);
+		if (io2_exec_check(path) == 1)
+			return posix_spawn(pid, path, actions, attr, argv, envp);
+	}
+	return NEXT(posix_spawnp)(pid, file, actions, attr, argv, envp);
+}

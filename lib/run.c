@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * iouring2-run: start a program whose io_uring is /dev/iouring2.
+ *
+ * A program with the GNU C library's dynamic loader gets a library preloaded.
+ * Any other x86-64 program is stopped before its first instruction, by ptrace
+ * and by a helper process that is gone when the program begins, and gets the
+ * trap put in. Linked statically: it also runs below the filter that it is to
+ * prepare others for.
+ *
+ * Keep it so: below a wide filter, nothing here may block signals before
+ * raw_trap() has been called.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <linux/iouring2.h>
+#include <unistd.h>
+
+#include "exec.h"
+#include "settings.h"
+#include "sys.h"
+
+#define EXIT_US		125	/* as env and timeout: we failed */
+#define EXIT_CANNOT	126	/* the program cannot be started */
+#define EXIT_NOT_FOUND	127
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+
+static void complain(const char *format, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "iouring2-run: ");
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+#define DIE(status, ...) do { complain(__VA_ARGS__); exit(status); } while (0)
+
+static const char usage[] =
+"usage: iouring2-run [OPTION]... PROGRAM [ARGUMENT]...\n"
+"       iouring2-run --check\n"
+"\n"
+"Start PROGRAM with io_uring's system calls carried out by /dev/iouring2.\n"
+"\n"
+"  --fallback   where iouring2 makes no ring, let the kernel's io_uring do it\n"
+"  --trace      write a line to standard error for each call redirected\n"
+"  --skip NAME  leave programs called NAME alone (may be repeated)\n"
+"  --check      say whether the device can be used, and start nothing\n"
+"  --help, --version\n"
+"\n"
+"IOURING2_FALLBACK=1, IOURING2_TRACE=1 and IOURING2_SKIP=NAME:NAME do the same.\n"
+"Exit status: the program's; 125 if the device cannot be used, 126 or 127 if the\n"
+"program cannot be started.\n";
+
+/* ---- the device ------------------------------------------------------------ */
+
+static int check_device(void)
+{
+	struct iouring2_query q;
+	int fd = open(IO2_ENV_DEVICE, O_RDWR | O_CLOEXEC), ret;
+
+	if (fd < 0) {
+		switch (errno) {
+		case ENOENT:
+		case ENXIO:
+		case ENODEV:
+			complain("there is no %s: the module iouring2 is not loaded (modprobe iouring2)",
+				 IO2_ENV_DEVICE);
+			break;
+		case EACCES:
+		case EPERM:
+			complain("%s is refused to this user: it is for root and the group iouring2",
+				 IO2_ENV_DEVICE);
+			break;
+		default:
+			complain("%s: %s", IO2_ENV_DEVICE, strerror(errno));
+		}
+		return -1;
+	}
+	memset(&q, 0, sizeof(q));
+	ret = ioctl(fd, IOURING2_IOC_QUERY, &q);
+	close(fd);
+	if (ret || q.abi_version != IOURING2_ABI_VERSION) {
+		complain("%s is not iouring2, or not of this version", IO2_ENV_DEVICE);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- what is to be started ------------------------------------------------- */
+
+enum kind { FOREIGN, STATIC, DYNAMIC };
+
+static enum kind kind_of_elf(int fd, const Elf64_Ehdr *eh)
+{
+	char loader[64];
+	Elf64_Phdr ph;
+	ssize_t n;
+	int i;
+
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
+		return FOREIGN;
+	for (i = 0; i < eh->e_phnum; i++) {
+		if (pread(fd, &ph, sizeof(ph), eh->e_phoff + i * sizeof(ph)) != sizeof(ph))
+			return FOREIGN;
+		if (ph.p_type != PT_INTERP)
+			continue;
+		n = pread(fd, loader, sizeof(loader) - 1, ph.p_offset);
+		loader[n < 0 ? 0 : n] = 0;
+		/* another C library's loader would not take our library */
+		return strstr(loader, "/ld-linux-x86-64.so.2") ? DYNAMIC : STATIC;
+	}
+	return STATIC;
+}
+
+/* A script is what its interpreter is. */
+static enum kind kind_of(const char *path, int depth)
+{
+	char head[256], *p, *end;
+	enum kind kind = FOREIGN;
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return FOREIGN;
+	n = pread(fd, head, sizeof(head) - 1, 0);
+	head[n < 0 ? 0 : n] = 0;
+	if (n > 2 && !memcmp(head, "#!", 2) && depth < 5) {
+		p = head + 2 + strspn(head + 2, " \t");
+		end = p + strcspn(p, " \t\n");
+		*end = 0;
+		kind = kind_of(p, depth + 1);
+	} else if (n >= (ssize_t)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG)) {
+		kind = kind_of_elf(fd, (Elf64_Ehdr *)head);
+	}
+	close(fd);
+	return kind;
+}
+
+/* The program as a path with a slash in it, searched for as execvp does. */
+static const char *find(const char *name)
+{
+	static char path[PATH_MAX];
+	const char *dirs = getenv("PATH");
+	struct stat st;
+	int n;
+
+	if (strchr(name, '/'))
+		return name;
+	for (dirs = dirs ? dirs : "/bin:/usr/bin"; ; dirs += n + 1) {
+		n = (int)strcspn(dirs, ":");
+		snprintf(path, sizeof(path), "%.*s%s%s", n, dirs, n ? "/" : "./", name);
+		if (!access(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode))
+			return path;
+		if (!dirs[n])
+			break;
+	}
+	DIE(EXIT_NOT_FOUND, "%s: not found", name);
+}
+
+/* ---- the environment ------------------------------------------------------- */
+
+/* VAR=VALUE:..., VALUE first and once */
+static void prepend(const char *var, const char *value)
+{
+	const char *old = getenv(var);
+	size_t n = strlen(value);
+	char *new;
+
+	if (old && !strncmp(old, value, n) && (!old[n] || old[n] == ':'))
+		return;
+	if (asprintf(&new, "%s%s%s", value, old && *old ? ":" : "", old ? old : "") < 0)
+		DIE(EXIT_US, "no memory");
+	setenv(var, new, 1);
+	free(new);
+}
+
+/* Our files lie where we are, or, installed, in lib beside bin. */
+static int beside(const char *name, char *path)
+{
+	static const char *const places[] = { "/", "/../lib/iouring2/" };
+	char dir[IO2_RUN_MAX];
+	unsigned int i;
+
+	snprintf(dir, sizeof(dir), "%s", io2_settings.run);
+	*strrchr(dir, '/') = 0;
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, PATH_MAX, "%s%s%s", dir, places[i], name);
+		if (!access(path, R_OK))
+			return 1;
+	}
+	return 0;
+}
+
+static void set_environment(void)
+{
+	char path[PATH_MAX];
+
+	if (!beside("libiouring2-preload.so", path))
+		DIE(EXIT_US, "libiouring2-preload.so is not where it was installed");
+	prepend("LD_PRELOAD", path);
+	if (beside("liburing", path))
+		prepend("LD_LIBRARY_PATH", path);
+	setenv(IO2_ENV_RUN, io2_settings.run, 1);
+	if (io2_settings.trace)
+		setenv(IO2_ENV_TRACE, "1", 1);
+	if (io2_settings.fallback)
+		setenv(IO2_ENV_FALLBACK, "1", 1);
+	if (io2_settings.names[0])
+		setenv(IO2_ENV_SKIP, io2_settings.names, 1);
+}
+
+/* ---- putting the trap into a stopped program ------------------------------- */
+
+static int say_to(int fd, int value)
+{
+	return write(fd, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
+}
+
+static int hear(int fd)
+{
+	int value;
+
+	return read(fd, &value, sizeof(value)) == sizeof(value) ? value : -1;
+}
+
+/* Wait for a stop of that kind, letting signals through. Return: 0 or -1. */
+static int wait_for(pid_t pid, int wanted)
+{
+	int status;
+
+	for (;;) {
+		if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
+			return -1;
+		if (status >> 8 == wanted)
+			return 0;
+		if (ptrace(PTRACE_CONT, pid, 0, status >> 16 ? 0 : WSTOPSIG(status)))
+			return -1;
+	}
+}
+
+static int poke(pid_t pid, unsigned long at, const void *from, size_t size)
+{
+	const char *p = from;
+	unsigned long word;
+	size_t i, n;
+
+	for (i = 0; i < size; i += n) {
+		n = size - i < sizeof(word) ? size - i : sizeof(word);
+		word = 0;
+		memcpy(&word, p + i, n);
+		if (ptrace(PTRACE_POKEDATA, pid, at + i, word))
+			return -1;
+	}
+	return 0;
+}
+
+/* A system call made by the stopped program, at its first instruction. */
+static long remote_mmap(pid_t pid, const struct user_regs_struct *begin,
+			unsigned long at, unsigned long size, int prot)
+{
+	struct user_regs_struct r = *begin;
+
+	r.orig_rax = -1UL;
+	r.rax = __NR_mmap;
+	r.rdi = at;
+	r.rsi = size;
+	r.rdx = prot;
+	r.r10 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	r.r8 = -1UL;
+	r.r9 = 0;
+	if (ptrace(PTRACE_SETREGS, pid, 0, &r) || ptrace(PTRACE_CONT, pid, 0, 0) ||
+	    wait_for(pid, SIGTRAP) || ptrace(PTRACE_GETREGS, pid, 0, &r))
+		return -1;
+	return r.rax == at ? 0 : -1;
+}
+
+static int put_trap(pid_t pid, const struct io2_trap_start *start)
+{
+	static const unsigned char call[8] = { 0x0f, 0x05, 0xcc }; /* syscall, int3 */
+	struct io2_trap_start s = *start;
+	struct user_regs_struct begin;
+	unsigned long text;
+	size_t size = io2_trap_text_end - io2_trap_text;
+	int failed;
+
+	if (ptrace(PTRACE_GETREGS, pid, 0, &begin))
+		return -1;
+	errno = 0;
+	text = ptrace(PTRACE_PEEKDATA, pid, begin.rip, 0);
+	if (errno || poke(pid, begin.rip, call, sizeof(call)))
+		return -1;
+	failed = remote_mmap(pid, &begin, IO2_TRAP_BASE, size, PROT_READ | PROT_EXEC) ||
+		 remote_mmap(pid, &begin, IO2_TRAP_DATA, IO2_TRAP_DATA_SIZE,
+			     PROT_READ | PROT_WRITE);
+	if (poke(pid, begin.rip, &text, sizeof(text)) || failed)
+		return -1;
+	s.entry = begin.rip;
+	if (poke(pid, IO2_TRAP_BASE, io2_trap_text, size) ||
+	    poke(pid, IO2_TRAP_DATA, &s, sizeof(s)))
+		return -1;
+	begin.orig_rax = -1UL;
+	begin.rax = 0;
+	memcpy(&begin.rip, io2_trap_text + offsetof(struct io2_trap_head, start),
+	       sizeof(begin.rip));
+	return ptrace(PTRACE_SETREGS, pid, 0, &begin) ? -1 : 0;
+}
+
+/* The helper: from before the exec to the first instruction after it. */
+static void help(pid_t pid, int channel, const struct io2_trap_start *start)
+{
+	long options = PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
+
+	if (hear(channel) < 0)
+		_exit(1);
+	if (ptrace(PTRACE_SEIZE, pid, 0, options)) {
+		say_to(channel, errno);
+		_exit(1);
+	}
+	say_to(channel, 0);
+	close(channel);
+	if (wait_for(pid, SIGTRAP | PTRACE_EVENT_EXEC << 8))
+		_exit(1);
+	/* leave the exec's own system call, whose end would change rax */
+	if (ptrace(PTRACE_SYSCALL, pid, 0, 0) || wait_for(pid, SIGTRAP | 0x80) ||
+	    put_trap(pid, start)) {
+		complain("the trap could not be put into the program");
+		_exit(1);	/* and EXITKILL ends the program */
+	}
+	ptrace(PTRACE_DETACH, pid, 0, 0);
+	_exit(0);
+}
+
+static void exec_with_trap(const char *path, char **argv)
+{
+	static struct io2_trap_start start;
+	int channel[2], err;
+	pid_t self = getpid(), helper;
+
+	start.settings = io2_settings;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel))
+		DIE(EXIT_US, "socketpair: %s", strerror(errno));
+	fflush(NULL);
+	/* not by fork(): no signal to the program when it ends */
+	helper = (pid_t)io2_syscall(__NR_clone, 0, 0, 0, 0, 0, 0);
+	if (helper < 0)
+		DIE(EXIT_US, "clone: %s", strerror(-helper));
+	if (!helper) {
+		start.helper = (int)io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
+		close(channel[0]);
+		help(self, channel[1], &start);
+	}
+	close(channel[1]);
+	prctl(PR_SET_PTRACER, helper, 0, 0, 0);
+	say_to(channel[0], 0);
+	err = hear(channel[0]);
+	if (err)
+		DIE(EXIT_CANNOT, "%s: a program without a dynamic C library is prepared by ptrace, and that is refused: %s",
+		    path, err > 0 ? strerror(err) : "the helper has died");
+	execve(path, argv, environ);
+	err = errno;
+	kill(helper, SIGKILL);
+	waitpid(helper, NULL, __WALL);
+	DIE(err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(err));
+}
+
+/* ---- start ----------------------------------------------------------------- */
+
+/* Below a wide filter: let what it traps through, here. */
+static void raw_trap(void)
+{
+	int ret = io2_trap_map();
+
+	if (!ret)
+		ret = IO2_TRAP_HEAD->begin(&io2_settings, IO2_RAW);
+	if (ret)
+		DIE(EXIT_US, "cannot map the trap: %s", strerror(-ret));
+}
+
+static void start(const char *path, char **argv)
+{
+	int inherited = io2_inherited_filter();
+	const char *name = strrchr(path, '/') + 1;
+	enum kind kind = kind_of(path, 0);
+	int skip = io2_skipped(io2_settings.names, name);
+
+	if (inherited == IO2_PROBE_WIDE)
+		raw_trap();
+	set_environment();
+	io2_settings.skip = skip;
+	if (kind != FOREIGN && (inherited == IO2_PROBE_WIDE ||
+				(kind == STATIC && (!skip || inherited))))
+		exec_with_trap(path, argv);
+	execve(path, argv, environ);
+	DIE(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(errno));
+}
+
+/* iouring2-run --exec FLAGS PATH ARGV0...: for a program that is redirected */
+static void exec_for_program(char **argv)
+{
+	const char *flags = argv[2];
+
+	if (!flags || !argv[3] || strlen(flags) < 3)
+		DIE(EXIT_US, "--exec is not for use by hand");
+	io2_settings.trace |= flags[0] == 't';
+	io2_settings.fallback |= flags[1] == 'f';
+	snprintf(io2_settings.names, sizeof(io2_settings.names), "%s", flags + 3);
+	if (!strchr(argv[3], '/')) {
+		char *path;
+
+		if (asprintf(&path, "./%s", argv[3]) < 0)
+			DIE(EXIT_US, "no memory");
+		argv[3] = path;
+	}
+	start(argv[3], argv + 4);
+}
+
+static void add_name(const char *name)
+{
+	size_t n = strlen(io2_settings.names);
+
+	if (!name)
+		DIE(EXIT_US, "--skip needs a name");
+	if (n + strlen(name) + 2 > sizeof(io2_settings.names))
+		DIE(EXIT_US, "too many names");
+	sprintf(io2_settings.names + n, "%s%s", n ? ":" : "", name);
+}
+
+static void find_ourselves(void)
+{
+	ssize_t n = readlink("/proc/self/exe", io2_settings.run, sizeof(io2_settings.run));
+
+	if (n <= 0 || n >= (ssize_t)sizeof(io2_settings.run))
+		DIE(EXIT_US, "/proc/self/exe cannot be read");
+	io2_settings.run[n] = 0;
+}
+
+int main(int argc, char **argv)
+{
+	int i, check = 0;
+
+	io2_settings_read(&io2_settings);
+	find_ourselves();
+	if (argc > 1 && !strcmp(argv[1], "--exec"))
+		exec_for_program(argv);
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--fallback")) {
+			io2_settings.fallback = 1;
+		} else if (!strcmp(argv[i], "--trace")) {
+			io2_settings.trace = 1;
+		} else if (!strcmp(argv[i], "--skip")) {
+			add_name(argv[++i]);
+		} else if (!strcmp(argv[i], "--check")) {
+			check = 1;
+		} else if (!strcmp(argv[i], "--version")) {
+			puts("iouring2-run " IO2_VERSION);
+			return 0;
+		} else if (!strcmp(argv[i], "--help")) {
+			fputs(usage, stdout);
+			return 0;
+		} else if (!strcmp(argv[i], "--")) {
+			i++;
+			break;
+		} else {
+			fputs(usage, stderr);
+			return EXIT_US;
+		}
+	}
+	if (check)
+		return check_device() ? EXIT_US : 0;
+	if (i >= argc) {
+		fputs(usage, stderr);
+		return EXIT_US;
+	}
+	if (!io2_settings.fallback && check_device())
+		return EXIT_US;
+	start(find(argv[i]), argv + i);
+}

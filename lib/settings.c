@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Settings in the environment, and the trap in the own process. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "settings.h"
+#include "sys.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+
+static int is_on(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value && strcmp(value, "0");
+}
+
+static void take(char *to, size_t size, const char *name)
+{
+	const char *value = getenv(name);
+
+	to[0] = 0;
+	if (value && strlen(value) < size)
+		strcpy(to, value);
+}
+
+void io2_settings_read(struct io2_settings *s)
+{
+	s->trace = is_on(IO2_ENV_TRACE);
+	s->fallback = is_on(IO2_ENV_FALLBACK);
+	take(s->run, sizeof(s->run), IO2_ENV_RUN);
+	take(s->names, sizeof(s->names), IO2_ENV_SKIP);
+}
+
+/* As mmap, but without errno and never somewhere else. */
+static long map_at(unsigned long at, unsigned long size)
+{
+	long ret = io2_syscall(__NR_mmap, at, size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			       -1, 0);
+
+	return ret == (long)at ? 0 : ret < 0 ? ret : -EEXIST;
+}
+
+int io2_trap_map(void)
+{
+	size_t size = io2_trap_text_end - io2_trap_text;
+	long ret;
+
+	ret = map_at(IO2_TRAP_BASE, size);
+	if (ret)
+		return ret;
+	memcpy((void *)IO2_TRAP_BASE, io2_trap_text, size);
+	ret = map_at(IO2_TRAP_DATA, IO2_TRAP_DATA_SIZE);
+	if (!ret)
+		ret = io2_syscall(__NR_mprotect, IO2_TRAP_BASE, size,
+				  PROT_READ | PROT_EXEC, 0, 0, 0);
+	if (ret)
+		munmap((void *)IO2_TRAP_BASE, size);
+	return ret;
+}
+
+int io2_inherited_filter(void)
+{
+	long ret = io2_syscall(IO2_NR_SETUP, IO2_PROBE, 0, 0, 0, 0, 0);
+
+	return ret == -IO2_PROBE_NARROW || ret == -IO2_PROBE_WIDE ? -ret : 0;
+}

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The trap itself: linked to a fixed address, without a C library, and put into
+ * a program before its first instruction, or by the preloaded library.
+ *
+ * The handler keeps no state and takes no lock: another signal's handler may
+ * run on top of it, trap again, or leave by longjmp.
+ */
+#include <asm/sigcontext.h>
+#include <linux/audit.h>
+#include <linux/fcntl.h>
+#include <linux/filter.h>
+#include <linux/iouring2.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <linux/wait.h>
+#include <stddef.h>
+
+#include "exec.h"
+#include "sys.h"
+#include "trap.h"
+
+#define SIGSYS		31
+#define SYS_SECCOMP	1
+#define SIG_BLOCK	0
+#define SIG_UNBLOCK	1
+#define SIG_SETMASK	2
+#define SA_ONSTACK	0x08000000UL
+#define SA_RESTORER	0x04000000UL
+#define SA_NODEFER	0x40000000UL
+#define BIT_OF(sig)	(1UL << ((sig) - 1))
+/* SIGKILL and SIGSTOP cannot be blocked; SIGSYS must not be */
+#define NEVER_BLOCKED	(BIT_OF(SIGSYS) | BIT_OF(9) | BIT_OF(19))
+#define MASK_SIZE	8
+
+#define NR_EPOLL_PWAIT2	441
+
+/* the kernel's ucontext and siginfo, as far as they are looked at */
+struct context {
+	unsigned long		flags;
+	struct context		*link;
+	unsigned long		stack[3];
+	struct sigcontext_64	regs;
+	unsigned long		mask;
+};
+
+struct info {
+	int		sig;
+	int		err;
+	int		code;
+	int		pad;
+	void		*call_addr;
+	int		syscall;
+	unsigned int	arch;
+};
+
+/* filled from outside before io2_trap_entry runs */
+__attribute__((section(".start"), used)) struct io2_trap_start io2_start;
+
+static struct io2_kernel_sigaction wanted;	/* by the program, for SIGSYS */
+static int raw;
+
+static long real(long nr, const long *a)
+{
+	return io2_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+void *memcpy(void *to, const void *from, size_t n)
+{
+	volatile char *t = to;
+	const char *f = from;
+
+	while (n--)
+		*t++ = *f++;
+	return to;
+}
+
+void *memset(void *to, int c, size_t n)
+{
+	volatile char *t = to;
+
+	while (n--)
+		*t++ = (char)c;
+	return to;
+}
+
+static void say(const char *text)
+{
+	unsigned long n = 0;
+
+	while (text[n])
+		n++;
+	io2_syscall(__NR_write, 2, IO2_P(text), n, 0, 0, 0);
+}
+
+/* ---- signals: SIGSYS stays unblocked, and its handler in place ------------- */
+
+static long do_sigprocmask(const long *a, struct context *c)
+{
+	const unsigned long *set = (void *)a[1];
+	unsigned long old = c->mask;
+
+	if (a[3] != MASK_SIZE)
+		return -EINVAL;
+	if (set) {
+		switch ((int)a[0]) {
+		case SIG_BLOCK:
+			c->mask |= *set;
+			break;
+		case SIG_UNBLOCK:
+			c->mask &= ~*set;
+			break;
+		case SIG_SETMASK:
+			c->mask = *set;
+			break;
+		default:
+			return -EINVAL;
+		}
+		c->mask &= ~NEVER_BLOCKED;
+	}
+	if (a[2])
+		*(unsigned long *)a[2] = old;
+	return 0;
+}
+
+static void chain(const struct io2_kernel_sigaction *act,
+		  struct io2_kernel_sigaction *old)
+{
+	struct io2_kernel_sigaction was = wanted;
+
+	if (act)
+		wanted = *act;
+	if (old)
+		*old = was;
+}
+
+static long do_sigaction(const long *a)
+{
+	struct io2_kernel_sigaction act;
+	long args[6] = { a[0], IO2_P(&act), a[2], a[3], 0, 0 };
+
+	if (a[3] != MASK_SIZE)
+		return -EINVAL;
+	if (!a[1])
+		return real(__NR_rt_sigaction, a);
+	if ((int)a[0] == SIGSYS) {
+		chain((void *)a[1], (void *)a[2]);
+		return 0;
+	}
+	act = *(struct io2_kernel_sigaction *)a[1];
+	act.mask &= ~NEVER_BLOCKED;
+	return real(__NR_rt_sigaction, args);
+}
+
+/* A call that waits with another signal mask, whose address is argument @i. */
+static long with_mask(long nr, const long *a, int i)
+{
+	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
+	unsigned long mask;
+
+	if (!args[i])
+		return real(nr, args);
+	mask = *(unsigned long *)args[i] & ~NEVER_BLOCKED;
+	args[i] = IO2_P(&mask);
+	return real(nr, args);
+}
+
+/* pselect6's last argument points to the mask's address and size. */
+static long do_pselect(const long *a)
+{
+	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
+	struct { unsigned long *mask, size; } set;
+	unsigned long mask;
+
+	if (!args[5])
+		return real(__NR_pselect6, args);
+	set.mask = ((unsigned long **)args[5])[0];
+	set.size = ((unsigned long *)args[5])[1];
+	if (set.mask) {
+		mask = *set.mask & ~NEVER_BLOCKED;
+		set.mask = &mask;
+	}
+	args[5] = IO2_P(&set);
+	return real(__NR_pselect6, args);
+}
+
+static long do_enter(const long *a)
+{
+	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
+	unsigned long mask;
+
+	if (!a[4] || a[5] != MASK_SIZE || (a[3] & IOURING2_ENTER_EXT_ARG))
+		return io2_translate(IO2_NR_ENTER, args, "trap");
+	mask = *(unsigned long *)a[4] & ~NEVER_BLOCKED;
+	args[4] = IO2_P(&mask);
+	return io2_translate(IO2_NR_ENTER, args, "trap");
+}
+
+/* ---- exec ------------------------------------------------------------------ */
+
+static int same(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static long do_execve(const char *path, char *const *argv, char *const *envp)
+{
+	char flags[IO2_EXEC_FLAGS], room[IO2_RUN_MAX];
+	long nr = __NR_execve, ret;
+
+	ret = io2_syscall(__NR_access, IO2_P(path), 0, 0, 0, 0, 0);
+	if (ret)
+		return ret;
+	/* the launcher on its own needs no launcher */
+	if (io2_settings.run[0] && !same(path, io2_settings.run)) {
+		ret = io2_exec_check(path);
+		if (ret < 0)
+			return ret;
+		if (ret) {
+			char *args[io2_exec_count(argv) + IO2_EXEC_EXTRA + 1];
+
+			io2_exec_arguments(io2_exec_real(path, room), argv,
+					   args, flags);
+			return io2_syscall(nr, IO2_P(args[0]), IO2_P(args),
+					   IO2_P(envp), 0, 0, 0);
+		}
+	}
+	return io2_syscall(nr, IO2_P(path), IO2_P(argv), IO2_P(envp), 0, 0, 0);
+}
+
+/* /proc/self/fd/N, N/PATH: what a descriptor and a path mean together */
+static long do_execveat(const long *a)
+{
+	const char *path = (char *)a[1];
+	char name[512] = "/proc/self/fd/", digits[12];
+	unsigned int n = 14, i = 0, fd = (unsigned int)a[0];
+
+	if (!path)
+		return -EFAULT;
+	if (path[0] == '/' || (path[0] && (int)a[0] == AT_FDCWD))
+		return do_execve(path, (void *)a[2], (void *)a[3]);
+	if (!path[0] && !(a[4] & AT_EMPTY_PATH))
+		return -ENOENT;
+	do
+		digits[i++] = '0' + fd % 10;
+	while (fd /= 10);
+	while (i)
+		name[n++] = digits[--i];
+	if (path[0])
+		name[n++] = '/';
+	else
+		io2_syscall(__NR_fcntl, a[0], F_SETFD, 0, 0, 0, 0);
+	while (*path && n < sizeof(name) - 1)
+		name[n++] = *path++;
+	if (*path)
+		return -ENAMETOOLONG;
+	name[n] = 0;
+	return do_execve(name, (void *)a[2], (void *)a[3]);
+}
+
+/* ---- the handler ----------------------------------------------------------- */
+
+static long dispatch(long nr, const long *a, struct context *c)
+{
+	if (nr == __NR_rt_sigprocmask)
+		return do_sigprocmask(a, c);
+	if (raw)
+		return real(nr, a);
+	switch (nr) {
+	case IO2_NR_ENTER:
+		return do_enter(a);
+	case IO2_NR_SETUP:
+	case IO2_NR_REGISTER:
+		return io2_translate(nr, a, "trap");
+	case __NR_rt_sigaction:
+		return do_sigaction(a);
+	case __NR_rt_sigsuspend:
+		return with_mask(nr, a, 0);
+	case __NR_ppoll:
+		return with_mask(nr, a, 3);
+	case __NR_epoll_pwait:
+	case NR_EPOLL_PWAIT2:
+		return with_mask(nr, a, 4);
+	case __NR_pselect6:
+		return do_pselect(a);
+	case __NR_execve:
+		return do_execve((void *)a[0], (void *)a[1], (void *)a[2]);
+	case __NR_execveat:
+		return do_execveat(a);
+	default:
+		return -ENOSYS;
+	}
+}
+
+static int is_ours(const struct info *info)
+{
+	if (info->code != SYS_SECCOMP || info->arch != AUDIT_ARCH_X86_64)
+		return 0;
+	switch (info->syscall) {
+	case IO2_NR_SETUP:
+	case IO2_NR_ENTER:
+	case IO2_NR_REGISTER:
+	case __NR_rt_sigprocmask:
+	case __NR_rt_sigaction:
+	case __NR_rt_sigsuspend:
+	case __NR_ppoll:
+	case __NR_epoll_pwait:
+	case NR_EPOLL_PWAIT2:
+	case __NR_pselect6:
+	case __NR_execve:
+	case __NR_execveat:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* A SIGSYS that the program, or another filter of its own, has asked for. */
+static void not_ours(int sig, void *info, void *context)
+{
+	struct io2_kernel_sigaction act = wanted, none = { .handler = 0 };
+	long pid, tid;
+
+	if ((unsigned long)act.handler > 1) {
+		act.handler(sig, info, context);
+		return;
+	}
+	/* ignored, unless the kernel insists */
+	if ((unsigned long)act.handler == 1 && ((struct info *)info)->code <= 0)
+		return;
+	pid = io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
+	tid = io2_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
+	io2_syscall(__NR_rt_sigaction, SIGSYS, IO2_P(&none), 0, MASK_SIZE, 0, 0);
+	io2_syscall(__NR_tgkill, pid, tid, SIGSYS, 0, 0, 0);
+}
+
+static void on_sigsys(int sig, void *siginfo, void *context)
+{
+	struct context *c = context;
+	long a[6] = { (long)c->regs.di, (long)c->regs.si, (long)c->regs.dx,
+		      (long)c->regs.r10, (long)c->regs.r8, (long)c->regs.r9 };
+	struct info *info = siginfo;
+
+	if (is_ours(info))
+		c->regs.ax = (unsigned long)dispatch(info->syscall, a, c);
+	else
+		not_ours(sig, siginfo, context);
+}
+
+__attribute__((visibility("hidden"))) void io2_trap_return(void);
+__asm__(".text\n"
+	"io2_trap_return:\n"
+	"	mov $15, %eax\n"	/* rt_sigreturn */
+	"	syscall\n");
+
+static long install_handler(void)
+{
+	struct io2_kernel_sigaction act = {
+		.handler = on_sigsys,
+		.flags = 4 /* SA_SIGINFO */ | SA_RESTORER | SA_NODEFER | SA_ONSTACK,
+		.restorer = io2_trap_return,
+	};
+	unsigned long unblock = BIT_OF(SIGSYS);
+	long ret;
+
+	ret = io2_syscall(__NR_rt_sigaction, SIGSYS, IO2_P(&act), 0, MASK_SIZE,
+			  0, 0);
+	if (!ret)
+		ret = io2_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK,
+				  IO2_P(&unblock), 0, MASK_SIZE, 0, 0);
+	return ret;
+}
+
+/* ---- the filter ------------------------------------------------------------ */
+
+#define LOW(i)	(offsetof(struct seccomp_data, args) + 8 * (i))
+#define LOAD(field)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, field)
+#define RETURN(what)	BPF_STMT(BPF_RET | BPF_K, what)
+#define ALLOW		RETURN(SECCOMP_RET_ALLOW)
+#define TRAP		RETURN(SECCOMP_RET_TRAP)
+/* unless the value is @v, skip the next @n */
+#define UNLESS_SKIP(v, n)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, 0, n)
+#define IF_SKIP(v, n)		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, n, 0)
+/* the call @nr is trapped; loads nothing, so these can follow one another */
+#define TRAP_CALL(nr)	UNLESS_SKIP(nr, 1), TRAP
+/* the call @nr is trapped if pointer @i is not NULL; ends the program */
+#define TRAP_IF_POINTER(nr, i)						\
+	UNLESS_SKIP(nr, 6), LOAD(LOW(i)), UNLESS_SKIP(0, 3),		\
+	LOAD(LOW(i) + 4), UNLESS_SKIP(0, 1), ALLOW, TRAP
+
+#define BEGINNING(answer)						\
+	LOAD(offsetof(struct seccomp_data, arch)),			\
+	IF_SKIP(AUDIT_ARCH_X86_64, 1), ALLOW,				\
+	LOAD(offsetof(struct seccomp_data, nr)),			\
+	UNLESS_SKIP(IO2_NR_SETUP, 3),					\
+	LOAD(LOW(0)), UNLESS_SKIP(IO2_PROBE, 1),			\
+	RETURN(SECCOMP_RET_ERRNO | (answer)),				\
+	LOAD(offsetof(struct seccomp_data, instruction_pointer) + 4),	\
+	UNLESS_SKIP(IO2_TRAP_HIGH, 1), ALLOW,				\
+	LOAD(offsetof(struct seccomp_data, nr)),			\
+	TRAP_CALL(IO2_NR_ENTER), TRAP_CALL(IO2_NR_SETUP),		\
+	TRAP_CALL(IO2_NR_REGISTER)
+
+/*
+ * Another handler for SIGSYS: taken note of where the C library was asked, and
+ * otherwise said to be done. It cannot be trapped: posix_spawn does it with all
+ * signals blocked.
+ */
+static const struct sock_filter narrow[] = {
+	BEGINNING(IO2_PROBE_NARROW),
+	IF_SKIP(__NR_rt_sigaction, 1), ALLOW,
+	LOAD(LOW(0)), IF_SKIP(SIGSYS, 1), ALLOW,
+	LOAD(LOW(1)), UNLESS_SKIP(0, 3),
+	LOAD(LOW(1) + 4), UNLESS_SKIP(0, 1), ALLOW,
+	RETURN(SECCOMP_RET_ERRNO | 0),
+};
+
+/* Here SIGSYS is never blocked, so all can be trapped. */
+static const struct sock_filter wide[] = {
+	BEGINNING(IO2_PROBE_WIDE),
+	TRAP_CALL(__NR_execve), TRAP_CALL(__NR_execveat),
+	TRAP_CALL(__NR_rt_sigsuspend),
+	TRAP_IF_POINTER(__NR_rt_sigaction, 1),
+	TRAP_IF_POINTER(__NR_rt_sigprocmask, 1),
+	TRAP_IF_POINTER(__NR_ppoll, 3),
+	TRAP_IF_POINTER(__NR_epoll_pwait, 4),
+	TRAP_IF_POINTER(NR_EPOLL_PWAIT2, 4),
+	TRAP_IF_POINTER(__NR_pselect6, 5),
+	ALLOW,
+};
+
+/* Called from here, it is only answered by a filter. */
+static long inherited(void)
+{
+	return -io2_syscall(IO2_NR_SETUP, IO2_PROBE, 0, 0, 0, 0, 0);
+}
+
+static long install_filter(enum io2_trap_kind kind)
+{
+	struct sock_fprog prog = {
+		.len = kind == IO2_WIDE ? sizeof(wide) / sizeof(wide[0]) :
+					  sizeof(narrow) / sizeof(narrow[0]),
+		.filter = (void *)(kind == IO2_WIDE ? wide : narrow),
+	};
+	long ret, has = inherited();
+
+	if (has == IO2_PROBE_WIDE || (has == IO2_PROBE_NARROW && kind == IO2_NARROW))
+		return 0;
+	ret = io2_syscall(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	if (ret)
+		return ret;
+	ret = io2_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+			  SECCOMP_FILTER_FLAG_TSYNC, IO2_P(&prog), 0, 0, 0);
+	return ret > 0 ? -EBUSY : ret;
+}
+
+/* ---- ways in --------------------------------------------------------------- */
+
+static int begin(const struct io2_settings *settings, enum io2_trap_kind kind)
+{
+	long ret;
+
+	io2_settings = *settings;
+	raw = kind == IO2_RAW;
+	ret = install_handler();
+	if (ret || raw || settings->skip)
+		return (int)ret;
+	return (int)install_filter(kind);
+}
+
+__attribute__((used)) unsigned long io2_trap_start_c(void)
+{
+	if (io2_start.helper)
+		io2_syscall(__NR_wait4, io2_start.helper, 0, __WALL, 0, 0, 0);
+	if (begin(&io2_start.settings, IO2_WIDE)) {
+		say("iouring2-run: cannot install the trap: this needs seccomp filters\n");
+		io2_syscall(__NR_exit_group, 126, 0, 0, 0, 0, 0);
+	}
+	return io2_start.entry;
+}
+
+/*
+ * The program's first instruction has not run: its stack pointer, and what the
+ * kernel left in rdx, are what it will look at.
+ */
+__attribute__((visibility("hidden"))) void io2_trap_entry(void);
+__asm__(".text\n"
+	"io2_trap_entry:\n"
+	"	push %rdx\n"
+	"	mov %rsp, %rbx\n"
+	"	and $-16, %rsp\n"
+	"	xor %ebp, %ebp\n"
+	"	call io2_trap_start_c\n"
+	"	mov %rbx, %rsp\n"
+	"	pop %rdx\n"
+	"	mov %rax, %r11\n"
+	"	xor %eax, %eax\n"
+	"	xor %ebx, %ebx\n"
+	"	xor %ecx, %ecx\n"
+	"	xor %esi, %esi\n"
+	"	xor %edi, %edi\n"
+	"	xor %r8d, %r8d\n"
+	"	xor %r9d, %r9d\n"
+	"	xor %r10d, %r10d\n"
+	"	jmp *%r11\n");
+
+__attribute__((section(".head"), used))
+const struct io2_trap_head io2_trap_head_at = {
+	.magic = IO2_TRAP_MAGIC,
+	.start = io2_trap_entry,
+	.begin = begin,
+	.translate = io2_translate,
+	.chain = chain,
+};
