@@ -49,6 +49,15 @@ install: dist
 uninstall:
 	@packaging/install --uninstall $(ARGS)
 
+lib:
+	@$(MAKE) --no-print-directory -C lib OUTPUT=$(CURDIR)/build/lib all
+
+check-lib:
+	@tools/check-lib $(ARGS)
+
+install-lib uninstall-lib:
+	@$(MAKE) --no-print-directory -C lib OUTPUT=$(CURDIR)/build/lib $(@:-lib=)
+
 help:
 	@echo 'iouring2 $(RELEASE)'
 	@echo
@@ -65,6 +74,10 @@ help:
 	@echo '  make coverage        which lines of the module the tests run'
 	@echo '  make fuzz            random programs, in a virtual machine'
 	@echo '  make debug-kernel    build the KASAN and the KCSAN kernel (ARGS=kasan: only that one)'
+	@echo '  make lib             libiouring2 and iouring2-run, into build/lib'
+	@echo '  make check-lib       both in virtual machines, linked in every way (docs/liburing.md)'
+	@echo '  sudo make install-lib, uninstall-lib'
+	@echo '                       below /usr/local, or prefix=, or DESTDIR='
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
 	@echo '  sudo make uninstall  take all of that back'
@@ -73,4 +86,4 @@ help:
 	@echo 'demo, mutants, coverage, fuzz, install and uninstall; ARGS=--help shows its options.'
 
 .PHONY: modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
-.PHONY: install uninstall help
+.PHONY: install uninstall help lib check-lib install-lib uninstall-lib

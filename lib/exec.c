@@ -83,7 +83,7 @@ void io2_exec_arguments(const char *path, char *const *argv, char **to,
 	*flags++ = io2_settings.trace ? 't' : '-';
 	*flags++ = io2_settings.fallback ? 'f' : '-';
 	*flags++ = ':';
-	do
-		*flags++ = *names;
-	while (*names++);
+	for (i = 0; names[i]; i++)
+		flags[i] = names[i];
+	flags[i] = 0;
 }

@@ -31,7 +31,7 @@
 static int trap_is_there;	/* mapped, so there is somebody to keep it for */
 
 /* The next one of that name, which is the C library's. */
-#define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
+#define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
 static int result(long ret)
 {

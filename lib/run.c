@@ -461,13 +461,13 @@ static void find_ourselves(void)
 
 int main(int argc, char **argv)
 {
-	int i, check = 0;
+	int i, check = 0, ended = 0;
 
 	io2_settings_read(&io2_settings);
 	find_ourselves();
 	if (argc > 1 && !strcmp(argv[1], "--exec"))
 		exec_for_program(argv);
-	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+	for (i = 1; i < argc && !ended && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--fallback")) {
 			io2_settings.fallback = 1;
 		} else if (!strcmp(argv[i], "--trace")) {
@@ -477,17 +477,14 @@ int main(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--check")) {
 			check = 1;
 		} else if (!strcmp(argv[i], "--version")) {
-			puts("iouring2-run " IO2_VERSION);
-			return 0;
+			exit(puts("iouring2-run " IO2_VERSION) < 0);
 		} else if (!strcmp(argv[i], "--help")) {
-			fputs(usage, stdout);
-			return 0;
+			exit(fputs(usage, stdout) < 0);
 		} else if (!strcmp(argv[i], "--")) {
-			i++;
-			break;
+			ended = 1;
 		} else {
 			fputs(usage, stderr);
-			return EXIT_US;
+			exit(EXIT_US);
 		}
 	}
 	if (check)

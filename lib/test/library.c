@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A program for libiouring2, in what C and C++ have in common.
+ *
+ * usage: library	exit: 0; 1 something is wrong; 77 there is no device
+ *	  library bench N	nanoseconds of N NOPs, submitted and reaped
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <iouring2.h>
+#include <linux/iouring2.h>
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			printf("# line %d: %s\n", __LINE__, #condition); \
+			return 1; \
+		} \
+	} while (0)
+
+static int nop(struct io_uring *ring, unsigned long long n)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (!sqe)
+		return -1;
+	io_uring_prep_nop(sqe);
+	sqe->user_data = n;
+	return 0;
+}
+
+static int device(void)
+{
+	struct iouring2_query q;
+	unsigned int cap = 100;
+	struct io_uring_params p;
+	int dev = iouring2_device_open(), fd;
+
+	if (dev == -ENOENT || dev == -EACCES) {
+		printf("# no device: %s\n", strerror(-dev));
+		return 77;
+	}
+	CHECK(dev >= 0);
+	CHECK(!iouring2_device_query(dev, &q) && q.abi_version == IOURING2_ABI_VERSION);
+	CHECK(!iouring2_device_query(-1, &q) && q.max_entries);
+	memset(&p, 0, sizeof(p));
+	fd = iouring2_ring_setup(dev, 8, &p, &cap);
+	CHECK(fd >= 0 && cap == 100 && p.sq_entries == 8);
+	CHECK(!iouring2_ring_enter(fd, 0, 0, 0, NULL, 0));
+	CHECK(iouring2_ring_register(fd, IORING_REGISTER_BUFFERS, NULL, 0) == -EINVAL);
+	CHECK(iouring2_ring_enter(dev, 0, 0, 0, NULL, 0) == -ENOTTY);
+	close(fd);
+	memset(&p, 0, sizeof(p));
+	CHECK(iouring2_ring_setup(-1, 0, &p, NULL) == -EINVAL);
+	close(dev);
+	return 0;
+}
+
+/* a CQ of 8: 4 behind it, then EBUSY, and nothing is lost */
+static int queues(unsigned int flags)
+{
+	struct __kernel_timespec ts = { 0, 1000000 };
+	struct io_uring_cqe *cqe;
+	struct io_uring_probe *probe;
+	struct io_uring ring;
+	unsigned long long n = 0, seen = 0;
+	int i;
+
+	CHECK(!iouring2_queue_init(4, &ring, flags));
+	CHECK(iouring2_peek_cqe(&ring, &cqe) == -EAGAIN);
+	CHECK(iouring2_wait_cqe_timeout(&ring, &cqe, &ts) == -ETIME && !cqe);
+	CHECK(!iouring2_submit(&ring));
+	for (i = 0; i < 12; i++) {
+		CHECK(!nop(&ring, n++));
+		if (i % 4 == 3)
+			CHECK(iouring2_submit(&ring) == 4);
+	}
+	CHECK(!nop(&ring, n++));
+	CHECK(iouring2_submit(&ring) == -EBUSY);
+	for (; seen < 12; seen++) {
+		CHECK(!iouring2_peek_cqe(&ring, &cqe) && cqe->user_data == seen);
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	CHECK(iouring2_submit_and_wait(&ring, 1) == 1);
+	CHECK(!iouring2_wait_cqe(&ring, &cqe) && cqe->user_data == seen);
+	io_uring_cqe_seen(&ring, cqe);
+	probe = iouring2_get_probe(&ring);
+	CHECK(probe && io_uring_opcode_supported(probe, IORING_OP_NOP) &&
+	      !io_uring_opcode_supported(probe, IORING_OP_SPLICE));
+	free(probe);
+	iouring2_queue_exit(&ring);
+	return 0;
+}
+
+static int bench(int n)
+{
+	struct timespec a, b;
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	int i;
+
+	if (iouring2_queue_init(4, &ring, 0))
+		return 77;
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (i = 0; i < n; i++) {
+		CHECK(!nop(&ring, 0) && iouring2_submit(&ring) == 1);
+		CHECK(!iouring2_peek_cqe(&ring, &cqe));
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	printf("%.0f\n", ((b.tv_sec - a.tv_sec) * 1e9 + (b.tv_nsec - a.tv_nsec)) / n);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int ret;
+
+	if (argc == 3)
+		return bench(atoi(argv[2]));
+	ret = device();
+	if (!ret)
+		ret = queues(0);
+	/* IORING_SETUP_NO_SQARRAY, where liburing knows it */
+#ifdef IORING_SETUP_NO_SQARRAY
+	if (!ret)
+		ret = queues(IORING_SETUP_NO_SQARRAY);
+#endif
+	return ret;
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A program for liburing, as old as 0.7 or as new as there is, that knows
+ * nothing of iouring2. It is linked in several ways; see guest.
+ *
+ * usage: ways [TEST]...	without TEST, all of: basic busy blocked thread
+ *				replaced interrupted
+ *	  ways bench N		nanoseconds of N empty calls
+ *	  ways backend		whose ring it is
+ *	  ways exec PROGRAM...	start another one
+ *
+ * exit: 0; 1 a test failed; 77 there is no io_uring
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#include <liburing.h>
+
+#ifdef BY_SYSCALL
+/*
+ * The same program, with the three calls made by the C library's syscall().
+ * Everything else that liburing does is done on memory.
+ */
+#include <sys/syscall.h>
+
+static int set_up(unsigned int entries, struct io_uring *ring)
+{
+	struct io_uring_params p;
+	long fd;
+
+	memset(&p, 0, sizeof(p));
+	fd = syscall(425, entries, &p);
+	return fd < 0 ? -errno : io_uring_queue_mmap((int)fd, &p, ring);
+}
+
+static int enter(struct io_uring *ring, unsigned int submit, unsigned int wait)
+{
+	long ret = syscall(426, ring->ring_fd, submit, wait, wait ? 1 : 0, NULL, 8);
+
+	return ret < 0 ? -errno : (int)ret;
+}
+
+static int submit_all(struct io_uring *ring, unsigned int wait)
+{
+	struct io_uring_sq *sq = &ring->sq;
+	unsigned int tail = *sq->ktail;
+
+	for (; sq->sqe_head != sq->sqe_tail; sq->sqe_head++, tail++)
+		sq->array[tail & *sq->kring_mask] = sq->sqe_head & *sq->kring_mask;
+	__atomic_store_n(sq->ktail, tail, __ATOMIC_RELEASE);
+	return enter(ring, tail - *sq->khead, wait);
+}
+
+static int empty_call(struct io_uring *ring)
+{
+	return enter(ring, 0, 0);
+}
+#else
+static int set_up(unsigned int entries, struct io_uring *ring)
+{
+	return io_uring_queue_init(entries, ring, 0);
+}
+
+static int submit_all(struct io_uring *ring, unsigned int wait)
+{
+	return wait ? io_uring_submit_and_wait(ring, wait) : io_uring_submit(ring);
+}
+
+static int empty_call(struct io_uring *ring)
+{
+	/* a NOP, which liburing has to submit */
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	io_uring_prep_nop(sqe);
+	return io_uring_submit(ring) == 1 ? 0 : -1;
+}
+#endif
+
+static int failed;
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			printf("# line %d: %s (errno %d)\n", __LINE__, #condition, errno); \
+			failed = 1; \
+			return; \
+		} \
+	} while (0)
+
+static int reap(struct io_uring *ring, struct io_uring_cqe *copy)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head;
+
+	io_uring_for_each_cqe(ring, head, cqe) {
+		*copy = *cqe;
+		io_uring_cq_advance(ring, 1);
+		return 1;
+	}
+	return 0;
+}
+
+static void nops(struct io_uring *ring, unsigned int n, uint64_t *next)
+{
+	struct io_uring_sqe *sqe;
+
+	while (n-- && (sqe = io_uring_get_sqe(ring))) {
+		io_uring_prep_nop(sqe);
+		sqe->user_data = (*next)++;
+	}
+}
+
+static void read_file(struct io_uring *ring)
+{
+	char buf[256], plain[256];
+	struct iovec v = { buf, sizeof(buf) };
+	int fd = open("/proc/version", O_RDONLY);
+	struct io_uring_cqe cqe;
+	ssize_t n;
+
+	CHECK(fd >= 0);
+	n = pread(fd, plain, sizeof(plain), 0);
+	io_uring_prep_readv(io_uring_get_sqe(ring), fd, &v, 1, 0);
+	CHECK(submit_all(ring, 1) == 1);
+	CHECK(reap(ring, &cqe) && cqe.res == n && !memcmp(buf, plain, n));
+	close(fd);
+}
+
+static void test_basic(void)
+{
+	struct io_uring_cqe cqe;
+	struct io_uring ring;
+	uint64_t next = 7;
+
+	CHECK(!set_up(4, &ring));
+	nops(&ring, 2, &next);
+	CHECK(submit_all(&ring, 2) == 2);
+	CHECK(reap(&ring, &cqe) && cqe.user_data == 7 && !cqe.res);
+	CHECK(reap(&ring, &cqe) && cqe.user_data == 8);
+	CHECK(!reap(&ring, &cqe));
+	read_file(&ring);
+	io_uring_queue_exit(&ring);
+}
+
+/* 8 CQEs fit, 4 wait behind them, and then there is EBUSY, until some are taken */
+static void test_busy(void)
+{
+	struct io_uring_cqe cqe;
+	struct io_uring ring;
+	uint64_t next = 0, seen = 0;
+	int i, ret;
+
+	CHECK(!set_up(4, &ring));
+	for (i = 0; i < 3; i++) {
+		nops(&ring, 4, &next);
+		CHECK(submit_all(&ring, 0) == 4);
+	}
+	nops(&ring, 4, &next);
+	ret = submit_all(&ring, 0);
+	CHECK(ret == -EBUSY);
+	while (seen < 8 && reap(&ring, &cqe))
+		CHECK(cqe.user_data == seen++);
+	CHECK(seen == 8);
+	CHECK(submit_all(&ring, 0) == 4);
+	while (reap(&ring, &cqe))
+		CHECK(cqe.user_data == seen++);
+	CHECK(seen == 16);
+	io_uring_queue_exit(&ring);
+}
+
+static void test_blocked(void)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	CHECK(!pthread_sigmask(SIG_BLOCK, &all, &old));
+	test_basic();
+	CHECK(!pthread_sigmask(SIG_SETMASK, NULL, &all));
+	CHECK(sigismember(&all, SIGUSR1));
+	CHECK(!pthread_sigmask(SIG_SETMASK, &old, NULL));
+}
+
+static void *in_thread(void *arg)
+{
+	test_blocked();
+	return arg;
+}
+
+static void test_thread(void)
+{
+	pthread_t threads[3];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		CHECK(!pthread_create(&threads[i], NULL, in_thread, NULL));
+	for (i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static volatile sig_atomic_t got;
+
+static void on_signal(int sig)
+{
+	sigset_t now;
+
+	got = sig;
+	/* a handler may be on top of the trap's, and be trapped itself */
+	sigprocmask(SIG_BLOCK, NULL, &now);
+	sigprocmask(SIG_SETMASK, &now, NULL);
+}
+
+/* The program's own handler of SIGSYS is there, but not for our calls. */
+static void test_replaced(void)
+{
+	struct sigaction act = { .sa_handler = on_signal }, old;
+
+	CHECK(!sigaction(SIGSYS, &act, NULL));
+	got = 0;
+	test_basic();
+	CHECK(!got);
+	raise(SIGSYS);
+	CHECK(got == SIGSYS);
+	act.sa_handler = SIG_DFL;
+	CHECK(!sigaction(SIGSYS, &act, &old));
+	CHECK(old.sa_handler == on_signal);
+}
+
+static void test_interrupted(void)
+{
+	struct itimerval soon = { .it_value = { .tv_usec = 200000 } };
+	struct sigaction act = { .sa_handler = on_signal };
+	struct io_uring ring;
+
+	sigfillset(&act.sa_mask);
+	CHECK(!sigaction(SIGALRM, &act, NULL));
+	CHECK(!set_up(4, &ring));
+	got = 0;
+	setitimer(ITIMER_REAL, &soon, NULL);
+	CHECK(submit_all(&ring, 1) == -EINTR);
+	CHECK(got == SIGALRM);
+	io_uring_queue_exit(&ring);
+}
+
+static const struct {
+	const char	*name;
+	void		(*run)(void);
+} tests[] = {
+	{ "basic", test_basic }, { "busy", test_busy },
+	{ "blocked", test_blocked }, { "thread", test_thread },
+	{ "replaced", test_replaced }, { "interrupted", test_interrupted },
+};
+
+static int bench(int n)
+{
+	struct timespec a, b;
+	struct io_uring ring;
+	struct io_uring_cqe cqe;
+	int i, ret = set_up(4, &ring);
+
+	if (ret) {
+		printf("# no ring: %s\n", strerror(-ret));
+		return 77;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (i = 0; i < n; i++) {
+		if (empty_call(&ring))
+			return 1;
+		reap(&ring, &cqe);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	printf("%.0f\n", ((b.tv_sec - a.tv_sec) * 1e9 + (b.tv_nsec - a.tv_nsec)) / n);
+	return 0;
+}
+
+static int backend(void)
+{
+	char link[64], name[64];
+	struct io_uring ring;
+	ssize_t n;
+	int ret = set_up(4, &ring);
+
+	if (ret) {
+		printf("none: %s\n", strerror(-ret));
+		return 77;
+	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", ring.ring_fd);
+	n = readlink(link, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = 0;
+	puts(strstr(name, "iouring2") ? "iouring2" : strstr(name, "io_uring") ? "in-tree" : name);
+	return 0;
+}
+
+static int wanted(int argc, char **argv, const char *name)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], name))
+			return 1;
+	}
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+
+	if (argc == 3 && !strcmp(argv[1], "bench"))
+		return bench(atoi(argv[2]));
+	if (argc == 2 && !strcmp(argv[1], "backend"))
+		return backend();
+	if (argc > 2 && !strcmp(argv[1], "exec")) {
+		execv(argv[2], argv + 2);
+		return 1;
+	}
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		if (!wanted(argc, argv, tests[i].name))
+			continue;
+		failed = 0;
+		tests[i].run();
+		printf("%s %s\n", tests[i].name, failed ? "failed" : "passed");
+		if (failed)
+			return 1;
+	}
+	return 0;
+}
