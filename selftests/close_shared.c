@@ -243,6 +243,7 @@ RING_TEST(child_ends)
 		}
 		EXPECT_TRUE(hung_up(h.peer[0]));
 		EXPECT_TRUE(hung_up(h.peer[1]));
+		EXPECT_EQ(self->before.counter[3] + 1, counter("submitters"));
 		while (ring_peek(&r, &cqe)) {
 			EXPECT_EQ(-ECANCELED, cqe.res);
 			ASSERT_LE(FROM_CHILD, (int)cqe.user_data);

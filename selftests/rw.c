@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -525,6 +527,36 @@ RING_TEST(descriptor_closed_meanwhile)
 		close(fd[1]);
 	}
 	EXPECT_EQ(self->before.counter[5], counter("files"));
+	ring_exit(&r);
+}
+
+/* By the time that a completion is seen, its request's file is gone */
+RING_TEST(file_goes_first)
+{
+	struct pollfd p = { .events = POLLOUT };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, fd[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		prep_read(ring_sqe(&r), fd[0], buf, 1, 0);
+		ASSERT_EQ(1, ring_submit(&r));
+		close(fd[0]);
+		ASSERT_EQ(1, write(fd[1], line, 1));
+		/* Nobody enters: the kernel reads it by itself */
+		while (!ring_ready(&r))
+			sched_yield();
+		p.fd = fd[1];
+		EXPECT_EQ(1, poll(&p, 1, 0));
+		EXPECT_TRUE(p.revents & POLLERR) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(1, cqe.res);
+		close(fd[1]);
+	}
 	ring_exit(&r);
 }
 

@@ -9,6 +9,7 @@
  * Needs a debug build of the module: others have no setup_fail_nth.
  */
 #define _GNU_SOURCE
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "kselftest_harness.h"
@@ -178,6 +179,48 @@ RING_TEST(every_step)
 			TH_LOG("never failed: %s", steps[i]);
 		}
 	}
+	module_param_set("setup_fail_pid", 0);
+}
+
+/* Slab memory that cannot be reclaimed, in KiB */
+static long slab_kib(void)
+{
+	char text[8192], *at;
+
+	if (read_text("/proc/meminfo", text, sizeof(text)) < 0)
+		return -1;
+	at = strstr(text, "SUnreclaim:");
+	return at ? strtol(at + strlen("SUnreclaim:"), NULL, 10) : -1;
+}
+
+/* What no counter counts would show in the end: 32 KiB of hash, to begin with */
+RING_TEST(nothing_adds_up)
+{
+	enum { TIMES = 400 };
+	struct iouring2_setup s;
+	long before;
+	int nth, i, fd = -1;
+
+	if (module_param("setup_fail_nth") < 0)
+		SKIP(return, "not a debug build of the module");
+	ASSERT_EQ(0, module_param_set("setup_fail_pid", getpid()));
+	for (nth = 1; nth <= MAX_STEPS && fd < 0; nth++) {
+		before = slab_kib();
+		ASSERT_LT(0, before);
+		for (i = 0; i < TIMES && fd < 0; i++) {
+			memset(&s, 0, sizeof(s));
+			s.entries = 1;
+			s.params.flags = IOURING2_SETUP_CQSIZE;
+			s.params.cq_entries = 8192;
+			ASSERT_EQ(0, module_param_set("setup_fail_nth", nth));
+			fd = dev_setup(&s);
+		}
+		EXPECT_GT(TIMES * 16, slab_kib() - before) {
+			TH_LOG("step %d", nth);
+		}
+	}
+	EXPECT_LE(0, fd);
+	close(fd);
 	module_param_set("setup_fail_pid", 0);
 }
 
