@@ -477,6 +477,43 @@ RING_TEST(refused)
 	scene_close(&s);
 }
 
+/* It is cancelled just when a worker takes it, tries it, or lets it wait */
+RING_TEST(races_worker)
+{
+	int rounds = full_stress() ? 50000 : 3000, i, ret, late = 0;
+	const struct key key = { .user_data = VICTIM, .fd = -1 };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	unsigned int seed = 3;
+	volatile int spin;
+	struct scene s;
+	struct ring r;
+
+	ASSERT_EQ(0, scene_open(&s));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < rounds; i++) {
+		sqe = ring_sqe(&r);
+		prep_read(sqe, s.pipe[0], s.buf, 1, 0);
+		sqe->flags = IOURING2_SQE_ASYNC;
+		sqe->user_data = VICTIM;
+		ASSERT_EQ(1, ring_submit(&r));
+		for (spin = 1 << rand_r(&seed) % 20; spin; spin--)
+			;
+		ret = cancel(&r, &key, false);
+		ASSERT_TRUE(did_cancel(ret)) {
+			TH_LOG("round %d: %d", i, ret);
+		}
+		late += ret == -EALREADY;
+		ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe)) {
+			TH_LOG("round %d: never ends after %d", i, ret);
+		}
+		ASSERT_TRUE(cancelled(cqe.res));
+	}
+	TH_LOG("%d of %d were running", late, rounds);
+	ring_exit(&r);
+	scene_close(&s);
+}
+
 struct finisher {
 	pthread_t self;
 	int fd;

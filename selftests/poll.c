@@ -461,6 +461,39 @@ RING_TEST(multishot_storm)
 	ring_exit(&r);
 }
 
+/*
+ * Woken again as soon as the last completion is seen, which is when the poll
+ * is being let go of: each wake-up brings one more.
+ */
+RING_TEST(woken_while_let_go)
+{
+	int i, rounds = full_stress() ? 100000 : 2000, efd;
+	struct iouring2_cqe cqe;
+	uint64_t v = 1;
+	struct ring r;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 1024));
+	prep_poll_multi(ring_sqe(&r), efd, POLLIN);
+	ASSERT_EQ(1, ring_submit(&r));
+	for (i = 0; i < rounds; i++) {
+		long long end = now_ns(CLOCK_MONOTONIC) + 10 * NSEC_PER_SEC;
+
+		ASSERT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+		while (!ring_ready(&r) && now_ns(CLOCK_MONOTONIC) < end)
+			;
+		ASSERT_TRUE(ring_peek(&r, &cqe)) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(cqe.flags & IOURING2_CQE_F_MORE);
+		while (ring_peek(&r, &cqe))
+			;
+	}
+	ring_exit(&r);
+	close(efd);
+}
+
 /* -------------------------------------------------------- remove, update */
 
 RING_TEST(remove)
