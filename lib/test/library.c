@@ -3,7 +3,7 @@
  * A program for libiouring2, in what C and C++ have in common.
  *
  * usage: library	exit: 0; 1 something is wrong; 77 there is no device
- *	  library bench N	nanoseconds of N NOPs, submitted and reaped
+ *	  library bench N	nanoseconds of a NOP, submitted and taken, of N
  */
 #include <errno.h>
 #include <stdio.h>
