@@ -13,13 +13,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 #include "exec.h"
@@ -198,6 +201,60 @@ EXPORT sighandler_t signal(int sig, sighandler_t handler)
 		return NEXT(signal)(sig, handler);
 	wanted_sigsys(&act, &old);
 	return old.sa_handler;
+}
+
+/* A mask for the time of a wait, in which handlers run. */
+static const sigset_t *mask_for_wait(const sigset_t *set, sigset_t *copy)
+{
+	if (!set || !trap_is_there)
+		return set;
+	*copy = *set;
+	sigdelset(copy, SIGSYS);
+	return copy;
+}
+
+#define REMEMBER(name, next)						\
+	static __typeof__(name) *next;					\
+	__typeof__(name) *found = __atomic_load_n(&next, __ATOMIC_RELAXED); \
+									\
+	if (!found) {							\
+		found = NEXT(name);					\
+		__atomic_store_n(&next, found, __ATOMIC_RELAXED);	\
+	}
+
+EXPORT int sigsuspend(const sigset_t *set)
+{
+	REMEMBER(sigsuspend, next);
+	sigset_t copy;
+
+	return found(mask_for_wait(set, &copy));
+}
+
+EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *ts,
+		 const sigset_t *set)
+{
+	REMEMBER(ppoll, next);
+	sigset_t copy;
+
+	return found(fds, n, ts, mask_for_wait(set, &copy));
+}
+
+EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e,
+		   const struct timespec *ts, const sigset_t *set)
+{
+	REMEMBER(pselect, next);
+	sigset_t copy;
+
+	return found(n, r, w, e, ts, mask_for_wait(set, &copy));
+}
+
+EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout,
+		       const sigset_t *set)
+{
+	REMEMBER(epoll_pwait, next);
+	sigset_t copy;
+
+	return found(fd, events, n, timeout, mask_for_wait(set, &copy));
 }
 
 /* ---- starting other programs ----------------------------------------------- */

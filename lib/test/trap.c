@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A program that makes io_uring's calls by the instruction itself, and does to
+ * signals what programs do. Needs no liburing, and no ring either: a call that
+ * fails for what is in it shows as well how it came to the kernel.
+ *
+ * usage: trap [PROGRAM]	PROGRAM is started in several ways, and has to
+ *				exit with 0
+ *
+ * exit: 0, or 1 after a line about what is wrong
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../sys.h"
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			printf("# trap.c:%d: %s\n", __LINE__, #condition); \
+			exit(1); \
+		} \
+	} while (0)
+
+static volatile sig_atomic_t handled;
+
+static void on_signal(int sig)
+{
+	sigset_t set;
+
+	/* with a mask that would have SIGSYS in it */
+	io2_syscall(426, -1, 0, 0, 0, 0, 0);
+	handled = sig;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* No such descriptor: whoever carries it out, EBADF (or there is no io_uring). */
+static int call_works(void)
+{
+	long ret = io2_syscall(426, -1, 0, 0, 0, 0, 0);
+
+	return ret == -EBADF || ret == -ENOSYS;
+}
+
+static void masks(void)
+{
+	sigset_t all, now;
+
+	sigfillset(&all);
+	CHECK(!sigprocmask(SIG_SETMASK, &all, NULL));
+	CHECK(call_works());
+	CHECK(!sigprocmask(SIG_SETMASK, NULL, &now));
+	CHECK(sigismember(&now, SIGUSR1) && sigismember(&now, SIGTERM));
+	CHECK(!sigismember(&now, SIGKILL));
+	sigemptyset(&all);
+	sigaddset(&all, SIGUSR1);
+	CHECK(!sigprocmask(SIG_UNBLOCK, &all, &now));
+	CHECK(sigismember(&now, SIGUSR1));
+	CHECK(!sigprocmask(SIG_SETMASK, NULL, &now) && !sigismember(&now, SIGUSR1));
+	sigemptyset(&all);
+	CHECK(!sigprocmask(SIG_SETMASK, &all, NULL));
+	CHECK(sigprocmask(1234, &all, NULL) == -1 && errno == EINVAL);
+}
+
+static void handlers(void)
+{
+	struct sigaction act = { .sa_handler = on_signal }, old;
+
+	sigfillset(&act.sa_mask);
+	CHECK(!sigaction(SIGUSR1, &act, NULL));
+	CHECK(!sigaction(SIGUSR1, NULL, &old) && old.sa_handler == on_signal);
+	raise(SIGUSR1);
+	CHECK(handled == SIGUSR1);
+	CHECK(!sigaction(SIGSYS, &act, NULL));
+	CHECK(call_works());
+	CHECK(handled == SIGUSR1);
+	raise(SIGSYS);
+	CHECK(handled == SIGSYS);
+	CHECK(signal(SIGSYS, SIG_IGN) == on_signal);
+	CHECK(call_works());
+	raise(SIGSYS);
+}
+
+/* a wait with everything blocked but one signal, whose handler traps */
+static void waits(void)
+{
+	struct timespec second = { 1, 0 };
+	int epoll = epoll_create1(0);
+	struct epoll_event event;
+	sigset_t set, none;
+
+	sigemptyset(&none);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	CHECK(!sigprocmask(SIG_BLOCK, &set, NULL));
+	raise(SIGUSR1);
+	handled = 0;
+	CHECK(ppoll(NULL, 0, &second, &none) == -1 && errno == EINTR);
+	CHECK(handled == SIGUSR1);
+	raise(SIGUSR1);
+	sigfillset(&set);
+	sigdelset(&set, SIGUSR1);
+	handled = 0;
+	CHECK(pselect(0, NULL, NULL, NULL, &second, &set) == -1 && errno == EINTR);
+	CHECK(handled == SIGUSR1);
+	raise(SIGUSR1);
+	handled = 0;
+	CHECK(epoll_pwait(epoll, &event, 1, 1000, &set) == -1 && errno == EINTR);
+	CHECK(handled == SIGUSR1);
+	close(epoll);
+	raise(SIGUSR1);
+	handled = 0;
+	CHECK(sigsuspend(&set) == -1 && errno == EINTR && handled == SIGUSR1);
+	CHECK(!sigprocmask(SIG_SETMASK, &none, NULL));
+}
+
+static void *in_thread(void *arg)
+{
+	masks();
+	return arg;
+}
+
+static void threads(void)
+{
+	pthread_t thread[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_create(&thread[i], NULL, in_thread, NULL));
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_join(thread[i], NULL));
+}
+
+/* a filter of the program, with a trap of its own */
+static void own_filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = 4, .filter = code };
+
+	CHECK(signal(SIGSYS, on_signal) != SIG_ERR);
+	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+	handled = 0;
+	getppid();
+	CHECK(handled == SIGSYS);
+	handled = 0;
+	CHECK(call_works() && !handled);
+}
+
+static int status_of(pid_t pid)
+{
+	int status = -1;
+
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void children(char *program)
+{
+	char *argv[2] = { program, NULL }, **none = argv + 1;
+	pid_t pid;
+
+	CHECK(!posix_spawn(&pid, program, NULL, NULL, argv, environ));
+	CHECK(!status_of(pid));
+	CHECK(!posix_spawnp(&pid, program, NULL, NULL, argv, none));
+	CHECK(!status_of(pid));
+	pid = fork();
+	if (!pid) {
+		execve(program, argv, none);
+		_exit(9);
+	}
+	CHECK(!status_of(pid));
+	pid = vfork();
+	if (!pid) {
+		execl(program, program, NULL);
+		_exit(9);
+	}
+	CHECK(!status_of(pid));
+	CHECK(!system(program));
+	CHECK(execve("/nonexistent", argv, environ) == -1 && errno == ENOENT);
+	CHECK(execvp("no-such-program", argv) == -1 && errno == ENOENT);
+	CHECK(execv("/", argv) == -1 && errno == EACCES);
+	execlp(program, program, NULL);
+	CHECK(!"execlp");
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(call_works());
+	masks();
+	handlers();
+	waits();
+	threads();
+	if (argc > 1)
+		children(argv[1]);
+	own_filter();
+	return 0;
+}
