@@ -874,6 +874,17 @@ RING_TEST(refused)
 		sqe->ioprio = 7 << 13;
 		sqe->flags = async;
 		EXPECT_EQ(-EINVAL, ring_do(&r));
+		/* Metadata, and streams of written data */
+		sqe = ring_sqe(&r);
+		prep_read(sqe, fd, buf, 8, 0);
+		sqe->attr_type_mask = IOURING2_RW_ATTR_FLAG_PI;
+		sqe->flags = async;
+		EXPECT_EQ(-EINVAL, ring_do(&r));
+		sqe = ring_sqe(&r);
+		prep_write(sqe, fd, buf, 8, 0);
+		sqe->write_stream = 1;
+		sqe->flags = async;
+		EXPECT_EQ(-EINVAL, ring_do(&r));
 		close(fd);
 	}
 	EXPECT_EQ(self->before.counter[5], counter("files"));
