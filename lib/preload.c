@@ -213,48 +213,53 @@ static const sigset_t *mask_for_wait(const sigset_t *set, sigset_t *copy)
 	return copy;
 }
 
-#define REMEMBER(name, next)						\
-	static __typeof__(name) *next;					\
-	__typeof__(name) *found = __atomic_load_n(&next, __ATOMIC_RELAXED); \
-									\
-	if (!found) {							\
-		found = NEXT(name);					\
-		__atomic_store_n(&next, found, __ATOMIC_RELAXED);	\
+/* as NEXT, but looked up once */
+static void *remembered(void **cache, const char *name)
+{
+	void *found = __atomic_load_n(cache, __ATOMIC_RELAXED);
+
+	if (!found) {
+		found = dlsym(RTLD_NEXT, name);
+		__atomic_store_n(cache, found, __ATOMIC_RELAXED);
 	}
+	return found;
+}
+
+#define NEXT_ONCE(cache, name) ((__typeof__(name) *)remembered(cache, #name))
 
 EXPORT int sigsuspend(const sigset_t *set)
 {
-	REMEMBER(sigsuspend, next);
+	static void *next;
 	sigset_t copy;
 
-	return found(mask_for_wait(set, &copy));
+	return NEXT_ONCE(&next, sigsuspend)(mask_for_wait(set, &copy));
 }
 
 EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *ts,
 		 const sigset_t *set)
 {
-	REMEMBER(ppoll, next);
+	static void *next;
 	sigset_t copy;
 
-	return found(fds, n, ts, mask_for_wait(set, &copy));
+	return NEXT_ONCE(&next, ppoll)(fds, n, ts, mask_for_wait(set, &copy));
 }
 
 EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e,
 		   const struct timespec *ts, const sigset_t *set)
 {
-	REMEMBER(pselect, next);
+	static void *next;
 	sigset_t copy;
 
-	return found(n, r, w, e, ts, mask_for_wait(set, &copy));
+	return NEXT_ONCE(&next, pselect)(n, r, w, e, ts, mask_for_wait(set, &copy));
 }
 
 EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout,
 		       const sigset_t *set)
 {
-	REMEMBER(epoll_pwait, next);
+	static void *next;
 	sigset_t copy;
 
-	return found(fd, events, n, timeout, mask_for_wait(set, &copy));
+	return NEXT_ONCE(&next, epoll_pwait)(fd, events, n, timeout, mask_for_wait(set, &copy));
 }
 
 /* ---- starting other programs ----------------------------------------------- */
