@@ -106,9 +106,18 @@ static inline int iouring2_queue_init_params(unsigned int entries,
 	if (fd < 0)
 		return fd;
 	ret = io_uring_queue_mmap(fd, p, ring);
-	if (ret)
+	if (ret) {
 		close(fd);
-	return ret;
+		return ret;
+	}
+	/* which newer ones leave to their own caller */
+	ring->flags = p->flags;
+	ring->ring_fd = fd;
+#ifdef IO_URING_VERSION_MAJOR
+	ring->enter_ring_fd = fd;
+	ring->features = p->features;
+#endif
+	return 0;
 }
 
 /**

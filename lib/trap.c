@@ -33,6 +33,7 @@
 #define NEVER_BLOCKED	(BIT_OF(SIGSYS) | BIT_OF(9) | BIT_OF(19))
 #define MASK_SIZE	8
 
+#define NR_CLONE3	435
 #define NR_EPOLL_PWAIT2	441
 
 /* the kernel's ucontext and siginfo, as far as they are looked at */
@@ -419,11 +420,16 @@ static const struct sock_filter narrow[] = {
 	RETURN(SECCOMP_RET_ERRNO | 0),
 };
 
-/* Here SIGSYS is never blocked, so all can be trapped. */
+/*
+ * Here SIGSYS is never blocked, so all can be trapped. Except clone3, which can
+ * reset the handler in the child (posix_spawn of newer C libraries does): it is
+ * not there, as before Linux 5.3, and clone cannot do that.
+ */
 static const struct sock_filter wide[] = {
 	BEGINNING(IO2_PROBE_WIDE),
 	TRAP_CALL(__NR_execve), TRAP_CALL(__NR_execveat),
 	TRAP_CALL(__NR_rt_sigsuspend),
+	UNLESS_SKIP(NR_CLONE3, 1), RETURN(SECCOMP_RET_ERRNO | ENOSYS),
 	TRAP_IF_POINTER(__NR_rt_sigaction, 1),
 	TRAP_IF_POINTER(__NR_rt_sigprocmask, 1),
 	TRAP_IF_POINTER(__NR_ppoll, 3),

@@ -36,10 +36,15 @@ static int set_up(unsigned int entries, struct io_uring *ring)
 {
 	struct io_uring_params p;
 	long fd;
+	int ret;
 
 	memset(&p, 0, sizeof(p));
 	fd = syscall(425, entries, &p);
-	return fd < 0 ? -errno : io_uring_queue_mmap((int)fd, &p, ring);
+	if (fd < 0)
+		return -errno;
+	ret = io_uring_queue_mmap((int)fd, &p, ring);
+	ring->ring_fd = (int)fd;
+	return ret;
 }
 
 static int enter(struct io_uring *ring, unsigned int submit, unsigned int wait)
