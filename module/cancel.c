@@ -122,6 +122,7 @@ struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
  * @file: with IOURING2_ASYNC_CANCEL_FD
  * @opcode: with IOURING2_ASYNC_CANCEL_OP
  * @files: only requests of this process, or NULL
+ * @self: who asks: never cancels itself
  * @kill: wake workers from killable sleeps, too
  */
 struct cancel_match {
@@ -130,6 +131,7 @@ struct cancel_match {
 	struct file	*file;
 	u32		opcode;
 	void		*files;
+	const struct io2_req *self;
 	bool		kill;
 };
 
@@ -145,6 +147,8 @@ static bool cancel_by_user_data(const struct cancel_match *m)
 static bool cancel_matches(const struct io2_req *req,
 			   const struct cancel_match *m)
 {
+	if (req == m->self)
+		return false;
 	if (m->files && (!req->sub || req->sub->files != m->files))
 		return false;
 	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
@@ -343,6 +347,7 @@ enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags)
 		.user_data = req->cancel.user_data,
 		.file = req->file,
 		.opcode = req->cancel.opcode,
+		.self = req,
 	};
 
 	return io2_req_set(req, cancel_matching(req->ring, &m));

@@ -211,6 +211,41 @@ RING_TEST(by_ring)
 	ring_exit(&r);
 }
 
+/* A cancel that a worker runs is in flight, too, but is not what is meant */
+RING_TEST(not_itself)
+{
+	struct key keys[] = {
+		{ FD, 0, -1, 0 },
+		{ OP, 0, -1, IOURING2_OP_ASYNC_CANCEL },
+		{ ALL | OP, 0, -1, IOURING2_OP_ASYNC_CANCEL },
+		{ USERDATA, 77, -1, 0 },
+		{ ANY, 0, -1, 0 },
+	};
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	unsigned int i;
+
+	keys[0].fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, keys[0].fd);
+	ASSERT_EQ(0, ring_init(&r, 16, 0));
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		sqe = ring_sqe(&r);
+		prep_cancel(sqe, keys[i].user_data, keys[i].flags);
+		sqe->fd = keys[i].fd;
+		sqe->len = keys[i].op;
+		sqe->flags = IOURING2_SQE_ASYNC;
+		sqe->user_data = 77;
+		EXPECT_EQ(1, ring_submit(&r));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(keys[i].flags & (ALL | ANY) ? 0 : -ENOENT, cqe.res) {
+			TH_LOG("key %u", i);
+		}
+	}
+	ring_exit(&r);
+	close(keys[0].fd);
+}
+
 /* The first match only, or all of them and how many they were */
 RING_TEST(how_many)
 {
