@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation that an ioctl makes, failed in turn by the kernel's own
- * fault injection (/proc/self/fail-nth): the N-th call that can fail fails,
- * for N = 1, 2, ... until the operation gets by without.
+ * Every allocation and user copy that an operation makes, failed in turn by
+ * the kernel's own fault injection (/proc/PID/fail-nth): the N-th call that
+ * can fail fails, for N = 1, 2, ... until the operation gets by without. And
+ * once, first, all of its allocations.
  *
- * Proves I1 (a request that was accepted completes, whatever fails), I7 and
- * I8 (a failed SETUP leaves nothing), and that a failure is a documented
- * errno and leaves the ring usable. Needs CONFIG_FAULT_INJECTION, failslab
- * and fail_page_alloc; a sweep that reached no allocation is a failure.
+ * Proves I1 (a request that was accepted completes once, whatever fails), I5
+ * (what was charged is given back), I7 and I8 (a failed SETUP leaves nothing),
+ * and that a failure is a documented errno and leaves the ring usable.
+ *
+ * All sweeps are rows of one table. An opcode, a register opcode or a set-up
+ * flag that the module has and the table has not is a failure, and so is a
+ * sweep that reached nothing. Each sweep prints a line for tools/sweeps.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,364 +20,201 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "fixture.h"
+#include "inject.h"
 
-#define MAX_NTH		400
-#define FAULT_DIR	"/sys/kernel/debug/"
+#define MAX_NTH		400	/* none needs so many */
+#define GETEVENTS	IOURING2_ENTER_GETEVENTS
+#define EXT_ARG		IOURING2_ENTER_EXT_ARG
+#define LINK		IOURING2_SQE_IO_LINK
+#define DRAIN		IOURING2_SQE_IO_DRAIN
+#define ASYNC		IOURING2_SQE_ASYNC
 
-static int nth_fd = -1;
+/* user_data of the request in question, of what goes before, of others */
+enum { OURS = 1, HOLDER, OTHER };
 
-static int knob(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = -1;
-
-	if (fd >= 0) {
-		ret = write(fd, value, strlen(value)) > 0 ? 0 : -1;
-		close(fd);
-	}
-	return ret;
-}
-
-/* Sleeping allocations are what the module makes: let them fail, too */
-static bool injection_ready(void)
-{
-	nth_fd = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (nth_fd < 0)
-		return false;
-	return !knob(FAULT_DIR "failslab/ignore-gfp-wait", "N") &&
-	       !knob(FAULT_DIR "fail_page_alloc/ignore-gfp-wait", "N") &&
-	       !knob(FAULT_DIR "fail_page_alloc/min-order", "0");
-}
-
-/* Also hits itself, when it is to disarm: so try again */
-static void arm(unsigned int nth)
-{
-	char s[16];
-	int n = snprintf(s, sizeof(s), "%u", nth);
-
-	while (pwrite(nth_fd, s, n, 0) != n)
-		;
-}
-
-/* Return: whether the armed failure happened */
-static bool disarm(void)
-{
-	char s[16] = "";
-	/* or it happens to the look at it */
-	bool hit = pread(nth_fd, s, sizeof(s) - 1, 0) > 0 && !atoi(s);
-
-	arm(0);
-	return hit;
-}
-
-#define NEED_INJECTION()						\
-do {									\
-	if (!injection_ready())						\
-		SKIP(return, "no fail-nth in this kernel");		\
-} while (0)
-
-/* --- SETUP ------------------------------------------------------------- */
-
-static const struct {
-	unsigned int entries, cq, flags;
-} setups[] = {
-	{ 1, 0, 0 },
-	{ 1, 1, 0 },
-	{ 0xd0d, 0, 0 },
-	{ 64, 0, IOURING2_SETUP_NO_SQARRAY },
-	{ 8, 4096, 0 },
-};
-
-static int setup_once(unsigned int i, unsigned int nth, bool *hit)
-{
-	struct iouring2_setup s;
-	int dev, fd;
-
-	memset(&s, 0, sizeof(s));
-	s.entries = setups[i].entries;
-	s.params.flags = setups[i].flags;
-	if (setups[i].cq) {
-		s.params.flags |= IOURING2_SETUP_CQSIZE;
-		s.params.cq_entries = setups[i].cq;
-	}
-	dev = dev_open();
-	arm(nth);
-	fd = ioctl(dev, IOURING2_IOC_SETUP, &s);
-	if (fd < 0)
-		fd = -errno;
-	*hit = disarm();
-	close(dev);
-	return fd;
-}
-
-RING_TEST(setup_sweep)
-{
-	unsigned int i, nth;
+/* What operations work on */
+struct place {
 	struct ring r;
-	bool hit;
-	int fd;
-
-	NEED_INJECTION();
-	for (i = 0; i < ARRAY_SIZE(setups); i++) {
-		for (nth = 1; nth <= MAX_NTH; nth++) {
-			fd = setup_once(i, nth, &hit);
-			if (!hit)
-				break;
-			if (fd >= 0) {
-				/* it did without; the ring is whole */
-				close(fd);
-			} else {
-				EXPECT_TRUE(fd == -ENOMEM || fd == -EFAULT ||
-					    fd == -EMFILE || fd == -ENFILE) {
-					TH_LOG("point %u: errno %d", nth, -fd);
-				}
-			}
-			ASSERT_STREQ("", state_diff(&self->before, false)) {
-				TH_LOG("%u entries, point %u",
-				       setups[i].entries, nth);
-			}
-		}
-		/* large rings have more points than are worth a boot's time */
-		if (fd >= 0)
-			close(fd);
-		EXPECT_LT(3, nth);
-		TH_LOG("%u entries: %u points", setups[i].entries, nth - 1);
-		ASSERT_EQ(0, ring_init(&r, 4, 0));
-		ring_exit(&r);
-	}
-}
-
-/* --- accepting --------------------------------------------------------- */
-
-struct things {
-	int file, direct, pipe[2], event;
+	int file, event, gate, pipe[2], full[2];
 	char *buf;
 	struct iovec iov[8];
-	struct __kernel_timespec ts;
+	struct __kernel_timespec ts;	/* not now, but soon */
 };
 
-static void op_nop(struct iouring2_sqe *sqe, struct things *t)
+/* Documented errnos of a kind of operation, 0 at the end */
+static const int no_memory[] = { ENOMEM, EFAULT, 0 };
+static const int no_file[] = { ENOMEM, EFAULT, EMFILE, ENFILE, 0 };
+static const int no_map[] = { ENOMEM, EAGAIN, 0 };
+static const int no_enter[] = { EAGAIN, EFAULT, ENOMEM, 0 };
+static const int no_request[] = { ENOMEM, EFAULT, EAGAIN, ECANCELED, 0 };
+
+struct row {
+	const char *name;
+	enum { SETUP, OPCODE, REGISTER, CALL } kind;
+	unsigned int nr;		/* flags, opcode, register opcode */
+	unsigned int entries, cq;	/* of SETUP */
+	/* of OPCODE; the result is that of success after nudge() */
+	void (*prep)(struct iouring2_sqe *sqe, struct place *p);
+	int res;	/* ECANCELED: has to be cancelled */
+	/* of the others: 0 or -errno; an errno of its own is no failure */
+	int (*call)(struct place *p);
+	const int *errs;
+	int (*before)(struct place *p);	/* not failed */
+	pid_t whose;		/* who is failed, 0: who calls */
+};
+
+/* --- requests ---------------------------------------------------------- */
+
+#define OP(name) \
+static void op_##name(struct iouring2_sqe *sqe, struct place *p)
+
+OP(nop)
 {
 	prep_nop(sqe);
 }
 
-static void op_read(struct iouring2_sqe *sqe, struct things *t)
+OP(read)
 {
-	prep_read(sqe, t->file, t->buf, 4096, 0);
+	prep_read(sqe, p->file, p->buf, 4096, 0);
 }
 
-static void op_read_async(struct iouring2_sqe *sqe, struct things *t)
+OP(write)
 {
-	op_read(sqe, t);
-	sqe->flags = IOURING2_SQE_ASYNC;
+	prep_write(sqe, p->file, p->buf, 4096, 4096);
 }
 
-static void op_write(struct iouring2_sqe *sqe, struct things *t)
+OP(readv)
 {
-	prep_write(sqe, t->file, t->buf, 4096, 4096);
+	prep(sqe, IOURING2_OP_READV, p->file, p->iov, 8, 0);
 }
 
-static void op_readv(struct iouring2_sqe *sqe, struct things *t)
+OP(writev)
 {
-	prep(sqe, IOURING2_OP_READV, t->file, t->iov, 8, 0);
+	prep(sqe, IOURING2_OP_WRITEV, p->file, p->iov, 8, 4096);
 }
 
-static void op_writev(struct iouring2_sqe *sqe, struct things *t)
+OP(fsync)
 {
-	prep(sqe, IOURING2_OP_WRITEV, t->file, t->iov, 8, 4096);
+	prep(sqe, IOURING2_OP_FSYNC, p->file, NULL, 0, 0);
 }
 
-static void op_fsync(struct iouring2_sqe *sqe, struct things *t)
+OP(read_pipe)
 {
-	prep(sqe, IOURING2_OP_FSYNC, t->file, NULL, 0, 0);
+	prep_read(sqe, p->pipe[0], p->buf, 16, 0);
 }
 
-static void op_read_pipe(struct iouring2_sqe *sqe, struct things *t)
+OP(readv_pipe)
 {
-	prep_read(sqe, t->pipe[0], t->buf, 16, 0);
+	prep(sqe, IOURING2_OP_READV, p->pipe[0], p->iov, 8, 0);
 }
 
-static void op_poll(struct iouring2_sqe *sqe, struct things *t)
+OP(write_pipe)
 {
-	prep_poll(sqe, t->event, POLLIN);
+	prep_write(sqe, p->full[1], p->buf, 4096, 0);
 }
 
-static void op_poll_multi(struct iouring2_sqe *sqe, struct things *t)
+OP(writev_pipe)
 {
-	prep_poll_multi(sqe, t->event, POLLIN);
+	prep(sqe, IOURING2_OP_WRITEV, p->full[1], p->iov, 8, 0);
 }
 
-static void op_poll_remove(struct iouring2_sqe *sqe, struct things *t)
+OP(poll)
+{
+	prep_poll(sqe, p->event, POLLIN);
+}
+
+/* Holds others up until it is told not to */
+OP(gate)
+{
+	prep_poll(sqe, p->gate, POLLIN);
+}
+
+OP(poll_multi)
+{
+	prep_poll_multi(sqe, p->event, POLLIN);
+}
+
+OP(poll_remove)
 {
 	prep_poll_remove(sqe, 12345);
 }
 
-static void op_timeout(struct iouring2_sqe *sqe, struct things *t)
+OP(timeout)
 {
-	prep_timeout(sqe, &t->ts, 0, 0);
+	prep_timeout(sqe, &p->ts, 0, 0);
 }
 
-static void op_timeout_remove(struct iouring2_sqe *sqe, struct things *t)
+OP(timeout_count)
+{
+	prep_timeout(sqe, &p->ts, 1000, 0);
+}
+
+OP(timeout_multi)
+{
+	prep_timeout(sqe, &p->ts, 1, IOURING2_TIMEOUT_MULTISHOT);
+}
+
+OP(timeout_remove)
 {
 	prep_timeout_remove(sqe, 12345);
 }
 
-static void op_cancel(struct iouring2_sqe *sqe, struct things *t)
+OP(timeout_update)
+{
+	prep_timeout_remove(sqe, 12345);
+	sqe->timeout_flags = IOURING2_TIMEOUT_UPDATE;
+	sqe->addr2 = (uintptr_t)&p->ts;
+}
+
+OP(cancel)
 {
 	prep_cancel(sqe, 12345, 0);
 }
 
-static const struct {
+OP(cancel_fd)
+{
+	prep_cancel(sqe, 0, IOURING2_ASYNC_CANCEL_FD);
+	sqe->fd = p->file;
+}
+
+/* How a request can come to be run: every opcode in every way */
+static const struct way {
 	const char *name;
-	void (*prep)(struct iouring2_sqe *sqe, struct things *t);
-} ops[] = {
-	{ "NOP", op_nop },
-	{ "READ", op_read },
-	{ "READ in a worker", op_read_async },
-	{ "READ of an empty pipe", op_read_pipe },
-	{ "WRITE", op_write },
-	{ "READV", op_readv },
-	{ "WRITEV", op_writev },
-	{ "FSYNC", op_fsync },
-	{ "POLL_ADD", op_poll },
-	{ "POLL_ADD, multishot", op_poll_multi },
-	{ "POLL_REMOVE", op_poll_remove },
-	{ "TIMEOUT", op_timeout },
-	{ "TIMEOUT_REMOVE", op_timeout_remove },
-	{ "ASYNC_CANCEL", op_cancel },
+	unsigned char flags;	/* of the SQE */
+	/* what is queued before it */
+	void (*before)(struct iouring2_sqe *sqe, struct place *p);
+	unsigned char before_flags;
+	bool stranger;		/* somebody the ring has not seen submits */
+} ways[] = {
+	{ "" },
+	{ ", in a worker", ASYNC },
+	{ ", linked", 0, op_nop, LINK },
+	{ ", linked, in a worker", ASYNC, op_nop, LINK },
+	{ ", behind a barrier", DRAIN, op_gate },
+	{ ", by another submitter", 0, NULL, 0, true },
 };
 
-static int things_make(struct things *t)
-{
-	unsigned int i;
+/* --- calls ------------------------------------------------------------- */
 
-	memset(t, 0, sizeof(*t));
-	t->file = tmp_file(16384);
-	t->event = eventfd(0, EFD_CLOEXEC);
-	t->buf = mmap(NULL, 8 * 4096, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	t->ts = ts_ns(3600 * NSEC_PER_SEC);
-	for (i = 0; i < 8; i++)
-		t->iov[i] = (struct iovec){ t->buf + i * 4096, 512 };
-	return pipe(t->pipe) || t->file < 0 || t->event < 0 ||
-	       t->buf == MAP_FAILED ? -1 : 0;
+static int call_query(struct place *p)
+{
+	struct iouring2_query q;
+
+	return dev_query(&q);
 }
 
-static void things_free(struct things *t)
-{
-	close(t->file);
-	close(t->event);
-	close(t->pipe[0]);
-	close(t->pipe[1]);
-	munmap(t->buf, 8 * 4096);
-}
-
-static bool errno_is_documented(int res)
-{
-	return res >= 0 || res == -ENOMEM || res == -EFAULT ||
-	       res == -EAGAIN || res == -ENOENT || res == -ECANCELED ||
-	       res == -EINTR;
-}
-
-/*
- * Submits one request with the N-th failure armed, then cancels and reaps.
- * Return: NULL, or what was wrong.
- */
-static const char *accept_once(struct ring *r, unsigned int op,
-			       unsigned int nth, struct things *t, bool *hit)
-{
-	unsigned int ours = 0, others = 0;
-	struct iouring2_sqe *sqe;
-	struct iouring2_cqe cqe;
-	int ret;
-
-	sqe = ring_sqe(r);
-	ops[op].prep(sqe, t);
-	sqe->user_data = 1;
-	ring_publish(r);
-	arm(nth);
-	ret = enter(r->fd, 1, 0, 0, NULL, 0);
-	*hit = disarm();
-	if (ret != 1) {
-		if (ret != -EAGAIN && ret != -ENOMEM && ret != -EFAULT)
-			return "ENTER's errno";
-		if (ring_unsubmitted(r) != 1)
-			return "refused, but an SQE was consumed";
-		if (enter(r->fd, 1, 0, 0, NULL, 0) != 1)
-			return "not accepted at the second try";
-	}
-	/* whatever became of it, it completes exactly once */
-	while (!ours || !others) {
-		if (!others && !ring_unsubmitted(r)) {
-			sqe = ring_sqe(r);
-			prep_cancel(sqe, 0, IOURING2_ASYNC_CANCEL_ANY);
-			sqe->user_data = 2;
-			if (ring_submit(r) != 1)
-				return "cancel was not accepted";
-			others = 1;
-		}
-		if (enter_timeout(r->fd, 0, 1, 30 * NSEC_PER_SEC))
-			return "a completion was lost";
-		while (ring_peek(r, &cqe)) {
-			if (cqe.user_data != 1)
-				continue;
-			ours++;
-			if (!errno_is_documented(cqe.res))
-				return "the CQE's errno";
-		}
-	}
-	if (ours != 1)
-		return "completed more than once";
-	sqe = ring_sqe(r);
-	prep_nop(sqe);
-	return ring_do(r) ? "the ring does not work any more" : NULL;
-}
-
-RING_TEST(accept_sweep)
-{
-	unsigned int op, nth;
-	const char *bad;
-	struct things t;
-	struct ring r;
-	bool hit;
-
-	NEED_INJECTION();
-	for (op = 0; op < ARRAY_SIZE(ops); op++) {
-		for (nth = 1; nth <= MAX_NTH; nth++) {
-			/* a new ring: nothing is cached */
-			ASSERT_EQ(0, things_make(&t));
-			ASSERT_EQ(0, ring_init(&r, 8, 64));
-			bad = accept_once(&r, op, nth, &t, &hit);
-			ring_exit(&r);
-			things_free(&t);
-			ASSERT_EQ(NULL, bad) {
-				TH_LOG("%s, point %u: %s", ops[op].name, nth,
-				       bad);
-			}
-			ASSERT_STREQ("", state_diff(&self->before, false)) {
-				TH_LOG("%s, point %u", ops[op].name, nth);
-			}
-			if (!hit)
-				break;
-		}
-		/* the request itself, at the least */
-		EXPECT_LT(1, nth);
-		EXPECT_GE(MAX_NTH, nth);
-		TH_LOG("%s: %u points", ops[op].name, nth - 1);
-	}
-}
-
-/* --- the rest ---------------------------------------------------------- */
-
-RING_TEST(probe_sweep)
+static int call_probe(struct place *p)
 {
 	char buf[sizeof(struct iouring2_probe) +
 		 256 * sizeof(struct iouring2_probe_op)];
@@ -382,53 +223,784 @@ RING_TEST(probe_sweep)
 		.nr_args = 256,
 		.arg = (uintptr_t)buf,
 	};
-	unsigned int nth;
-	struct ring r;
-	bool hit;
-	int ret;
 
-	NEED_INJECTION();
-	ASSERT_EQ(0, ring_init(&r, 4, 0));
-	for (nth = 1; nth <= MAX_NTH; nth++) {
-		memset(buf, 0, sizeof(buf));
-		arm(nth);
-		ret = ioctl(r.fd, IOURING2_IOC_REGISTER, &reg);
-		if (ret)
-			ret = -errno;
-		hit = disarm();
-		if (!hit)
-			break;
-		EXPECT_TRUE(ret == -ENOMEM || ret == -EFAULT);
-	}
-	EXPECT_EQ(0, ret);
-	EXPECT_LT(1, nth);
-	TH_LOG("%u points", nth - 1);
-	ring_exit(&r);
+	memset(buf, 0, sizeof(buf));
+	return ioctl(p->r.fd, IOURING2_IOC_REGISTER, &reg) ? -errno : 0;
 }
 
-RING_TEST(map_sweep)
+static int map(struct place *p, size_t len, off_t off)
 {
-	unsigned int nth;
-	struct ring r;
-	void *p;
-	bool hit;
+	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
+		       off);
 
-	NEED_INJECTION();
-	ASSERT_EQ(0, ring_init(&r, 64, 0));
-	for (nth = 1; nth <= MAX_NTH; nth++) {
-		arm(nth);
-		p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd,
-			 IOURING2_OFF_SQES);
-		hit = disarm();
-		if (p != MAP_FAILED)
-			munmap(p, 4096);
-		if (!hit)
-			break;
+	if (m == MAP_FAILED)
+		return -errno;
+	munmap(m, len);
+	return 0;
+}
+
+static int call_map_sq(struct place *p)
+{
+	return map(p, p->r.map_len, IOURING2_OFF_SQ_RING);
+}
+
+static int call_map_cq(struct place *p)
+{
+	return map(p, p->r.map_len, IOURING2_OFF_CQ_RING);
+}
+
+static int call_map_sqes(struct place *p)
+{
+	return map(p, p->r.sqes_len, IOURING2_OFF_SQES);
+}
+
+/* In three pieces, and then none */
+static int call_unmap(struct place *p)
+{
+	char *m = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       p->r.fd, IOURING2_OFF_SQES);
+	int ret = 0;
+
+	if (m == MAP_FAILED)
+		return -errno;
+	if (munmap(m + 4096, 4096))
+		ret = -errno;
+	while (munmap(m, 3 * 4096))
+		;
+	return ret;
+}
+
+/* Nothing comes: the time is over, or it never began */
+static int call_wait(struct place *p)
+{
+	int ret = enter_timeout(p->r.fd, 0, 1, NSEC_PER_MSEC);
+
+	return ret == -ETIME ? 0 : ret;
+}
+
+static int call_wait_masked(struct place *p)
+{
+	struct __kernel_timespec ts = ts_ns(NSEC_PER_MSEC);
+	sigset_t none, before, after;
+	struct iouring2_getevents_arg arg = {
+		.ts = (uintptr_t)&ts,
+		.sigmask = (uintptr_t)&none,
+		.sigmask_sz = SIGSET_BYTES,
+	};
+	int ret;
+
+	sigfillset(&none);
+	while (sigprocmask(SIG_SETMASK, NULL, &before))
+		;
+	ret = enter(p->r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg, sizeof(arg));
+	while (sigprocmask(SIG_SETMASK, NULL, &after))
+		;
+	if (sigismember(&before, SIGUSR1) != sigismember(&after, SIGUSR1))
+		return -EPROTO;
+	return ret == -ETIME ? 0 : ret;
+}
+
+static int call_poll(struct place *p)
+{
+	struct pollfd fd = { .fd = p->r.fd, .events = POLLIN | POLLOUT };
+	int ret = poll(&fd, 1, 0);
+
+	return ret == 1 && fd.revents == POLLOUT ? 0 :
+	       ret < 0 ? -errno : -EPROTO;
+}
+
+static int call_epoll(struct place *p)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC), ret = 0;
+
+	if (ep < 0)
+		return -errno;
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, p->r.fd, &ev))
+		ret = -errno;
+	close(ep);
+	return ret;
+}
+
+static int call_fdinfo(struct place *p)
+{
+	char path[64], text[1024];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", p->r.fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (read(fd, text, sizeof(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* A ring of its own, with requests in every place, mapped and unmapped */
+static int before_close(struct place *p)
+{
+	ring_unmap(&p->r);
+	close(p->r.fd);
+	if (ring_init(&p->r, 8, 64))
+		return -1;
+	op_poll(ring_sqe(&p->r), p);
+	op_timeout(ring_sqe(&p->r), p);
+	op_read_pipe(ring_sqe(&p->r), p);
+	op_write_pipe(ring_sqe(&p->r), p);
+	op_fsync(ring_sqe(&p->r), p);
+	return ring_submit(&p->r) == 5 ? 0 : -1;
+}
+
+/* What cannot be unmapped keeps the ring, but not its requests */
+static int call_close(struct place *p)
+{
+	close(p->r.fd);
+	p->r.fd = -1;
+	if (munmap(p->r.map, p->r.map_len))
+		return -errno;
+	p->r.map = NULL;
+	if (munmap(p->r.sqes, p->r.sqes_len))
+		return -errno;
+	p->r.sqes = NULL;
+	return 0;
+}
+
+/* What would wait for ever waits for this */
+static int nudge(struct place *p)
+{
+	const uint64_t one = 1;
+	char text[4096] = "";
+
+	if (write(p->gate, &one, sizeof(one)) != sizeof(one) ||
+	    write(p->event, &one, sizeof(one)) != sizeof(one) ||
+	    write(p->pipe[1], text, 16) != 16 ||
+	    read(p->full[0], text, 4096) != 4096)
+		return -1;
+	return 0;
+}
+
+static void queue_async_read(struct place *p)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&p->r);
+
+	prep_read(sqe, p->file, p->buf, 64, 0);
+	sqe->flags = ASYNC;
+}
+
+/* Read in a worker that does not exist yet */
+static int call_worker(struct place *p)
+{
+	struct iouring2_cqe cqe;
+	int ret;
+
+	queue_async_read(p);
+	ret = ring_submit(&p->r);
+	if (ret != 1)
+		return ret < 0 ? ret : -EPROTO;
+	ret = ring_wait(&p->r, &cqe);
+	return ret ? ret : cqe.res == 64 ? 0 : cqe.res;
+}
+
+/* One worker there is: with or without another, both are done */
+static int before_worker(struct place *p)
+{
+	return call_worker(p);
+}
+
+static int call_second_worker(struct place *p)
+{
+	struct iouring2_cqe cqe;
+	int ret, i;
+
+	for (i = 0; i < 3; i++)
+		queue_async_read(p);
+	while (ring_publish(&p->r)) {
+		ret = ring_submit(&p->r);
+		if (ret < 0 && ret != -EAGAIN && ret != -EFAULT)
+			return ret;
 	}
-	EXPECT_NE(MAP_FAILED, p);
-	EXPECT_LT(1, nth);
-	TH_LOG("%u points", nth - 1);
-	ring_exit(&r);
+	for (i = 0; i < 3; i++) {
+		ret = ring_wait(&p->r, &cqe);
+		if (ret == -EFAULT || ret == -EAGAIN) {
+			i--;
+			continue;
+		}
+		if (ret || cqe.res != 64)
+			return ret ? ret : -EPROTO;
+	}
+	return 0;
+}
+
+/* --- the table --------------------------------------------------------- */
+
+#define CQSIZE		IOURING2_SETUP_CQSIZE
+#define NO_ARRAY	IOURING2_SETUP_NO_SQARRAY
+#define KTHREADD	2
+
+#define SETUP_ROW(text, flags, sq, cq) \
+	{ "SETUP, " text, SETUP, flags, sq, cq, .errs = no_file }
+#define OP_ROW(text, op, fn, result) \
+	{ text, OPCODE, IOURING2_OP_##op, .prep = op_##fn, .res = result, \
+	  .errs = no_request }
+#define CALL_ROW(text, fn, errnos, ...) \
+	{ text, CALL, .call = call_##fn, .errs = errnos, __VA_ARGS__ }
+
+static const struct row rows[] = {
+	SETUP_ROW("1 entry", 0, 1, 0),
+	SETUP_ROW("1 entry, CQ of 1", CQSIZE, 1, 1),
+	SETUP_ROW("1 entry, no SQ array", NO_ARRAY, 1, 0),
+	SETUP_ROW("3341 entries", 0, 3341, 0),
+	SETUP_ROW("3341 entries, no SQ array", NO_ARRAY, 3341, 0),
+	SETUP_ROW("8 entries, CQ of 4096", CQSIZE, 8, 4096),
+	SETUP_ROW("8 entries, CQ of 4096, no SQ array", CQSIZE | NO_ARRAY, 8,
+		  4096),
+	SETUP_ROW("64 entries, other flags", IOURING2_SETUP_CLAMP |
+		  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 64,
+		  0),
+
+	OP_ROW("NOP", NOP, nop, 0),
+	OP_ROW("READ", READ, read, 4096),
+	OP_ROW("READ of an empty pipe", READ, read_pipe, 16),
+	OP_ROW("READV", READV, readv, 8 * 512),
+	OP_ROW("READV of an empty pipe", READV, readv_pipe, 16),
+	OP_ROW("WRITE", WRITE, write, 4096),
+	OP_ROW("WRITE to a full pipe", WRITE, write_pipe, 4096),
+	OP_ROW("WRITEV", WRITEV, writev, 8 * 512),
+	OP_ROW("WRITEV to a full pipe", WRITEV, writev_pipe, 4096),
+	OP_ROW("FSYNC", FSYNC, fsync, 0),
+	OP_ROW("POLL_ADD", POLL_ADD, poll, POLLIN),
+	OP_ROW("POLL_ADD, multishot", POLL_ADD, poll_multi, -ECANCELED),
+	OP_ROW("POLL_REMOVE", POLL_REMOVE, poll_remove, -ENOENT),
+	OP_ROW("TIMEOUT", TIMEOUT, timeout, -ETIME),
+	OP_ROW("TIMEOUT with a count", TIMEOUT, timeout_count, -ETIME),
+	OP_ROW("TIMEOUT, multishot", TIMEOUT, timeout_multi, -ETIME),
+	OP_ROW("TIMEOUT_REMOVE", TIMEOUT_REMOVE, timeout_remove, -ENOENT),
+	OP_ROW("TIMEOUT_REMOVE, update", TIMEOUT_REMOVE, timeout_update,
+	       -ENOENT),
+	OP_ROW("ASYNC_CANCEL", ASYNC_CANCEL, cancel, -ENOENT),
+	OP_ROW("ASYNC_CANCEL by descriptor", ASYNC_CANCEL, cancel_fd, -ENOENT),
+
+	{ "REGISTER PROBE", REGISTER, IOURING2_REGISTER_PROBE,
+	  .call = call_probe, .errs = no_memory },
+
+	CALL_ROW("QUERY", query, no_file),
+	CALL_ROW("mmap of the SQ ring", map_sq, no_map),
+	CALL_ROW("mmap of the CQ ring", map_cq, no_map),
+	CALL_ROW("mmap of the SQEs", map_sqes, no_map),
+	CALL_ROW("munmap of a part", unmap, no_map),
+	CALL_ROW("ENTER, wait", wait, no_enter),
+	CALL_ROW("ENTER, wait with a signal mask", wait_masked, no_enter),
+	CALL_ROW("poll", poll, no_enter),
+	CALL_ROW("epoll_ctl", epoll, no_file),
+	CALL_ROW("fdinfo", fdinfo, no_file),
+	CALL_ROW("close and munmap", close, no_enter, .before = before_close),
+	CALL_ROW("start of a worker", worker, no_request),
+	CALL_ROW("start of a worker: clone", worker, no_request,
+		 .whose = KTHREADD),
+	CALL_ROW("start of a second worker", second_worker, no_enter,
+		 .before = before_worker),
+	CALL_ROW("start of a second worker: clone", second_worker, no_enter,
+		 .before = before_worker, .whose = KTHREADD),
+};
+
+/* --- one point --------------------------------------------------------- */
+
+#define ALL	0	/* a point: everything fails from here on */
+
+/* What a row is, or was, doing; shared with the process that does it */
+struct sweep {
+	const struct row *row;
+	const struct way *way;
+	int nth_fd, all_fd;
+	unsigned int failures;
+	unsigned int empty;	/* ways that reached nothing */
+	long charged;		/* bytes that are still */
+};
+
+static void sweep_arm(struct sweep *s, unsigned int nth)
+{
+	if (nth != ALL)
+		nth_arm(s->nth_fd, nth);
+	else if (pwrite(s->all_fd, "1", 1, 0) != 1)
+		s->failures++;
+}
+
+/* Return: whether anything failed */
+static bool sweep_disarm(struct sweep *s, unsigned int nth)
+{
+	if (nth != ALL)
+		return nth_disarm(s->nth_fd);
+	while (pwrite(s->all_fd, "0", 1, 0) != 1)
+		;
+	return true;
+}
+
+static int place_make(struct place *p)
+{
+	unsigned int i;
+
+	memset(p, 0, sizeof(*p));
+	p->r.fd = -1;
+	p->file = tmp_file(16384);
+	p->event = eventfd(0, EFD_CLOEXEC);
+	p->gate = eventfd(0, EFD_CLOEXEC);
+	p->buf = mmap(NULL, 8 * 4096, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	p->ts = ts_ns(5 * NSEC_PER_MSEC);
+	for (i = 0; i < 8; i++)
+		p->iov[i] = (struct iovec){ p->buf + i * 4096, 512 };
+	if (pipe2(p->pipe, O_CLOEXEC) || pipe2(p->full, O_CLOEXEC) ||
+	    p->file < 0 || p->event < 0 || p->gate < 0 ||
+	    p->buf == MAP_FAILED)
+		return -1;
+	return fcntl(p->full[1], F_SETPIPE_SZ, 4096) == 4096 ? 0 : -1;
+}
+
+static bool ready(int fd, int events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 0) == 1 && p.revents & events;
+}
+
+/* Nothing there to be read, no room to write to */
+static int place_reset(struct place *p)
+{
+	static char bytes[4096];
+	int fds[] = { p->event, p->gate, p->pipe[0] };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		while (ready(fds[i], POLLIN))
+			if (read(fds[i], bytes, sizeof(bytes)) < 0)
+				return -1;
+	while (ready(p->full[1], POLLOUT))
+		if (write(p->full[1], bytes, sizeof(bytes)) < 0)
+			return -1;
+	return 0;
+}
+
+static void place_free(struct place *p)
+{
+	close(p->file);
+	close(p->event);
+	close(p->gate);
+	close(p->pipe[0]);
+	close(p->pipe[1]);
+	close(p->full[0]);
+	close(p->full[1]);
+	munmap(p->buf, 8 * 4096);
+}
+
+static bool documented(const int *errs, int ret)
+{
+	for (; *errs; errs++)
+		if (ret == -*errs)
+			return true;
+	return false;
+}
+
+/* Take from the SQ what an ENTER that failed has left there */
+static int enter_all(struct ring *r)
+{
+	int ret;
+
+	while (ring_unsubmitted(r)) {
+		ret = enter(r->fd, ring_unsubmitted(r), 0, 0, NULL, 0);
+		if (ret <= 0)
+			return ret ? ret : -EPROTO;
+	}
+	return 0;
+}
+
+static const char *ring_broken(struct ring *r)
+{
+	if (r->fd < 0)
+		return NULL;
+	if (enter_all(r))
+		return "what was left is not accepted";
+	prep_nop(ring_sqe(r));
+	return ring_do(r) ? "the ring does not work any more" : NULL;
+}
+
+/* As the ring remembers what its submitters' limits are */
+static void become_stranger(void)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_FSIZE, &l);
+	l.rlim_cur = l.rlim_cur == RLIM_INFINITY ? 1 << 30 : l.rlim_cur + 1;
+	setrlimit(RLIMIT_FSIZE, &l);
+}
+
+/* Return: NULL, or what is wrong with a completion */
+static const char *judge(const struct row *row, int res, bool hit)
+{
+	static char text[64];
+
+	if (res == row->res)
+		return NULL;
+	/* what did not fail outright may have done less */
+	if (hit && (documented(row->errs, res) ||
+		    (res >= 0 && res < row->res)))
+		return NULL;
+	snprintf(text, sizeof(text), "result %d", res);
+	return text;
+}
+
+static int cancel_everything(struct ring *r)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_cancel(sqe, 0, IOURING2_ASYNC_CANCEL_ANY);
+	sqe->user_data = OTHER;
+	return ring_submit(r) == 1 ? 0 : -EPROTO;
+}
+
+/* What was accepted completes exactly once, with a result that it may have */
+static const char *await(const struct row *row, struct ring *r, bool hit,
+			 int holders)
+{
+	struct iouring2_cqe cqe;
+	const char *bad = NULL;
+	int ours = 1;
+
+	while (ours > 0 || holders > 0) {
+		if (row->res == -ECANCELED && cancel_everything(r))
+			return "cancel was not accepted";
+		if (enter_timeout(r->fd, 0, 1, 30 * NSEC_PER_SEC))
+			return "a completion was lost";
+		while (ring_peek(r, &cqe)) {
+			if (cqe.flags & IOURING2_CQE_F_MORE)
+				continue;
+			if (cqe.user_data == HOLDER)
+				holders--;
+			if (cqe.user_data != OURS)
+				continue;
+			ours--;
+			bad = judge(row, cqe.res, hit);
+		}
+	}
+	return ours || holders ? "completed more than once" : bad;
+}
+
+static const char *once_opcode(struct sweep *s, struct place *p,
+			       unsigned int nth, bool *hit)
+{
+	const struct way *way = s->way;
+	struct ring *r = &p->r;
+	struct iouring2_sqe *sqe;
+	int ret, nr = 1;
+
+	if (way->before) {
+		sqe = ring_sqe(r);
+		way->before(sqe, p);
+		sqe->flags = way->before_flags;
+		sqe->user_data = HOLDER;
+		nr++;
+	}
+	sqe = ring_sqe(r);
+	s->row->prep(sqe, p);
+	sqe->flags |= way->flags;
+	sqe->user_data = OURS;
+	ring_publish(r);
+	if (way->stranger)
+		become_stranger();
+	sweep_arm(s, nth);
+	ret = enter(r->fd, nr, 0, 0, NULL, 0);
+	*hit = sweep_disarm(s, nth);
+	if (ret < 0 && !documented(no_enter, ret))
+		return "ENTER's errno";
+	if (ret < 0 && ring_unsubmitted(r) != nr)
+		return "refused, but an SQE was consumed";
+	if (enter_all(r))
+		return "not accepted at the second try";
+	if (nudge(p))
+		return "nudge";
+	return await(s->row, r, *hit, nr - 1);
+}
+
+static int setup_row(const struct row *row, struct iouring2_setup *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->entries = row->entries;
+	s->params.flags = row->nr;
+	s->params.cq_entries = row->cq;
+	return dev_setup(s);
+}
+
+static const char *once_call(struct sweep *s, struct place *p,
+			     unsigned int nth, bool *hit)
+{
+	const struct row *row = s->row;
+	static char text[64];
+	int ret;
+
+	if (row->before && row->before(p))
+		return "preparation";
+	sweep_arm(s, nth);
+	ret = row->kind == SETUP ? setup_row(row, &p->r.setup) : row->call(p);
+	*hit = sweep_disarm(s, nth);
+	if (row->kind == SETUP && ret >= 0) {
+		p->r.fd = ret;
+		ret = ring_map(&p->r);
+	}
+	if (!ret || (*hit && documented(row->errs, ret)))
+		return NULL;
+	snprintf(text, sizeof(text), "errno %d", -ret);
+	return text;
+}
+
+/* Memory that a process has locked or pinned, in kB */
+static long locked_memory(void)
+{
+	static const char * const keys[] = { "VmLck:", "VmPin:" };
+	char text[4096], *at;
+	unsigned int i;
+	long sum = 0;
+
+	if (read_text("/proc/self/status", text, sizeof(text)) < 0)
+		return -1;
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		at = strstr(text, keys[i]);
+		if (at)
+			sum += strtol(at + strlen(keys[i]), NULL, 10);
+	}
+	return sum;
+}
+
+static const char *once(struct sweep *s, struct place *p, unsigned int nth,
+			bool *hit)
+{
+	const char *bad, *left;
+	struct state before;
+	long locked = locked_memory();
+
+	state_read(&before);
+	if (place_reset(p))
+		return "preparation";
+	/* three pages of SQEs, and nothing in the request cache */
+	if (s->row->kind != SETUP && ring_init(&p->r, 256, 256))
+		return "preparation of a ring";
+	bad = s->row->kind == OPCODE ? once_opcode(s, p, nth, hit) :
+				       once_call(s, p, nth, hit);
+	if (!bad)
+		bad = ring_broken(&p->r);
+	ring_exit(&p->r);
+	left = state_diff(&before, true);
+	if (!bad && *left)
+		bad = left;
+	if (!bad && locked_memory() != locked)
+		bad = "locked memory";
+	return bad;
+}
+
+/* --- one sweep --------------------------------------------------------- */
+
+static void sweep_way(struct sweep *s, const struct way *way)
+{
+	unsigned int nth, points = 0, failures = 0;
+	const char *bad;
+	struct place p;
+	bool hit = true;
+
+	s->way = way;
+	failures += !!place_make(&p);
+	for (nth = ALL; hit || nth == 1; nth++) {
+		hit = false;
+		bad = nth < MAX_NTH ? once(s, &p, nth, &hit) : "no end";
+		points += hit && nth != ALL;
+		if (bad) {
+			printf("# %s%s, point %u: %s\n", s->row->name,
+			       way->name, nth, bad);
+			failures++;
+		}
+	}
+	printf("# sweep\t%s%s\t%u\t%u\n", s->row->name, way->name, points,
+	       failures);
+	place_free(&p);
+	s->failures += failures;
+	s->empty += !points;
+}
+
+static void sweep_here(struct sweep *s)
+{
+	unsigned int i, nr = s->row->kind == OPCODE ? ARRAY_SIZE(ways) : 1;
+
+	s->nth_fd = task_knob_open(s->row->whose, "fail-nth");
+	s->all_fd = task_knob_open(s->row->whose, "make-it-fail");
+	for (i = 0; i < nr; i++)
+		if (s->row->res != -ECANCELED || !(ways[i].flags & DRAIN))
+			sweep_way(s, &ways[i]);
+}
+
+#define CGROUP	"/sys/fs/cgroup/iouring2-sweep"
+
+/* Return: whether there is a place where memory is charged to */
+static bool cgroup_make(void)
+{
+	knob("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	return !mkdir(CGROUP, 0700) && !access(CGROUP "/memory.high", W_OK);
+}
+
+/*
+ * Bytes of objects that nobody can take back. Pages are counted with what the
+ * CPUs have in stock; the module's have a counter of their own.
+ */
+static long cgroup_bytes(void)
+{
+	static const char * const keys[] = { "slab_unreclaimable ", "vmalloc " };
+	static char text[8192];
+	unsigned int i;
+	long sum = 0;
+	char *at;
+
+	if (read_text(CGROUP "/memory.stat", text, sizeof(text)) < 0)
+		return -1;
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		at = strstr(text, keys[i]);
+		if (at)
+			sum += strtol(at + strlen(keys[i]), NULL, 10);
+	}
+	return sum;
+}
+
+/* Some objects of a process that has ended are freed a little later */
+static long cgroup_charged(void)
+{
+	int tries = 100;
+	long left;
+
+	do {
+		/* the CPUs tell what they know */
+		knob(CGROUP "/memory.high", "0");
+		left = cgroup_bytes();
+		if (left)
+			usleep(20000);
+	} while (left && --tries);
+	return left;
+}
+
+/* In a process and a cgroup of its own */
+static void sweep_run(struct sweep *s, const struct row *row)
+{
+	long long began = now_ns(CLOCK_MONOTONIC), end;
+	bool cgroup = cgroup_make();
+	int status;
+	pid_t pid;
+
+	memset(s, 0, sizeof(*s));
+	s->row = row;
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		if (cgroup)
+			knob(CGROUP "/cgroup.procs", "0");
+		sweep_here(s);
+		fflush(NULL);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		s->failures++;
+	end = now_ns(CLOCK_MONOTONIC);
+	if (cgroup)
+		s->charged = cgroup_charged();
+	printf("# %s: %lld ms, and %lld ms till nothing was charged\n",
+	       row->name, (end - began) / NSEC_PER_MSEC,
+	       (now_ns(CLOCK_MONOTONIC) - end) / NSEC_PER_MSEC);
+	rmdir(CGROUP);
+}
+
+/* --- tests ------------------------------------------------------------- */
+
+#define NEED_INJECTION()						\
+do {									\
+	if (!inject_ready() || access("/proc/self/fail-nth", W_OK))	\
+		SKIP(return, "no fail-nth in this kernel");		\
+} while (0)
+
+/* IOURING2_SWEEP=TEXT: only those whose names begin so */
+static bool wanted(const struct row *row)
+{
+	const char *only = getenv("IOURING2_SWEEP");
+
+	return !only || !strncmp(row->name, only, strlen(only));
+}
+
+/* All rows of one kind */
+#define SWEEP(which)							\
+do {									\
+	struct sweep *s;						\
+	unsigned int i;							\
+									\
+	NEED_INJECTION();						\
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,		\
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);			\
+	ASSERT_NE(MAP_FAILED, (void *)s);				\
+	inject_all(true);						\
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {			\
+		if (rows[i].kind != (which) || !wanted(&rows[i]))	\
+			continue;					\
+		sweep_run(s, &rows[i]);					\
+		EXPECT_EQ(0, (int)s->failures);				\
+		EXPECT_EQ(0, (int)s->empty);				\
+		EXPECT_EQ(0, s->charged) {				\
+			TH_LOG("%s", rows[i].name);			\
+		}							\
+	}								\
+	inject_all(false);						\
+} while (0)
+
+RING_TEST(setup_sweep)
+{
+	SWEEP(SETUP);
+}
+
+/* The longest by far */
+TEST_F_TIMEOUT(ring, accept_sweep, 2 * LIMIT)
+{
+	SWEEP(OPCODE);
+}
+
+RING_TEST(register_sweep)
+{
+	SWEEP(REGISTER);
+}
+
+RING_TEST(call_sweep)
+{
+	SWEEP(CALL);
+}
+
+/* Whatever the module says it can do has a row; everywhere, not only here */
+RING_TEST(table_is_complete)
+{
+	unsigned long long ops[4] = { }, regs[1] = { };
+	struct iouring2_query q;
+	unsigned int i, nr, flags = 0;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		nr = rows[i].nr;
+		if (rows[i].kind == SETUP)
+			flags |= nr;
+		if (rows[i].kind == OPCODE)
+			ops[nr / 64] |= 1ULL << nr % 64;
+		if (rows[i].kind == REGISTER)
+			regs[nr / 64] |= 1ULL << nr % 64;
+	}
+	ASSERT_EQ(0, dev_query(&q));
+	for (i = 0; i < q.nr_ops; i++)
+		EXPECT_EQ(q.ops[i / 64] >> i % 64 & 1,
+			  ops[i / 64] >> i % 64 & 1) {
+			TH_LOG("opcode %u", i);
+		}
+	for (i = 0; i < IOURING2_REGISTER_LAST; i++)
+		EXPECT_EQ(q.register_ops[i / 64] >> i % 64 & 1,
+			  regs[i / 64] >> i % 64 & 1) {
+			TH_LOG("register opcode %u", i);
+		}
+	EXPECT_EQ(q.setup_flags, flags);
 }
 
 RING_TEST_MAIN

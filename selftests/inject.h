@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel's own fault injection: allocations and user copies that fail
+ * because a test wants them to. Needs CONFIG_FAULT_INJECTION_DEBUG_FS, and
+ * debugfs where it is usually mounted.
+ */
+#ifndef SELFTESTS_IOURING2_INJECT_H
+#define SELFTESTS_IOURING2_INJECT_H
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ring.h"
+
+#define FAULT_DIR	"/sys/kernel/debug/"
+
+static inline int knob(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret = -1;
+
+	if (fd >= 0) {
+		ret = write(fd, value, strlen(value)) > 0 ? 0 : -1;
+		close(fd);
+	}
+	return ret;
+}
+
+/* One knob of one kind of fault: "failslab", "verbose" */
+static inline int fault_knob(const char *fault, const char *name,
+			     const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), FAULT_DIR "%s/%s", fault, name);
+	return knob(path, value);
+}
+
+/* Sleeping allocations are what the module makes: let them fail, too */
+static inline bool inject_ready(void)
+{
+	/* a stack for each of thousands of failures is no use to anybody */
+	fault_knob("failslab", "verbose", "0");
+	fault_knob("fail_page_alloc", "verbose", "0");
+	fault_knob("fail_usercopy", "verbose", "0");
+	return !fault_knob("failslab", "ignore-gfp-wait", "N") &&
+	       !fault_knob("fail_page_alloc", "ignore-gfp-wait", "N") &&
+	       !fault_knob("fail_page_alloc", "min-order", "0");
+}
+
+/*
+ * From now on all allocations fail, user copies not, of tasks that are marked
+ * by make-it-fail; or none.
+ */
+static inline void inject_all(bool on)
+{
+	static const char * const faults[] = { "failslab", "fail_page_alloc" };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		/* or nobody can do anything any more */
+		fault_knob(faults[i], "probability", "0");
+		fault_knob(faults[i], "task-filter", "Y");
+		fault_knob(faults[i], "interval", "1");
+		fault_knob(faults[i], "times", "-1");
+		if (on)
+			fault_knob(faults[i], "probability", "100");
+	}
+}
+
+/* A knob of a task; @pid 0: the calling thread */
+static inline int task_knob_open(pid_t pid, const char *name)
+{
+	char path[64];
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	else
+		snprintf(path, sizeof(path), "/proc/thread-self/%s", name);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* The N-th fails; also hits itself, when it is to disarm: so try again */
+static inline void nth_arm(int fd, unsigned int nth)
+{
+	char s[16];
+	int n = snprintf(s, sizeof(s), "%u", nth);
+
+	while (pwrite(fd, s, n, 0) != n)
+		;
+}
+
+/* Return: whether the armed failure happened */
+static inline bool nth_disarm(int fd)
+{
+	char s[16] = "";
+	/* or it happens to the look at it */
+	bool hit = pread(fd, s, sizeof(s) - 1, 0) > 0 && !atoi(s);
+
+	nth_arm(fd, 0);
+	return hit;
+}
+
+#endif
