@@ -1,0 +1,662 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Completing without memory (I1): while requests complete, every allocation
+ * that has the module anywhere below it on the stack fails, in every task and
+ * in interrupts. Each completion comes exactly once all the same.
+ *
+ * The kernel's own io_uring gets the same load with its own allocations
+ * failing, and what it loses is printed beside it: that is not judged.
+ *
+ * Every way to complete is a row of the table. IOURING2_STRESS=full: 1000000
+ * requests in all; IOURING2_STARVE=N: N. A line for tools/sweeps each.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "inject.h"
+
+#define GETEVENTS	IOURING2_ENTER_GETEVENTS
+#define EXT_ARG		IOURING2_ENTER_EXT_ARG
+
+#define SQ		64
+#define CQ		64
+#define BATCH		(4 * CQ)	/* three of four do not fit */
+
+/* --- the two ----------------------------------------------------------- */
+
+struct range {
+	unsigned long start, end;
+};
+
+/* The structures and constants are the same */
+struct engine {
+	const char *name;
+	int (*setup)(struct iouring2_setup *s);
+	int (*enter)(int fd, unsigned int submit, unsigned int min,
+		     unsigned int flags, const void *arg, size_t size);
+	struct range text;
+};
+
+static int tree_setup(struct iouring2_setup *s)
+{
+	int fd = syscall(__NR_io_uring_setup, s->entries, &s->params);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int tree_enter(int fd, unsigned int submit, unsigned int min,
+		      unsigned int flags, const void *arg, size_t size)
+{
+	int ret = syscall(__NR_io_uring_enter, fd, submit, min, flags, arg,
+			  size);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static struct engine ours = { "iouring2", dev_setup, enter };
+static struct engine theirs = { "io_uring", tree_setup, tree_enter };
+
+/* Widen a range by what a line of kallsyms names */
+static void range_add(struct range *r, unsigned long at)
+{
+	/* the size is not known: functions are not larger than a page */
+	if (!r->start || at < r->start)
+		r->start = at;
+	if (at + 4096 > r->end)
+		r->end = at + 4096;
+}
+
+static bool is_one_of(const char *name, const char * const *names)
+{
+	for (; *names; names++)
+		if (!strcmp(name, *names))
+			return true;
+	return false;
+}
+
+/* Functions of one object each, which the linker keeps together */
+static const char * const tree_names[] = {
+	"io_submit_sqes", "io_issue_sqe", "io_cqring_wait", "io_queue_iowq",
+	"io_req_caches_free", "io_ring_exit_work", "io_uring_setup",
+	"io_fill_cqe_req_aux", "io_req_task_work_add_remote",
+	"__io_req_task_work_add", "io_cqring_event_overflow",
+	"io_cqring_overflow_flush", "__io_cqring_overflow_flush",
+	"__io_submit_flush_completions", "io_req_cqe_overflow", NULL
+};
+
+/* Its memory pool is not to be starved: it would switch itself off */
+static const char * const debugobjects_names[] = {
+	"fill_pool", "__debug_object_init", "debug_object_init",
+	"debug_object_activate", "debug_object_free",
+	"debug_object_assert_init", "lookup_object_or_alloc", NULL
+};
+
+static struct range spared;
+
+static bool find_text(void)
+{
+	char line[256], type, name[128], module[64];
+	FILE *f = fopen("/proc/kallsyms", "r");
+	unsigned long at;
+	int n;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		n = sscanf(line, "%lx %c %127s %63s", &at, &type, name, module);
+		if (n < 3 || (type != 't' && type != 'T'))
+			continue;
+		if (n == 4 && !strcmp(module, "[iouring2]"))
+			range_add(&ours.text, at);
+		else if (n == 3 && is_one_of(name, tree_names))
+			range_add(&theirs.text, at);
+		else if (n == 3 && is_one_of(name, debugobjects_names))
+			range_add(&spared, at);
+	}
+	if (f)
+		fclose(f);
+	return ours.text.end && theirs.text.end;
+}
+
+/* --- starving ---------------------------------------------------------- */
+
+static const char * const faults[] = { "failslab", "fail_page_alloc" };
+
+static void fault_hex(const char *fault, const char *name, unsigned long v)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0x%lx", v);
+	fault_knob(fault, name, text);
+}
+
+/* The one filter of its kind may be in use already, for kmemleak's sake */
+static bool filter_is_free(void)
+{
+	char text[32];
+
+	return read_text(FAULT_DIR "failslab/reject-start", text,
+			 sizeof(text)) > 0 && !strtoul(text, NULL, 0);
+}
+
+static bool starve_ready(const struct engine *e)
+{
+	unsigned int i;
+
+	if (!inject_ready())
+		return false;
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		fault_knob(faults[i], "probability", "0");
+		fault_knob(faults[i], "task-filter", "N");
+		fault_knob(faults[i], "interval", "1");
+		fault_knob(faults[i], "times", "1000000000");
+		fault_knob(faults[i], "stacktrace-depth", "32");
+		fault_hex(faults[i], "require-start", e->text.start);
+		fault_hex(faults[i], "require-end", e->text.end);
+		fault_hex(faults[i], "reject-start", spared.start);
+		fault_hex(faults[i], "reject-end", spared.end);
+	}
+	return true;
+}
+
+static void starve(bool on)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(faults); i++)
+		fault_knob(faults[i], "probability", on ? "100" : "0");
+}
+
+static void starve_end(void)
+{
+	unsigned int i;
+
+	starve(false);
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		fault_hex(faults[i], "require-start", 0);
+		fault_hex(faults[i], "require-end", -1UL);
+		fault_hex(faults[i], "reject-start", 0);
+		fault_hex(faults[i], "reject-end", 0);
+		fault_knob(faults[i], "times", "1");
+	}
+}
+
+/* How many allocations have failed since starve_ready() */
+static long starved(void)
+{
+	char path[128], text[32];
+	unsigned int i;
+	long sum = 0;
+
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		snprintf(path, sizeof(path), FAULT_DIR "%s/times", faults[i]);
+		if (read_text(path, text, sizeof(text)) > 0)
+			sum += 1000000000 - atol(text);
+	}
+	return sum;
+}
+
+/* --- load -------------------------------------------------------------- */
+
+struct load {
+	const struct engine *e;
+	const struct context *c;
+	struct ring r;
+	int event, pipe[2], file, disk;
+	int go[2];		/* to the other process: a byte, a round */
+	pid_t other;
+	char *buf;
+	struct __kernel_timespec ts;
+	unsigned int submitted;	/* user_data is 0, 1, ... */
+	unsigned char *seen;	/* of this batch */
+	unsigned int batch;	/* first of it */
+	long missing, twice, nomem, busy, again, badr;
+};
+
+struct context {
+	const char *name;
+	int share;		/* of a thousand requests */
+	void (*prep)(struct iouring2_sqe *sqe, struct load *l);
+	/* what makes them complete; in the other process if @other */
+	void (*trigger)(struct load *l);
+	bool other;
+	bool inside;		/* the submitter waits in the kernel */
+	bool gated;		/* all wait behind a barrier */
+	bool cached;		/* complete as they are submitted */
+};
+
+static void p_nop(struct iouring2_sqe *sqe, struct load *l)
+{
+	prep_nop(sqe);
+}
+
+static void p_poll(struct iouring2_sqe *sqe, struct load *l)
+{
+	prep_poll(sqe, l->event, POLLIN);
+}
+
+static void p_read(struct iouring2_sqe *sqe, struct load *l)
+{
+	prep_read(sqe, l->pipe[0], l->buf, 1, -1);
+}
+
+static void p_timeout(struct iouring2_sqe *sqe, struct load *l)
+{
+	prep_timeout(sqe, &l->ts, 0, 0);
+}
+
+static void p_worker(struct iouring2_sqe *sqe, struct load *l)
+{
+	prep_read(sqe, l->file, l->buf, 64, 0);
+	sqe->flags = IOURING2_SQE_ASYNC;
+}
+
+static void p_disk(struct iouring2_sqe *sqe, struct load *l)
+{
+	prep_read(sqe, l->disk, l->buf, 4096, 0);
+}
+
+static void t_event(struct load *l)
+{
+	uint64_t v = 1;
+
+	if (write(l->event, &v, sizeof(v)) != sizeof(v))
+		abort();
+}
+
+static void t_pipe(struct load *l)
+{
+	char bytes[BATCH] = "";
+
+	if (write(l->pipe[1], bytes, BATCH) != BATCH)
+		abort();
+}
+
+static void t_cancel(struct load *l);
+
+static const struct context contexts[] = {
+	{ "submitter", 200, p_nop, .cached = true },
+	{ "waiter in ENTER, woken by a process", 150, p_poll, t_event, true,
+	  true },
+	{ "work item, woken by a process", 150, p_poll, t_event, true },
+	{ "waiter in ENTER, reads of a pipe", 100, p_read, t_pipe, true,
+	  true },
+	{ "work item, reads of a pipe", 100, p_read, t_pipe, true },
+	{ "timers, waiter in ENTER", 50, p_timeout, t_event, .gated = true,
+	  .inside = true },
+	{ "timers, work item", 50, p_timeout, t_event, .gated = true },
+	{ "workers", 90, p_worker, t_event, .gated = true },
+	{ "cancelled by the submitter", 100, p_poll, t_cancel },
+	{ "direct I/O", 10, p_disk },
+};
+
+static int eng_submit(struct load *l, unsigned int nr, unsigned int min,
+		      unsigned int flags)
+{
+	int ret = l->e->enter(l->r.fd, nr, min, flags, NULL, 0);
+
+	l->busy += ret == -EBUSY;
+	l->again += ret == -EAGAIN;
+	l->badr += ret == -EBADR;
+	return ret;
+}
+
+/* Return: how many have not come, of those that can still come */
+static long reap(struct load *l)
+{
+	struct iouring2_cqe cqe;
+	unsigned int at;
+
+	while (ring_peek(&l->r, &cqe)) {
+		at = cqe.user_data - l->batch;
+		/* an auxiliary request's */
+		if (cqe.user_data == -1ULL)
+			continue;
+		if (at >= BATCH || l->seen[at]++)
+			l->twice++;
+		else
+			l->missing--;
+		l->nomem += cqe.res == -ENOMEM;
+	}
+	return l->missing;
+}
+
+static void flush(struct load *l)
+{
+	struct __kernel_timespec ts = ts_ns(20 * NSEC_PER_MSEC);
+	struct iouring2_getevents_arg arg = { .ts = (uintptr_t)&ts };
+	int ret = l->e->enter(l->r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+			      sizeof(arg));
+
+	l->badr += ret == -EBADR;
+}
+
+/* Reaps till all are here that were not dropped; not longer than they need */
+static void reap_all(struct load *l, unsigned int dropped)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) + 30 * NSEC_PER_SEC;
+
+	while (reap(l) > (long)(ld_acq(l->r.cq_overflow) - dropped) &&
+	       now_ns(CLOCK_MONOTONIC) < end)
+		flush(l);
+}
+
+/* The only one to be found: makes @nr more complete */
+static void t_cancel(struct load *l)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&l->r);
+
+	prep_cancel(sqe, 0, IOURING2_ASYNC_CANCEL_ANY);
+	sqe->user_data = -1ULL;
+	ring_publish(&l->r);
+	eng_submit(l, 1, 0, 0);
+}
+
+static int queue(struct load *l, unsigned int nr)
+{
+	struct iouring2_sqe *sqe;
+	int ret;
+
+	while (nr--) {
+		sqe = ring_sqe(&l->r);
+		l->c->prep(sqe, l);
+		if (l->c->gated && l->submitted == l->batch)
+			sqe->flags |= IOURING2_SQE_IO_DRAIN;
+		sqe->user_data = l->submitted++;
+	}
+	do {
+		ret = eng_submit(l, ring_publish(&l->r), 0, 0);
+		if (ret < 0)
+			flush(l);
+	} while (ring_unsubmitted(&l->r) && ret != -EBUSY && ret != -EAGAIN);
+	return ret < 0 ? ret : 0;
+}
+
+/* What makes a batch wait until it is all there */
+static void close_gate(struct load *l)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&l->r);
+
+	prep_poll(sqe, l->event, POLLIN);
+	sqe->user_data = -1ULL;
+	l->e->enter(l->r.fd, ring_publish(&l->r), 0, 0, NULL, 0);
+}
+
+/* With a worker there is one at least, as long as the ring lives */
+static void make_worker(struct load *l)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&l->r);
+
+	p_worker(sqe, l);
+	sqe->user_data = -1ULL;
+	l->e->enter(l->r.fd, ring_publish(&l->r), 1, GETEVENTS, NULL, 0);
+	reap(l);
+}
+
+/* Requests that need no memory are those that the ring has kept */
+static void fill_cache(struct load *l)
+{
+	struct iouring2_cqe cqe;
+	struct iouring2_sqe *sqe;
+	unsigned int i;
+
+	for (i = 0; i < SQ; i++) {
+		sqe = ring_sqe(&l->r);
+		prep_nop(sqe);
+		sqe->user_data = -1ULL;
+	}
+	l->e->enter(l->r.fd, ring_publish(&l->r), 0, 0, NULL, 0);
+	while (ring_peek(&l->r, &cqe))
+		;
+}
+
+/* What the first ENTER gives back the second takes, for a CQ that is full */
+static int round_inline(struct load *l)
+{
+	unsigned int dropped = ld_acq(l->r.cq_overflow), i;
+	int ret = 0;
+
+	fill_cache(l);
+	l->batch = l->submitted;
+	l->missing = 2 * CQ;
+	memset(l->seen, 0, BATCH);
+	starve(true);
+	for (i = 0; i < 2 && !ret; i++)
+		ret = queue(l, CQ);
+	reap_all(l, dropped);
+	starve(false);
+	return ret;
+}
+
+/* They wait for something; then all complete, and three of four have no room */
+static int round_later(struct load *l)
+{
+	unsigned int dropped = ld_acq(l->r.cq_overflow), i;
+	int ret = 0;
+	uint64_t v;
+
+	l->batch = l->submitted;
+	l->missing = BATCH;
+	memset(l->seen, 0, BATCH);
+	if (l->c->gated)
+		close_gate(l);
+	for (i = 0; i < BATCH / SQ && !ret; i++)
+		ret = queue(l, SQ);
+	/* the request that cancels them is not what this is about */
+	if (l->c->trigger == t_cancel)
+		fill_cache(l);
+	starve(true);
+	if (l->c->other) {
+		if (write(l->go[1], "x", 1) != 1)
+			return -EPIPE;
+	} else if (l->c->trigger) {
+		l->c->trigger(l);
+	}
+	/* or nobody is in the kernel, and it goes on by itself */
+	if (!l->c->inside)
+		until_ms(ring_ready(&l->r) == CQ, 20);
+	reap_all(l, dropped);
+	starve(false);
+	if (l->c->trigger == t_event && read(l->event, &v, sizeof(v)) !=
+	    sizeof(v))
+		return -EIO;
+	return ret;
+}
+
+/* Another process makes things happen when it is told to */
+static void other(struct load *l)
+{
+	char c;
+
+	close(l->go[1]);
+	while (read(l->go[0], &c, 1) == 1) {
+		/* let the submitter fall asleep, if it wants to */
+		if (l->c->inside)
+			usleep(500);
+		l->c->trigger(l);
+	}
+	_exit(0);
+}
+
+static int load_open(struct load *l)
+{
+	memset(&l->r, 0, sizeof(l->r));
+	l->event = eventfd(0, EFD_CLOEXEC);
+	l->file = tmp_file(4096);
+	l->disk = disk_open();
+	l->ts = ts_ns(1);
+	l->seen = calloc(1, BATCH);
+	l->buf = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (l->event < 0 || l->file < 0 || l->buf == MAP_FAILED ||
+	    pipe2(l->pipe, O_CLOEXEC) || pipe2(l->go, O_CLOEXEC))
+		return -errno;
+	fflush(NULL);
+	l->other = l->c->other ? fork() : -1;
+	if (!l->other)
+		other(l);
+	close(l->go[0]);
+	l->r.setup.entries = SQ;
+	l->r.setup.params.flags = IOURING2_SETUP_CQSIZE;
+	l->r.setup.params.cq_entries = CQ;
+	l->r.fd = l->e->setup(&l->r.setup);
+	return l->r.fd < 0 ? l->r.fd : ring_map(&l->r);
+}
+
+static void load_close(struct load *l)
+{
+	ring_exit(&l->r);
+	close(l->go[1]);
+	if (l->other > 0)
+		waitpid(l->other, NULL, 0);
+	close(l->event);
+	close(l->file);
+	close(l->disk);
+	close(l->pipe[0]);
+	close(l->pipe[1]);
+	munmap(l->buf, 4096);
+	free(l->seen);
+}
+
+struct result {
+	long requests, lost, twice, dropped, nomem, busy, again, badr, starved;
+	int err;
+};
+
+static struct result run(const struct engine *e, const struct context *c,
+			 long nr)
+{
+	struct result res = { };
+	struct load l = { .e = e, .c = c };
+
+	res.err = load_open(&l);
+	if (c->prep == p_disk && l.disk < 0)
+		nr = 0;
+	if (!res.err && c->prep == p_worker)
+		make_worker(&l);
+	while (!res.err && (long)l.submitted < nr) {
+		res.err = c->cached ? round_inline(&l) : round_later(&l);
+		res.lost += l.missing;
+		/* in-tree: what is lost stays lost, and the load goes on */
+		if (e == &theirs && (res.err == -EBUSY || res.err == -EAGAIN))
+			res.err = 0;
+	}
+	if (!res.err)
+		res.dropped = ld_acq(l.r.cq_overflow);
+	res.requests = l.submitted;
+	res.twice = l.twice;
+	res.nomem = l.nomem;
+	res.busy = l.busy;
+	res.again = l.again;
+	res.badr = l.badr;
+	load_close(&l);
+	return res;
+}
+
+static long load_size(void)
+{
+	return env_long("IOURING2_STARVE", full_stress() ? 1000000 : 20000);
+}
+
+/* --- tests ------------------------------------------------------------- */
+
+#define NEED_STARVING()							\
+do {									\
+	if (!filter_is_free() || !find_text() || !starve_ready(&ours))	\
+		SKIP(return, "no stack filter for fault injection");	\
+} while (0)
+
+/* It is the module that starves: nothing can be accepted without memory */
+RING_TEST(nothing_accepted)
+{
+	struct ring r;
+
+	NEED_STARVING();
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_nop(ring_sqe(&r));
+	ring_publish(&r);
+	starve(true);
+	EXPECT_EQ(-EAGAIN, enter(r.fd, 1, 0, 0, NULL, 0));
+	starve(false);
+	EXPECT_LT(0, starved());
+	EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+	EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
+	starve_end();
+	ring_exit(&r);
+}
+
+/* Nor does a ring need memory to end, whatever is in flight */
+RING_TEST(close)
+{
+	struct state before;
+	unsigned int i;
+	struct load l;
+
+	NEED_STARVING();
+	for (i = 0; i < ARRAY_SIZE(contexts); i++) {
+		l = (struct load){ .e = &ours, .c = &contexts[i] };
+		state_read(&before);
+		ASSERT_EQ(0, load_open(&l));
+		if (l.c->gated)
+			close_gate(&l);
+		if (l.c->prep != p_disk || l.disk >= 0)
+			EXPECT_EQ(0, queue(&l, SQ - 1));
+		ring_unmap(&l.r);
+		starve(true);
+		close(l.r.fd);
+		starve(false);
+		l.r.fd = -1;
+		EXPECT_STREQ("", state_diff(&before, false)) {
+			TH_LOG("%s", contexts[i].name);
+		}
+		load_close(&l);
+	}
+	starve_end();
+}
+
+RING_TEST(every_context)
+{
+	struct result us, them;
+	unsigned int i;
+	long nr;
+
+	NEED_STARVING();
+	for (i = 0; i < ARRAY_SIZE(contexts); i++) {
+		nr = load_size() * contexts[i].share / 1000;
+		starve_ready(&ours);
+		us = run(&ours, &contexts[i], nr);
+		us.starved = starved();
+		starve_ready(&theirs);
+		them = run(&theirs, &contexts[i], nr / 10);
+		them.starved = starved();
+		EXPECT_EQ(0, us.err);
+		EXPECT_EQ(0, us.lost);
+		EXPECT_EQ(0, us.twice);
+		EXPECT_EQ(0, us.dropped);
+		EXPECT_EQ(0, us.badr);
+		EXPECT_LE(nr, us.requests) {
+			TH_LOG("%s", contexts[i].name);
+		}
+		printf("# starve\t%s\t%ld\t%ld\t%ld\t%ld\t%ld\t%ld of %ld\t%ld\t%ld\n",
+		       contexts[i].name, us.requests, us.lost, us.dropped,
+		       us.nomem, us.starved, them.lost, them.requests,
+		       them.dropped, them.badr);
+		if (them.err)
+			printf("# %s: in-tree: errno %d\n", contexts[i].name,
+			       -them.err);
+		fflush(stdout);
+	}
+	starve_end();
+}
+
+RING_TEST_MAIN
