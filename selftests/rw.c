@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 
@@ -985,6 +986,193 @@ RING_TEST(fsync)
 	ring_exit(&r);
 }
 
+/* ------------------------------------------------------------ priorities */
+
+static int with_ioprio(struct ring *r, int fd, unsigned int ioprio)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_read(sqe, fd, buf, 8, 0);
+	sqe->ioprio = ioprio;
+	return ring_do(r);
+}
+
+/* As ioprio_set(2) judges them, of whoever submits */
+RING_TEST(io_priorities)
+{
+	enum { NONE, RT, BE, IDLE };
+	static const struct {
+		int class, level, res;
+		int user;	/* for somebody without privileges */
+	} rows[] = {
+		{ NONE, 0, 8, 8 }, { NONE, 1, -EINVAL, -EINVAL },
+		{ RT, 0, 8, -EPERM }, { RT, 7, 8, -EPERM },
+		{ RT, 8, -EINVAL, -EPERM },
+		{ BE, 0, 8, 8 }, { BE, 7, 8, 8 }, { BE, 8, -EINVAL, -EINVAL },
+		{ IDLE, 0, 8, 8 }, { IDLE, 7, 8, 8 },
+		{ 4, 0, -EINVAL, -EINVAL }, { 7, 7, -EINVAL, -EINVAL },
+	};
+	unsigned int i;
+	struct ring r;
+	int fd, status;
+	pid_t pid;
+
+	fd = tmp_file(100);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		EXPECT_EQ(rows[i].res,
+			  with_ioprio(&r, fd, rows[i].class << 13 |
+				      rows[i].level)) {
+			TH_LOG("%d.%d", rows[i].class, rows[i].level);
+		}
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (setresgid(65534, 65534, 65534) ||
+		    setresuid(65534, 65534, 65534))
+			_exit(100);
+		for (i = 0; i < ARRAY_SIZE(rows); i++)
+			if (with_ioprio(&r, fd, rows[i].class << 13 |
+					rows[i].level) != rows[i].user)
+				_exit(i + 1);
+		_exit(0);
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, WEXITSTATUS(status)) {
+		TH_LOG("row %d", WEXITSTATUS(status) - 1);
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
+/* ------------------------------------------- files that know no iterators */
+
+/* Segments one by one, and what the first attempt did is not done again */
+RING_TEST(file_with_read_only)
+{
+	static const char path[] = "/proc/self/environ";
+	static char text[8 + 4096];
+	char a[3], b[5];
+	struct iovec iov[] = {
+		{ a, sizeof(a) }, { b, sizeof(b) }, { buf, 4096 },
+	};
+	struct iouring2_sqe *sqe;
+	unsigned int async;
+	struct ring r;
+	int fd, len;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = read(fd, text, sizeof(text));
+	close(fd);
+	if (len < 9)
+		SKIP(return, "no environment to read");
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (async = 0; async <= ASYNC; async += ASYNC) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		memset(buf, 0, 4096);
+		sqe = ring_sqe(&r);
+		prep(sqe, IOURING2_OP_READV, fd, iov, 3, 0);
+		sqe->flags = async;
+		EXPECT_EQ(len, ring_do(&r));
+		EXPECT_EQ(0, memcmp(text, a, 3));
+		EXPECT_EQ(0, memcmp(text + 3, b, 5));
+		EXPECT_EQ(0, memcmp(text + 8, buf, len - 8));
+		close(fd);
+	}
+	ring_exit(&r);
+}
+
+/* --------------------------------------------------------- a busy device */
+
+#define TAGS_NR	16
+
+static const char slow_disk[] =
+	"modprobe -q null_blk hw_queue_depth=1 irqmode=2 completion_nsec=2000000";
+
+/*
+ * A device that takes one request at a time answers EAGAIN to all that must
+ * not wait for their turn: workers wait then, and nobody sees it.
+ */
+RING_TEST(device_is_busy)
+{
+	static _Alignas(4096) char blocks[TAGS_NR * 4096];
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fd, i;
+
+	if (!intrusive() || system(slow_disk))
+		SKIP(return, "no null_blk");
+	until_ms(!access("/dev/nullb0", R_OK), 5000);
+	fd = open("/dev/nullb0", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, TAGS_NR, 0));
+	for (i = 0; i < TAGS_NR; i++) {
+		prep_read(ring_sqe(&r), fd, blocks + i * 4096, 4096,
+			  (__u64)i * 4096);
+		r.sqes[i].user_data = i;
+	}
+	EXPECT_EQ(TAGS_NR, ring_submit(&r));
+	for (i = 0; i < TAGS_NR; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(4096, cqe.res);
+	}
+	ring_exit(&r);
+	close(fd);
+	EXPECT_EQ(0, system("modprobe -r null_blk"));
+}
+
+/* ---------------------------------------------------------- idle workers */
+
+/*
+ * All workers but the last of a class end when they have had nothing to do for
+ * some seconds, and the last one still works.
+ */
+RING_TEST(idle_workers_end)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int p[4][2], i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* FIFOs cannot be asked without blocking: a worker for each */
+	for (i = 0; i < 4; i++) {
+		char path[300], dir[256];
+
+		tmp_path(dir, sizeof(dir), "fifo");
+		ASSERT_NE(NULL, mkdtemp(dir));
+		snprintf(path, sizeof(path), "%s/fifo", dir);
+		ASSERT_EQ(0, mkfifo(path, 0600));
+		p[i][0] = open(path, O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, p[i][0]);
+		unlink(path);
+		rmdir(dir);
+	}
+	/* two for each: when a byte comes both try, and one blocks */
+	for (i = 0; i < 8; i++)
+		prep_read(ring_sqe(&r), p[i / 2][0], buf + i, 1, -1);
+	EXPECT_EQ(8, ring_submit(&r));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(1, write(p[i][0], "x", 1));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") >= 4));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(1, write(p[i][0], "y", 1));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_LT(2, fdinfo(r.fd, "Workers"));
+	/* one of each class is kept; the others are reaped, too */
+	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") <= 2));
+	EXPECT_TRUE(until(counter("workers") - self->before.counter[2] ==
+			  fdinfo(r.fd, "Workers")));
+	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, p[0][0], "z", 1, 0, ASYNC));
+	for (i = 0; i < 4; i++)
+		close(p[i][0]);
+	ring_exit(&r);
+}
+
 /* ------------------------------------------------- the submitter's limits */
 
 RING_TEST(file_size_limit)
@@ -1020,6 +1208,14 @@ RING_TEST(file_size_limit)
 				   async));
 		EXPECT_EQ(0, fstat(fd, &st));
 		EXPECT_EQ(4096, (int)st.st_size);
+		/* Appending begins at the end, whatever the offset says */
+		ASSERT_EQ(0, fcntl(fd, F_SETFL, O_APPEND));
+		EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 0,
+				      async));
+		ASSERT_EQ(0, ftruncate(fd, 4000));
+		EXPECT_EQ(96, one(&r, IOURING2_OP_WRITE, fd, buf, 200, 0,
+				  async));
+		ASSERT_EQ(0, fcntl(fd, F_SETFL, 0));
 		ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
 		/* The limit is that of now, not of when the worker started */
 		EXPECT_EQ(100, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 4096,
