@@ -547,6 +547,9 @@ static struct result run(const struct engine *e, const struct context *c,
 	while (!res.err && (long)l.submitted < nr) {
 		res.err = c->cached ? round_inline(&l) : round_later(&l);
 		res.lost += l.missing;
+		/* ours: one is too many; do not wait for each */
+		if (e == &ours && res.lost)
+			break;
 		/* in-tree: what is lost stays lost, and the load goes on */
 		if (e == &theirs && (res.err == -EBUSY || res.err == -EAGAIN))
 			res.err = 0;
