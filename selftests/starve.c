@@ -378,6 +378,11 @@ static int queue(struct load *l, unsigned int nr)
 		ret = eng_submit(l, ring_publish(&l->r), 0, 0);
 		if (ret < 0)
 			flush(l);
+		/* nothing holds them back: some have completed already */
+		if (ret == -EBUSY && !l->c->gated) {
+			reap(l);
+			ret = 0;
+		}
 	} while (ring_unsubmitted(&l->r) && ret != -EBUSY && ret != -EAGAIN);
 	return ret < 0 ? ret : 0;
 }
