@@ -28,6 +28,9 @@ check-debug:
 check-tier0:
 	@tools/tier0 $(ARGS)
 
+bench:
+	@bench/run $(ARGS)
+
 demo:
 	@tools/demo $(ARGS)
 
@@ -78,6 +81,7 @@ help:
 	@echo '  make check-lib       both in virtual machines, linked in every way (docs/liburing.md)'
 	@echo '  sudo make install-lib, uninstall-lib'
 	@echo '                       below /usr/local, or prefix=, or DESTDIR='
+	@echo '  make bench           instructions an operation costs, beside the in-tree io_uring'
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
 	@echo '  sudo make uninstall  take all of that back'
@@ -85,5 +89,5 @@ help:
 	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
 	@echo 'demo, mutants, coverage, fuzz, install and uninstall; ARGS=--help shows its options.'
 
-.PHONY: modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
+.PHONY: bench modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
 .PHONY: install uninstall help lib check-lib install-lib uninstall-lib

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One ring, two doors: the in-tree io_uring by its system calls, iouring2 by
+ * its ioctls. What lies behind is the same memory, used by the same code.
+ */
+#ifndef BENCH_RING_H
+#define BENCH_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/iouring2.h>
+
+struct door {
+	const char *name;
+	int (*setup)(unsigned int entries, struct iouring2_params *p);
+	int (*enter)(int fd, unsigned int submit, unsigned int min,
+		     unsigned int flags);
+};
+
+extern const struct door in_tree, iouring2;
+
+struct ring {
+	const struct door *door;
+	int fd;
+	unsigned int sq_mask, cq_mask;
+	unsigned int sqe_tail;		/* with what is not published yet */
+	unsigned int *sq_tail, *sq_flags, *sq_array;
+	unsigned int *cq_head, *cq_tail, *cq_overflow;
+	struct iouring2_sqe *sqes;
+	struct iouring2_cqe *cqes;
+	void *map;
+	size_t map_len, sqes_len;
+};
+
+/* 0 or -errno */
+int ring_open(struct ring *r, const struct door *door, unsigned int sq,
+	      unsigned int cq);
+void ring_close(struct ring *r);
+
+static inline struct iouring2_sqe *ring_sqe(struct ring *r)
+{
+	struct iouring2_sqe *sqe = &r->sqes[r->sqe_tail++ & r->sq_mask];
+
+	*sqe = (struct iouring2_sqe){ 0 };
+	return sqe;
+}
+
+static inline int ring_enter(struct ring *r, unsigned int submit,
+			     unsigned int min)
+{
+	__atomic_store_n(r->sq_tail, r->sqe_tail, __ATOMIC_RELEASE);
+	return r->door->enter(r->fd, submit, min,
+			      min ? IOURING2_ENTER_GETEVENTS : 0);
+}
+
+static inline unsigned int ring_ready(struct ring *r)
+{
+	return __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) - *r->cq_head;
+}
+
+static inline struct iouring2_cqe *ring_cqe(struct ring *r, unsigned int i)
+{
+	return &r->cqes[(*r->cq_head + i) & r->cq_mask];
+}
+
+static inline void ring_seen(struct ring *r, unsigned int n)
+{
+	__atomic_store_n(r->cq_head, *r->cq_head + n, __ATOMIC_RELEASE);
+}
+
+#endif
