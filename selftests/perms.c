@@ -724,6 +724,42 @@ static int write_as_nobody(void *arg)
 	return 0;
 }
 
+/* No more workers than there may be, however many requests block */
+RING_TEST(workers_limited)
+{
+	enum { NR = 8, MAX = 2 };
+	char dir[256], path[300], buf[NR];
+	long was = module_param("workers_unbounded");
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, fifo;
+
+	if (!intrusive())
+		SKIP(return, "IOURING2_INTRUSIVE is not set");
+	tmp_path(dir, sizeof(dir), "fifo");
+	ASSERT_NE(NULL, mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	ASSERT_EQ(0, mkfifo(path, 0600));
+	fifo = open(path, O_RDWR | O_CLOEXEC);
+	EXPECT_EQ(0, unlink(path) || rmdir(dir));
+	ASSERT_LE(0, fifo);
+	ASSERT_EQ(0, module_param_set("workers_unbounded", MAX));
+	ASSERT_EQ(0, ring_init(&r, NR, 0));
+	for (i = 0; i < NR; i++)
+		prep_read(ring_sqe(&r), fifo, buf + i, 1, -1);
+	EXPECT_EQ(NR, ring_submit(&r));
+	/* All wake up; one gets it, the others block, as a FIFO cannot tell */
+	EXPECT_EQ(1, write(fifo, "x", 1));
+	EXPECT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, cqe.res);
+	usleep(100000);
+	/* And the one that tries again what became ready */
+	EXPECT_GE(MAX + 1, fdinfo(r.fd, "Workers"));
+	ring_exit(&r);
+	close(fifo);
+	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
+}
+
 RING_TEST(parameters_are_roots)
 {
 	EXPECT_EQ(0, in_child(write_as_nobody, NULL));
