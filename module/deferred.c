@@ -22,6 +22,9 @@
 #include "submitter.h"
 #include "worker.h"
 
+/* How long a killed process may have to wait for its workers, in jiffies */
+#define IO2_WATCH	HZ
+
 static struct workqueue_struct *io2_workqueue;
 
 /* Tells somebody who will run the list. */
@@ -224,6 +227,19 @@ void io2_deferred_init(struct io2_ring *ring)
 void io2_queue_reap(struct io2_ring *ring)
 {
 	queue_work(io2_workqueue, &ring->wq.reap);
+}
+
+/**
+ * io2_queue_watch() - have the ring's busy workers looked after, in a while
+ * @ring: the ring
+ *
+ * Context: any.
+ */
+void io2_queue_watch(struct io2_ring *ring)
+{
+	if (!delayed_work_pending(&ring->wq.watch))
+		queue_delayed_work(io2_workqueue, &ring->wq.watch,
+				   round_jiffies_relative(IO2_WATCH));
 }
 
 /**

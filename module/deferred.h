@@ -18,5 +18,6 @@ void io2_deferred_waiter(struct io2_ring *ring);
 void io2_deferred_waiter_done(struct io2_ring *ring);
 void io2_deferred_quiesce(struct io2_ring *ring);
 void io2_queue_reap(struct io2_ring *ring);
+void io2_queue_watch(struct io2_ring *ring);
 
 #endif

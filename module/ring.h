@@ -100,6 +100,7 @@ struct io2_shared {
  * @workers: every running worker
  * @dead: workers that timed out and wait to be reaped
  * @reap: reaps @dead
+ * @watch: looks from time to time, while workers are busy, for whom
  * @nr: workers by class, those being created included
  * @idle: workers by class that wait
  * @nr_pending: length of @pending
@@ -113,6 +114,7 @@ struct io2_wq {
 	struct list_head	workers;
 	struct list_head	dead;
 	struct work_struct	reap;
+	struct delayed_work	watch;
 	unsigned int		nr[IO2_CLASSES];
 	unsigned int		idle[IO2_CLASSES];
 	unsigned int		nr_pending[IO2_CLASSES];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Submitters: identity kept for requests that outlive their ENTER. */
 #include <linux/kthread.h>
+#include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -13,12 +14,14 @@
 static bool submitter_matches(const struct io2_submitter *sub)
 {
 	return io2_submitter_is_current(sub) && sub->files == current->files &&
+	       sub->tgid == task_tgid(current) &&
 	       sub->fsize == rlimit(RLIMIT_FSIZE);
 }
 
 static void submitter_free(struct io2_submitter *sub)
 {
 	mmdrop(sub->mm);
+	put_pid(sub->tgid);
 	put_cred(sub->cred);
 	kfree(sub);
 	io2_count_sub(IO2_COUNT_SUBMITTERS, 1);
@@ -41,6 +44,7 @@ static struct io2_submitter *submitter_alloc(void)
 	mmgrab(current->mm);
 	sub->mm = current->mm;
 	sub->cred = get_current_cred();
+	sub->tgid = get_pid(task_tgid(current));
 	sub->files = current->files;
 	sub->fsize = rlimit(RLIMIT_FSIZE);
 	io2_count_add(IO2_COUNT_SUBMITTERS, 1);
@@ -55,6 +59,29 @@ static struct io2_submitter *submitter_find(struct io2_ring *ring)
 		if (submitter_matches(sub))
 			return sub;
 	return NULL;
+}
+
+/**
+ * io2_submitter_killed() - has the whole process been told to end?
+ * @sub: the submitter
+ *
+ * By SIGKILL, another signal that ends it, or exit_group(): what stands for it
+ * should not keep it from getting there.
+ *
+ * Context: any.
+ * Return: whether it has; false once it is gone.
+ */
+bool io2_submitter_killed(const struct io2_submitter *sub)
+{
+	struct task_struct *task;
+	bool killed;
+
+	rcu_read_lock();
+	task = pid_task(sub->tgid, PIDTYPE_TGID);
+	/* a task keeps its signal_struct until it is freed */
+	killed = task && (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
+	rcu_read_unlock();
+	return killed;
 }
 
 /**

@@ -16,6 +16,7 @@ struct io2_ring;
  * @nr_reqs: requests that refer to it
  * @mm: its address space; mm_count held, so that the pointer stays unique
  * @cred: its credentials; referenced
+ * @tgid: the process itself; referenced
  * @files: its fd table; only compared, never used
  * @fsize: its RLIMIT_FSIZE in bytes
  *
@@ -28,6 +29,7 @@ struct io2_submitter {
 	atomic_t		nr_reqs;
 	struct mm_struct	*mm;
 	const struct cred	*cred;
+	struct pid		*tgid;
 	void			*files;
 	unsigned long		fsize;
 };
@@ -57,6 +59,7 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
 	return current->mm == sub->mm && current_cred() == sub->cred;
 }
 
+bool io2_submitter_killed(const struct io2_submitter *sub);
 int io2_submitter_get(struct io2_ring *ring);
 void io2_submitters_drop(struct io2_ring *ring, void *files);
 bool io2_submitters_idle(struct io2_ring *ring, void *files);

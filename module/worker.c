@@ -43,6 +43,7 @@ MODULE_PARM_DESC(workers_unbounded,
  * @ring: whose
  * @task: the thread
  * @cur: what it runs, under wq_lock
+ * @sub: for whom, valid while @cur is set; under wq_lock
  * @wq_class: which requests it takes
  *
  * Lives from worker_create() until its thread has been stopped.
@@ -52,6 +53,7 @@ struct io2_worker {
 	struct io2_ring		*ring;
 	struct task_struct	*task;
 	struct io2_req		*cur;
+	struct io2_submitter	*sub;
 	unsigned int		wq_class;
 };
 
@@ -110,6 +112,7 @@ static struct io2_req *worker_next(struct io2_worker *w)
 			flush_signals(current);
 		req->wq_state = IO2_WQ_RUNNING;
 		w->cur = req;
+		w->sub = req->sub;
 	}
 	spin_unlock(&ring->wq_lock);
 	return req;
@@ -138,6 +141,7 @@ static void worker_run(struct io2_worker *w, struct io2_req *req,
 
 	io2_borrow(bw, req->sub);
 	io2_batch_init(&b, w->ring, IO2_NONBLOCK);
+	io2_queue_watch(w->ring);
 	if (bw->have_mm && w->wq_class != CLASS_RETRY)
 		io2_req_issue_worker(req, &b);
 	else
@@ -271,6 +275,32 @@ static void workers_reap(struct work_struct *work)
 	list_splice_init(&ring->wq.dead, &dead);
 	spin_unlock(&ring->wq_lock);
 	workers_free(&dead);
+}
+
+/*
+ * Workers are no threads of the process that they work for: what kills it does
+ * not reach them.  Its last close ends them, but it may never get there, when
+ * one of its tasks sleeps for a lock that a worker holds while it waits, for a
+ * page that nobody provides, say.  So while workers are busy, somebody looks.
+ */
+static void workers_watch(struct work_struct *work)
+{
+	struct io2_ring *ring = container_of(to_delayed_work(work),
+					     struct io2_ring, wq.watch);
+	struct io2_worker *w;
+	bool busy = false;
+
+	spin_lock(&ring->wq_lock);
+	list_for_each_entry(w, &ring->wq.workers, node) {
+		if (!w->cur)
+			continue;
+		busy = true;
+		if (io2_submitter_killed(w->sub))
+			send_sig(SIGKILL, w->task, 1);
+	}
+	spin_unlock(&ring->wq_lock);
+	if (busy)
+		io2_queue_watch(ring);
 }
 
 /* --- for the others ---------------------------------------------------- */
@@ -492,6 +522,7 @@ void io2_worker_init(struct io2_ring *ring)
 	INIT_LIST_HEAD(&wq->workers);
 	INIT_LIST_HEAD(&wq->dead);
 	INIT_WORK(&wq->reap, workers_reap);
+	INIT_DELAYED_WORK(&wq->watch, workers_watch);
 }
 
 static bool workers_take(struct io2_ring *ring, struct list_head *list)
@@ -520,8 +551,9 @@ void io2_workers_stop(struct io2_ring *ring)
 		INIT_LIST_HEAD(&list);
 	}
 	workers_reap(&ring->wq.reap);
-	/* last, because only a worker queues it */
+	/* last, because only a worker queues them */
 	cancel_work_sync(&ring->wq.reap);
+	cancel_delayed_work_sync(&ring->wq.watch);
 }
 
 /**

@@ -553,17 +553,23 @@ static void ring_in_namespace(int dev)
 {
 	char arg[16];
 
+	pid_t pid;
+
 	/* Namespaces go a little later than their last user */
-	if (!until_ms(!unshare(CLONE_NEWUSER), 5000))
+	if (!until_ms(!unshare(CLONE_NEWUSER | CLONE_NEWPID), 5000))
 		_exit(errno == ENOSPC ? 98 : 99);
+	/* the child is the first in the new PID namespace */
+	pid = fork();
+	if (pid)
+		_exit(pid < 0 ? 96 : WEXITSTATUS(reap(pid)));
 	snprintf(arg, sizeof(arg), "%d", dev);
 	execl("/proc/self/exe", "close_shared", "--in-namespace", arg, NULL);
 	_exit(97);
 }
 
 /*
- * Credentials and address spaces are counted nowhere, but each of these holds
- * a user namespace of its own, and there may be few of them.
+ * Credentials, address spaces and pids are counted nowhere, but each of these
+ * holds a user namespace of its own, and there may be few of them.
  */
 RING_TEST(credentials_given_back)
 {

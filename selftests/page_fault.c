@@ -2,12 +2,13 @@
 /*
  * I9 where a page fault never ends: the memory of a request is a page that
  * nobody provides. Whatever context of the module touches it, close must not
- * wait for it, and nothing may be started behind a close.
+ * wait for it, nor SIGKILL, and nothing may be started behind a close.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +19,19 @@
 #include <linux/userfaultfd.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
+#include "inflight.h"
 
 #define LINK		IOURING2_SQE_IO_LINK
 #define ASYNC		IOURING2_SQE_ASYNC
 #define RESCUE_MS	10000
 
-/* A page that is not there until it is provided */
+/*
+ * A page that is not there until it is provided; and the pipe of a request that
+ * waits for it, which holds the pipe's mutex meanwhile
+ */
 struct absent {
 	int fd;
+	int pipe[2];
 	char *page;
 	size_t len;
 	pthread_t rescuer;
@@ -38,6 +44,8 @@ static int absent_make(struct absent *a)
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
 	memset(a, 0, sizeof(*a));
+	a->pipe[0] = -1;
+	a->pipe[1] = -1;
 	a->len = sysconf(_SC_PAGESIZE);
 	a->fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (a->fd < 0)
@@ -73,6 +81,8 @@ static int absent_provide(struct absent *a, const void *with)
 static void absent_free(struct absent *a)
 {
 	close(a->fd);
+	close(a->pipe[0]);
+	close(a->pipe[1]);
 	munmap(a->page, a->len);
 }
 
@@ -107,17 +117,12 @@ static int touch_in_worker(struct ring *r, struct absent *a, int file)
 /* The file becomes ready: the request is tried again */
 static int touch_in_retry(struct ring *r, struct absent *a, int file)
 {
-	int fds[2], ret;
-
-	if (pipe2(fds, O_CLOEXEC))
+	if (pipe2(a->pipe, O_CLOEXEC))
 		return -errno;
-	prep_read(ring_sqe(r), fds[0], a->page, 64, 0);
-	ret = ring_submit(r) == 1 ? 0 : -EIO;
-	if (write(fds[1], "x", 1) != 1)
-		ret = -EIO;
-	close(fds[0]);
-	close(fds[1]);
-	return ret;
+	prep_read(ring_sqe(r), a->pipe[0], a->page, 64, 0);
+	if (ring_submit(r) != 1 || write(a->pipe[1], "x", 1) != 1)
+		return -EIO;
+	return 0;
 }
 
 /* What came before it in the chain has ended in some other context */
@@ -206,6 +211,118 @@ RING_TEST(close_does_not_wait)
 		absent_free(&a);
 	}
 	close(file);
+}
+
+/* What the child that is to be killed does besides */
+enum child_does {
+	SLEEPS,
+	IS_BEHIND,	/* waits for a lock that the worker holds */
+};
+
+static void child_to_kill(struct talk *t, int to, enum child_does what)
+{
+	struct absent a;
+	struct ring r;
+	int ret;
+
+	ret = ring_init(&r, 8, 0);
+	if (!ret)
+		ret = absent_make(&a);
+	if (ret)
+		_exit(ret == -ENODEV ? 4 : 1);
+	if (touch_in_retry(&r, &a, -1) || !until(absent_wanted(&a)) ||
+	    write(to, &a, sizeof(a)) != sizeof(a))
+		_exit(1);
+	say(t, '+');
+	if (what == IS_BEHIND)
+		close(a.pipe[1]);
+	wait_for_parent(t);
+	_exit(0);
+}
+
+static char proc_state(pid_t pid)
+{
+	char name[32], line[256] = "", *end;
+	int fd, len;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	end = len > 0 ? strrchr(line, ')') : NULL;
+	return end && end[1] == ' ' ? end[2] : 0;
+}
+
+/* Return: "", what was wrong, or NULL where there is no userfaultfd */
+static const char *killed(enum child_does what)
+{
+	struct absent a;
+	struct talk t;
+	int pidfd, status, msg[2];
+	pid_t pid;
+
+	if (talk_open(&t) || pipe2(msg, O_CLOEXEC))
+		return "pipes";
+	pid = fork();
+	if (!pid) {
+		talk_child(&t);
+		child_to_kill(&t, msg[1], what);
+	}
+	talk_parent(&t);
+	if (listen_to(&t) != '+')
+		return WEXITSTATUS(reap(pid)) == 4 ? NULL : "child";
+	if (read(msg[0], &a, sizeof(a)) != sizeof(a))
+		return "what the child says";
+	/* Ours as well: its exit does not close it */
+	pidfd = syscall(__NR_pidfd_open, pid, 0);
+	a.fd = syscall(__NR_pidfd_getfd, pidfd, a.fd, 0);
+	if (a.fd < 0)
+		return "pidfd_getfd";
+	if (pthread_create(&a.rescuer, NULL, rescue, &a))
+		return "thread";
+	if (!until(proc_state(pid) == (what == IS_BEHIND ? 'D' : 'S')))
+		return "the child does not wait";
+	/* longer than the module's look after busy workers is apart */
+	if (what == IS_BEHIND)
+		sleep(2);
+	kill(pid, SIGKILL);
+	status = reap(pid);
+	st_rel(&a.done, true);
+	pthread_join(a.rescuer, NULL);
+	talk_close(&t);
+	close(msg[0]);
+	close(msg[1]);
+	close(pidfd);
+	close(a.fd);
+	if (status != SIGKILL)
+		return "the child's end";
+	return a.rescued ? "SIGKILL waited for the page" : "";
+}
+
+RING_TEST(killed)
+{
+	const char *what = killed(SLEEPS);
+
+	if (!what)
+		SKIP(return, "no userfaultfd");
+	EXPECT_STREQ("", what);
+	EXPECT_STREQ("", state_diff(&self->before, false));
+}
+
+/*
+ * The process cannot come to its own end, as it sleeps uninterruptibly for
+ * what the worker holds: the worker has to be ended first.
+ */
+RING_TEST(killed_behind_worker)
+{
+	const char *what = killed(IS_BEHIND);
+
+	if (!what)
+		SKIP(return, "no userfaultfd");
+	EXPECT_STREQ("", what);
+	EXPECT_STREQ("", state_diff(&self->before, false));
 }
 
 /* One that waits for its page does not keep the others from being cancelled */
