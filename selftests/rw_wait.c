@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads and writes that have to wait: for a file that is not ready, in a
+ * worker where the file cannot tell, and for a device that is busy.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "rw.h"
+
+/* ------------------------------------------------------ files that wait */
+
+enum stream_kind { PIPE, SOCKET, EVENTFD, PTY, NR_STREAMS };
+
+static const char * const stream_names[NR_STREAMS] = {
+	"pipe", "socket", "eventfd", "terminal",
+};
+
+/* fd[0] to read from, fd[1] to write to */
+static int stream_open(enum stream_kind kind, int fd[2])
+{
+	char *name;
+
+	switch (kind) {
+	case PIPE:
+		return pipe2(fd, O_CLOEXEC);
+	case SOCKET:
+		return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd);
+	case EVENTFD:
+		fd[0] = eventfd(0, EFD_CLOEXEC);
+		fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+		return fd[0] < 0 || fd[1] < 0 ? -1 : 0;
+	case PTY:
+		fd[1] = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (fd[1] < 0)
+			return -1;
+		if (grantpt(fd[1]) || unlockpt(fd[1]))
+			goto close;
+		name = ptsname(fd[1]);
+		if (!name)
+			goto close;
+		fd[0] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (fd[0] >= 0)
+			return 0;
+close:
+		close(fd[1]);
+		return -1;
+	default:
+		return -1;
+	}
+}
+
+static const char line[8] = "1234567\n";
+
+RING_TEST(streams)
+{
+	static const __u64 offs[] = { 0, CUR_POS };
+	struct iouring2_cqe cqe;
+	unsigned int async, o;
+	struct ring r;
+	int fd[2], kind;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (kind = 0; kind < NR_STREAMS; kind++) {
+		if (stream_open(kind, fd)) {
+			TH_LOG("no %s here", stream_names[kind]);
+			continue;
+		}
+		for (async = 0; async <= ASYNC; async += ASYNC) {
+			for (o = 0; o < ARRAY_SIZE(offs); o++) {
+				/* Nothing there: it waits */
+				memset(buf, 0, 16);
+				queue(&r, IOURING2_OP_READ, fd[0], buf, 8,
+				      offs[o], async);
+				EXPECT_EQ(1, ring_submit(&r));
+				EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+								NSEC_PER_MSEC));
+				EXPECT_EQ(8, write(fd[1], line, 8));
+				ASSERT_EQ(0, ring_wait(&r, &cqe)) {
+					TH_LOG("%s", stream_names[kind]);
+				}
+				EXPECT_EQ(8, cqe.res) {
+					TH_LOG("%s", stream_names[kind]);
+				}
+				EXPECT_EQ(0, memcmp(buf, line, 8));
+				/* Through the ring both ways, and ready */
+				EXPECT_EQ(8, one(&r, IOURING2_OP_WRITE, fd[1],
+						 line, 8, offs[o], async));
+				memset(buf, 0, 16);
+				EXPECT_EQ(8, one(&r, IOURING2_OP_READ, fd[0],
+						 buf, 8, offs[o], async)) {
+					TH_LOG("%s", stream_names[kind]);
+				}
+				EXPECT_EQ(0, memcmp(buf, line, 8));
+			}
+		}
+		close(fd[0]);
+		close(fd[1]);
+	}
+	ring_exit(&r);
+}
+
+/* Completes while nobody is in the kernel: the CQ is all one looks at */
+RING_TEST(progress_without_entering)
+{
+	struct iouring2_cqe cqe;
+	unsigned int async;
+	struct ring r;
+	int fd[2], kind;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (kind = 0; kind < NR_STREAMS; kind++) {
+		if (stream_open(kind, fd))
+			continue;
+		for (async = 0; async <= ASYNC; async += ASYNC) {
+			queue(&r, IOURING2_OP_READ, fd[0], buf, 8, 0, async);
+			EXPECT_EQ(1, ring_submit(&r));
+			EXPECT_FALSE(ring_peek(&r, &cqe));
+			EXPECT_EQ(8, write(fd[1], line, 8));
+			EXPECT_TRUE(until(ring_peek(&r, &cqe))) {
+				TH_LOG("%s", stream_names[kind]);
+			}
+			EXPECT_EQ(8, cqe.res);
+		}
+		close(fd[0]);
+		close(fd[1]);
+	}
+	ring_exit(&r);
+}
+
+/* The request has the file, whatever becomes of the descriptor */
+RING_TEST(descriptor_closed_meanwhile)
+{
+	struct iouring2_cqe cqe;
+	unsigned int async;
+	struct ring r;
+	int fd[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (async = 0; async <= ASYNC; async += ASYNC) {
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		memset(buf, 0, 8);
+		queue(&r, IOURING2_OP_READ, fd[0], buf, 8, 0, async);
+		EXPECT_EQ(1, ring_submit(&r));
+		close(fd[0]);
+		/* Another file under the same number */
+		EXPECT_EQ(fd[0], fcntl(fd[1], F_DUPFD, fd[0]));
+		EXPECT_EQ(8, write(fd[1], line, 8));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(8, cqe.res);
+		EXPECT_EQ(0, memcmp(buf, line, 8));
+		close(fd[0]);
+		close(fd[1]);
+	}
+	EXPECT_EQ(self->before.counter[5], counter("files"));
+	ring_exit(&r);
+}
+
+/* By the time that a completion is seen, its request's file is gone */
+RING_TEST(file_goes_first)
+{
+	struct pollfd p = { .events = POLLOUT };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, fd[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		prep_read(ring_sqe(&r), fd[0], buf, 1, 0);
+		ASSERT_EQ(1, ring_submit(&r));
+		close(fd[0]);
+		ASSERT_EQ(1, write(fd[1], line, 1));
+		/* Nobody enters: the kernel reads it by itself */
+		while (!ring_ready(&r))
+			sched_yield();
+		p.fd = fd[1];
+		EXPECT_EQ(1, poll(&p, 1, 0));
+		EXPECT_TRUE(p.revents & POLLERR) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(1, cqe.res);
+		close(fd[1]);
+	}
+	ring_exit(&r);
+}
+
+/* A pipe that is full: what does not fit waits, nothing is lost */
+RING_TEST(full_pipe)
+{
+	struct iouring2_cqe cqe;
+	unsigned int async;
+	int fd[2], total, sum = 0;
+	ssize_t n;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (async = 0; async <= ASYNC; async += ASYNC) {
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		total = fcntl(fd[1], F_GETPIPE_SZ);
+		fill(want, total + 5000, 3);
+		ASSERT_EQ(total, write(fd[1], want, total));
+		queue(&r, IOURING2_OP_WRITE, fd[1], want + total, 5000, 0,
+		      async);
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+		for (sum = 0; sum < total; sum += n) {
+			n = read(fd[0], buf + sum, total - sum);
+			ASSERT_LT(0, n);
+		}
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_LT(0, cqe.res);
+		EXPECT_GE(5000, cqe.res);
+		close(fd[1]);
+		while ((n = read(fd[0], buf + sum, 5000)) > 0)
+			sum += n;
+		EXPECT_EQ(total + cqe.res, sum);
+		EXPECT_EQ(0, memcmp(buf, want, sum));
+		close(fd[0]);
+	}
+	ring_exit(&r);
+}
+
+RING_TEST(broken_pipe)
+{
+	unsigned int async;
+	struct ring r;
+	int fd[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (async = 0; async <= ASYNC; async += ASYNC) {
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		close(fd[0]);
+		EXPECT_EQ(-EPIPE, one(&r, IOURING2_OP_WRITE, fd[1], line, 8, 0,
+				      async));
+		close(fd[1]);
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		close(fd[1]);
+		EXPECT_EQ(0, one(&r, IOURING2_OP_READ, fd[0], buf, 8, 0,
+				 async));
+		close(fd[0]);
+	}
+	ring_exit(&r);
+}
+
+/* Who asked not to wait does not wait */
+RING_TEST(nonblocking)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	unsigned int async;
+	int fd[2], kind, flag;
+	struct ring r;
+
+	for (kind = 0; kind < NR_STREAMS; kind++) {
+		for (async = 0; async <= ASYNC; async += ASYNC) {
+			for (flag = 0; flag < 2; flag++) {
+				struct iovec iov = { buf, 8 };
+				int ret;
+
+				if (stream_open(kind, fd))
+					continue;
+				ASSERT_EQ(0, ring_init(&r, 8, 0));
+				/* By the file's flag, or the request's */
+				if (!flag)
+					fcntl(fd[0], F_SETFL, O_NONBLOCK);
+				sqe = queue(&r, IOURING2_OP_READ, fd[0], buf, 8,
+					    CUR_POS, async);
+				if (!flag) {
+					/* waits, as in the newest io_uring */
+					EXPECT_EQ(1, ring_submit(&r));
+					EXPECT_EQ(8, write(fd[1], "1234567\n",
+							   8));
+					EXPECT_EQ(0, ring_wait(&r, &cqe));
+					EXPECT_EQ(8, cqe.res) {
+						TH_LOG("%s, O_NONBLOCK",
+						       stream_names[kind]);
+					}
+					goto next;
+				}
+				ret = preadv2(fd[0], &iov, 1, -1, RWF_NOWAIT);
+				sqe->rw_flags = RWF_NOWAIT;
+				EXPECT_EQ(ret < 0 ? -errno : ret, ring_do(&r)) {
+					TH_LOG("%s, RWF_NOWAIT",
+					       stream_names[kind]);
+				}
+next:
+				ring_exit(&r);
+				close(fd[0]);
+				close(fd[1]);
+			}
+		}
+	}
+}
+
+/* --------------------------------------------------------- a busy device */
+
+#define TAGS_NR	16
+
+static const char slow_disk[] =
+	"modprobe -q null_blk hw_queue_depth=1 irqmode=2 completion_nsec=2000000";
+
+/*
+ * A device that takes one request at a time answers EAGAIN to all that must
+ * not wait for their turn: workers wait then, and nobody sees it.
+ */
+RING_TEST(device_is_busy)
+{
+	static _Alignas(4096) char blocks[TAGS_NR * 4096];
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fd, i;
+
+	if (!intrusive() || system(slow_disk))
+		SKIP(return, "no null_blk");
+	until_ms(!access("/dev/nullb0", R_OK), 5000);
+	fd = open("/dev/nullb0", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, TAGS_NR, 0));
+	for (i = 0; i < TAGS_NR; i++) {
+		prep_read(ring_sqe(&r), fd, blocks + i * 4096, 4096,
+			  (__u64)i * 4096);
+		r.sqes[i].user_data = i;
+	}
+	EXPECT_EQ(TAGS_NR, ring_submit(&r));
+	for (i = 0; i < TAGS_NR; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(4096, cqe.res);
+	}
+	ring_exit(&r);
+	close(fd);
+	EXPECT_EQ(0, system("modprobe -r null_blk"));
+}
+
+/* ---------------------------------------------------------- idle workers */
+
+/*
+ * All workers but the last of a class end when they have had nothing to do for
+ * some seconds, and the last one still works.
+ */
+RING_TEST(idle_workers_end)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int p[4][2], i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* FIFOs cannot be asked without blocking: a worker for each */
+	for (i = 0; i < 4; i++) {
+		char path[300], dir[256];
+
+		tmp_path(dir, sizeof(dir), "fifo");
+		ASSERT_NE(NULL, mkdtemp(dir));
+		snprintf(path, sizeof(path), "%s/fifo", dir);
+		ASSERT_EQ(0, mkfifo(path, 0600));
+		p[i][0] = open(path, O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, p[i][0]);
+		unlink(path);
+		rmdir(dir);
+	}
+	/* two for each: when a byte comes both try, and one blocks */
+	for (i = 0; i < 8; i++)
+		prep_read(ring_sqe(&r), p[i / 2][0], buf + i, 1, -1);
+	EXPECT_EQ(8, ring_submit(&r));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(1, write(p[i][0], "x", 1));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") >= 4));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(1, write(p[i][0], "y", 1));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_LT(2, fdinfo(r.fd, "Workers"));
+	/* one of each class is kept; the others are reaped, too */
+	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") <= 2));
+	EXPECT_TRUE(until(counter("workers") - self->before.counter[2] ==
+			  fdinfo(r.fd, "Workers")));
+	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, p[0][0], "z", 1, 0, ASYNC));
+	for (i = 0; i < 4; i++)
+		close(p[i][0]);
+	ring_exit(&r);
+}
+
+RING_TEST_MAIN
