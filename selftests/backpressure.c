@@ -218,16 +218,15 @@ RING_TEST(poll_flushes)
 {
 	struct pollfd p = { .events = POLLIN | POLLOUT };
 	struct iouring2_cqe cqe;
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev;
 	struct ring r;
 	int how, ep, next;
 
 	for (how = 0; how < 2; how++) {
 		ASSERT_EQ(0, overflown(&r, 4, 0));
 		p.fd = r.fd;
-		ep = epoll_create1(EPOLL_CLOEXEC);
+		ep = epoll_of(r.fd, EPOLLIN);
 		ASSERT_LE(0, ep);
-		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
 		for (next = 0; next < 8;) {
 			while (ring_peek(&r, &cqe))
 				EXPECT_EQ(next++, (int)cqe.user_data);

@@ -7,8 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "victims.h"
@@ -398,18 +396,13 @@ static __u64 block_a_worker(struct ring *r, int fifo, char *buf)
 /* The signal that ends one request is not there for the worker's next one */
 RING_TEST(next_is_spared)
 {
-	char dir[256], path[300], buf[8];
+	char buf[8];
 	struct key key = { .fd = -1 };
 	struct iouring2_cqe cqe;
 	int i, fifo, ret;
 	struct ring r;
 
-	tmp_path(dir, sizeof(dir), "fifo");
-	ASSERT_NE(NULL, mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/fifo", dir);
-	ASSERT_EQ(0, mkfifo(path, 0600));
-	fifo = open(path, O_RDWR | O_CLOEXEC);
-	EXPECT_EQ(0, unlink(path) || rmdir(dir));
+	fifo = tmp_fifo();
 	ASSERT_LE(0, fifo);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < 10; i++) {

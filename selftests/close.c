@@ -370,28 +370,6 @@ RING_TEST(closed_in_epoll_set)
 	close(ep);
 }
 
-static int send_fd(int to, int fd)
-{
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { };
-	struct iovec iov = { .iov_base = scratch, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	return sendmsg(to, &msg, 0) == 1 ? 0 : -errno;
-}
-
 /* Sent to somebody, received by nobody: the socket's end is the ring's */
 RING_TEST(closed_in_a_socket)
 {
@@ -405,7 +383,7 @@ RING_TEST(closed_in_a_socket)
 	ASSERT_EQ(0, load_prepare(&l, ALL));
 	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
 	ASSERT_EQ(0, load_start(&l, &r));
-	ASSERT_EQ(0, send_fd(fds[0], r.fd));
+	ASSERT_EQ(0, send_fd(fds[0], r.fd, 0));
 	state_read(&open);
 	ring_exit(&r);
 	EXPECT_EQ(open.counter[0], counter("rings"));
@@ -426,7 +404,7 @@ RING_TEST(closed_in_its_own_socket)
 	prep_poll(ring_sqe(&r), fds[0], POLLPRI);
 	prep_poll(ring_sqe(&r), fds[1], POLLPRI);
 	ASSERT_EQ(0, submit(&r, 2));
-	ASSERT_EQ(0, send_fd(fds[0], r.fd));
+	ASSERT_EQ(0, send_fd(fds[0], r.fd, 0));
 	close(fds[0]);
 	close(fds[1]);
 	EXPECT_EQ(1 + self->before.counter[0], counter("rings"));

@@ -311,15 +311,9 @@ static int call_poll(struct place *p)
 
 static int call_epoll(struct place *p)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	int ep = epoll_create1(EPOLL_CLOEXEC), ret = 0;
+	int ep = epoll_of(p->r.fd, EPOLLIN);
 
-	if (ep < 0)
-		return -errno;
-	if (epoll_ctl(ep, EPOLL_CTL_ADD, p->r.fd, &ev))
-		ret = -errno;
-	close(ep);
-	return ret;
+	return ep < 0 ? ep : close(ep);
 }
 
 static int call_fdinfo(struct place *p)

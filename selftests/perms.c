@@ -728,7 +728,7 @@ static int write_as_nobody(void *arg)
 RING_TEST(workers_limited)
 {
 	enum { NR = 8, MAX = 2 };
-	char dir[256], path[300], buf[NR];
+	char buf[NR];
 	long was = module_param("workers_unbounded");
 	struct iouring2_cqe cqe;
 	struct ring r;
@@ -736,12 +736,7 @@ RING_TEST(workers_limited)
 
 	if (!intrusive())
 		SKIP(return, "IOURING2_INTRUSIVE is not set");
-	tmp_path(dir, sizeof(dir), "fifo");
-	ASSERT_NE(NULL, mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/fifo", dir);
-	ASSERT_EQ(0, mkfifo(path, 0600));
-	fifo = open(path, O_RDWR | O_CLOEXEC);
-	EXPECT_EQ(0, unlink(path) || rmdir(dir));
+	fifo = tmp_fifo();
 	ASSERT_LE(0, fifo);
 	ASSERT_EQ(0, module_param_set("workers_unbounded", MAX));
 	ASSERT_EQ(0, ring_init(&r, NR, 0));

@@ -731,15 +731,13 @@ RING_TEST(own_ring)
 /* A ring waits for an epoll that waits for the ring */
 RING_TEST(epoll_of_own_ring)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	struct iouring2_cqe cqe;
 	struct ring r;
 	int ep, i;
 
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_LE(0, ep);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	ep = epoll_of(r.fd, EPOLLIN);
+	ASSERT_LE(0, ep);
 	EXPECT_EQ(1, arm(&r, ep, POLLIN, 0, false));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
 	ASSERT_EQ(0, ring_nop(&r, 1));

@@ -9,8 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <linux/fs.h>
 #include "ring.h"
 
@@ -631,6 +635,23 @@ int tmp_file(size_t size)
 	return fd;
 }
 
+int tmp_fifo(void)
+{
+	char dir[256], path[300];
+	int fd;
+
+	tmp_path(dir, sizeof(dir), "fifo");
+	if (!mkdtemp(dir))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	fd = mkfifo(path, 0600) ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	unlink(path);
+	rmdir(dir);
+	return fd;
+}
+
 int disk_open(void)
 {
 	DIR *dir = opendir("/sys/block");
@@ -654,6 +675,71 @@ int disk_open(void)
 	}
 	if (dir)
 		closedir(dir);
+	return fd;
+}
+
+int epoll_of(int fd, unsigned int events)
+{
+	struct epoll_event ev = { .events = events };
+	int ep = epoll_create1(EPOLL_CLOEXEC), err;
+
+	if (ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		return ep;
+	err = errno;
+	if (ep >= 0)
+		close(ep);
+	return -err;
+}
+
+/* One byte, and room for a descriptor */
+struct fd_message {
+	struct msghdr msg;
+	struct iovec iov;
+	char byte;
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+};
+
+static void fd_message_init(struct fd_message *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->iov.iov_base = &m->byte;
+	m->iov.iov_len = 1;
+	m->msg.msg_iov = &m->iov;
+	m->msg.msg_iovlen = 1;
+	m->msg.msg_control = m->control.buf;
+	m->msg.msg_controllen = sizeof(m->control.buf);
+}
+
+int send_fd(int sock, int fd, int flags)
+{
+	struct fd_message m;
+	struct cmsghdr *c;
+
+	fd_message_init(&m);
+	c = CMSG_FIRSTHDR(&m.msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	return sendmsg(sock, &m.msg, flags) == 1 ? 0 : -errno;
+}
+
+int recv_fd(int sock, int flags)
+{
+	struct fd_message m;
+	struct cmsghdr *c;
+	int fd;
+
+	fd_message_init(&m);
+	if (recvmsg(sock, &m.msg, flags | MSG_CMSG_CLOEXEC) < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&m.msg);
+	if (!c || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -ENOMSG;
+	memcpy(&fd, CMSG_DATA(c), sizeof(int));
 	return fd;
 }
 

@@ -131,7 +131,11 @@ int read_text(const char *path, char *buf, size_t size);
 int tmp_file(size_t size);	/* unlinked, of pattern_byte()s */
 int tmp_path(char *path, size_t size, const char *name);
 unsigned char pattern_byte(uint64_t pos);
+int tmp_fifo(void);		/* unlinked, open for both */
 int disk_open(void);	/* some disk, O_RDONLY | O_DIRECT; -1: none */
+int epoll_of(int fd, unsigned int events);	/* a new set with @fd */
+int send_fd(int sock, int fd, int flags);
+int recv_fd(int sock, int flags);
 bool task_sleeps(pid_t tid);	/* in the kernel, not running */
 bool full_stress(void);		/* IOURING2_STRESS=full */
 bool intrusive(void);		/* IOURING2_INTRUSIVE=1: system-wide knobs */

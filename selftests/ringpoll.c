@@ -132,11 +132,11 @@ static int by_poll(int fd, int ms)
 
 static int by_epoll_flags(int fd, int ms, unsigned int flags)
 {
-	struct epoll_event ev = { .events = EPOLLIN | flags };
-	int ret, ep = epoll_create1(EPOLL_CLOEXEC);
+	int ret, ep = epoll_of(fd, EPOLLIN | flags);
+	struct epoll_event ev;
 
-	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
-		return -errno;
+	if (ep < 0)
+		return ep;
 	ret = epoll_wait(ep, &ev, 1, ms);
 	if (ret < 0)
 		ret = -errno;
@@ -159,11 +159,10 @@ static int by_epoll_edge(int fd, int ms)
 /* An epoll set in an epoll set */
 static int by_epoll_nested(int fd, int ms)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	int ret, ep = epoll_create1(EPOLL_CLOEXEC);
+	int ret, ep = epoll_of(fd, EPOLLIN);
 
-	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
-		return -errno;
+	if (ep < 0)
+		return ep;
 	ret = by_epoll(ep, ms);
 	close(ep);
 	return ret;
@@ -500,16 +499,14 @@ static int edge(int ep, int ms)
 /* Each burst is told of once, whether or not what was there is reaped */
 RING_TEST(edge_for_each_burst)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	struct iouring2_cqe cqe;
 	struct ring r;
 	int i, j, ep, reap;
 
 	for (reap = 0; reap < 2; reap++) {
-		ep = epoll_create1(EPOLL_CLOEXEC);
-		ASSERT_LE(0, ep);
 		ASSERT_EQ(0, ring_init(&r, 8, 64));
-		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+		ep = epoll_of(r.fd, EPOLLIN | EPOLLET);
+		ASSERT_LE(0, ep);
 		EXPECT_EQ(0, edge(ep, 0));
 		for (i = 0; i < 8; i++) {
 			for (j = 0; j < 4; j++)
@@ -533,15 +530,13 @@ RING_TEST(edge_for_each_burst)
 /* Also of those that go to the backlog, and those that come out of it */
 RING_TEST(edge_of_backlog)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	struct iouring2_cqe cqe;
 	struct ring r;
 	int i, ep;
 
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_LE(0, ep);
 	ASSERT_EQ(0, ring_init(&r, 4, 4));
-	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	ep = epoll_of(r.fd, EPOLLIN | EPOLLET);
+	ASSERT_LE(0, ep);
 	for (i = 0; i < 2; i++) {
 		while (ring_nop(&r, i) == 0)
 			;
@@ -565,17 +560,15 @@ RING_TEST(oneshot)
 	struct ring r;
 	int i, ep;
 
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_LE(0, ep);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	ep = epoll_of(r.fd, ev.events);
+	ASSERT_LE(0, ep);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, submit_nop(&r, -1));
 		EXPECT_EQ(EPOLLIN, edge(ep, LIMIT_MS));
 		ASSERT_EQ(0, submit_nop(&r, -1));
 		EXPECT_EQ(0, edge(ep, 5));
 		*r.cq_head = *r.cq_tail;
-		ev.events = EPOLLIN | EPOLLONESHOT;
 		ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_MOD, r.fd, &ev));
 		EXPECT_EQ(0, edge(ep, 0));
 	}
@@ -591,7 +584,6 @@ RING_TEST(oneshot)
  */
 RING_TEST(ring_in_polled_epoll_set)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	struct iouring2_cqe cqe;
 	unsigned int multi, edges, nr;
 	struct ring r;
@@ -599,11 +591,9 @@ RING_TEST(ring_in_polled_epoll_set)
 
 	for (multi = 0; multi < 2; multi++) {
 		for (edges = 0; edges < 2; edges++) {
-			ep = epoll_create1(EPOLL_CLOEXEC);
-			ASSERT_LE(0, ep);
 			ASSERT_EQ(0, ring_init(&r, 8, 4096));
-			ev.events = EPOLLIN | (edges ? EPOLLET : 0);
-			ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+			ep = epoll_of(r.fd, EPOLLIN | (edges ? EPOLLET : 0));
+			ASSERT_LE(0, ep);
 			if (multi)
 				prep_poll_multi(ring_sqe(&r), ep, POLLIN);
 			else
@@ -644,12 +634,11 @@ RING_TEST(epoll_set_with_ring_and_eventfd)
 	struct ring r;
 	int ep, efd, i, nr = 0;
 
-	ep = epoll_create1(EPOLL_CLOEXEC);
 	efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ASSERT_LE(0, ep);
 	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, ring_init(&r, 8, 4096));
-	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, r.fd, &ev));
+	ep = epoll_of(r.fd, EPOLLIN);
+	ASSERT_LE(0, ep);
 	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev));
 	for (i = 0; i < 20; i++) {
 		uint64_t v;
@@ -737,15 +726,13 @@ RING_TEST(polls_another_ring)
 /* By way of epoll sets they may: each ring polls the set that has the other */
 RING_TEST(two_rings_by_epoll)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	struct ring r[2];
 	int ep[2], i, n;
 
 	for (i = 0; i < 2; i++) {
-		ep[i] = epoll_create1(EPOLL_CLOEXEC);
-		ASSERT_LE(0, ep[i]);
 		ASSERT_EQ(0, ring_init(&r[i], 8, 4096));
-		ASSERT_EQ(0, epoll_ctl(ep[i], EPOLL_CTL_ADD, r[i].fd, &ev));
+		ep[i] = epoll_of(r[i].fd, EPOLLIN | EPOLLET);
+		ASSERT_LE(0, ep[i]);
 	}
 	for (n = 0; n < 20; n++) {
 		for (i = 0; i < 2; i++) {

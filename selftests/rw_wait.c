@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
@@ -354,33 +353,25 @@ RING_TEST(idle_workers_end)
 {
 	struct iouring2_cqe cqe;
 	struct ring r;
-	int p[4][2], i;
+	int fifo[4], i;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	/* FIFOs cannot be asked without blocking: a worker for each */
 	for (i = 0; i < 4; i++) {
-		char path[300], dir[256];
-
-		tmp_path(dir, sizeof(dir), "fifo");
-		ASSERT_NE(NULL, mkdtemp(dir));
-		snprintf(path, sizeof(path), "%s/fifo", dir);
-		ASSERT_EQ(0, mkfifo(path, 0600));
-		p[i][0] = open(path, O_RDWR | O_CLOEXEC);
-		ASSERT_LE(0, p[i][0]);
-		unlink(path);
-		rmdir(dir);
+		fifo[i] = tmp_fifo();
+		ASSERT_LE(0, fifo[i]);
 	}
 	/* two for each: when a byte comes both try, and one blocks */
 	for (i = 0; i < 8; i++)
-		prep_read(ring_sqe(&r), p[i / 2][0], buf + i, 1, -1);
+		prep_read(ring_sqe(&r), fifo[i / 2], buf + i, 1, -1);
 	EXPECT_EQ(8, ring_submit(&r));
 	for (i = 0; i < 4; i++)
-		EXPECT_EQ(1, write(p[i][0], "x", 1));
+		EXPECT_EQ(1, write(fifo[i], "x", 1));
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") >= 4));
 	for (i = 0; i < 4; i++)
-		EXPECT_EQ(1, write(p[i][0], "y", 1));
+		EXPECT_EQ(1, write(fifo[i], "y", 1));
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_LT(2, fdinfo(r.fd, "Workers"));
@@ -388,9 +379,9 @@ RING_TEST(idle_workers_end)
 	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") <= 2));
 	EXPECT_TRUE(until(counter("workers") - self->before.counter[2] ==
 			  fdinfo(r.fd, "Workers")));
-	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, p[0][0], "z", 1, 0, ASYNC));
+	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, fifo[0], "z", 1, 0, ASYNC));
 	for (i = 0; i < 4; i++)
-		close(p[i][0]);
+		close(fifo[i]);
 	ring_exit(&r);
 }
 

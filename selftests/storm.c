@@ -215,34 +215,14 @@ static void scribble(struct storm *s)
 /* The ring travels through a socket that its own requests read from */
 static void pass_on(struct storm *s)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { };
-	char byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	int fd;
 
 	if (rnd(2)) {
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &s->r.fd, sizeof(int));
-		sendmsg(s->sock[rnd(2)], &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		send_fd(s->sock[rnd(2)], s->r.fd, MSG_DONTWAIT | MSG_NOSIGNAL);
 		return;
 	}
-	if (recvmsg(s->sock[rnd(2)], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
-		return;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_len == CMSG_LEN(sizeof(int))) {
-		memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	fd = recv_fd(s->sock[rnd(2)], MSG_DONTWAIT);
+	if (fd >= 0) {
 		enter(fd, 0, 0, IOURING2_ENTER_GETEVENTS, NULL, 0);
 		close(fd);
 	}
