@@ -157,10 +157,27 @@ RING_TEST(submitted_by_thread_that_ended)
 
 #define FROM_CHILD	100	/* user_data of the child's requests */
 
-static void tag(struct iouring2_sqe *sqe, __u64 user_data, int flags)
+/* The entry that was queued last */
+static void tag(struct ring *r, __u64 user_data, int flags)
 {
+	struct iouring2_sqe *sqe = &r->sqes[(r->sqe_tail - 1) % SQ];
+
 	sqe->user_data = user_data;
 	sqe->flags = flags;
+}
+
+/* A ring with a poll, user_data 1, of an eventfd; returns that, or -errno */
+static int ring_with_poll(struct ring *r)
+{
+	int efd = eventfd(0, EFD_CLOEXEC), ret;
+
+	ret = efd < 0 ? -errno : ring_init(r, SQ, CQ);
+	if (ret)
+		return ret;
+	prep_poll(ring_sqe(r), efd, POLLIN);
+	tag(r, 1, 0);
+	ret = submit(r, 1);
+	return ret ? ret : efd;
 }
 
 /* In a child of the one that made the ring; see NR_OF_CHILD */
@@ -169,19 +186,19 @@ static int start_in_child(struct ring *r, struct hold *h)
 	int i = FROM_CHILD;
 
 	prep_poll(ring_sqe(r), h->use[0], POLLPRI);
-	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	tag(r, i++, 0);
 	prep_poll_multi(ring_sqe(r), h->use[0], POLLPRI);
-	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	tag(r, i++, 0);
 	prep_timeout(ring_sqe(r), &hour, 0, 0);
-	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	tag(r, i++, 0);
 	prep_timeout(ring_sqe(r), &hour, 1000000, 0);
-	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	tag(r, i++, 0);
 	prep_read(ring_sqe(r), h->use[2], scratch, 1, -1);
-	r->sqes[(r->sqe_tail - 1) % SQ].user_data = i++;
+	tag(r, i++, 0);
 	prep_poll(ring_sqe(r), h->use[0], POLLPRI);
-	tag(&r->sqes[(r->sqe_tail - 1) % SQ], i++, LINK);
+	tag(r, i++, LINK);
 	prep_write(ring_sqe(r), h->use[1], scratch, 1, -1);
-	tag(&r->sqes[(r->sqe_tail - 1) % SQ], i++, 0);
+	tag(r, i++, 0);
 	return submit(r, i - FROM_CHILD);
 }
 
@@ -208,11 +225,11 @@ RING_TEST(child_ends)
 		ASSERT_EQ(0, talk_open(&t));
 		ASSERT_EQ(0, ring_init(&r, SQ, CQ));
 		prep_poll(ring_sqe(&r), efd, POLLIN);
-		tag(&r.sqes[0], 1, LINK);
+		tag(&r, 1, LINK);
 		prep_nop(ring_sqe(&r));
-		tag(&r.sqes[1], 2, 0);
+		tag(&r, 2, 0);
 		prep_timeout(ring_sqe(&r), &hour, 0, 0);
-		tag(&r.sqes[2], 3, 0);
+		tag(&r, 3, 0);
 		EXPECT_EQ(3, ring_submit(&r));
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -228,8 +245,7 @@ RING_TEST(child_ends)
 			_exit(0);
 		}
 		talk_parent(&t);
-		while (h.nr_use)
-			close(h.use[--h.nr_use]);
+		close_uses(&h);
 		EXPECT_EQ('+', listen_to(&t));
 		if (how) {
 			EXPECT_TRUE(until(task_sleeps(pid)));
@@ -261,8 +277,7 @@ RING_TEST(child_ends)
 		EXPECT_EQ(0, cqe.res);
 		ring_exit(&r);
 		EXPECT_STREQ("", state_diff(&self->before, false));
-		while (h.nr_peer)
-			close(h.peer[--h.nr_peer]);
+		close_peers(&h);
 		talk_close(&t);
 		close(efd);
 	}
@@ -327,30 +342,25 @@ RING_TEST(child_ends_behind_barrier)
 	int efd;
 	pid_t pid;
 
-	efd = eventfd(0, EFD_CLOEXEC);
-	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, use_chain(&h));
-	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-	prep_poll(ring_sqe(&r), efd, POLLIN);
-	tag(&r.sqes[0], 1, 0);
-	EXPECT_EQ(1, ring_submit(&r));
+	efd = ring_with_poll(&r);
+	ASSERT_LE(0, efd);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		prep_nop(ring_sqe(&r));
-		tag(&r.sqes[1], FROM_CHILD, DRAIN | LINK);
+		tag(&r, FROM_CHILD, DRAIN | LINK);
 		prep_write(ring_sqe(&r), h.use[1], scratch, 1, -1);
-		tag(&r.sqes[2], FROM_CHILD + 1, 0);
+		tag(&r, FROM_CHILD + 1, 0);
 		_exit(submit(&r, 2) != 0);
 	}
-	while (h.nr_use)
-		close(h.use[--h.nr_use]);
+	close_uses(&h);
 	EXPECT_EQ(0, reap(pid));
 	/* Its file is free, though the request is not over */
 	EXPECT_TRUE(hung_up(h.peer[0]));
 	r.sqe_tail = *r.sq_tail;
 	prep_nop(ring_sqe(&r));
-	tag(&r.sqes[3], 2, 0);
+	tag(&r, 2, 0);
 	EXPECT_EQ(1, ring_submit(&r));
 	EXPECT_EQ(0, (int)ring_ready(&r));
 	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
@@ -361,8 +371,7 @@ RING_TEST(child_ends_behind_barrier)
 			  cqe.res);
 	}
 	ring_exit(&r);
-	while (h.nr_peer)
-		close(h.peer[--h.nr_peer]);
+	close_peers(&h);
 	close(efd);
 }
 
@@ -379,13 +388,9 @@ RING_TEST(child_closes)
 	int efd;
 	pid_t pid;
 
-	efd = eventfd(0, EFD_CLOEXEC);
-	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, talk_open(&t));
-	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-	prep_poll(ring_sqe(&r), efd, POLLIN);
-	tag(&r.sqes[0], 1, 0);
-	EXPECT_EQ(1, ring_submit(&r));
+	efd = ring_with_poll(&r);
+	ASSERT_LE(0, efd);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -393,7 +398,7 @@ RING_TEST(child_closes)
 
 		talk_child(&t);
 		prep_poll(ring_sqe(&r), efd, POLLIN);
-		tag(&r.sqes[1], 2, 0);
+		tag(&r, 2, 0);
 		if (submit(&r, 1))
 			_exit(1);
 		ring_exit(&r);
@@ -433,12 +438,9 @@ RING_TEST(parent_closes)
 	int efd;
 	pid_t pid;
 
-	efd = eventfd(0, EFD_CLOEXEC);
-	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, talk_open(&t));
-	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-	prep_poll(ring_sqe(&r), efd, POLLIN);
-	EXPECT_EQ(1, ring_submit(&r));
+	efd = ring_with_poll(&r);
+	ASSERT_LE(0, efd);
 	state_read(&open);
 	pid = fork();
 	ASSERT_LE(0, pid);

@@ -746,22 +746,30 @@ static const char *once_call(struct sweep *s, struct place *p,
 	return text;
 }
 
-/* Memory that a process has locked or pinned, in kB */
-static long locked_memory(void)
+/* What a file says of two things, together; -1: there is no such file */
+static long sum_of(const char *path, const char * const keys[2])
 {
-	static const char * const keys[] = { "VmLck:", "VmPin:" };
-	char text[4096], *at;
-	unsigned int i;
+	static char text[8192];
 	long sum = 0;
+	char *at;
+	int i;
 
-	if (read_text("/proc/self/status", text, sizeof(text)) < 0)
+	if (read_text(path, text, sizeof(text)) < 0)
 		return -1;
-	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+	for (i = 0; i < 2; i++) {
 		at = strstr(text, keys[i]);
 		if (at)
 			sum += strtol(at + strlen(keys[i]), NULL, 10);
 	}
 	return sum;
+}
+
+/* Memory that a process has locked or pinned, in kB */
+static long locked_memory(void)
+{
+	static const char * const keys[] = { "VmLck:", "VmPin:" };
+
+	return sum_of("/proc/self/status", keys);
 }
 
 static const char *once(struct sweep *s, struct place *p, unsigned int nth,
@@ -845,19 +853,8 @@ static bool cgroup_make(void)
 static long cgroup_bytes(void)
 {
 	static const char * const keys[] = { "slab_unreclaimable ", "vmalloc " };
-	static char text[8192];
-	unsigned int i;
-	long sum = 0;
-	char *at;
 
-	if (read_text(CGROUP "/memory.stat", text, sizeof(text)) < 0)
-		return -1;
-	for (i = 0; i < ARRAY_SIZE(keys); i++) {
-		at = strstr(text, keys[i]);
-		if (at)
-			sum += strtol(at + strlen(keys[i]), NULL, 10);
-	}
-	return sum;
+	return sum_of(CGROUP "/memory.stat", keys);
 }
 
 /* Some objects of a process that has ended are freed a little later */

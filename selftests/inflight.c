@@ -48,26 +48,25 @@ static int use_eventfd(struct hold *h)
 	return 0;
 }
 
-static int use_read_end(struct hold *h)
+static int use_pipe(struct hold *h, int end)
 {
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC))
 		return -errno;
-	use(h, fds[0]);
-	peer(h, fds[1]);
+	use(h, fds[end]);
+	peer(h, fds[!end]);
 	return 0;
+}
+
+static int use_read_end(struct hold *h)
+{
+	return use_pipe(h, 0);
 }
 
 static int use_write_end(struct hold *h)
 {
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	use(h, fds[1]);
-	peer(h, fds[0]);
-	return 0;
+	return use_pipe(h, 1);
 }
 
 static int use_full_pipe(struct hold *h)
@@ -386,14 +385,25 @@ int load_prepare(struct load *l, unsigned int mask)
 	return ret;
 }
 
+void close_uses(struct hold *h)
+{
+	while (h->nr_use)
+		close(h->use[--h->nr_use]);
+}
+
+void close_peers(struct hold *h)
+{
+	while (h->nr_peer)
+		close(h->peer[--h->nr_peer]);
+}
+
 /* From now on only the requests have them */
 void load_drop(struct load *l)
 {
 	int i;
 
 	for (i = 0; i < NR_KINDS; i++)
-		while (l->hold[i].nr_use)
-			close(l->hold[i].use[--l->hold[i].nr_use]);
+		close_uses(&l->hold[i]);
 }
 
 int load_start(struct load *l, struct ring *r)
@@ -463,8 +473,7 @@ const char *load_end(struct load *l)
 
 	for (i = 0; i < NR_KINDS; i++) {
 		h = &l->hold[i];
-		while (h->nr_peer)
-			close(h->peer[--h->nr_peer]);
+		close_peers(h);
 		if (h->notify >= 0) {
 			/* our own descriptor was the last but the request's */
 			if (!bad && !deleted(h->notify))

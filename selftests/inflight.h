@@ -51,6 +51,8 @@ extern bool crowded;
 
 int use_chain(struct hold *h);
 int use_fifo(struct hold *h);
+void close_uses(struct hold *h);
+void close_peers(struct hold *h);
 int submit(struct ring *r, int nr);	/* 0 if all @nr were taken */
 int start_worker(struct ring *r, struct hold *h);
 bool hung_up(int fd);

@@ -81,12 +81,17 @@ VICTIM_FN(readv_pipe)
 	prep(ring_sqe(r), IOURING2_OP_READV, s->pipe[0], &s->iov, 1, 0);
 }
 
-VICTIM_FN(read_pipe_async)
+static inline void queue_read_async(struct ring *r, struct scene *s, int fd)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
 
-	prep_read(sqe, s->pipe[0], s->buf, 8, 0);
+	prep_read(sqe, fd, s->buf, 8, 0);
 	sqe->flags = IOURING2_SQE_ASYNC;
+}
+
+VICTIM_FN(read_pipe_async)
+{
+	queue_read_async(r, s, s->pipe[0]);
 }
 
 VICTIM_FN(read_socket)
@@ -96,18 +101,12 @@ VICTIM_FN(read_socket)
 
 VICTIM_FN(read_eventfd_async)
 {
-	struct iouring2_sqe *sqe = ring_sqe(r);
-
-	prep_read(sqe, s->efd, s->buf, 8, 0);
-	sqe->flags = IOURING2_SQE_ASYNC;
+	queue_read_async(r, s, s->efd);
 }
 
 VICTIM_FN(read_terminal)
 {
-	struct iouring2_sqe *sqe = ring_sqe(r);
-
-	prep_read(sqe, s->pty[0], s->buf, 8, 0);
-	sqe->flags = IOURING2_SQE_ASYNC;
+	queue_read_async(r, s, s->pty[0]);
 }
 
 VICTIM_FN(write_full)
