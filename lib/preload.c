@@ -417,81 +417,66 @@ EXPORT int execvp(const char *file, char *const argv[])
 	return execvpe(file, argv, environ);
 }
 
+typedef int exec_fn(const char *at, char *const argv[], char *const envp[]);
+
 static size_t count_list(const char *arg, va_list ap)
 {
 	size_t n = 0;
+	va_list copy;
 
+	va_copy(copy, ap);
 	while (arg) {
-		arg = va_arg(ap, char *);
+		arg = va_arg(copy, char *);
 		n++;
 	}
+	va_end(copy);
 	return n;
 }
 
-/* the arguments after @arg, as an array, and what follows them */
-#define COLLECT(argv, arg, ap)						\
-	do {								\
-		size_t i_ = 0;						\
-									\
-		(argv)[0] = (char *)(arg);				\
-		while ((argv)[i_])					\
-			(argv)[++i_] = va_arg(ap, char *);		\
-	} while (0)
+/* the list as an array, on the stack: the caller may be a child of vfork() */
+static int exec_list(exec_fn *exec, const char *at, const char *arg, va_list ap,
+		     int then_envp)
+{
+	size_t i, n = count_list(arg, ap);
+	char *argv[n + 1];
+
+	argv[0] = (char *)arg;
+	for (i = 0; i < n; i++)
+		argv[i + 1] = va_arg(ap, char *);
+	return exec(at, argv, then_envp ? va_arg(ap, char *const *) : environ);
+}
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
 	va_list ap;
-	size_t n;
+	int ret;
 
 	va_start(ap, arg);
-	n = count_list(arg, ap);
+	ret = exec_list(exec_path, path, arg, ap, 0);
 	va_end(ap);
-	{
-		char *argv[n + 1];
-
-		va_start(ap, arg);
-		COLLECT(argv, arg, ap);
-		va_end(ap);
-		return exec_path(path, argv, environ);
-	}
+	return ret;
 }
 
 EXPORT int execlp(const char *file, const char *arg, ...)
 {
 	va_list ap;
-	size_t n;
+	int ret;
 
 	va_start(ap, arg);
-	n = count_list(arg, ap);
+	ret = exec_list(execvpe, file, arg, ap, 0);
 	va_end(ap);
-	{
-		char *argv[n + 1];
-
-		va_start(ap, arg);
-		COLLECT(argv, arg, ap);
-		va_end(ap);
-		return execvpe(file, argv, environ);
-	}
+	return ret;
 }
 
 EXPORT int execle(const char *path, const char *arg, ...)
 {
-	char *const *envp;
 	va_list ap;
-	size_t n;
+	int ret;
 
 	va_start(ap, arg);
-	n = count_list(arg, ap);
+	ret = exec_list(exec_path, path, arg, ap, 1);
 	va_end(ap);
-	{
-		char *argv[n + 1];
-
-		va_start(ap, arg);
-		COLLECT(argv, arg, ap);
-		envp = va_arg(ap, char *const *);
-		va_end(ap);
-		return exec_path(path, argv, envp);
-	}
+	return ret;
 }
 
 EXPORT int posix_spawn(pid_t *pid, const char *path,
