@@ -60,6 +60,9 @@ struct work {
 	int event[MAX_BATCH];
 	char *buf;
 	struct __kernel_timespec hour;
+	int silent;		/* eventfd that polls wait for in vain */
+	unsigned int crowd;	/* how many requests wait */
+	unsigned int cancelled;	/* of them, so far */
 };
 
 static int make_file(const char *dir)
@@ -244,19 +247,24 @@ static void round_poll_call(struct work *w, unsigned int b)
 	}
 }
 
+static void queue_timeout(struct work *w, __u64 user_data)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&w->r);
+
+	sqe->opcode = IOURING2_OP_TIMEOUT;
+	sqe->addr = (uintptr_t)&w->hour;
+	sqe->len = 1;
+	sqe->user_data = user_data;
+}
+
 /* Armed and removed: two requests */
 static void round_timeout(struct work *w, unsigned int b)
 {
 	struct iouring2_sqe *sqe;
 	unsigned int i;
 
-	for (i = 0; i < b; i++) {
-		sqe = ring_sqe(&w->r);
-		sqe->opcode = IOURING2_OP_TIMEOUT;
-		sqe->addr = (uintptr_t)&w->hour;
-		sqe->len = 1;
-		sqe->user_data = i + 1;
-	}
+	for (i = 0; i < b; i++)
+		queue_timeout(w, i + 1);
 	for (i = 0; i < b; i++) {
 		sqe = ring_sqe(&w->r);
 		sqe->opcode = IOURING2_OP_TIMEOUT_REMOVE;
@@ -471,115 +479,90 @@ static double burst(const struct door *door, unsigned int n)
 	return (double)start / total;
 }
 
-/* @n polls wait on their own eventfd each; one is armed, fired and reaped */
-static void arm_many(struct work *w, int efd, unsigned int n)
+/* user_data of the requests that an operation is done among */
+#define CROWD	1000
+
+typedef void queue_fn(struct work *w, __u64 user_data);
+typedef void round_fn(struct work *w, unsigned int b);
+
+static void arm_many(struct work *w, unsigned int n, queue_fn *queue)
 {
 	unsigned int i, b;
 
 	for (i = 0; i < n; i += b) {
 		for (b = 0; b < 128 && i + b < n; b++)
-			queue_poll(w, efd, 1000 + i + b);
+			queue(w, CROWD + i + b);
 		if (ring_enter(&w->r, b, 0) != (int)b)
 			die("arming", EIO);
 	}
 }
 
-static int many_open(struct work *w, const struct door *door, unsigned int n,
-		     int *efd)
+/* One @round of what is measured, while @n requests that @queue made wait */
+static double among(const struct door *door, unsigned int n, queue_fn *queue,
+		    round_fn *round)
 {
-	int ret = ring_open(&w->r, door, 256, n > 32000 ? 65536 : 2 * n + 512);
-
-	if (ret)
-		return ret;
-	*efd = eventfd(0, EFD_NONBLOCK);
-	ret = open_events(w, 0);
-	if (!ret)
-		arm_many(w, *efd, n);
-	return ret;
-}
-
-static double poll_among(const struct door *door, unsigned int n)
-{
+	struct work w = { .hour.tv_sec = 3600, .crowd = n };
 	unsigned int i, rounds = quick ? 20 : 200;
-	struct work w = { 0 };
-	long long start;
-	int ret, efd;
-
-	ret = many_open(&w, door, n, &efd);
-	if (ret)
-		return ret;
-	round_poll_armed(&w, 1);
-	start = now();
-	for (i = 0; i < rounds; i++)
-		round_poll_armed(&w, 1);
-	start = now() - start;
-	ring_close(&w.r);
-	work_close(&w);
-	close(efd);
-	return (double)start / rounds;
-}
-
-/* One of @n is cancelled by its user_data and armed again */
-static double cancel_among(const struct door *door, unsigned int n)
-{
-	unsigned int i, rounds = quick ? 20 : 200;
-	struct iouring2_sqe *sqe;
-	struct work w = { 0 };
-	long long start;
-	int ret, efd;
-
-	ret = many_open(&w, door, n, &efd);
-	if (ret)
-		return ret;
-	start = now();
-	for (i = 0; i < rounds; i++) {
-		__u64 victim = 1000 + (i * 7919ULL) % n;
-
-		sqe = ring_sqe(&w.r);
-		sqe->opcode = IOURING2_OP_ASYNC_CANCEL;
-		sqe->addr = victim;
-		go(&w, 1);
-		if (!ring_ready(&w.r) && ring_enter(&w.r, 0, 1) < 0)
-			die("cancel", EIO);
-		ring_seen(&w.r, ring_ready(&w.r));
-		queue_poll(&w, efd, victim);
-		ring_enter(&w.r, 1, 0);
-	}
-	start = now() - start;
-	ring_close(&w.r);
-	work_close(&w);
-	close(efd);
-	return (double)start / rounds;
-}
-
-static double timeout_among(const struct door *door, unsigned int n)
-{
-	unsigned int i, b, rounds = quick ? 20 : 200;
-	struct work w = { .hour.tv_sec = 3600 };
-	struct iouring2_sqe *sqe;
 	long long start;
 	int ret;
 
 	ret = ring_open(&w.r, door, 256, n > 32000 ? 65536 : 2 * n + 512);
 	if (ret)
 		return ret;
-	for (i = 0; i < n; i += b) {
-		for (b = 0; b < 128 && i + b < n; b++) {
-			sqe = ring_sqe(&w.r);
-			sqe->opcode = IOURING2_OP_TIMEOUT;
-			sqe->addr = (uintptr_t)&w.hour;
-			sqe->len = 1;
-			sqe->user_data = 1000 + i + b;
-		}
-		if (ring_enter(&w.r, b, 0) != (int)b)
-			die("arming", EIO);
-	}
+	w.silent = eventfd(0, EFD_NONBLOCK);
+	ret = open_events(&w, 0);
+	if (ret)
+		return ret;
+	arm_many(&w, n, queue);
+	round(&w, 1);
 	start = now();
 	for (i = 0; i < rounds; i++)
-		round_timeout(&w, 1);
+		round(&w, 1);
 	start = now() - start;
 	ring_close(&w.r);
+	work_close(&w);
+	close(w.silent);
 	return (double)start / rounds;
+}
+
+static void queue_silent(struct work *w, __u64 user_data)
+{
+	queue_poll(w, w->silent, user_data);
+}
+
+static double poll_among(const struct door *door, unsigned int n)
+{
+	return among(door, n, queue_silent, round_poll_armed);
+}
+
+/* One is cancelled by its user_data and armed again */
+static void round_cancel(struct work *w, unsigned int b)
+{
+	struct iouring2_sqe *sqe;
+	__u64 victim;
+
+	while (b--) {
+		victim = CROWD + w->cancelled++ * 7919ULL % w->crowd;
+		sqe = ring_sqe(&w->r);
+		sqe->opcode = IOURING2_OP_ASYNC_CANCEL;
+		sqe->addr = victim;
+		go(w, 1);
+		if (!ring_ready(&w->r) && ring_enter(&w->r, 0, 1) < 0)
+			die("cancel", EIO);
+		ring_seen(&w->r, ring_ready(&w->r));
+		queue_silent(w, victim);
+		ring_enter(&w->r, 1, 0);
+	}
+}
+
+static double cancel_among(const struct door *door, unsigned int n)
+{
+	return among(door, n, queue_silent, round_cancel);
+}
+
+static double timeout_among(const struct door *door, unsigned int n)
+{
+	return among(door, n, queue_timeout, round_timeout);
 }
 
 static double rings_among(const struct door *door, unsigned int n)
@@ -683,15 +666,14 @@ static double ring_memory(const struct door *door, unsigned int entries)
 static void fill_polls(const struct door *door, unsigned int at,
 		       unsigned int n)
 {
-	static struct work w;
-	static int efd = -1;
+	static struct work w = { .silent = -1 };
 
-	if (efd < 0) {
-		efd = eventfd(0, EFD_NONBLOCK);
+	if (w.silent < 0) {
+		w.silent = eventfd(0, EFD_NONBLOCK);
 		if (ring_open(&w.r, door, 256, 65536))
 			_exit(1);
 	}
-	arm_many(&w, efd, n);
+	arm_many(&w, n, queue_silent);
 }
 
 static double request_memory(const struct door *door, unsigned int n)

@@ -120,7 +120,7 @@ static void *addr_of(uint64_t a)
 	}
 }
 
-static void put_file(const char *path, const char *text)
+void put_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 

@@ -95,17 +95,6 @@ static long long msec(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-static void put_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		if (write(fd, text, strlen(text)) < 0)
-			errno = 0;
-		close(fd);
-	}
-}
-
 static FILE *open_out(const char *name, const char *mode)
 {
 	char path[512];
