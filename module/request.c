@@ -611,16 +611,29 @@ static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr,
 	return submitted;
 }
 
+/*
+ * I4: the CQ is full and more is waiting.  A ring may have been asked to take
+ * requests all the same; the cap bounds what waits then (I5).
+ */
+static bool must_reap_first(const struct io2_ring *ring,
+			    const struct io2_cq_room *room)
+{
+	if (!room->backlog)
+		return false;
+	return !room->budget ||
+	       !(ring->ring_flags & IOURING2_RING_SUBMIT_BACKLOGGED);
+}
+
 /**
  * io2_submit() - accept requests from the SQ ring (I4, I5)
  * @ring: the ring
  * @to_submit: at most so many, > 0
  *
  * Context: may sleep; uring_lock held; the submitter's task.
- * Return: SQEs consumed, an invalid index not counted; -EBUSY while there is a
- * backlog; -EAGAIN when the cap is reached or there is no memory; -EBADF when
- * the process has closed its last descriptor meanwhile. With an error no SQE
- * was consumed.
+ * Return: SQEs consumed, an invalid index not counted; -EBUSY when completions
+ * must be taken first; -EAGAIN when the cap is reached or there is no memory;
+ * -EBADF when the process has closed its last descriptor meanwhile. With an
+ * error no SQE was consumed.
  */
 int io2_submit(struct io2_ring *ring, u32 to_submit)
 {
@@ -632,7 +645,7 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 
 	lockdep_assert_held(&ring->uring_lock);
 	room = io2_cq_room(ring);
-	if (room.backlog) {
+	if (must_reap_first(ring, &room)) {
 		WRITE_ONCE(ring->ebusy, ring->ebusy + 1);
 		return -EBUSY;
 	}

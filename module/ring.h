@@ -131,6 +131,7 @@ struct io2_wq {
  * @wq_lock: worker threads
  *
  * Constant once the ring is LIVE:
+ * @ring_flags: IOURING2_RING_*
  * @setup_flags: IOURING2_SETUP_*
  * @sq_entries: power of two
  * @cq_entries: power of two
@@ -186,6 +187,7 @@ struct io2_wq {
  */
 struct io2_ring {
 	enum io2_state		state;
+	u32			ring_flags;
 	u32			setup_flags;
 	u32			sq_entries;
 	u32			cq_entries;

@@ -89,10 +89,10 @@ static int check_setup(struct iouring2_setup *s)
 	struct iouring2_params *p = &s->params;
 	int ret;
 
-	if (s->flags || memchr_inv(s->resv, 0, sizeof(s->resv)) ||
+	if (memchr_inv(s->resv, 0, sizeof(s->resv)) ||
 	    memchr_inv(p->resv, 0, sizeof(p->resv)))
 		return -EINVAL;
-	if (p->flags & ~IO2_SETUP_FLAGS)
+	if ((s->flags & ~IO2_RING_FLAGS) || (p->flags & ~IO2_SETUP_FLAGS))
 		return -EINVAL;
 	ret = check_sizes(s);
 	if (ret)
@@ -113,6 +113,7 @@ static void make_layout(struct layout *l, const struct iouring2_params *p)
 static void ring_configure(struct io2_ring *ring,
 			   const struct iouring2_setup *s)
 {
+	ring->ring_flags = s->flags;
 	ring->setup_flags = s->params.flags;
 	ring->sq_entries = s->params.sq_entries;
 	ring->cq_entries = s->params.cq_entries;

@@ -16,7 +16,7 @@
 #include "abi_rows.h"
 
 /* What linux/iouring2.h has; a line lost there is noticed here */
-#define NR_CONSTANTS	282
+#define NR_CONSTANTS	283
 #define NR_STRUCTS	49
 #define NR_FIELDS	244
 
@@ -62,7 +62,8 @@ OFF(query, ops, 40);
 OFF(query, register_ops, 72);
 OFF(query, max_entries, 88);
 OFF(query, inflight_max, 100);
-OFF(query, resv, 104);
+OFF(query, ring_flags, 104);
+OFF(query, resv, 112);
 SIZE(setup, 152);
 OFF(setup, max_inflight, 8);
 OFF(setup, resv, 12);
@@ -187,6 +188,7 @@ RING_TEST(query)
 	EXPECT_EQ(module_param("inflight_default"), (long)q.inflight_default);
 	EXPECT_EQ(module_param("inflight_max"), (long)q.inflight_max);
 	EXPECT_LE(q.inflight_default, q.inflight_max);
+	EXPECT_EQ(IOURING2_RING_SUBMIT_BACKLOGGED, (int)q.ring_flags);
 	for (op = 0; op < ARRAY_SIZE(q.resv); op++)
 		EXPECT_EQ(0, (long)q.resv[op]);
 	/* Without these nothing below makes sense */

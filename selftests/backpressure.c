@@ -434,6 +434,111 @@ RING_TEST(cap_counts_backlog)
 	close(efd);
 }
 
+/* ----------------------------------------------- rings that asked for less */
+
+static int ring_init_backlogged(struct ring *r, unsigned int n,
+				unsigned int max_inflight)
+{
+	struct iouring2_setup s;
+
+	memset(&s, 0, sizeof(s));
+	s.entries = n;
+	s.flags = IOURING2_RING_SUBMIT_BACKLOGGED;
+	s.max_inflight = max_inflight;
+	s.params.flags = IOURING2_SETUP_CQSIZE;
+	s.params.cq_entries = n;
+	return ring_init_setup(r, &s);
+}
+
+/* Taken while others wait, as many as the cap allows, and none is lost */
+RING_TEST(backlogged_up_to_the_cap)
+{
+	static const unsigned int caps[] = { 1, 4, 7, 1000 };
+	unsigned int i, j, cap, next;
+	struct iouring2_cqe cqe;
+	struct seen was, is;
+	struct ring r;
+
+	for (i = 0; i < ARRAY_SIZE(caps); i++) {
+		cap = caps[i];
+		ASSERT_EQ(0, ring_init_backlogged(&r, 4, cap));
+		for (j = 0; j < 4 + cap; j++) {
+			ASSERT_EQ(0, ring_nop(&r, j));
+			ASSERT_EQ(1, ring_submit(&r)) {
+				TH_LOG("cap %u: %u taken", cap, j);
+			}
+		}
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
+		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
+		EXPECT_EQ(OVERFLOW, *r.sq_flags & OVERFLOW);
+
+		/* At the cap: EBUSY as ever, and nothing has changed */
+		ASSERT_EQ(0, ring_nop(&r, j));
+		ring_publish(&r);
+		was = look(&r);
+		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
+		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
+		is = look(&r);
+		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+		EXPECT_EQ(2, fdinfo(r.fd, "EbusyTotal"));
+
+		/* One that is reaped makes room for one */
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(0, (int)cqe.user_data);
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		for (next = 1; next <= 4 + cap; next++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(next, cqe.user_data);
+		}
+		EXPECT_EQ(0, (int)ring_ready(&r));
+		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+		EXPECT_EQ(0, (int)*r.cq_overflow);
+		ring_exit(&r);
+	}
+}
+
+/* Of a batch, what the cap has room for; what runs counts as what waits */
+RING_TEST(backlogged_batch)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int efd, i;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init_backlogged(&r, 4, 6));
+	for (i = 0; i < 3; i++) {
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd, POLLIN);
+	}
+	EXPECT_EQ(3, ring_submit(&r));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	EXPECT_EQ(4, ring_submit(&r));
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	/* 3 run, and 3 of these 4 may wait */
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	EXPECT_EQ(3, ring_submit(&r));
+	EXPECT_EQ(3, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(-EBUSY, ring_submit(&r));
+	ring_exit(&r);
+
+	/* Without a backlog there is nothing to reap: EAGAIN */
+	ASSERT_EQ(0, ring_init_backlogged(&r, 4, 1));
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, efd, POLLIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_nop(&r, 0));
+	EXPECT_EQ(-EAGAIN, ring_submit(&r));
+	ring_exit(&r);
+	close(efd);
+}
+
 /* In one batch of inline completions the cap holds as well */
 RING_TEST(cap_within_a_batch)
 {

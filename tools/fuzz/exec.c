@@ -225,6 +225,7 @@ static void do_setup(const uint64_t *a)
 	s.params.flags = a[2];
 	s.params.cq_entries = a[3];
 	s.max_inflight = a[4];
+	s.flags = a[4] >> 32;
 	fd = odd_ioctl(device, IOURING2_IOC_SETUP, &s, a[5]);
 	if (fd < 0)
 		return;

@@ -190,7 +190,8 @@ static uint64_t argument(enum type type)
 		return CHANCE(5) ? any_number() :
 		       PICK(1, 1, 2, 2, 4, 4, 8, 16, 64, 3, 7, 0, 256, 4096, 32768, 65536);
 	case T_INFLIGHT:
-		return CHANCE(80) ? 0 : PICK(1, 2, 3, 4, 8, 1048576, 1048577, 0xffffffff);
+		return (CHANCE(80) ? 0 : PICK(1, 2, 3, 4, 8, 1048576, 1048577, 0xffffffff)) |
+		       (CHANCE(75) ? 0 : PICK(1ULL << 32, 1ULL << 32, 2ULL << 32));
 	case T_SETUP_FLAGS:
 		return setup_flags();
 	case T_ENTER_FLAGS:

@@ -1612,6 +1612,7 @@ struct iouring2_bpf {
  * @max_cq_entries: largest CQ, in entries
  * @inflight_default: in-flight cap of a ring that asks for none, in requests
  * @inflight_max: largest in-flight cap that may be asked for, in requests
+ * @ring_flags: IOURING2_RING_* accepted in struct iouring2_setup
  * @resv: must be 0
  *
  * Asked of the device; no ring is needed. All fields are written by the
@@ -1634,14 +1635,24 @@ struct iouring2_query {
 	__u32		max_cq_entries;
 	__u32		inflight_default;
 	__u32		inflight_max;
-	__aligned_u64	resv[4];
+	__aligned_u64	ring_flags;
+	__aligned_u64	resv[3];
 };
+
+/*
+ * Flags of struct iouring2_setup.
+ *
+ * SUBMIT_BACKLOGGED	ENTER takes SQ entries while completions wait behind
+ *			the full CQ, as io_uring has done since Linux 5.13,
+ *			up to the in-flight cap; there it fails with EBUSY
+ */
+#define IOURING2_RING_SUBMIT_BACKLOGGED		(1U << 0)
 
 /**
  * struct iouring2_setup - argument of IOURING2_IOC_SETUP: make a ring
  * @entries: in: SQ entries wanted, 1 to max_entries; rounded up to a power
  *	of two
- * @flags: in: must be 0, no flags are defined yet
+ * @flags: in: IOURING2_RING_*
  * @max_inflight: in: most requests that may be in flight or waiting behind
  *	the full CQ, 0 for the default; out: the cap granted
  * @resv: must be 0
@@ -1677,7 +1688,8 @@ struct iouring2_setup {
  * taken; if none were, 0 or the error.
  *
  * Errors: EBUSY (entries were to be taken, but completions still wait behind
- * the full CQ: reap first; nothing was taken), EAGAIN (the in-flight cap is
+ * the full CQ: reap first; nothing was taken; with SUBMIT_BACKLOGGED only if
+ * the in-flight cap is reached as well), EAGAIN (the in-flight cap is
  * reached, or there is no memory for a request), EFAULT and EINVAL (the
  * arguments), EINTR (a signal came while waiting and the CQ is empty), ETIME
  * (the time is up and the CQ is empty), ENOTTY (not a ring).
