@@ -82,6 +82,7 @@ void io2_exec_arguments(const char *path, char *const *argv, char **to,
 		to[IO2_EXEC_EXTRA + i] = i < n ? argv[i] : (char *)0;
 	*flags++ = io2_settings.trace ? 't' : '-';
 	*flags++ = io2_settings.fallback ? 'f' : '-';
+	*flags++ = io2_settings.ebusy ? 'b' : '-';
 	*flags++ = ':';
 	for (i = 0; names[i]; i++)
 		flags[i] = names[i];

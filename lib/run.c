@@ -66,12 +66,14 @@ static const char usage[] =
 "Start PROGRAM with io_uring's system calls carried out by /dev/iouring2.\n"
 "\n"
 "  --fallback   where iouring2 makes no ring, let the kernel's io_uring do it\n"
+"  --ebusy      submitting while completions wait behind a full CQ fails\n"
 "  --trace      write a line to standard error for each call redirected\n"
 "  --skip NAME  leave programs called NAME alone (may be repeated)\n"
 "  --check      say whether the device can be used, and start nothing\n"
 "  --help, --version\n"
 "\n"
-"IOURING2_FALLBACK=1, IOURING2_TRACE=1 and IOURING2_SKIP=NAME:NAME do the same.\n"
+"IOURING2_FALLBACK=1, IOURING2_EBUSY=1, IOURING2_TRACE=1 and\n"
+"IOURING2_SKIP=NAME:NAME do the same.\n"
 "Exit status: the program's; 125 if the device cannot be used, 126 or 127 if the\n"
 "program cannot be started.\n";
 
@@ -230,6 +232,8 @@ static void set_environment(void)
 		setenv(IO2_ENV_TRACE, "1", 1);
 	if (io2_settings.fallback)
 		setenv(IO2_ENV_FALLBACK, "1", 1);
+	if (io2_settings.ebusy)
+		setenv(IO2_ENV_EBUSY, "1", 1);
 	if (io2_settings.names[0])
 		setenv(IO2_ENV_SKIP, io2_settings.names, 1);
 }
@@ -424,11 +428,12 @@ static void exec_for_program(char **argv)
 {
 	const char *flags = argv[2];
 
-	if (!flags || !argv[3] || strlen(flags) < 3)
+	if (!flags || !argv[3] || strlen(flags) < 4)
 		DIE(EXIT_US, "--exec is not for use by hand");
 	io2_settings.trace |= flags[0] == 't';
 	io2_settings.fallback |= flags[1] == 'f';
-	snprintf(io2_settings.names, sizeof(io2_settings.names), "%s", flags + 3);
+	io2_settings.ebusy |= flags[2] == 'b';
+	snprintf(io2_settings.names, sizeof(io2_settings.names), "%s", flags + 4);
 	if (!strchr(argv[3], '/')) {
 		char *path;
 
@@ -470,6 +475,8 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc && !ended && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--fallback")) {
 			io2_settings.fallback = 1;
+		} else if (!strcmp(argv[i], "--ebusy")) {
+			io2_settings.ebusy = 1;
 		} else if (!strcmp(argv[i], "--trace")) {
 			io2_settings.trace = 1;
 		} else if (!strcmp(argv[i], "--skip")) {

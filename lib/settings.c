@@ -32,6 +32,7 @@ void io2_settings_read(struct io2_settings *s)
 {
 	s->trace = is_on(IO2_ENV_TRACE);
 	s->fallback = is_on(IO2_ENV_FALLBACK);
+	s->ebusy = is_on(IO2_ENV_EBUSY);
 	take(s->run, sizeof(s->run), IO2_ENV_RUN);
 	take(s->names, sizeof(s->names), IO2_ENV_SKIP);
 }

@@ -93,6 +93,8 @@ static long make_ring(long entries, long params)
 	for (i = 0; i < sizeof(s); i++)
 		((volatile char *)&s)[i] = 0;
 	s.entries = (unsigned int)entries;
+	if (!io2_settings.ebusy)
+		s.flags = IOURING2_RING_SUBMIT_BACKLOGGED;
 	ret = copy(__NR_process_vm_readv, &s.params, params, sizeof(s.params));
 	if (!ret)
 		ret = sys_ioctl(dev, IOURING2_IOC_SETUP, &s);

@@ -15,6 +15,8 @@
  * struct io2_settings - what IOURING2_* in the environment and options ask for
  * @trace: write a line to standard error for each call that is redirected
  * @fallback: where iouring2 makes no ring, ask the kernel's own io_uring
+ * @ebusy: submitting against a backlog fails with EBUSY, as it does for programs
+ *	that know iouring2; not set: as with the kernel's own io_uring of today
  * @skip: this process is left alone
  * @run: path of iouring2-run, or empty
  * @names: names of programs to be left alone, with a colon after each
@@ -22,6 +24,7 @@
 struct io2_settings {
 	int	trace;
 	int	fallback;
+	int	ebusy;
 	int	skip;
 	char	run[IO2_RUN_MAX];
 	char	names[IO2_SKIP_MAX];

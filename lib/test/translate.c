@@ -139,12 +139,16 @@ static void test_setup(void)
 	reset();
 	check(setup(&p) == RING, "setup returns the ring");
 	check(k.setup.entries == 8 && k.setup.params.flags == 8 &&
-	      k.setup.params.cq_entries == 64 && !k.setup.flags &&
+	      k.setup.params.cq_entries == 64 &&
+	      k.setup.flags == IOURING2_RING_SUBMIT_BACKLOGGED &&
 	      !k.setup.max_inflight && !k.setup.resv[0] && !k.setup.resv[4],
 	      "setup's arguments arrive, the rest is 0");
 	check(p.features == 0x55 && p.sq_entries == 8, "params come back");
 	check(!k.device_open && !k.ring_closed, "only the ring stays open");
 	check(!k.last_real, "the kernel's io_uring was not asked");
+	reset();
+	io2_settings.ebusy = 1;
+	check(setup(&p) == RING && !k.setup.flags, "EBUSY asked for");
 	reset();
 	k.setup_result = -ENOMEM;
 	p.features = 0;

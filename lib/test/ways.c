@@ -3,7 +3,7 @@
  * A program for liburing, as old as 0.7 or as new as there is, that knows
  * nothing of iouring2. It is linked in several ways; see guest.
  *
- * usage: ways [TEST]...	without TEST, all of: basic busy blocked thread
+ * usage: ways [TEST]...	without TEST, all of: basic backlogged busy blocked thread
  *				replaced interrupted
  *	  ways bench N		nanoseconds of a NOP, submitted and taken, of N
  *	  ways backend		whose ring it is
@@ -168,6 +168,25 @@ static void test_busy(void)
 	io_uring_queue_exit(&ring);
 }
 
+/* 8 fit, 24 wait behind them, and none is refused or lost */
+static void test_backlogged(void)
+{
+	struct io_uring_cqe cqe;
+	struct io_uring ring;
+	uint64_t next = 0, seen = 0;
+	int i;
+
+	CHECK(!set_up(4, &ring));
+	for (i = 0; i < 8; i++) {
+		nops(&ring, 4, &next);
+		CHECK(submit_all(&ring, 0) == 4);
+	}
+	while (seen < 32 && reap(&ring, &cqe))
+		CHECK(cqe.user_data == seen++);
+	CHECK(seen == 32);
+	io_uring_queue_exit(&ring);
+}
+
 static void test_blocked(void)
 {
 	sigset_t all, old;
@@ -245,8 +264,8 @@ static const struct {
 	const char	*name;
 	void		(*run)(void);
 } tests[] = {
-	{ "basic", test_basic }, { "busy", test_busy },
-	{ "blocked", test_blocked }, { "thread", test_thread },
+	{ "basic", test_basic }, { "backlogged", test_backlogged },
+	{ "busy", test_busy }, { "blocked", test_blocked }, { "thread", test_thread },
 	{ "replaced", test_replaced }, { "interrupted", test_interrupted },
 };
 
