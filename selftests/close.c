@@ -341,6 +341,35 @@ RING_TEST(killed_threads_in_enter)
 	EXPECT_STREQ("", with_child(KILL_THREADS_IN_ENTER, ALL & ~WAITS));
 }
 
+/* --------------------------------------------------- what cannot be ended */
+
+#define READS	3
+
+/* A disk that takes its time: close waits until the last of them is over */
+RING_TEST(disk_has_not_answered)
+{
+	static _Alignas(4096) char blocks[READS * 4096];
+	int fd, i, nr;
+	struct ring r;
+
+	fd = slow_disk(200);
+	if (fd < 0)
+		SKIP(return, "no null_blk");
+	for (nr = 1; nr <= READS; nr += READS - 1) {
+		ASSERT_EQ(0, ring_init(&r, READS + 1, 0));
+		for (i = 0; i < nr; i++)
+			prep_read(ring_sqe(&r), fd, blocks + i * 4096, 4096,
+				  (__u64)i * 4096);
+		EXPECT_EQ(nr, ring_submit(&r));
+		EXPECT_EQ(nr, fdinfo(r.fd, "Inflight"));
+		ring_exit(&r);
+		EXPECT_STREQ("", state_diff(&self->before, false)) {
+			TH_LOG("%d reads", nr);
+		}
+	}
+	EXPECT_TRUE(slow_disk_gone(fd));
+}
+
 /* ------------------------------------------ ends that somebody else makes */
 
 /* In an epoll set a ring is only looked at */

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #include <linux/fs.h>
 #include "ring.h"
 
@@ -759,6 +760,26 @@ bool full_stress(void)
 	const char *s = getenv("IOURING2_STRESS");
 
 	return s && !strcmp(s, "full");
+}
+
+/* A block device that takes one request at a time, and @ms for each */
+int slow_disk(unsigned int ms)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd),
+		 "modprobe -q null_blk hw_queue_depth=1 irqmode=2 completion_nsec=%u000000",
+		 ms);
+	if (!intrusive() || system(cmd))
+		return -1;
+	until_ms(!access("/dev/nullb0", R_OK), 5000);
+	return open("/dev/nullb0", O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+
+bool slow_disk_gone(int fd)
+{
+	close(fd);
+	return !system("modprobe -r null_blk");
 }
 
 bool intrusive(void)

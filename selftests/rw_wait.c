@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "rw.h"
@@ -135,6 +136,46 @@ RING_TEST(progress_without_entering)
 		close(fd[1]);
 	}
 	ring_exit(&r);
+}
+
+/* Waits for the parent's read; its own copy of the buffer must stay empty */
+static void child_waits(struct ring *r, int to)
+{
+	struct iouring2_cqe cqe;
+
+	if (write(to, "+", 1) != 1 || ring_wait(r, &cqe) || cqe.res != 8)
+		_exit(1);
+	_exit(buf[0] ? 2 : 0);
+}
+
+/* Another process that shares the ring sees to it that the file is ready */
+RING_TEST(progress_by_another_process)
+{
+	int msg[2], fd[2], i, status;
+	struct ring r;
+	char c;
+
+	ASSERT_EQ(0, pipe2(msg, O_CLOEXEC));
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		memset(buf, 0, 8);
+		if (!fork())
+			child_waits(&r, msg[1]);
+		ASSERT_EQ(1, read(msg[0], &c, 1));
+		usleep(20000);
+		queue(&r, IOURING2_OP_READ, fd[0], buf, 8, 0, 0);
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_EQ(8, write(fd[1], line, 8));
+		ASSERT_LT(0, wait(&status));
+		EXPECT_EQ(0, status);
+		EXPECT_EQ(0, memcmp(buf, line, 8));
+		ring_exit(&r);
+		close(fd[0]);
+		close(fd[1]);
+	}
+	close(msg[0]);
+	close(msg[1]);
 }
 
 /* The request has the file, whatever becomes of the descriptor */
@@ -308,9 +349,6 @@ next:
 
 #define TAGS_NR	16
 
-static const char slow_disk[] =
-	"modprobe -q null_blk hw_queue_depth=1 irqmode=2 completion_nsec=2000000";
-
 /*
  * A device that takes one request at a time answers EAGAIN to all that must
  * not wait for their turn: workers wait then, and nobody sees it.
@@ -322,11 +360,9 @@ RING_TEST(device_is_busy)
 	struct ring r;
 	int fd, i;
 
-	if (!intrusive() || system(slow_disk))
+	fd = slow_disk(2);
+	if (fd < 0)
 		SKIP(return, "no null_blk");
-	until_ms(!access("/dev/nullb0", R_OK), 5000);
-	fd = open("/dev/nullb0", O_RDONLY | O_DIRECT | O_CLOEXEC);
-	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, TAGS_NR, 0));
 	for (i = 0; i < TAGS_NR; i++) {
 		prep_read(ring_sqe(&r), fd, blocks + i * 4096, 4096,
@@ -339,11 +375,31 @@ RING_TEST(device_is_busy)
 		EXPECT_EQ(4096, cqe.res);
 	}
 	ring_exit(&r);
-	close(fd);
-	EXPECT_EQ(0, system("modprobe -r null_blk"));
+	EXPECT_TRUE(slow_disk_gone(fd));
 }
 
 /* ---------------------------------------------------------- idle workers */
+
+/* One that sleeps is woken for the next request, not when its time is up */
+RING_TEST(idle_worker_is_woken)
+{
+	int fd = tmp_file(4096), i;
+	long long begin;
+	struct ring r;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(8, one(&r, IOURING2_OP_READ, fd, buf, 8, 0, ASYNC));
+	begin = now_ns(CLOCK_MONOTONIC);
+	for (i = 0; i < 5; i++) {
+		usleep(100000);
+		EXPECT_EQ(8, one(&r, IOURING2_OP_READ, fd, buf, 8, 0, ASYNC));
+	}
+	/* unwoken it would be 5 times 5 s */
+	EXPECT_GT(12, (now_ns(CLOCK_MONOTONIC) - begin) / NSEC_PER_SEC);
+	ring_exit(&r);
+	close(fd);
+}
 
 /*
  * All workers but the last of a class end when they have had nothing to do for
