@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "inflight.h"
@@ -524,6 +525,40 @@ RING_TEST(kept_over_exec)
 	/* See after_exec_with_ring() */
 	EXPECT_EQ(0, WEXITSTATUS(reap(pid)));
 	EXPECT_STREQ("", state_diff(&self->before, false));
+}
+
+/* ------------------------------------------------------ many at the same time */
+
+#define CHILDREN	6
+#define GENERATIONS	15
+
+/* Each of them becomes a submitter, and gives up the ring, beside the others */
+RING_TEST(children_come_and_go)
+{
+	int i, j, status, ended = 0;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 64, 256));
+	for (i = 0; i < GENERATIONS; i++) {
+		for (j = 0; j < CHILDREN; j++) {
+			if (fork())
+				continue;
+			/* One of several takes the entry */
+			enter(r.fd, 1, 0, 0, NULL, 0);
+			_exit(0);
+		}
+		for (j = 0; j < CHILDREN; j++)
+			ASSERT_EQ(0, ring_nop(&r, j));
+		ring_publish(&r);
+		for (j = 0; j < CHILDREN; j++)
+			ended += wait(&status) > 0 && !status;
+		enter(r.fd, CHILDREN, 0, 0, NULL, 0);
+		EXPECT_EQ(CHILDREN, (int)ring_ready(&r));
+		*r.cq_head = *r.cq_tail;
+	}
+	EXPECT_EQ(CHILDREN * GENERATIONS, ended);
+	EXPECT_EQ(CHILDREN * GENERATIONS, fdinfo(r.fd, "Completed"));
+	ring_exit(&r);
 }
 
 /* ------------------------------------------------- whose ring it has been */

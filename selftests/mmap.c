@@ -903,6 +903,12 @@ static void scribble_words(struct scribbler *s)
 	}
 }
 
+/* Mostly one that exists, else one far from what does */
+static __u32 any_index(unsigned int *seed)
+{
+	return rand_r(seed) % 8 | (rand_r(seed) % 8 ? 0 : 0x40000000);
+}
+
 static void *scribble(void *arg)
 {
 	struct scribbler *s = arg;
@@ -910,7 +916,7 @@ static void *scribble(void *arg)
 	while (!ld_acq(&s->stop)) {
 		if (s->r->sq_array)
 			s->r->sq_array[rand_r(&s->seed) % 8] =
-				rand_r(&s->seed) % 8;
+				any_index(&s->seed);
 		scribble_sqe(s);
 		scribble_words(s);
 	}

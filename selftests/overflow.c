@@ -637,6 +637,57 @@ static void stress_two_threads(struct __test_metadata *_metadata,
 	free(p.bitmap);
 }
 
+#define LOOKED_AT_NS	(2 * NSEC_PER_SEC)
+
+static void *look_at_it(void *arg)
+{
+	struct reaper *p = arg;
+	long long submitted;
+
+	while (!ld_acq(&p->err)) {
+		submitted = fdinfo(p->r->fd, "Submitted");
+		/* read later, so it may only be larger */
+		p->wrong += fdinfo(p->r->fd, "Submitted") < submitted;
+		p->wrong += fdinfo(p->r->fd, "Completed") > p->n;
+		p->reaped++;
+	}
+	return NULL;
+}
+
+/* fdinfo of a ring at work: numbers that can be, and never in the way */
+RING_TEST(looked_at_meanwhile)
+{
+	struct reaper p = { .n = ~0U };
+	unsigned long done = 0;
+	struct iouring2_cqe cqe;
+	long long end;
+	pthread_t thread;
+	struct ring r;
+	int ret;
+
+	ASSERT_EQ(0, ring_init(&r, 4, 4));
+	p.r = &r;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, look_at_it, &p));
+	end = now_ns(CLOCK_MONOTONIC) + LOOKED_AT_NS;
+	while (now_ns(CLOCK_MONOTONIC) < end) {
+		ring_nop(&r, done);
+		ret = ring_submit(&r);
+		if (ret > 0) {
+			done += ret;
+			continue;
+		}
+		ASSERT_EQ(-EBUSY, ret);
+		while (ring_peek(&r, &cqe))
+			;
+	}
+	st_rel(&p.err, 1);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, (long)p.wrong);
+	EXPECT_LT(0, (long)p.reaped);
+	EXPECT_LE(done, fdinfo(r.fd, "Submitted"));
+	ring_exit(&r);
+}
+
 RING_TEST(stress_two_threads)
 {
 	stress_two_threads(_metadata, stress_count(100000, 2000000), false);
