@@ -73,7 +73,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		poll_wake_free(e);
 		return 1;
 	}
-	if (mask && !(mask & (poll->events | POLL_ALWAYS)))
+	if (mask && !(mask & (READ_ONCE(poll->events) | POLL_ALWAYS)))
 		return 0;
 	if (!poll_take(poll, mask & EPOLL_URING_WAKE ?
 		       IO2_POLL_AGAIN | IO2_POLL_CIRCLE : IO2_POLL_AGAIN))
@@ -204,7 +204,7 @@ static int poll_arm(struct io2_req *req, bool multishot)
  */
 int io2_poll_cancel(struct io2_req *req)
 {
-	bool oneshot = req->poll.events & EPOLLONESHOT;
+	bool oneshot = READ_ONCE(req->poll.events) & EPOLLONESHOT;
 
 	if (poll_take(&req->poll, IO2_POLL_CANCEL)) {
 		io2_defer(req);
@@ -293,7 +293,8 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 		}
 		/* a CQE that wakes its own ring must not do so for ever */
 		if (state & IO2_POLL_CIRCLE)
-			poll->events |= EPOLLONESHOT;
+			WRITE_ONCE(poll->events,
+				   poll->events | EPOLLONESHOT);
 		poll->revents = 0;
 		if (!mask || !(poll->events & EPOLLONESHOT))
 			mask = poll_check(req);

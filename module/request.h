@@ -94,7 +94,7 @@ struct io2_poll_entry {
 /**
  * struct io2_poll - a request that waits for its file
  * @state: IO2_POLL_*: who sets OWNED owns the request
- * @events: what is waited for
+ * @events: what is waited for; written by the owner, read by anybody
  * @revents: what woke the request; written by the owner
  * @nr: entries used
  * @entry: a file may have two queues, e.g. for reading and writing
