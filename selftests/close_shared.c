@@ -530,7 +530,7 @@ RING_TEST(kept_over_exec)
 /* ------------------------------------------------------ many at the same time */
 
 #define CHILDREN	6
-#define GENERATIONS	15
+#define GENERATIONS	30
 
 /* Each of them becomes a submitter, and gives up the ring, beside the others */
 RING_TEST(children_come_and_go)
@@ -540,19 +540,14 @@ RING_TEST(children_come_and_go)
 
 	ASSERT_EQ(0, ring_init(&r, 64, 256));
 	for (i = 0; i < GENERATIONS; i++) {
-		for (j = 0; j < CHILDREN; j++) {
-			if (fork())
-				continue;
-			/* One of several takes the entry */
-			enter(r.fd, 1, 0, 0, NULL, 0);
-			_exit(0);
-		}
 		for (j = 0; j < CHILDREN; j++)
 			ASSERT_EQ(0, ring_nop(&r, j));
 		ring_publish(&r);
 		for (j = 0; j < CHILDREN; j++)
+			if (!fork())
+				_exit(enter(r.fd, 1, 0, 0, NULL, 0) != 1);
+		for (j = 0; j < CHILDREN; j++)
 			ended += wait(&status) > 0 && !status;
-		enter(r.fd, CHILDREN, 0, 0, NULL, 0);
 		EXPECT_EQ(CHILDREN, (int)ring_ready(&r));
 		*r.cq_head = *r.cq_tail;
 	}
