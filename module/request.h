@@ -166,12 +166,16 @@ struct io2_timeout {
 /**
  * struct io2_timeout_rem - data of TIMEOUT_REMOVE
  * @user_data: which timeout
- * @time: its new time
+ * @time: its new time, as the caller gave it
+ * @monotonic: that time of CLOCK_MONOTONIC outside the caller's time namespace
+ * @boottime: that time of CLOCK_BOOTTIME outside
  * @flags: IOURING2_TIMEOUT_*
  */
 struct io2_timeout_rem {
 	u64			user_data;
 	ktime_t			time;
+	ktime_t			monotonic;
+	ktime_t			boottime;
 	u32			flags;
 };
 

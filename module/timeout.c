@@ -6,6 +6,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/time64.h>
+#include <linux/time_namespace.h>
 
 #include "compat/compat.h"
 #include "cancel.h"
@@ -37,6 +38,29 @@ int io2_timespec(u64 uaddr, ktime_t *time)
 		return -EINVAL;
 	*time = timespec64_to_ktime(ts);
 	return 0;
+}
+
+/**
+ * io2_host_time() - a point in time, out of the caller's time namespace
+ * @clock: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME
+ * @time: what that clock shows there
+ *
+ * Context: a task, not a kernel thread: it is @current's namespace.
+ * Return: what the clock shows outside, where timers run.
+ */
+ktime_t io2_host_time(clockid_t clock, ktime_t time)
+{
+	struct timespec64 ts = {};
+	ktime_t ahead;
+
+	if (clock == CLOCK_MONOTONIC)
+		timens_add_monotonic(&ts);
+	else if (clock == CLOCK_BOOTTIME)
+		timens_add_boottime(&ts);
+	ahead = timespec64_to_ktime(ts);
+	if (ahead < 0)
+		return ktime_add_safe(time, -ahead);
+	return time > ahead ? ktime_sub(time, ahead) : 0;
 }
 
 static clockid_t timeout_clock(const struct io2_timeout *t)
@@ -220,6 +244,7 @@ static void timeout_count_add(struct io2_req *req)
 int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
 	struct io2_timeout *t = &req->timeout;
+	int ret;
 
 	if (sqe->buf_index || sqe->len != 1 || sqe->splice_fd_in)
 		return -EINVAL;
@@ -235,7 +260,10 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	t->count = sqe->off;
 	INIT_LIST_HEAD(&t->node);
 	req->flags |= REQ_F_TIMEOUT;
-	return io2_timespec(sqe->addr, &t->time);
+	ret = io2_timespec(sqe->addr, &t->time);
+	if (!ret && (t->flags & IOURING2_TIMEOUT_ABS))
+		t->time = io2_host_time(timeout_clock(t), t->time);
+	return ret;
 }
 
 /**
@@ -276,6 +304,7 @@ int io2_timeout_remove_prep(struct io2_req *req,
 			    const struct iouring2_sqe *sqe)
 {
 	struct io2_timeout_rem *rem = &req->timeout_rem;
+	int ret;
 
 	if (sqe->buf_index || sqe->len || sqe->splice_fd_in)
 		return -EINVAL;
@@ -286,7 +315,28 @@ int io2_timeout_remove_prep(struct io2_req *req,
 	if (!(rem->flags & IOURING2_TIMEOUT_UPDATE) ||
 	    (rem->flags & ~(IOURING2_TIMEOUT_UPDATE | IOURING2_TIMEOUT_ABS)))
 		return -EINVAL;
-	return io2_timespec(sqe->addr2, &rem->time);
+	ret = io2_timespec(sqe->addr2, &rem->time);
+	if (ret)
+		return ret;
+	/* which clock is known when the timeout is found, maybe elsewhere */
+	rem->monotonic = io2_host_time(CLOCK_MONOTONIC, rem->time);
+	rem->boottime = io2_host_time(CLOCK_BOOTTIME, rem->time);
+	return 0;
+}
+
+static ktime_t timeout_new_time(const struct io2_timeout *t,
+				const struct io2_timeout_rem *rem)
+{
+	if (!(rem->flags & IOURING2_TIMEOUT_ABS))
+		return rem->time;
+	switch (timeout_clock(t)) {
+	case CLOCK_MONOTONIC:
+		return rem->monotonic;
+	case CLOCK_BOOTTIME:
+		return rem->boottime;
+	default:
+		return rem->time;
+	}
 }
 
 /* Starts the timer afresh; it no longer waits for completions. */
@@ -297,7 +347,7 @@ static void timeout_update(struct io2_req *req,
 
 	lockdep_assert_held(&req->ring->inflight_lock);
 	timeout_uncount(req);
-	t->time = rem->time;
+	t->time = timeout_new_time(t, rem);
 	t->flags &= ~IOURING2_TIMEOUT_ABS;
 	t->flags |= rem->flags & IOURING2_TIMEOUT_ABS;
 	/* a relative timer may be on another clock's base than an absolute one */

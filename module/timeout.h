@@ -17,5 +17,6 @@ int io2_timeout_remove_prep(struct io2_req *req,
 enum io2_issue io2_timeout_remove_issue(struct io2_req *req,
 					unsigned int flags);
 int io2_timespec(u64 uaddr, ktime_t *time);
+ktime_t io2_host_time(clockid_t clock, ktime_t time);
 
 #endif

@@ -142,7 +142,8 @@ static int parse_ext_arg(struct wait_arg *wa, u64 uaddr, u32 argsz, bool abs)
 	ret = io2_timespec(ext.ts, &t);
 	if (ret)
 		return ret;
-	wa->expires = abs ? t : ktime_add_safe(ktime_get(), t);
+	wa->expires = abs ? io2_host_time(CLOCK_MONOTONIC, t) :
+			    ktime_add_safe(ktime_get(), t);
 	return 0;
 }
 

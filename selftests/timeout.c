@@ -5,13 +5,21 @@
  * refused. A multishot time-out keeps to I6. No time-out comes early.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME	0x80
+#endif
 
 #define MORE	IOURING2_CQE_F_MORE
 #define ABS	IOURING2_TIMEOUT_ABS
@@ -325,6 +333,103 @@ RING_TEST(updated)
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ENOENT, update(&r, 1, ts_ns(LONG_TIME), 0));
 	ring_exit(&r);
+}
+
+/* ------------------------------------------------------ time namespaces */
+
+#define NO_NAMESPACE	100	/* an exit status */
+
+/* As seen in the namespace: waits for a time that a clock there shows */
+static bool comes_at(struct ring *r, const struct clock_row *c, bool by_update)
+{
+	struct iouring2_cqe cqe;
+	long long t = now_ns(c->clock) + 50 * MS;
+
+	if (by_update) {
+		if (start(r, ts_ns(LONG_TIME), 0, c->flag, 1) != 1 ||
+		    update(r, 1, ts_ns(t), ABS))
+			return false;
+	} else if (start(r, ts_ns(t), 0, c->flag | ABS, 1) != 1) {
+		return false;
+	}
+	return !ring_wait(r, &cqe) && cqe.res == -ETIME &&
+	       now_ns(c->clock) >= t && now_ns(c->clock) < t + LONG_TIME / 10;
+}
+
+static bool waits_until(struct ring *r)
+{
+	long long t = now_ns(CLOCK_MONOTONIC) + 50 * MS;
+	struct __kernel_timespec ts = ts_ns(t);
+	struct iouring2_getevents_arg arg = { .ts = (uintptr_t)&ts };
+
+	return enter(r->fd, 0, 1, IOURING2_ENTER_GETEVENTS |
+		     IOURING2_ENTER_EXT_ARG | IOURING2_ENTER_ABS_TIMER, &arg,
+		     sizeof(arg)) == -ETIME && now_ns(CLOCK_MONOTONIC) >= t;
+}
+
+/* Exit status: 0, or what was wrong, counting from 1 */
+static int times_in_namespace(void)
+{
+	unsigned int i, nr = 1;
+	struct ring r;
+
+	/* A time that is taken for the host's may come in hours */
+	alarm(10);
+	if (ring_init(&r, 8, 0))
+		return 99;
+	for (i = 0; i < ARRAY_SIZE(clocks); i++, nr += 2) {
+		if (!comes_at(&r, &clocks[i], false))
+			return nr;
+		if (!comes_at(&r, &clocks[i], true))
+			return nr + 1;
+	}
+	if (!waits_until(&r))
+		return nr;
+	ring_exit(&r);
+	return 0;
+}
+
+/* Only children are in a namespace that a process has made */
+static void enter_time_namespace(const char *offsets)
+{
+	int fd, status;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWTIME))
+		_exit(NO_NAMESPACE);
+	fd = open("/proc/self/timens_offsets", O_WRONLY);
+	if (write(fd, offsets, strlen(offsets)) != (ssize_t)strlen(offsets))
+		_exit(NO_NAMESPACE + 1);
+	pid = fork();
+	if (!pid)
+		_exit(times_in_namespace());
+	if (waitpid(pid, &status, 0) != pid)
+		_exit(NO_NAMESPACE + 2);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : NO_NAMESPACE + 3);
+}
+
+RING_TEST(time_namespace)
+{
+	static const char * const offsets[] = {
+		"monotonic 4000 0\nboottime 8000 0\n",
+		"monotonic -1 0\nboottime -2 0\n",
+		"monotonic 4000 0\nboottime -1 0\n",
+	};
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
+		pid = fork();
+		if (!pid)
+			enter_time_namespace(offsets[i]);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		if (WEXITSTATUS(status) == NO_NAMESPACE)
+			SKIP(return, "may not make a time namespace");
+		EXPECT_EQ(0, status) {
+			TH_LOG("row %u: step %d", i, WEXITSTATUS(status));
+		}
+	}
 }
 
 /* ------------------------------------------------------------ multishot */
