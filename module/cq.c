@@ -52,11 +52,15 @@ static void cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
 /* Shows the application what was written since the last commit. */
 static void cq_commit(struct io2_ring *ring)
 {
-	if (ring->cq_tail == ring->cq_fill)
+	if (ring->cq_tail != ring->cq_fill) {
+		WRITE_ONCE(ring->cq_tail, ring->cq_fill);
+		/* release: the entries come before the tail that shows them */
+		smp_store_release(&ring->shared->cq_tail, ring->cq_fill);
+	}
+	if (ring->wait_ends == ring->wait_ends_fill)
 		return;
-	WRITE_ONCE(ring->cq_tail, ring->cq_fill);
-	/* release: the entries come before the tail that shows them */
-	smp_store_release(&ring->shared->cq_tail, ring->cq_fill);
+	/* release: whose wait ends finds the completion that ended it */
+	smp_store_release(&ring->wait_ends, ring->wait_ends_fill);
 }
 
 /* I4: the flag says exactly whether there is a backlog. */
@@ -117,6 +121,8 @@ static bool cq_post_one(struct io2_ring *ring, struct io2_req *req)
 		return true;
 	if (!(req->flags & REQ_F_TIMEOUT))
 		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
+	if (req->flags & REQ_F_ENDS_WAIT)
+		ring->wait_ends_fill++;
 	if (!ring->nr_backlog && cq_has_room(ring)) {
 		cq_write(ring, req->user_data, req->res, req->cqe_flags);
 		return true;
@@ -184,8 +190,7 @@ void io2_cq_post(struct io2_ring *ring, struct list_head *done,
 
 /**
  * io2_cq_post_aux() - post a CQE that is not a request's last (I6)
- * @ring: the ring
- * @user_data: for the CQE
+ * @req: the request
  * @res: for the CQE
  * @flags: for the CQE
  *
@@ -193,8 +198,9 @@ void io2_cq_post(struct io2_ring *ring, struct list_head *done,
  * Return: false when there is no free slot; nothing was posted then, and the
  * multishot request has to end with its final CQE.
  */
-bool io2_cq_post_aux(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
+bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 {
+	struct io2_ring *ring = req->ring;
 	LIST_HEAD(retired);
 	bool posted;
 
@@ -203,8 +209,10 @@ bool io2_cq_post_aux(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
 	cq_backlog_move(ring, &retired);
 	posted = !ring->nr_backlog && cq_has_room(ring);
 	if (posted) {
-		cq_write(ring, user_data, res, flags);
+		cq_write(ring, req->user_data, res, flags);
 		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
+		if (req->flags & REQ_F_ENDS_WAIT)
+			ring->wait_ends_fill++;
 	}
 	cq_commit(ring);
 	cq_update_flag(ring);

@@ -22,7 +22,7 @@ struct io2_cq_room {
 void io2_cq_init(struct io2_ring *ring);
 void io2_cq_post(struct io2_ring *ring, struct list_head *done,
 		 struct list_head *start);
-bool io2_cq_post_aux(struct io2_ring *ring, u64 user_data, s32 res, u32 flags);
+bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags);
 void io2_cq_flush(struct io2_ring *ring);
 struct io2_cq_room io2_cq_room(struct io2_ring *ring);
 void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list);

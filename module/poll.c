@@ -271,8 +271,7 @@ static bool poll_add_report(struct io2_req *req, __poll_t mask,
 	if (!mask)
 		return false;
 	if (!(req->poll.events & EPOLLONESHOT) &&
-	    io2_cq_post_aux(req->ring, req->user_data, mangle_poll(mask),
-			    IOURING2_CQE_F_MORE))
+	    io2_cq_post_aux(req, mangle_poll(mask), IOURING2_CQE_F_MORE))
 		return false;
 	poll_add_finish(req, mangle_poll(mask), b);
 	return true;

@@ -41,6 +41,7 @@ struct io2_borrow;
 #define REQ_F_DATA		BIT(18)	/* op data needs cleanup() */
 #define REQ_F_TIMEOUT		BIT(19)	/* not seen by a timeout's count */
 #define REQ_F_ABORT		BIT(20)	/* is to end with res, not to be issued */
+#define REQ_F_ENDS_WAIT		BIT(21)	/* its CQE ends waits for more CQEs, too */
 
 #define REQ_F_LINKS		(REQ_F_LINK | REQ_F_HARDLINK)
 

@@ -161,6 +161,8 @@ struct io2_wq {
  * @sq_flags: what the shared SQ flags were set to
  * @completed: final completions posted (CQ, backlog, or skipped)
  * @cq_events: CQEs posted that a timeout's count may see
+ * @wait_ends: CQEs shown that end every wait in ENTER
+ * @wait_ends_fill: the same, including those not yet shown
  * @backlog: completed requests whose CQE did not fit, oldest first
  * @nr_backlog: length of @backlog
  * @backlog_max: highest @nr_backlog
@@ -215,6 +217,8 @@ struct io2_ring {
 	u32			sq_flags;
 	u64			completed;
 	u32			cq_events;
+	u32			wait_ends;
+	u32			wait_ends_fill;
 	u32			nr_backlog;
 	u32			backlog_max;
 	struct list_head	backlog;

@@ -145,8 +145,7 @@ static bool timeout_again(struct io2_req *req)
 	if (!(t->flags & IOURING2_TIMEOUT_MULTISHOT) || t->count == 1)
 		return false;
 	if (io2_ring_dying(ring) ||
-	    !io2_cq_post_aux(ring, req->user_data, -ETIME,
-			     IOURING2_CQE_F_MORE))
+	    !io2_cq_post_aux(req, -ETIME, IOURING2_CQE_F_MORE))
 		return false;
 	if (t->count)
 		t->count--;
@@ -162,6 +161,9 @@ static void timeout_run(struct io2_req *req, struct io2_batch *b)
 {
 	/* the callback may still be on its way out on another CPU */
 	hrtimer_cancel(&req->timeout.timer);
+	/* it has come, by time or by count; else somebody has cancelled it */
+	if (req->res != -ECANCELED)
+		req->flags |= REQ_F_ENDS_WAIT;
 	if (req->res != -ETIME)
 		timeout_finish(req, req->res, b);
 	else if (!timeout_again(req))

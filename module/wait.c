@@ -22,11 +22,13 @@
  * @entry: in ring->wait
  * @ring: the ring
  * @target: CQ tail at which to wake up
+ * @ends: ring->wait_ends when ENTER began
  */
 struct cq_waiter {
 	struct wait_queue_entry	entry;
 	struct io2_ring		*ring;
 	u32			target;
+	u32			ends;
 };
 
 /**
@@ -41,13 +43,20 @@ struct wait_arg {
 	ktime_t	expires;
 };
 
+/* A timeout ends every wait, whatever number of CQEs that is for. */
+static bool wait_ended(const struct io2_ring *ring, u32 ends)
+{
+	/* acquire: the timeout's CQE is there */
+	return smp_load_acquire(&ring->wait_ends) != ends;
+}
+
 /* Wakes a waiter when there is enough for it, or when it is to run work. */
 static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 		   void *key)
 {
 	struct cq_waiter *w = container_of(entry, struct cq_waiter, entry);
 
-	if (key != IO2_WAKE_DEFERRED &&
+	if (key != IO2_WAKE_DEFERRED && !wait_ended(w->ring, w->ends) &&
 	    (s32)(READ_ONCE(w->ring->cq_tail) - READ_ONCE(w->target)) < 0)
 		return 0;
 	return autoremove_wake_function(entry, mode, sync, key);
@@ -71,13 +80,16 @@ static int wait_sleep(struct cq_waiter *w, ktime_t expires)
 					      CLOCK_MONOTONIC) ? 0 : -ETIME;
 }
 
-/* Return: whether @min CQEs are there, all work done and backlog moved. */
-static bool wait_satisfied(struct io2_ring *ring, u32 min)
+/*
+ * Return: whether @min CQEs are there, or one that ends waits, all work done
+ * and backlog moved.
+ */
+static bool wait_satisfied(struct io2_ring *ring, u32 min, u32 ends)
 {
 	while (io2_deferred_run(ring))
 		;
 	io2_cq_flush(ring);
-	return io2_cq_ready(ring) >= min;
+	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
 }
 
 static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
@@ -85,7 +97,7 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 	struct io2_ring *ring = w->ring;
 	int ret = 0;
 
-	while (!wait_satisfied(ring, min)) {
+	while (!wait_satisfied(ring, min, w->ends)) {
 		if (ret)
 			return ret;
 		ret = wait_interrupted();
@@ -96,7 +108,7 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 					  TASK_INTERRUPTIBLE);
 		/* posts and hand-overs after this point wake us */
 		if (!io2_deferred_pending(ring) && io2_cq_ready(ring) < min &&
-		    !signal_pending(current))
+		    !wait_ended(ring, w->ends) && !signal_pending(current))
 			ret = wait_sleep(w, expires);
 		finish_wait(&ring->wait, &w->entry);
 	}
@@ -104,12 +116,13 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 }
 
 /*
- * Waits for @min CQEs.  Return: 0, or when the CQ is empty -EINTR, -ETIME, or
- * -ERESTARTNOINTR for work that is not ours.
+ * Waits for @min CQEs, or one that ends waits.  Return: 0, or when the CQ is
+ * empty -EINTR, -ETIME, or -ERESTARTNOINTR for work that is not ours.
  */
-static int wait_for_cqes(struct io2_ring *ring, u32 min, ktime_t expires)
+static int wait_for_cqes(struct io2_ring *ring, u32 min, u32 ends,
+			 ktime_t expires)
 {
-	struct cq_waiter w = { .ring = ring };
+	struct cq_waiter w = { .ring = ring, .ends = ends };
 	int ret;
 
 	init_waitqueue_func_entry(&w.entry, cq_wake);
@@ -190,7 +203,8 @@ static void sigmask_restore(bool interrupted)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-static int enter_wait(struct io2_ring *ring, const struct iouring2_enter *arg)
+static int enter_wait(struct io2_ring *ring, const struct iouring2_enter *arg,
+		      u32 ends)
 {
 	u32 min = min(arg->min_complete, ring->cq_entries);
 	struct wait_arg wa = {};
@@ -199,12 +213,12 @@ static int enter_wait(struct io2_ring *ring, const struct iouring2_enter *arg)
 	ret = parse_arg(&wa, arg);
 	if (ret)
 		return ret;
-	if (wait_satisfied(ring, min))
+	if (wait_satisfied(ring, min, ends))
 		return 0;
 	ret = sigmask_set(&wa);
 	if (ret)
 		return ret;
-	ret = wait_for_cqes(ring, min, wa.expires);
+	ret = wait_for_cqes(ring, min, ends, wa.expires);
 	sigmask_restore(ret == -EINTR || ret == -ERESTARTNOINTR);
 	return io2_cq_ready(ring) ? 0 : ret;
 }
@@ -230,6 +244,7 @@ static int enter_submit(struct io2_ring *ring, u32 to_submit)
  */
 int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg)
 {
+	u32 ends = READ_ONCE(ring->wait_ends);
 	int submitted = 0, ret = 0;
 
 	if (arg->flags & ~IO2_ENTER_FLAGS)
@@ -243,7 +258,7 @@ int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg)
 		io2_cq_flush(ring);
 	}
 	if (arg->flags & IOURING2_ENTER_GETEVENTS)
-		ret = enter_wait(ring, arg);
+		ret = enter_wait(ring, arg, ends);
 	return submitted ? : ret;
 }
 

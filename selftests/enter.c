@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 
@@ -194,27 +195,39 @@ RING_TEST(bad_arguments)
 
 /* -------------------------------------------------------------- waiting */
 
+/* A timer whose end is a CQE like any other: TIMEOUT would end the wait */
+static int poll_timer(struct ring *r, unsigned int ms, __u64 user_data)
+{
+	struct itimerspec when = { .it_value.tv_nsec = ms * NSEC_PER_MSEC };
+	struct iouring2_sqe *sqe = ring_sqe(r);
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+	if (fd < 0 || timerfd_settime(fd, 0, &when, NULL))
+		return -1;
+	prep_poll(sqe, fd, POLLIN);
+	sqe->user_data = user_data;
+	return fd;
+}
+
 RING_TEST(min_complete)
 {
-	struct __kernel_timespec ts[4];
-	struct iouring2_sqe *sqe;
 	unsigned int want;
 	struct ring r;
-	int i;
+	int i, fds[4];
 
 	for (want = 1; want <= 4; want++) {
 		ASSERT_EQ(0, ring_init(&r, 8, 0));
 		for (i = 0; i < 4; i++) {
-			ts[i] = ts_ns((i + 1) * 15 * NSEC_PER_MSEC);
-			sqe = ring_sqe(&r);
-			prep_timeout(sqe, &ts[i], 0, 0);
-			sqe->user_data = i;
+			fds[i] = poll_timer(&r, (i + 1) * 15, i);
+			ASSERT_LE(0, fds[i]);
 		}
 		/* Submit and wait in one: the count is what comes back */
 		EXPECT_EQ(4, ring_submit_wait(&r, want));
 		EXPECT_LE(want, ring_ready(&r));
 		for (i = 0; i < (int)want; i++)
 			EXPECT_EQ(i, (int)r.cqes[i].user_data);
+		for (i = 0; i < 4; i++)
+			close(fds[i]);
 		ring_exit(&r);
 	}
 }

@@ -335,6 +335,59 @@ RING_TEST(updated)
 	ring_exit(&r);
 }
 
+/*
+ * Whoever waits in ENTER, for however many completions, is woken by a time-out
+ * that has come, by time or by count, and not by one that is removed
+ */
+RING_TEST(ends_waits)
+{
+	struct __kernel_timespec soon = ts_ns(20 * MS);
+	struct __kernel_timespec late = ts_ns(LONG_TIME);
+	struct iouring2_cqe cqe;
+	long long begin;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, soon, 0, 0, 1));
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, 4, 10 * NSEC_PER_SEC));
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	/* Submitted by the same call */
+	prep_timeout(ring_sqe(&r), &soon, 0, 0);
+	EXPECT_EQ(1, enter_timeout(r.fd, ring_publish(&r), 4,
+				   10 * NSEC_PER_SEC));
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	while (ring_peek(&r, &cqe))
+		EXPECT_EQ(-ETIME, cqe.res);
+	/* By count */
+	prep_timeout(ring_sqe(&r), &late, 1, 0);
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	begin = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(2, enter_timeout(r.fd, ring_publish(&r), 4,
+				   10 * NSEC_PER_SEC));
+	EXPECT_GT(10 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin);
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	while (ring_peek(&r, &cqe))
+		EXPECT_EQ(0, cqe.res);
+	/* Each time */
+	EXPECT_EQ(1, start(&r, soon, 3, MULTI, 1));
+	for (i = 0; i < 3; i++) {
+		if (!ring_ready(&r))
+			EXPECT_EQ(0, enter_timeout(r.fd, 0, 8,
+						   10 * NSEC_PER_SEC));
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(-ETIME, cqe.res);
+	}
+	/* One that is removed has not come */
+	EXPECT_EQ(1, start(&r, late, 0, 0, 1));
+	prep_timeout_remove(ring_sqe(&r), 1);
+	begin = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(1, enter_timeout(r.fd, ring_publish(&r), 4, 50 * MS));
+	EXPECT_LE(50 * MS, now_ns(CLOCK_MONOTONIC) - begin);
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	ring_exit(&r);
+}
+
 /* ------------------------------------------------------ time namespaces */
 
 #define NO_NAMESPACE	100	/* an exit status */
