@@ -58,6 +58,9 @@ lib:
 check-lib:
 	@tools/check-lib $(ARGS)
 
+check-liburing:
+	@tools/check-liburing $(ARGS)
+
 install-lib uninstall-lib:
 	@$(MAKE) --no-print-directory -C lib OUTPUT=$(CURDIR)/build/lib $(@:-lib=)
 
@@ -79,6 +82,7 @@ help:
 	@echo '  make debug-kernel    build the KASAN and the KCSAN kernel (ARGS=kasan: only that one)'
 	@echo '  make lib             libiouring2 and iouring2-run, into build/lib'
 	@echo '  make check-lib       both in virtual machines, linked in every way (docs/liburing.md)'
+	@echo "  make check-liburing  liburing's own tests, native and redirected (docs/liburing-suite.md)"
 	@echo '  sudo make install-lib, uninstall-lib'
 	@echo '                       below /usr/local, or prefix=, or DESTDIR='
 	@echo '  make bench           instructions an operation costs, beside the in-tree io_uring'
@@ -90,4 +94,4 @@ help:
 	@echo 'demo, mutants, coverage, fuzz, install and uninstall; ARGS=--help shows its options.'
 
 .PHONY: bench modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
-.PHONY: install uninstall help lib check-lib install-lib uninstall-lib
+.PHONY: install uninstall help lib check-lib check-liburing install-lib uninstall-lib

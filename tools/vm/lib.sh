@@ -161,10 +161,16 @@ mirror_security() {
 	printf '%s\n' "${uri%/}"
 }
 
-# sources_list RELEASE: all the suites in which a release may have kernels.
+# sources_list RELEASE: all the suites in which a release may have kernels;
+# "sources": those in which a source package is newest.
 sources_list() {
 	local release=$1 main security
 	main=$(mirror_main)
+	if [ "$release" = sources ]; then
+		echo "deb-src [signed-by=$KEYRING] $main sid main"
+		echo "deb-src [signed-by=$KEYRING] $main experimental main"
+		return
+	fi
 	security=$(mirror_security)
 	echo "deb [signed-by=$KEYRING] $main $release main"
 	echo "deb [signed-by=$KEYRING] $main $release-updates main"
@@ -272,9 +278,22 @@ has_debug_kernels() {
 		"$VM_DIR/kernels"
 }
 
+# Print "PACKAGE VERSION" of the newest source package of that name.
+resolve_newest() {
+	local version
+	version=$(apt_private sources apt-cache showsrc "$1" | sed -n 's/^Version: //p' |
+		sort -V | tail -n 1)
+	[ -n "$version" ] || { warn "no source of $1"; return 1; }
+	printf '%s %s\n' "$1" "$version"
+}
+
 resolve_release() {
 	local release=$1 out=$2 name rel kind series metas sourced=
 	apt_private_update "$release" || return 1
+	: >"$out.new"
+	if [ "$release" = sources ]; then
+		resolve_newest liburing >>"$out.new" || return 1
+	fi
 	while read -r name rel kind series metas; do
 		case "$rel $kind" in
 		"$release deb") resolve_target "$name" "$release" "$series" "$metas" || return 1 ;;
@@ -284,7 +303,7 @@ resolve_release() {
 			sourced=1
 			;;
 		esac
-	done < <(grep -v '^#' "$VM_DIR/kernels") >"$out.new"
+	done < <(grep -v '^#' "$VM_DIR/kernels") >>"$out.new"
 	if [ "$release" = "${SOURCE_FROM[0]}" ]; then
 		resolve_source >>"$out.new" || return 1
 	fi
@@ -300,7 +319,7 @@ resolve_fresh() {
 resolve_if_stale() {
 	local release=$1 out=$2
 	resolve_fresh "$out" && return 0
-	say "vm: looking for $release kernels"
+	say "vm: looking for packages of $release"
 	resolve_release "$release" "$out" && return 0
 	[ -s "$out" ] || die "cannot find the kernels of $release"
 	warn "cannot refresh the package lists of $release, using the kernels known"
