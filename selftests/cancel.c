@@ -334,44 +334,6 @@ RING_TEST(everything)
 	scene_close(&s);
 }
 
-/* Waiting for a worker, all of which are busy */
-RING_TEST(queued_for_a_worker)
-{
-	long was = module_param("workers_unbounded");
-	const struct key key = { .user_data = VICTIM, .fd = -1 };
-	struct iouring2_sqe *sqe;
-	struct iouring2_cqe cqe;
-	struct scene s;
-	struct ring r;
-	int i, ret;
-
-	ASSERT_EQ(0, scene_open(&s));
-	if (s.pty[0] < 0 || module_param_set("workers_unbounded", 1) < 0) {
-		scene_close(&s);
-		SKIP(return, "no terminal, or parameters not writable");
-	}
-	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* A file that cannot say that it would block keeps a worker busy */
-	for (i = 0; i < 3; i++) {
-		sqe = ring_sqe(&r);
-		prep_read(sqe, s.pty[0], s.buf, 8, 0);
-		sqe->flags = IOURING2_SQE_ASYNC;
-		sqe->user_data = i == 2 ? VICTIM : HOLDER + i;
-	}
-	EXPECT_EQ(3, ring_submit(&r));
-	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 3));
-	ret = cancel(&r, &key, false);
-	EXPECT_TRUE(did_cancel(ret)) {
-		TH_LOG("%d", ret);
-	}
-	ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe));
-	EXPECT_TRUE(cancelled(cqe.res));
-	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
-	ring_exit(&r);
-	scene_close(&s);
-	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
-}
-
 /*
  * Two reads of a FIFO, which cannot be asked without blocking: one gets the
  * byte, the other one blocks in a worker. Return: its user_data, or 0.
@@ -391,6 +353,45 @@ static __u64 block_a_worker(struct ring *r, int fifo, char *buf)
 	    ring_wait(r, &cqe) || cqe.res != 1)
 		return 0;
 	return 3 - cqe.user_data;
+}
+
+/* One that no worker has begun, because the only one is blocked */
+RING_TEST(queued_for_a_worker)
+{
+	long was = module_param("workers_unbounded");
+	const struct key key = { .user_data = VICTIM, .fd = -1 };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	char buf[8], out = 0;
+	int busy, ready;
+	struct ring r;
+
+	if (module_param_set("workers_unbounded", 1) < 0)
+		SKIP(return, "parameters not writable");
+	busy = tmp_fifo();
+	ready = tmp_fifo();
+	ASSERT_LE(0, busy);
+	ASSERT_LE(0, ready);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_NE(0, (long)block_a_worker(&r, busy, buf));
+	ASSERT_EQ(1, write(ready, "y", 1));
+	sqe = ring_sqe(&r);
+	prep_read(sqe, ready, buf, 1, -1);
+	sqe->user_data = VICTIM;
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_MSEC));
+	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(0, cancel(&r, &key, false));
+	ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	/* It has not been begun: the byte is still there */
+	EXPECT_EQ(1, read(ready, &out, 1));
+	EXPECT_EQ('y', out);
+	ring_exit(&r);
+	close(busy);
+	close(ready);
+	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
 }
 
 /* The signal that ends one request is not there for the worker's next one */
