@@ -857,10 +857,10 @@ static long cgroup_bytes(void)
 	return sum_of(CGROUP "/memory.stat", keys);
 }
 
-/* Some objects of a process that has ended are freed a little later */
+/* RCU frees some objects of a process later; on a busy machine, seconds later */
 static long cgroup_charged(void)
 {
-	int tries = 100;
+	int tries = 1000;
 	long left;
 
 	do {
