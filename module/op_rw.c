@@ -145,7 +145,7 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 	struct io2_rw *rw = &req->rw;
 
 	if ((req->flags & REQ_F_CUR_POS) && (ret > 0 || rw->done))
-		req->file->f_pos = rw->kiocb.ki_pos;
+		data_race(req->file->f_pos = rw->kiocb.ki_pos);
 	if (ret >= 0)
 		ret += rw->done;
 	else if (rw->done)
@@ -215,7 +215,11 @@ static int rw_init_kiocb(struct io2_req *req, unsigned int flags)
 	return 0;
 }
 
-/* I/O at the file's position, as read(2) and write(2) do it. */
+/*
+ * I/O at the file's position. Who else moves it meanwhile, by read(2) too, races
+ * with this, as it races with io_uring: f_pos_lock cannot be kept until an
+ * asynchronous request ends. A position is a word, which is never torn.
+ */
 static void rw_set_pos(struct io2_req *req)
 {
 	struct io2_rw *rw = &req->rw;
@@ -227,7 +231,7 @@ static void rw_set_pos(struct io2_req *req)
 			return;
 		}
 		req->flags |= REQ_F_CUR_POS;
-		rw->kiocb.ki_pos = READ_ONCE(req->file->f_pos);
+		rw->kiocb.ki_pos = data_race(req->file->f_pos);
 	}
 	rw->kiocb.ki_pos += rw->done;
 }
