@@ -4,7 +4,7 @@
  * boot, by the same code. Time is CLOCK_MONOTONIC; under "qemu -icount
  * shift=0", for which this is made, a nanosecond of it is an instruction.
  *
- * usage: bench [-f REGEX] [-q] DIR
+ * usage: bench [-f REGEX] [-q] [-w FILE] DIR
  *
  * DIR is on a disk file system; /tmp should be a tmpfs; /dev/nullb0, if it is
  * there, is what direct reads read; /sys/fs/cgroup, if it is cgroup 2 with the
@@ -30,11 +30,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mark.h"
 #include "ring.h"
 
 #define MAX_BATCH	128
 #define BLOCK		4096
 
+static int burst_lost;
 static int quick;		/* a tenth of the rounds */
 static const char *disk_dir;
 
@@ -44,6 +46,35 @@ static long long now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* What is measured just now, for the list of windows */
+static struct {
+	FILE *list;
+	const char *name, *door;
+	unsigned int at;
+} window;
+
+/* Everything that counts is between these two, and between two marks. */
+static long long clock_begin(void)
+{
+	long long start = now();
+
+	mark(MARK_BEGIN);
+	return start;
+}
+
+/* ns for each of @n operations since clock_begin() said @start */
+static double clock_end(long long start, unsigned int n)
+{
+	mark(MARK_END);
+	start = now() - start;
+	if (window.list) {
+		fprintf(window.list, "%s\t%u\t%s\t%u\t%lld\n", window.name,
+			window.at, window.door, n, start);
+		fflush(window.list);
+	}
+	return (double)start / n;
 }
 
 static void die(const char *what, int err)
@@ -300,28 +331,33 @@ struct op {
 	bool plain;		/* a system call, no ring */
 };
 
+#define OP(text, at, n, prepare, what) \
+	{ .name = (text), .batch = at, .rounds = (n), .open = (prepare), \
+	  .round = (what) }
+#define CALL(text, n, prepare, what) \
+	{ .name = (text), .batch = ONCE, .rounds = (n), .open = (prepare), \
+	  .round = (what), .plain = true }
+
 static const struct op ops[] = {
-	{ "nop", ALL_BATCHES, 2000, NULL, round_nop },
-	{ "enter, nothing to do", ONCE, 4000, NULL, round_enter },
-	{ "read 4 KiB, disk file system's page cache", ALL_BATCHES, 1000,
-	  open_disk, round_read },
-	{ "pread 4 KiB, disk file system's page cache", ONCE, 2000, open_disk,
-	  round_pread, true },
-	{ "read 4 KiB, tmpfs", ALL_BATCHES, 1000, open_tmpfs, round_read },
-	{ "pread 4 KiB, tmpfs", ONCE, 2000, open_tmpfs, round_pread, true },
-	{ "read 4 KiB, null_blk, O_DIRECT", ALL_BATCHES, 500, open_block,
-	  round_read },
-	{ "pread 4 KiB, null_blk, O_DIRECT", ONCE, 1000, open_block,
-	  round_pread, true },
-	{ "poll an eventfd, ready", ALL_BATCHES, 1000, open_ready,
-	  round_poll_ready },
-	{ "poll(2) an eventfd, ready", ONCE, 2000, open_ready,
-	  round_poll_call, true },
-	{ "poll an eventfd, armed; write, read", ALL_BATCHES, 500, open_silent,
-	  round_poll_armed },
-	{ "timeout, armed and removed", ALL_BATCHES, 500, NULL,
-	  round_timeout },
-	{ "linked pair of nops", ALL_BATCHES, 1000, NULL, round_link },
+	OP("nop", ALL_BATCHES, 2000, NULL, round_nop),
+	OP("enter, nothing to do", ONCE, 4000, NULL, round_enter),
+	OP("read 4 KiB, disk file system's page cache", ALL_BATCHES, 1000,
+	   open_disk, round_read),
+	CALL("pread 4 KiB, disk file system's page cache", 2000, open_disk,
+	     round_pread),
+	OP("read 4 KiB, tmpfs", ALL_BATCHES, 1000, open_tmpfs, round_read),
+	CALL("pread 4 KiB, tmpfs", 2000, open_tmpfs, round_pread),
+	OP("read 4 KiB, null_blk, O_DIRECT", ALL_BATCHES, 500, open_block,
+	   round_read),
+	CALL("pread 4 KiB, null_blk, O_DIRECT", 1000, open_block, round_pread),
+	OP("poll an eventfd, ready", ALL_BATCHES, 1000, open_ready,
+	   round_poll_ready),
+	CALL("poll(2) an eventfd, ready", 2000, open_ready, round_poll_call),
+	OP("poll an eventfd, armed; write, read", ALL_BATCHES, 500,
+	   open_silent, round_poll_armed),
+	OP("timeout, armed and removed", ALL_BATCHES, 500, NULL,
+	   round_timeout),
+	OP("linked pair of nops", ALL_BATCHES, 1000, NULL, round_link),
 };
 
 /* ns an operation, or -errno where it cannot be done */
@@ -330,7 +366,8 @@ static double measure(const struct op *op, unsigned int b,
 {
 	unsigned int i, rounds = op->rounds * 8 / (b + 7);
 	struct work w = { .hour.tv_sec = 3600 };
-	long long start, end;
+	long long start;
+	double cost;
 	int ret;
 
 	rounds = rounds / (quick ? 10 : 1) + 10;
@@ -345,15 +382,16 @@ static double measure(const struct op *op, unsigned int b,
 		die("set-up", ret);
 	for (i = 0; i < 20; i++)
 		op->round(&w, b);
-	start = now();
+	window.door = op->plain ? "system call" : door->name;
+	start = clock_begin();
 	for (i = 0; i < rounds; i++)
 		op->round(&w, b);
-	end = now();
+	cost = clock_end(start, rounds * b);
 	if (!op->plain)
 		ring_close(&w.r);
 	work_close(&w);
 	munmap(w.buf, MAX_BATCH * BLOCK);
-	return (double)(end - start) / rounds / b;
+	return cost;
 }
 
 static void print_value(double v)
@@ -385,8 +423,11 @@ static void rows_by_batch(regex_t *only)
 			continue;
 		for (j = 0; j < 4 && op->batch[j]; j++) {
 			unsigned int b = op->batch[j];
-			double ours = measure(op, b, &iouring2);
+			double ours;
 
+			window.name = op->name;
+			window.at = b;
+			ours = measure(op, b, &iouring2);
 			print_row(op->name, b, op->plain ? ours :
 				  measure(op, b, &in_tree), ours, "instructions");
 		}
@@ -411,72 +452,88 @@ static double setup_close(const struct door *door, unsigned int entries)
 
 	for (i = 0; i < rounds + 5; i++) {
 		if (i == 5)
-			start = now();
+			start = clock_begin();
 		ret = ring_open(&r, door, entries, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
 	}
-	return (double)(now() - start) / rounds;
+	return clock_end(start, rounds);
 }
 
 /* @n of them, one after the other, as an application that never rests */
 static double setup_loop(const struct door *door, unsigned int n)
 {
-	long long start = now();
 	unsigned int i, total = quick ? n / 10 : n;
 	struct ring r;
+	long long start;
 	int ret;
 
+	start = clock_begin();
 	for (i = 0; i < total; i++) {
 		ret = ring_open(&r, door, 64, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
 	}
-	return (double)(now() - start) / total;
+	return clock_end(start, total);
 }
 
-/* @n NOPs into a CQ of 128; half is reaped on the way, the rest at the end */
+/* Completions, up to @max, and those that wait behind the CQ brought into it */
+static unsigned int reap(struct ring *r, unsigned int max)
+{
+	unsigned int n = ring_ready(r);
+
+	if (!n && *r->sq_flags & IOURING2_SQ_CQ_OVERFLOW) {
+		ring_enter_flags(r, 0, 0, IOURING2_ENTER_GETEVENTS);
+		n = ring_ready(r);
+	}
+	if (n > max)
+		n = max;
+	ring_seen(r, n);
+	return n;
+}
+
+/*
+ * @n NOPs into a CQ of 128. Half as many are reaped as are submitted, as long
+ * as the ring takes them; the rest at the end.
+ */
 static double burst(const struct door *door, unsigned int n)
 {
-	unsigned int i, left = quick ? n / 10 : n, total = left, reaped = 0;
-	struct work w = { 0 };
+	unsigned int i, total = quick ? n / 10 : n, left = total;
+	unsigned int reaped = 0, got;
 	long long start;
+	struct ring r;
+	double cost;
 	int ret;
 
-	ret = ring_open(&w.r, door, 64, 128);
+	ret = ring_open(&r, door, 64, 128);
 	if (ret)
 		return ret;
-	start = now();
+	start = clock_begin();
 	while (left) {
-		for (i = 0; i < 64; i++)
-			ring_sqe(&w.r)->opcode = IOURING2_OP_NOP;
-		while ((ret = ring_enter(&w.r, 64, 0)) == -EBUSY) {
-			i = ring_ready(&w.r);
-			reaped += i;
-			ring_seen(&w.r, i);
-		}
-		if (ret != 64)
+		for (i = 0; i < 64 && i < left; i++)
+			ring_sqe(&r)->opcode = IOURING2_OP_NOP;
+		left -= i;
+		while ((ret = ring_enter(&r, i, 0)) == -EBUSY)
+			reaped += reap(&r, 32);
+		if (ret != (int)i)
 			die("burst", ret);
-		left -= left < 64 ? left : 64;
-		i = ring_ready(&w.r);
-		i = i > 32 ? 32 : i;
-		reaped += i;
-		ring_seen(&w.r, i);
+		reaped += reap(&r, 32);
 	}
-	while ((i = ring_ready(&w.r))) {
-		reaped += i;
-		ring_seen(&w.r, i);
-		/* brings what is left of the backlog */
-		w.r.door->enter(w.r.fd, 0, 0, IOURING2_ENTER_GETEVENTS);
-	}
-	if (reaped < total || *w.r.cq_overflow)
-		fprintf(stderr, "bench: %s: %u of %u completions, %u dropped\n",
-			door->name, reaped, total, *w.r.cq_overflow);
-	start = now() - start;
-	ring_close(&w.r);
-	return (double)start / total;
+	while ((got = reap(&r, 128)))
+		reaped += got;
+	cost = clock_end(start, total);
+	burst_lost = (int)(total - reaped);
+	ring_close(&r);
+	return cost;
+}
+
+/* How many of the last burst's completions did not come */
+static double burst_left(const struct door *door, unsigned int n)
+{
+	burst(door, n);
+	return burst_lost;
 }
 
 /* user_data of the requests that an operation is done among */
@@ -504,6 +561,7 @@ static double among(const struct door *door, unsigned int n, queue_fn *queue,
 	struct work w = { .hour.tv_sec = 3600, .crowd = n };
 	unsigned int i, rounds = quick ? 20 : 200;
 	long long start;
+	double cost;
 	int ret;
 
 	ret = ring_open(&w.r, door, 256, n > 32000 ? 65536 : 2 * n + 512);
@@ -515,14 +573,14 @@ static double among(const struct door *door, unsigned int n, queue_fn *queue,
 		return ret;
 	arm_many(&w, n, queue);
 	round(&w, 1);
-	start = now();
+	start = clock_begin();
 	for (i = 0; i < rounds; i++)
 		round(&w, 1);
-	start = now() - start;
+	cost = clock_end(start, rounds);
 	ring_close(&w.r);
 	work_close(&w);
 	close(w.silent);
-	return (double)start / rounds;
+	return cost;
 }
 
 static void queue_silent(struct work *w, __u64 user_data)
@@ -622,7 +680,7 @@ static double charged(void (*fill)(const struct door *door, unsigned int at,
 		      const struct door *door, unsigned int at, unsigned int n)
 {
 	long long before, after;
-	double used = -ENOSYS;
+	double used = -EOPNOTSUPP;
 	int status, fds[2];
 	pid_t pid;
 
@@ -637,12 +695,12 @@ static double charged(void (*fill)(const struct door *door, unsigned int at,
 		before = cgroup_used();
 		fill(door, at, n);
 		after = cgroup_used();
-		used = before < 0 ? -ENOSYS : (double)(after - before) / n;
+		used = before < 0 ? -EOPNOTSUPP : (double)(after - before) / n;
 		_exit(write(fds[1], &used, sizeof(used)) != sizeof(used));
 	}
 	close(fds[1]);
 	if (read(fds[0], &used, sizeof(used)) != sizeof(used))
-		used = -ENOSYS;
+		used = -EOPNOTSUPP;
 	close(fds[0]);
 	waitpid(pid, &status, 0);
 	return used;
@@ -688,6 +746,8 @@ static const struct special specials[] = {
 	{ "set-up and close", 4096, setup_close, "instructions" },
 	{ "set-up and close in a loop", 10000, setup_loop, "instructions" },
 	{ "overflow burst, CQ of 128", 1000000, burst, "instructions" },
+	{ "overflow burst, completions lost", 1000000, burst_left,
+	  "completions" },
 	{ "poll armed and fired among N", 1, poll_among, "instructions" },
 	{ "poll armed and fired among N", 100, poll_among, "instructions" },
 	{ "poll armed and fired among N", 10000, poll_among, "instructions" },
@@ -715,9 +775,13 @@ static void rows_of_their_own(regex_t *only)
 
 		if (regexec(only, s->name, 0, NULL, 0))
 			continue;
+		window.name = s->name;
+		window.at = s->at;
+		window.door = in_tree.name;
 		tree = s->measure(&in_tree, s->at);
 		/* the in-tree ring is still giving back what it had */
 		sleep(1);
+		window.door = iouring2.name;
 		print_row(s->name, s->at, tree, s->measure(&iouring2, s->at),
 			  s->unit);
 		sleep(1);
@@ -731,9 +795,11 @@ int main(int argc, char **argv)
 	regex_t only;
 	int c;
 
-	while ((c = getopt(argc, argv, "f:q")) != -1) {
+	while ((c = getopt(argc, argv, "f:qw:")) != -1) {
 		if (c == 'f')
 			filter = optarg;
+		else if (c == 'w')
+			window.list = fopen(optarg, "w");
 		else if (c == 'q')
 			quick = 1;
 		else
@@ -741,7 +807,7 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc - 1 ||
 	    regcomp(&only, filter, REG_EXTENDED | REG_NOSUB)) {
-		fprintf(stderr, "usage: bench [-f REGEX] [-q] DIR\n");
+		fprintf(stderr, "usage: bench [-f REGEX] [-q] [-w FILE] DIR\n");
 		return 2;
 	}
 	disk_dir = argv[optind];

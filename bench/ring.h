@@ -45,12 +45,18 @@ static inline struct iouring2_sqe *ring_sqe(struct ring *r)
 	return sqe;
 }
 
+static inline int ring_enter_flags(struct ring *r, unsigned int submit,
+				   unsigned int min, unsigned int flags)
+{
+	__atomic_store_n(r->sq_tail, r->sqe_tail, __ATOMIC_RELEASE);
+	return r->door->enter(r->fd, submit, min, flags);
+}
+
 static inline int ring_enter(struct ring *r, unsigned int submit,
 			     unsigned int min)
 {
-	__atomic_store_n(r->sq_tail, r->sqe_tail, __ATOMIC_RELEASE);
-	return r->door->enter(r->fd, submit, min,
-			      min ? IOURING2_ENTER_GETEVENTS : 0);
+	return ring_enter_flags(r, submit, min,
+				min ? IOURING2_ENTER_GETEVENTS : 0);
 }
 
 static inline unsigned int ring_ready(struct ring *r)

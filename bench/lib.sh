@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Shared by run and profile, which source it in the repository's root: the
+# program and the module for a guest, and the guest.
+
+# Seconds a machine may run.
+LIMIT=2400
+
+bench_usage() {
+	sed -n '/^# usage/,/^# Exit/s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+}
+
+bench_build() {
+	mkdir -p build/bench/in
+	"${CC:-cc}" -static -O2 -g -Wall -Iuapi -o build/bench/in/bench \
+		bench/bench.c bench/ring.c &&
+		cp bench/guest.sh build/bench/in/
+}
+
+# bench_module KERNEL DIR: what the guest needs, into DIR/in
+bench_module() {
+	mkdir -p "$2/in" "$2/out"
+	cp build/bench/in/* "$2/in/"
+	tools/vm/kbuild "$1" --out "$2/module" >"$2/build.log" 2>&1 || {
+		tail -n 20 "$2/build.log" >&2
+		return 1
+	}
+	cp "$2/module/iouring2.ko" "$2/in/"
+}
+
+# bench_guest KERNEL DIR OPTION... -- ARGUMENT...: options of tools/vm/run,
+# arguments of bench/guest.sh
+bench_guest() {
+	local name=$1 dir=$2 options=()
+	shift 2
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	tools/vm/run --kernel "$name" --mem 2048 --scratch 64 --timeout "$LIMIT" \
+		--in "$dir/in" --out "$dir/out" "${options[@]}" -- sh /in/guest.sh "$@"
+}
