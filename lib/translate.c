@@ -187,20 +187,24 @@ static void put(struct line *l, const char *s)
 		l->text[l->len++] = *s++;
 }
 
-static void put_number(struct line *l, long n)
+static void put_digits(struct line *l, unsigned long u, unsigned int base)
 {
-	unsigned long u = n < 0 ? -(unsigned long)n : (unsigned long)n;
 	char digits[24];
 	int i = sizeof(digits) - 1;
 
 	digits[i] = 0;
 	do {
-		digits[--i] = '0' + u % 10;
-		u /= 10;
+		digits[--i] = "0123456789abcdef"[u % base];
+		u /= base;
 	} while (u);
-	if (n < 0)
-		digits[--i] = '-';
 	put(l, digits + i);
+}
+
+static void put_number(struct line *l, long n)
+{
+	if (n < 0)
+		put(l, "-");
+	put_digits(l, n < 0 ? -(unsigned long)n : (unsigned long)n, 10);
 }
 
 static void put_field(struct line *l, const char *name, long n)
@@ -213,10 +217,17 @@ static void trace(long nr, const long *a, long ret, int redirected,
 		  const char *way)
 {
 	struct line l = { .len = 0 };
+	struct iouring2_params p;
 
 	put_field(&l, "iouring2: ", io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0));
 	if (nr == IO2_NR_SETUP) {
 		put_field(&l, ": io_uring_setup(entries ", (unsigned int)a[0]);
+		if (!copy(__NR_process_vm_readv, &p, a[1], sizeof(p))) {
+			put(&l, ", flags 0x");
+			put_digits(&l, p.flags, 16);
+			if (p.cq_entries)
+				put_field(&l, ", cq ", p.cq_entries);
+		}
 	} else if (nr == IO2_NR_ENTER) {
 		put_field(&l, ": io_uring_enter(fd ", (int)a[0]);
 		put_field(&l, ", submit ", (unsigned int)a[1]);

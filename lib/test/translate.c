@@ -256,8 +256,16 @@ static void test_settings(void)
 	reset();
 	io2_settings.trace = 1;
 	setup(&p);
-	check(!strcmp(k.text, "iouring2: 4711: io_uring_setup(entries 8) = 7 (test, iouring2)\n"),
+	check(!strcmp(k.text, "iouring2: 4711: io_uring_setup(entries 8, flags 0x0) = 7 (test, iouring2)\n"),
 	      "trace: setup");
+	p.flags = IOURING2_SETUP_CQSIZE | IOURING2_SETUP_NO_SQARRAY;
+	p.cq_entries = 16;
+	setup(&p);
+	check(!strcmp(k.text, "iouring2: 4711: io_uring_setup(entries 8, flags 0x10008, cq 16) = 7 (test, iouring2)\n"),
+	      "trace: setup, flags and the CQ's size");
+	call(IO2_NR_SETUP, 8, 16, 0, 0, 0, 0);
+	check(!!strstr(k.text, "io_uring_setup(entries 8) = -14 "),
+	      "trace: setup without parameters");
 	call(IO2_NR_ENTER, RING, 99, 1, 9, 0, 0);
 	check(!strcmp(k.text, "iouring2: 4711: io_uring_enter(fd 7, submit 99, wait 1, flags 9) = -16 (test, iouring2)\n"),
 	      "trace: enter, an error");
