@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "exec.h"
@@ -260,6 +262,76 @@ EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout,
 	sigset_t copy;
 
 	return NEXT_ONCE(&next, epoll_pwait)(fd, events, n, timeout, mask_for_wait(set, &copy));
+}
+
+/* ---- threads that begin with all signals blocked --------------------------- */
+
+/*
+ * struct timer_call - what a timer's thread is to do
+ * @function: the program's
+ * @value: its argument
+ *
+ * It is kept for good: a call may begin after the timer was deleted.
+ */
+struct timer_call {
+	void		(*function)(union sigval value);
+	union sigval	value;
+};
+
+static void begin_timer_call(union sigval value)
+{
+	const struct timer_call *call = value.sival_ptr;
+	unsigned long mask = 1UL << (SIGSYS - 1);
+
+	io2_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, IO2_P(&mask), 0, sizeof(mask), 0, 0);
+	call->function(call->value);
+}
+
+/* the newest one: the first had other timers, and RTLD_NEXT takes the first */
+static __typeof__(timer_create) *next_timer_create(void)
+{
+	void *next = dlvsym(RTLD_NEXT, "timer_create", "GLIBC_2.34");
+
+	if (!next)
+		next = dlvsym(RTLD_NEXT, "timer_create", "GLIBC_2.3.3");
+	if (!next)
+		next = dlsym(RTLD_NEXT, "timer_create");
+	return (__typeof__(timer_create) *)next;
+}
+
+/* Some C libraries (glibc 2.41) leave everything blocked in that thread. */
+EXPORT int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
+{
+	struct timer_call *call;
+	struct sigevent changed;
+	int ret;
+
+	if (!trap_is_there || !event || event->sigev_notify != SIGEV_THREAD)
+		return next_timer_create()(clock, event, timer);
+	call = malloc(sizeof(*call));
+	if (!call)
+		return result(-EAGAIN);
+	call->function = event->sigev_notify_function;
+	call->value = event->sigev_value;
+	changed = *event;
+	changed.sigev_notify_function = begin_timer_call;
+	changed.sigev_value.sival_ptr = call;
+	ret = next_timer_create()(clock, &changed, timer);
+	if (ret)
+		free(call);
+	return ret;
+}
+
+/* not in every C library */
+int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set);
+
+EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
+{
+	int (*next)(pthread_attr_t *attr, const sigset_t *set) =
+		NEXT(pthread_attr_setsigmask_np);
+	sigset_t copy;
+
+	return next ? next(attr, mask_for_wait(set, &copy)) : ENOSYS;
 }
 
 /* ---- starting other programs ----------------------------------------------- */

@@ -26,6 +26,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../sys.h"
@@ -149,6 +150,58 @@ static void threads(void)
 		CHECK(!pthread_join(thread[i], NULL));
 }
 
+static void *in_masked_thread(void *arg)
+{
+	CHECK(call_works());
+	return arg;
+}
+
+/* since glibc 2.32 */
+int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set);
+#pragma weak pthread_attr_setsigmask_np
+
+/* a thread that begins with all signals blocked, by an attribute */
+static void masked_thread(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all;
+
+	sigfillset(&all);
+	CHECK(!pthread_attr_init(&attr));
+	if (!pthread_attr_setsigmask_np || pthread_attr_setsigmask_np(&attr, &all) == ENOSYS)
+		return;
+	CHECK(!pthread_create(&thread, &attr, in_masked_thread, NULL));
+	CHECK(!pthread_join(thread, NULL));
+}
+
+static void on_timer(union sigval value)
+{
+	CHECK(call_works());
+	__atomic_store_n((int *)value.sival_ptr, 1, __ATOMIC_RELEASE);
+}
+
+/* The C library (until 2.34, its librt) makes a thread; with 2.41, all is blocked in it. */
+static void timer(void)
+{
+	struct itimerspec soon = { .it_value = { .tv_nsec = 1000000 } };
+	struct timespec nap = { .tv_nsec = 10000000 };
+	int i, ran = 0;
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD,
+		.sigev_notify_function = on_timer,
+		.sigev_value.sival_ptr = &ran,
+	};
+	timer_t id;
+
+	CHECK(!timer_create(CLOCK_MONOTONIC, &event, &id));
+	CHECK(!timer_settime(id, 0, &soon, NULL));
+	for (i = 0; i < 1000 && !__atomic_load_n(&ran, __ATOMIC_ACQUIRE); i++)
+		nanosleep(&nap, NULL);
+	CHECK(ran);
+	CHECK(!timer_delete(id));
+}
+
 /* a filter of the program, with a trap of its own */
 static void own_filter(void)
 {
@@ -214,6 +267,8 @@ int main(int argc, char **argv)
 	handlers();
 	waits();
 	threads();
+	timer();
+	masked_thread();
 	if (argc > 1)
 		children(argv[1]);
 	own_filter();
