@@ -31,6 +31,9 @@ check-tier0:
 bench:
 	@bench/run $(ARGS)
 
+profile:
+	@bench/profile $(ARGS)
+
 demo:
 	@tools/demo $(ARGS)
 
@@ -86,12 +89,13 @@ help:
 	@echo '  sudo make install-lib, uninstall-lib'
 	@echo '                       below /usr/local, or prefix=, or DESTDIR='
 	@echo '  make bench           instructions an operation costs, beside the in-tree io_uring'
+	@echo '  make profile         where they go, by symbol'
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
 	@echo '  sudo make uninstall  take all of that back'
 	@echo
 	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
-	@echo 'demo, mutants, coverage, fuzz, install and uninstall; ARGS=--help shows its options.'
+	@echo 'demo, mutants, coverage, fuzz, bench, profile, install and uninstall; ARGS=--help shows its options.'
 
-.PHONY: bench modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
+.PHONY: bench profile modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
 .PHONY: install uninstall help lib check-lib check-liburing install-lib uninstall-lib

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Shared by run and profile, which source it in the repository's root: the
+# Shared by run, check and profile, which source it in the repository's root: the
 # program and the module for a guest, and the guest.
 
 # Seconds a machine may run.
@@ -14,8 +14,8 @@ bench_usage() {
 
 bench_build() {
 	mkdir -p build/bench/in
-	"${CC:-cc}" -static -O2 -g -Wall -Iuapi -o build/bench/in/bench \
-		bench/bench.c bench/ring.c &&
+	"${CC:-cc}" -static -O2 -g -Wall -Iuapi -pthread -o build/bench/in/bench \
+		bench/{bench,ops,special,threads,ring}.c &&
 		cp bench/guest.sh build/bench/in/
 }
 
@@ -42,4 +42,13 @@ bench_guest() {
 	shift
 	tools/vm/run --kernel "$name" --mem 2048 --scratch 64 --timeout "$LIMIT" \
 		--in "$dir/in" --out "$dir/out" "${options[@]}" -- sh /in/guest.sh "$@"
+}
+
+# The rows that a guest printed, with ratios, in an order that stays.
+bench_table() {
+	printf 'operation\tbatch\tin-tree\tiouring2\tratio\tunit\tremark\n'
+	awk -F'\t' 'NF == 6 {
+		ratio = $3 + 0 == 0 || $4 == "-" ? "-" : sprintf("%.3f", $4 / $3)
+		print $1 "\t" $2 "\t" $3 "\t" $4 "\t" ratio "\t" $5 "\t" $6
+	}' "$1" | LC_ALL=C sort -t "$(printf '\t')" -k1,1 -k2,2n
 }

@@ -9,10 +9,14 @@
 #define MARK_BEGIN	0x10b3a511
 #define MARK_END	0x10b3a512
 
-#define mark(which)							\
-	do {								\
-		asm volatile("nopl %c0(%%rax,%%rax)"			\
-			     : : "i" (which) : "memory");		\
-	} while (0)
+static inline void mark_begin(void)
+{
+	asm volatile("nopl %c0(%%rax,%%rax)" : : "i" (MARK_BEGIN) : "memory");
+}
+
+static inline void mark_end(void)
+{
+	asm volatile("nopl %c0(%%rax,%%rax)" : : "i" (MARK_END) : "memory");
+}
 
 #endif

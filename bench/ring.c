@@ -78,6 +78,7 @@ static int ring_map(struct ring *r, const struct iouring2_params *p)
 		return -errno;
 	r->sq_mask = p->sq_entries - 1;
 	r->cq_mask = p->cq_entries - 1;
+	r->sq_head = (void *)(m + p->sq_off.head);
 	r->sq_tail = (void *)(m + p->sq_off.tail);
 	r->sq_flags = (void *)(m + p->sq_off.flags);
 	r->sq_array = (void *)(m + p->sq_off.array);

@@ -24,7 +24,7 @@ struct ring {
 	int fd;
 	unsigned int sq_mask, cq_mask;
 	unsigned int sqe_tail;		/* with what is not published yet */
-	unsigned int *sq_tail, *sq_flags, *sq_array;
+	unsigned int *sq_head, *sq_tail, *sq_flags, *sq_array;
 	unsigned int *cq_head, *cq_tail, *cq_overflow;
 	struct iouring2_sqe *sqes;
 	struct iouring2_cqe *cqes;
