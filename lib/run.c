@@ -186,14 +186,24 @@ static const char *find(const char *name)
 
 /* ---- the environment ------------------------------------------------------- */
 
-/* VAR=VALUE:..., VALUE first and once */
+/* whether a list with colons has that element */
+static int has_element(const char *list, const char *value)
+{
+	size_t n = strlen(value);
+
+	for (; list; list = strchr(list, ':'), list += !!list)
+		if (!strncmp(list, value, n) && (!list[n] || list[n] == ':'))
+			return 1;
+	return 0;
+}
+
+/* VAR=VALUE:..., once; what a program of ours has put before it stays there */
 static void prepend(const char *var, const char *value)
 {
 	const char *old = getenv(var);
-	size_t n = strlen(value);
 	char *new;
 
-	if (old && !strncmp(old, value, n) && (!old[n] || old[n] == ':'))
+	if (has_element(old, value))
 		return;
 	if (asprintf(&new, "%s%s%s", value, old && *old ? ":" : "", old ? old : "") < 0)
 		DIE(EXIT_US, "no memory");
