@@ -373,7 +373,7 @@ int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 		return -EINVAL;
 	if (sqe->len & ~(POLL_UPDATES | IOURING2_POLL_ADD_MULTI))
 		return -EINVAL;
-	/* only an update can say that the poll is to be a multishot */
+	/* it means nothing to an update, either */
 	if (sqe->len == IOURING2_POLL_ADD_MULTI)
 		return -EINVAL;
 	rem->flags = sqe->len;
@@ -382,11 +382,9 @@ int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	if (!(rem->flags & IOURING2_POLL_UPDATE_USER_DATA) && sqe->off)
 		return -EINVAL;
 	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
-		rem->events = poll_events(sqe);
+		rem->events = poll_events(sqe) & POLL_EVENTS;
 	else if (sqe->poll32_events)
 		return -EINVAL;
-	if (!(rem->flags & IOURING2_POLL_ADD_MULTI))
-		rem->events |= EPOLLONESHOT;
 	return 0;
 }
 
@@ -414,8 +412,10 @@ static struct io2_req *poll_steal(struct io2_ring *ring, u64 user_data,
 static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem,
 			struct io2_batch *b)
 {
+	/* a multishot stays one, and so does what ends with its first event */
 	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
-		poll->poll.events = rem->events;
+		poll->poll.events = (poll->poll.events & ~POLL_EVENTS) |
+				    rem->events;
 	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
 		poll->user_data = rem->new_user_data;
 	io2_req_issue(poll, b, IO2_NONBLOCK);

@@ -626,6 +626,41 @@ RING_TEST(updates)
 	ring_exit(&r);
 }
 
+/* Whether it is a multishot, POLL_ADD has said; an update changes events. */
+RING_TEST(update_keeps_the_kind)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, p[2], kind;
+	char byte;
+
+	for (kind = 0; kind < 4; kind++) {
+		bool multi = kind & 1;
+		unsigned int m = kind & 2 ? IOURING2_POLL_ADD_MULTI : 0;
+
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, open_pipe(p));
+		EXPECT_EQ(1, arm(&r, p[0], POLLPRI, 1, multi));
+		EXPECT_EQ(0, update(&r, 1, EVENTS | m, POLLIN, 0));
+		for (i = 0; i < 2; i++) {
+			EXPECT_EQ(0, write_byte(p));
+			if (i && !multi) {
+				EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+								NSEC_PER_MSEC));
+				break;
+			}
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(1, (int)cqe.user_data);
+			EXPECT_EQ(POLLIN, cqe.res);
+			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+			EXPECT_EQ(1, read(p[0], &byte, 1));
+		}
+		ring_exit(&r);
+		close(p[0]);
+		close(p[1]);
+	}
+}
+
 /* ------------------------------------------------------------ refusals */
 
 RING_TEST(refused)
