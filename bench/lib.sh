@@ -44,11 +44,15 @@ bench_guest() {
 		--in "$dir/in" --out "$dir/out" "${options[@]}" -- sh /in/guest.sh "$@"
 }
 
+bench_sort() {
+	LC_ALL=C sort -t $'\t' -k1,1 -k2,2n
+}
+
 # The rows that a guest printed, with ratios, in an order that stays.
 bench_table() {
 	printf 'operation\tbatch\tin-tree\tiouring2\tratio\tunit\tremark\n'
 	awk -F'\t' 'NF == 6 {
 		ratio = $3 + 0 == 0 || $4 == "-" ? "-" : sprintf("%.3f", $4 / $3)
 		print $1 "\t" $2 "\t" $3 "\t" $4 "\t" ratio "\t" $5 "\t" $6
-	}' "$1" | LC_ALL=C sort -t "$(printf '\t')" -k1,1 -k2,2n
+	}' "$1" | bench_sort
 }

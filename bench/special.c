@@ -100,8 +100,8 @@ static unsigned int reap(struct ring *r, unsigned int max)
 static unsigned int burst_lost[2];
 
 /*
- * @n NOPs into a CQ of 128. Half as many are reaped as are submitted, as long
- * as the ring takes them; the rest at the end.
+ * @n NOPs into a CQ of 128. Half as many are reaped as are submitted, and all
+ * that are there when the ring takes no more; the rest at the end.
  */
 static double burst(const struct door *door, unsigned int n)
 {
@@ -120,7 +120,7 @@ static double burst(const struct door *door, unsigned int n)
 			ring_sqe(&r)->opcode = IOURING2_OP_NOP;
 		left -= i;
 		while ((ret = ring_enter(&r, i, 0)) == -EBUSY)
-			reaped += reap(&r, 32);
+			reaped += reap(&r, 128);
 		if (ret != (int)i)
 			die("burst", ret);
 		reaped += reap(&r, 32);
