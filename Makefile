@@ -64,6 +64,9 @@ check-lib:
 check-liburing:
 	@tools/check-liburing $(ARGS)
 
+check-apps:
+	@tools/check-apps $(ARGS)
+
 install-lib uninstall-lib:
 	@$(MAKE) --no-print-directory -C lib OUTPUT=$(CURDIR)/build/lib $(@:-lib=)
 
@@ -86,6 +89,7 @@ help:
 	@echo '  make lib             libiouring2 and iouring2-run, into build/lib'
 	@echo '  make check-lib       both in virtual machines, linked in every way (docs/liburing.md)'
 	@echo "  make check-liburing  liburing's own tests, native and redirected (docs/liburing-suite.md)"
+	@echo '  make check-apps      fio, qemu-img and others, native and redirected (docs/applications.md)'
 	@echo '  sudo make install-lib, uninstall-lib'
 	@echo '                       below /usr/local, or prefix=, or DESTDIR='
 	@echo '  make bench           instructions an operation costs, beside the in-tree io_uring'
@@ -95,7 +99,7 @@ help:
 	@echo '  sudo make uninstall  take all of that back'
 	@echo
 	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
-	@echo 'demo, mutants, coverage, fuzz, bench, profile, install and uninstall; ARGS=--help shows its options.'
+	@echo 'demo, mutants, coverage, fuzz, bench, profile, check-liburing, check-apps, install and uninstall; ARGS=--help shows its options.'
 
 .PHONY: bench profile modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
-.PHONY: install uninstall help lib check-lib check-liburing install-lib uninstall-lib
+.PHONY: install uninstall help lib check-lib check-liburing check-apps install-lib uninstall-lib
