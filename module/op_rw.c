@@ -145,6 +145,7 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 	struct io2_rw *rw = &req->rw;
 
 	if ((req->flags & REQ_F_CUR_POS) && (ret > 0 || rw->done))
+		/* racing as rw_set_pos() says */
 		data_race(req->file->f_pos = rw->kiocb.ki_pos);
 	if (ret >= 0)
 		ret += rw->done;
@@ -231,6 +232,7 @@ static void rw_set_pos(struct io2_req *req)
 			return;
 		}
 		req->flags |= REQ_F_CUR_POS;
+		/* racing as said above */
 		rw->kiocb.ki_pos = data_race(req->file->f_pos);
 	}
 	rw->kiocb.ki_pos += rw->done;
