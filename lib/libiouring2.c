@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/iouring2.h>
 
@@ -82,6 +83,34 @@ EXPORT int iouring2_ring_enter(int fd, unsigned int to_submit,
 	if (argsz > ~0U)
 		return -EINVAL;
 	return result(ioctl(fd, IOURING2_IOC_ENTER, &e));
+}
+
+/* Whether the module takes fadvise64() of a ring for ENTER; asked once. */
+static int have_door(void)
+{
+	static int known;	/* 0 not asked yet, 1 no, 2 yes */
+	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	struct iouring2_query q;
+
+	/* its arguments are halves where a register is */
+	if (sizeof(long) < 8)
+		return 0;
+	if (!answer) {
+		answer = !iouring2_device_query(-1, &q) &&
+			 (q.doors & IOURING2_DOOR_FADVISE) ? 2 : 1;
+		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+	}
+	return answer == 2;
+}
+
+EXPORT int iouring2_ring_submit(int fd, unsigned int to_submit,
+				unsigned int min_complete, unsigned int flags)
+{
+	if (!have_door())
+		return iouring2_ring_enter(fd, to_submit, min_complete, flags,
+					   NULL, 0);
+	return result((int)syscall(SYS_fadvise64, fd, (long)to_submit,
+				   (long)min_complete, (int)flags));
 }
 
 EXPORT int iouring2_ring_register(int fd, unsigned int opcode, void *arg,

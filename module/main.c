@@ -41,6 +41,7 @@ static void fill_query(struct iouring2_query *q)
 	q->inflight_default = READ_ONCE(io2_inflight_default);
 	q->inflight_max = READ_ONCE(io2_inflight_max);
 	q->ring_flags = IO2_RING_FLAGS;
+	q->doors = IOURING2_DOOR_FADVISE;
 }
 
 static long dev_query(unsigned int size, void __user *uarg)

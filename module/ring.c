@@ -315,6 +315,26 @@ static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
+/*
+ * The second door to ENTER, for those who have nothing to say that does not fit
+ * into registers: it costs less than an ioctl, which copies an argument and asks
+ * every security module.  What may be done with a ring was asked at SETUP.
+ */
+static int ring_fadvise(struct file *file, loff_t to_submit, loff_t min_complete,
+			int flags)
+{
+	struct iouring2_enter arg = {
+		.to_submit = to_submit,
+		.min_complete = min_complete,
+		.flags = flags,
+	};
+
+	if (arg.to_submit != to_submit || arg.min_complete != min_complete ||
+	    (flags & IOURING2_ENTER_EXT_ARG))
+		return -EINVAL;
+	return io2_enter(file->private_data, &arg);
+}
+
 static const struct file_operations ring_fops = {
 	.owner		= THIS_MODULE,
 	.release	= ring_release,
@@ -323,6 +343,7 @@ static const struct file_operations ring_fops = {
 	.poll		= io2_ring_poll,
 	.unlocked_ioctl	= ring_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.fadvise	= ring_fadvise,
 	.show_fdinfo	= io2_show_fdinfo,
 };
 

@@ -63,7 +63,8 @@ OFF(query, register_ops, 72);
 OFF(query, max_entries, 88);
 OFF(query, inflight_max, 100);
 OFF(query, ring_flags, 104);
-OFF(query, resv, 112);
+OFF(query, doors, 112);
+OFF(query, resv, 120);
 SIZE(setup, 152);
 OFF(setup, max_inflight, 8);
 OFF(setup, resv, 12);
@@ -189,6 +190,7 @@ RING_TEST(query)
 	EXPECT_EQ(module_param("inflight_max"), (long)q.inflight_max);
 	EXPECT_LE(q.inflight_default, q.inflight_max);
 	EXPECT_EQ(IOURING2_RING_SUBMIT_BACKLOGGED, (int)q.ring_flags);
+	EXPECT_EQ(IOURING2_DOOR_FADVISE, (int)q.doors);
 	for (op = 0; op < ARRAY_SIZE(q.resv); op++)
 		EXPECT_EQ(0, (long)q.resv[op]);
 	/* Without these nothing below makes sense */

@@ -114,6 +114,44 @@ RING_TEST(submit_counts)
 	ring_exit(&r);
 }
 
+/* fadvise(2) of a ring; that it does all else as well, enter() sees to */
+RING_TEST(second_door)
+{
+	static const long long wide[] = { -1, 1LL << 32, (1LL << 32) + 1,
+					  LLONG_MAX, LLONG_MIN };
+	struct iouring2_query q;
+	struct ring r;
+	unsigned int i;
+
+	ASSERT_EQ(0, dev_query(&q));
+	ASSERT_EQ(IOURING2_DOOR_FADVISE, (int)q.doors);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	ring_publish(&r);
+	for (i = 0; i < ARRAY_SIZE(wide); i++) {
+		EXPECT_EQ(-EINVAL, enter_by_fadvise(r.fd, wide[i], 0, 0)) {
+			TH_LOG("to_submit %lld", wide[i]);
+		}
+		EXPECT_EQ(-EINVAL, enter_by_fadvise(r.fd, 1, wide[i],
+						    GETEVENTS)) {
+			TH_LOG("min_complete %lld", wide[i]);
+		}
+	}
+	EXPECT_EQ(-EINVAL, enter_by_fadvise(r.fd, 1, 0, EXT_ARG));
+	EXPECT_EQ(-EINVAL, enter_by_fadvise(r.fd, 1, 0, GETEVENTS | EXT_ARG));
+	EXPECT_EQ(-EINVAL, enter_by_fadvise(r.fd, 1, 0, 1U << 31));
+	EXPECT_EQ(2, (int)ring_unsubmitted(&r));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ(1, enter_by_fadvise(r.fd, 1, 0, 0));
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	EXPECT_EQ(1, enter_by_fadvise(r.fd, 1, 2, GETEVENTS));
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	EXPECT_EQ(0, enter_by_fadvise(r.fd, UINT_MAX, 0, 0));
+	ring_exit(&r);
+	EXPECT_EQ(-EBADF, enter_by_fadvise(r.fd, 0, 0, 0));
+}
+
 RING_TEST(bad_arguments)
 {
 	struct iouring2_getevents_arg arg = { };

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <linux/fs.h>
@@ -219,9 +220,19 @@ unsigned int ring_publish(struct ring *r)
 	return ring_unsubmitted(r);
 }
 
+int enter_by_fadvise(int fd, long long to_submit, long long min_complete,
+		     unsigned int flags)
+{
+	int ret = syscall(__NR_fadvise64, fd, to_submit, min_complete, flags);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* Every other time by the second door, if what is to be said goes through it */
 int enter(int fd, unsigned int to_submit, unsigned int min_complete,
 	  unsigned int flags, const void *arg, size_t argsz)
 {
+	static __thread unsigned int times;
 	struct iouring2_enter e = {
 		.to_submit = to_submit,
 		.min_complete = min_complete,
@@ -229,8 +240,11 @@ int enter(int fd, unsigned int to_submit, unsigned int min_complete,
 		.argsz = argsz,
 		.arg = (uintptr_t)arg,
 	};
-	int ret = ioctl(fd, IOURING2_IOC_ENTER, &e);
+	int ret;
 
+	if (!arg && !argsz && !(flags & IOURING2_ENTER_EXT_ARG) && times++ % 2)
+		return enter_by_fadvise(fd, to_submit, min_complete, flags);
+	ret = ioctl(fd, IOURING2_IOC_ENTER, &e);
 	return ret < 0 ? -errno : ret;
 }
 

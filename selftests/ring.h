@@ -71,6 +71,8 @@ size_t ring_map_len(const struct iouring2_params *p);
 struct iouring2_sqe *ring_sqe(struct ring *r);	/* NULL: SQ is full */
 unsigned int ring_publish(struct ring *r);	/* entries not taken yet */
 unsigned int ring_unsubmitted(struct ring *r);
+int enter_by_fadvise(int fd, long long to_submit, long long min_complete,
+		     unsigned int flags);
 int enter(int fd, unsigned int to_submit, unsigned int min_complete,
 	  unsigned int flags, const void *arg, size_t argsz);
 int enter_timeout(int fd, unsigned int to_submit, unsigned int min_complete,

@@ -49,6 +49,9 @@ static int device(void)
 	fd = iouring2_ring_setup(dev, 8, &p, &cap);
 	CHECK(fd >= 0 && cap == 100 && p.sq_entries == 8);
 	CHECK(!iouring2_ring_enter(fd, 0, 0, 0, NULL, 0));
+	CHECK(!iouring2_ring_submit(fd, 0, 0, 0));
+	CHECK(iouring2_ring_submit(fd, 0, 0, 1U << 31) == -EINVAL);
+	CHECK(iouring2_ring_submit(-1, 0, 0, 0) == -EBADF);
 	CHECK(iouring2_ring_register(fd, IORING_REGISTER_BUFFERS, NULL, 0) == -EINVAL);
 	CHECK(iouring2_ring_enter(dev, 0, 0, 0, NULL, 0) == -ENOTTY);
 	close(fd);

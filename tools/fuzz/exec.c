@@ -358,7 +358,10 @@ ext:
 		e.argsz = a[4] == 12 ? sizeof(ext) - 8 : sizeof(ext);
 		e.flags |= IOURING2_ENTER_EXT_ARG;
 	}
-	odd_ioctl(ring_of(a[0])->fd, IOURING2_IOC_ENTER, &e, a[6]);
+	if (!e.arg && !e.argsz && (a[5] & 1))
+		syscall(__NR_fadvise64, ring_of(a[0])->fd, a[1], a[2], e.flags);
+	else
+		odd_ioctl(ring_of(a[0])->fd, IOURING2_IOC_ENTER, &e, a[6]);
 }
 
 static void do_register(const uint64_t *a)

@@ -105,7 +105,8 @@ enum type {
 	 * ioprio | buf_index << 16 | personality << 32 | splice_fd << 48 */ \
 	X(sqe, 10, { T_RING, T_OPCODE, T_SQE_FLAGS, T_REF, T_OFFSET,	\
 		     T_ADDR, T_LENGTH, T_OP_FLAGS, T_USER_DATA, T_REST }) \
-	/* ring, to_submit, min_complete, flags, kind of arg, ns, odd */	\
+	/* ring, to_submit, min_complete, flags, kind of arg, ns, odd;	\
+	 * without an arg, by fadvise() if ns is odd */			\
 	X(enter, 7, { T_RING, T_SMALL, T_SMALL, T_ENTER_FLAGS,		\
 		      T_ENTER_ARG, T_NSEC, T_ODD })			\
 	/* ring, opcode, nr_args, addr, odd */				\

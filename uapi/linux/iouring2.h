@@ -1613,6 +1613,7 @@ struct iouring2_bpf {
  * @inflight_default: in-flight cap of a ring that asks for none, in requests
  * @inflight_max: largest in-flight cap that may be asked for, in requests
  * @ring_flags: IOURING2_RING_* accepted in struct iouring2_setup
+ * @doors: IOURING2_DOOR_*: ways into ENTER besides the ioctl
  * @resv: must be 0
  *
  * Asked of the device; no ring is needed. All fields are written by the
@@ -1636,8 +1637,20 @@ struct iouring2_query {
 	__u32		inflight_default;
 	__u32		inflight_max;
 	__aligned_u64	ring_flags;
-	__aligned_u64	resv[3];
+	__aligned_u64	doors;
+	__aligned_u64	resv[2];
 };
+
+/*
+ * Ways into ENTER besides its ioctl.
+ *
+ * FADVISE	fadvise64(ring, to_submit, min_complete, flags), the system call,
+ *		is ENTER without @arg. It costs less than an ioctl. The same
+ *		otherwise, errors included; EINVAL also for EXT_ARG, and for
+ *		numbers that do not fit into 32 bits. posix_fadvise(3) will not
+ *		do: it hides the result.
+ */
+#define IOURING2_DOOR_FADVISE			(1U << 0)
 
 /*
  * Flags of struct iouring2_setup.
