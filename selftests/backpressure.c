@@ -450,6 +450,72 @@ static int ring_init_backlogged(struct ring *r, unsigned int n,
 	return ring_init_setup(r, &s);
 }
 
+struct looker {
+	struct ring	*r;
+	bool		stop;
+	unsigned long	looks;		/* with a backlog */
+	unsigned long	wrong;
+};
+
+static long long value(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+}
+
+/*
+ * Of the completions, the first 4 are in the CQ and all others in the backlog:
+ * exactly, whenever one looks, because the numbers are of one moment.
+ */
+static void *look_at_backlog(void *arg)
+{
+	char path[64], text[4096];
+	struct looker *l = arg;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l->r->fd);
+	while (!ld_acq(&l->stop)) {
+		long long completed, backlog;
+
+		if (read_text(path, text, sizeof(text)) < 0)
+			break;
+		completed = value(text, "\nCompleted:");
+		backlog = value(text, "\nBacklog:");
+		if (completed <= 4)
+			continue;
+		l->looks++;
+		l->wrong += completed - 4 != backlog ||
+			    backlog != value(text, "\nBacklogTotal:") ||
+			    backlog != value(text, "\nBacklogMax:");
+	}
+	return NULL;
+}
+
+RING_TEST(backlogged_looked_at)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) + 2 * NSEC_PER_SEC;
+	struct looker l = { };
+	pthread_t thread;
+	struct ring r;
+	int ret = 1;
+
+	ASSERT_EQ(0, ring_init_backlogged(&r, 4, 131072));
+	l.r = &r;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, look_at_backlog, &l));
+	while (ret == 1 && now_ns(CLOCK_MONOTONIC) < end) {
+		ring_nop(&r, 1);
+		ret = ring_submit(&r);
+	}
+	st_rel(&l.stop, true);
+	pthread_join(thread, NULL);
+	EXPECT_TRUE(ret == 1 || ret == -EBUSY);
+	EXPECT_LT(10, (long)l.looks);
+	EXPECT_EQ(0, (long)l.wrong) {
+		TH_LOG("of %lu looks", l.looks);
+	}
+	ring_exit(&r);
+}
+
 /* Taken while others wait, as many as the cap allows, and none is lost */
 RING_TEST(backlogged_up_to_the_cap)
 {
