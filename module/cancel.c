@@ -56,8 +56,10 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 	lockdep_assert_held(&ring->inflight_lock);
 	if (io2_ring_dying(ring) || io2_worker_was_interrupted(req))
 		return false;
-	if (req->armed == IO2_ARMED_NONE)
+	if (req->armed == IO2_ARMED_NONE) {
 		hlist_add_head(&req->hash, hash_bucket(ring, req->user_data));
+		ring->nr_hashed++;
+	}
 	req->armed = armed;
 	return true;
 }
@@ -75,6 +77,7 @@ void io2_hash_del(struct io2_req *req)
 		return;
 	req->armed = IO2_ARMED_NONE;
 	hlist_del(&req->hash);
+	req->ring->nr_hashed--;
 }
 
 /**
@@ -208,7 +211,7 @@ static int cancel_matching(struct io2_ring *ring, const struct cancel_match *m)
 	if (cancel_by_user_data(m)) {
 		cancel_bucket(hash_bucket(ring, m->user_data), m, &ret, &nr);
 	} else {
-		for (i = 0; i < 1U << ring->hash_bits; i++)
+		for (i = 0; ring->nr_hashed && i < 1U << ring->hash_bits; i++)
 			if (!cancel_bucket(&ring->hash[i], m, &ret, &nr))
 				break;
 	}

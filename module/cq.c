@@ -15,9 +15,13 @@
 #include <linux/poll.h>
 
 #include "compat/compat.h"
+#include "cancel.h"
 #include "cq.h"
+#include "deferred.h"
 #include "request.h"
 #include "timeout.h"
+
+#define RETIRED_MAX	128	/* requests kept for the submitter */
 
 static void cq_assert(const struct io2_ring *ring)
 {
@@ -76,31 +80,34 @@ static void cq_update_flag(struct io2_ring *ring)
 
 static void cq_backlog_add(struct io2_ring *ring, struct io2_req *req)
 {
-	list_move_tail(&req->node, &ring->backlog);
+	io2_list_add(&ring->backlog, req);
 	WRITE_ONCE(ring->nr_backlog, ring->nr_backlog + 1);
 	ring->backlog_total++;
 	if (ring->nr_backlog > ring->backlog_max)
 		ring->backlog_max = ring->nr_backlog;
 }
 
-/* Moves what fits, oldest first, and hands the requests to @retired. */
-static void cq_backlog_move(struct io2_ring *ring, struct list_head *retired)
+/* Moves what fits, oldest first, to @retired.  Return: how many. */
+static u32 cq_backlog_move(struct io2_ring *ring, struct io2_req_list *retired)
 {
+	u32 nr = 0;
+
 	while (ring->nr_backlog && cq_has_room(ring)) {
-		struct io2_req *req = list_first_entry(&ring->backlog,
-						       struct io2_req, node);
+		struct io2_req *req = io2_list_pop(&ring->backlog);
 
 		cq_write(ring, req->user_data, req->res, req->cqe_flags);
-		list_move_tail(&req->node, retired);
+		io2_list_add(retired, req);
 		WRITE_ONCE(ring->nr_backlog, ring->nr_backlog - 1);
+		nr++;
 	}
+	return nr;
 }
 
 /*
  * The head of the drain queue may start when nothing accepted before it is
  * left.  Everything behind it waits with it, so nothing newer was counted.
  */
-static void cq_start_drained(struct io2_ring *ring, struct list_head *start)
+static void cq_start_drained(struct io2_ring *ring, struct io2_req_list *start)
 {
 	while (!list_empty(&ring->drain_list)) {
 		struct io2_req *req = list_first_entry(&ring->drain_list,
@@ -109,21 +116,27 @@ static void cq_start_drained(struct io2_ring *ring, struct list_head *start)
 		if ((req->flags & REQ_F_DRAIN) &&
 		    (u32)ring->completed != req->seq)
 			break;
-		list_move_tail(&req->node, start);
+		list_del(&req->node);
+		io2_list_add(start, req);
 	}
 }
 
+/* what cannot be posted without another look */
+#define REQ_F_CQ_SPECIAL	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
+
 /* Posts one final completion; true: @req is retired, else in the backlog. */
-static bool cq_post_one(struct io2_ring *ring, struct io2_req *req)
+static __always_inline bool cq_post_one(struct io2_ring *ring,
+					struct io2_req *req)
 {
-	ring->completed++;
-	if (req->flags & REQ_F_CQE_SKIP)
-		return true;
+	if (unlikely(req->flags & REQ_F_CQ_SPECIAL)) {
+		if (req->flags & REQ_F_CQE_SKIP)
+			return true;
+		if (req->flags & REQ_F_ENDS_WAIT)
+			ring->wait_ends_fill++;
+	}
 	if (!(req->flags & REQ_F_TIMEOUT))
 		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
-	if (req->flags & REQ_F_ENDS_WAIT)
-		ring->wait_ends_fill++;
-	if (!ring->nr_backlog && cq_has_room(ring)) {
+	if (likely(!ring->nr_backlog && cq_has_room(ring))) {
 		cq_write(ring, req->user_data, req->res, req->cqe_flags);
 		return true;
 	}
@@ -131,16 +144,108 @@ static bool cq_post_one(struct io2_ring *ring, struct io2_req *req)
 	return false;
 }
 
-static void cq_notify(struct io2_ring *ring)
+/**
+ * io2_cq_notify() - something was posted: tell those who wait for that
+ * @ring: the ring
+ *
+ * Context: task context; inflight_lock not held.
+ */
+void io2_cq_notify(struct io2_ring *ring)
 {
 	io2_assert(io2_ring_may_post(ring));
-	/* wq_has_sleeper() orders the posts before looking for sleepers */
-	if (wq_has_sleeper(&ring->wait))
+	/*
+	 * What was posted comes before the looks at who waits: sleepers, who
+	 * look at the CQ when they are on the queue, and timeouts, see
+	 * timeout_count_add().
+	 */
+	smp_mb();
+	/* after the barrier above, which pairs with prepare_to_wait()'s */
+	if (waitqueue_active(&ring->wait))
 		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
-	/* ordered by the barrier in wq_has_sleeper() above */
+	/* likewise; pairs with the barrier in io2_ring_poll() */
 	if (waitqueue_active(&ring->poll_wait))
 		__wake_up(&ring->poll_wait, TASK_NORMAL, 0,
 			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
+	if (READ_ONCE(ring->nr_counted))
+		io2_timeouts_count(ring);
+}
+
+/* For the submitter to use again; it is no use to keep more than a few. */
+static void cq_retire(struct io2_ring *ring, struct io2_req *req)
+{
+	lockdep_assert_held(&ring->cq_lock);
+	if (ring->nr_retired < RETIRED_MAX) {
+		io2_list_add(&ring->retired, req);
+		ring->nr_retired++;
+		return;
+	}
+	req->next = NULL;
+	io2_req_list_free(req);
+}
+
+/**
+ * io2_cq_try_post() - post a final completion at once, wherever this is
+ * @req: owned by the caller and of a ring that may post; if this succeeds, not
+ *	to be touched any more
+ *
+ * For those who may not sleep, in a place where any lock may be held: it takes
+ * the ring's locks only if they are free.  All of it is done with cq_lock held,
+ * so that the ring is not freed before this has finished with it.
+ *
+ * Context: any.
+ * Return: whether it was posted.
+ */
+bool io2_cq_try_post(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	if (!spin_trylock(&ring->cq_lock))
+		return false;
+	cq_assert(ring);
+	/* what a drain barrier held back is started in task context */
+	if (!list_empty(&ring->drain_list) ||
+	    !spin_trylock(&ring->inflight_lock)) {
+		spin_unlock(&ring->cq_lock);
+		return false;
+	}
+	io2_hash_del(req);
+	spin_unlock(&ring->inflight_lock);
+	io2_req_disown(req);
+	WRITE_ONCE(ring->completed, ring->completed + 1);
+	if (cq_post_one(ring, req))
+		cq_retire(ring, req);
+	cq_commit(ring);
+	cq_update_flag(ring);
+	/* as in io2_cq_notify() */
+	smp_mb();
+	/* after the barrier above, which pairs with prepare_to_wait()'s */
+	if (waitqueue_active(&ring->wait))
+		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
+	/* likewise; pairs with the barrier in io2_ring_poll() */
+	if (waitqueue_active(&ring->poll_wait) || READ_ONCE(ring->nr_counted))
+		io2_queue_notify(ring);
+	spin_unlock(&ring->cq_lock);
+	return true;
+}
+
+/**
+ * io2_cq_retired() - take the requests that io2_cq_try_post() is done with
+ * @ring: the ring
+ *
+ * Context: task context; takes cq_lock.
+ * Return: the first of them, linked by next, or NULL.
+ */
+struct io2_req *io2_cq_retired(struct io2_ring *ring)
+{
+	struct io2_req *first;
+
+	if (io2_list_empty(&ring->retired))
+		return NULL;
+	spin_lock(&ring->cq_lock);
+	first = io2_list_take(&ring->retired);
+	ring->nr_retired = 0;
+	spin_unlock(&ring->cq_lock);
+	return first;
 }
 
 /**
@@ -152,8 +257,9 @@ static void cq_notify(struct io2_ring *ring)
 void io2_cq_init(struct io2_ring *ring)
 {
 	spin_lock_init(&ring->cq_lock);
-	INIT_LIST_HEAD(&ring->backlog);
+	io2_list_init(&ring->backlog);
 	INIT_LIST_HEAD(&ring->drain_list);
+	io2_list_init(&ring->retired);
 	init_waitqueue_head(&ring->wait);
 	init_waitqueue_head(&ring->poll_wait);
 }
@@ -161,31 +267,43 @@ void io2_cq_init(struct io2_ring *ring)
 /**
  * io2_cq_post() - post final completions
  * @ring: the ring
- * @done: completed requests in order; on return those that may be freed
+ * @done: completed requests in order, at least one; on return those that may
+ *	be freed
  * @start: chains released from the drain queue are added here
  *
  * Allocates nothing and cannot fail (I1).
  *
  * Context: task context, no lock of the ring but uring_lock held.
+ * Return: the number of requests left in @done.
  */
-void io2_cq_post(struct io2_ring *ring, struct list_head *done,
-		 struct list_head *start)
+u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
+		struct io2_req_list *start)
 {
 	struct io2_req *req, *next;
-	LIST_HEAD(retired);
+	struct io2_req_list retired = {};
+	u32 nr = 0, nr_retired = 0;
 
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
-	cq_backlog_move(ring, &retired);
-	list_for_each_entry_safe(req, next, done, node)
-		cq_post_one(ring, req);
+	if (unlikely(ring->nr_backlog))
+		nr_retired = cq_backlog_move(ring, &retired);
+	for (req = done->first; req; req = next) {
+		next = req->next;
+		nr++;
+		if (likely(cq_post_one(ring, req))) {
+			io2_list_add(&retired, req);
+			nr_retired++;
+		}
+	}
+	WRITE_ONCE(ring->completed, ring->completed + nr);
 	cq_commit(ring);
 	cq_update_flag(ring);
-	cq_start_drained(ring, start);
+	if (unlikely(!list_empty(&ring->drain_list)))
+		cq_start_drained(ring, start);
 	spin_unlock(&ring->cq_lock);
-	list_splice(&retired, done);
-	cq_notify(ring);
-	io2_timeouts_count(ring);
+	*done = retired;
+	io2_cq_notify(ring);
+	return nr_retired;
 }
 
 /**
@@ -201,7 +319,7 @@ void io2_cq_post(struct io2_ring *ring, struct list_head *done,
 bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 {
 	struct io2_ring *ring = req->ring;
-	LIST_HEAD(retired);
+	struct io2_req_list retired = {};
 	bool posted;
 
 	spin_lock(&ring->cq_lock);
@@ -217,34 +335,31 @@ bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 	cq_commit(ring);
 	cq_update_flag(ring);
 	spin_unlock(&ring->cq_lock);
-	io2_req_list_free(&retired);
-	cq_notify(ring);
-	io2_timeouts_count(ring);
+	io2_req_list_free(retired.first);
+	io2_cq_notify(ring);
 	return posted;
 }
 
 /**
- * io2_cq_flush() - move as much backlog into the CQ as fits (I3)
+ * io2_cq_flush_backlog() - move as much backlog into the CQ as fits (I3)
  * @ring: the ring
  *
  * Context: any task context; takes cq_lock.
  */
-void io2_cq_flush(struct io2_ring *ring)
+void io2_cq_flush_backlog(struct io2_ring *ring)
 {
-	LIST_HEAD(retired);
+	struct io2_req_list retired = {};
 
-	if (!READ_ONCE(ring->nr_backlog))
-		return;
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
 	cq_backlog_move(ring, &retired);
 	cq_commit(ring);
 	cq_update_flag(ring);
 	spin_unlock(&ring->cq_lock);
-	if (list_empty(&retired))
+	if (!retired.first)
 		return;
-	io2_req_list_free(&retired);
-	cq_notify(ring);
+	io2_req_list_free(retired.first);
+	io2_cq_notify(ring);
 }
 
 /**
@@ -263,7 +378,8 @@ struct io2_cq_room io2_cq_room(struct io2_ring *ring)
 	io2_cq_flush(ring);
 	spin_lock(&ring->cq_lock);
 	room.backlog = ring->nr_backlog;
-	held = ring->accepted - ring->completed + ring->nr_backlog;
+	ring->gone = ring->completed - ring->nr_backlog;
+	held = ring->accepted - ring->gone;
 	spin_unlock(&ring->cq_lock);
 	room.budget = held < ring->max_inflight ? ring->max_inflight - held : 0;
 	return room;
@@ -292,7 +408,7 @@ void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list)
  * Context: task context; uring_lock held since io2_cq_drain_take().
  */
 void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
-			 struct list_head *start)
+			 struct io2_req_list *start)
 {
 	lockdep_assert_held(&ring->uring_lock);
 	spin_lock(&ring->cq_lock);
@@ -309,28 +425,14 @@ void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
  */
 void io2_cq_discard(struct io2_ring *ring)
 {
-	LIST_HEAD(retired);
+	struct io2_req_list retired = {};
 
 	io2_assert(ring->state == IO2_DYING);
 	spin_lock(&ring->cq_lock);
-	list_splice_init(&ring->backlog, &retired);
+	retired.first = io2_list_take(&ring->backlog);
 	ring->nr_backlog = 0;
 	spin_unlock(&ring->cq_lock);
-	io2_req_list_free(&retired);
-}
-
-/**
- * io2_cq_ready() - number of CQEs the application has not taken
- * @ring: the ring
- *
- * Context: any.
- * Return: 0 .. cq_entries; a wrong head counts as a full ring.
- */
-u32 io2_cq_ready(const struct io2_ring *ring)
-{
-	u32 ready = READ_ONCE(ring->cq_tail) - READ_ONCE(ring->shared->cq_head);
-
-	return min(ready, ring->cq_entries);
+	io2_req_list_free(retired.first);
 }
 
 /**

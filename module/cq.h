@@ -19,17 +19,46 @@ struct io2_cq_room {
 	u32	budget;
 };
 
+/**
+ * io2_cq_ready() - number of CQEs the application has not taken
+ * @ring: the ring
+ *
+ * Context: any.
+ * Return: 0 .. cq_entries; a wrong head counts as a full ring.
+ */
+static inline u32 io2_cq_ready(const struct io2_ring *ring)
+{
+	u32 ready = READ_ONCE(ring->cq_tail) - READ_ONCE(ring->shared->cq_head);
+
+	return min(ready, ring->cq_entries);
+}
+
 void io2_cq_init(struct io2_ring *ring);
-void io2_cq_post(struct io2_ring *ring, struct list_head *done,
-		 struct list_head *start);
+u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
+		struct io2_req_list *start);
+bool io2_cq_try_post(struct io2_req *req);
+struct io2_req *io2_cq_retired(struct io2_ring *ring);
+void io2_cq_notify(struct io2_ring *ring);
 bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags);
-void io2_cq_flush(struct io2_ring *ring);
+void io2_cq_flush_backlog(struct io2_ring *ring);
+
+/**
+ * io2_cq_flush() - move as much backlog into the CQ as fits (I3), if there is any
+ * @ring: the ring
+ *
+ * Context: any task context; takes cq_lock.
+ */
+static inline void io2_cq_flush(struct io2_ring *ring)
+{
+	if (READ_ONCE(ring->nr_backlog))
+		io2_cq_flush_backlog(ring);
+}
+
 struct io2_cq_room io2_cq_room(struct io2_ring *ring);
 void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list);
 void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
-			 struct list_head *start);
+			 struct io2_req_list *start);
 void io2_cq_discard(struct io2_ring *ring);
-u32 io2_cq_ready(const struct io2_ring *ring);
 bool io2_cq_all_done(struct io2_ring *ring);
 
 #endif

@@ -38,6 +38,16 @@ static void deferred_kick(struct io2_ring *ring)
 		queue_work(io2_workqueue, &ring->deferred_work);
 }
 
+/*
+ * What a submitter does itself while it submits, by cancelling, or by writing
+ * to a file that another request is armed on, it runs itself before it returns:
+ * nobody has to be told.  An interrupt's completions do not wait for that.
+ */
+static bool deferred_by_submitter(const struct io2_ring *ring)
+{
+	return READ_ONCE(ring->submitting) == current && in_task();
+}
+
 /**
  * io2_defer() - have req->run() called in task context
  * @req: the request; not touched by the caller afterwards
@@ -51,8 +61,9 @@ void io2_defer(struct io2_req *req)
 	unsigned long flags;
 
 	spin_lock_irqsave(&ring->deferred_lock, flags);
-	list_add_tail(&req->node, &ring->deferred);
-	deferred_kick(ring);
+	io2_list_add(&ring->deferred, req);
+	if (!deferred_by_submitter(ring))
+		deferred_kick(ring);
 	spin_unlock_irqrestore(&ring->deferred_lock, flags);
 }
 
@@ -77,24 +88,30 @@ void io2_defer_foreign(struct io2_req *req)
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
-static void deferred_take(struct io2_ring *ring, struct list_head *from,
-			  struct list_head *list)
+static struct io2_req *deferred_take(struct io2_ring *ring)
 {
+	struct io2_req *first;
+
 	spin_lock_irq(&ring->deferred_lock);
-	list_splice_init(from, list);
+	first = io2_list_take(&ring->deferred);
 	spin_unlock_irq(&ring->deferred_lock);
+	return first;
 }
 
 /**
- * io2_deferred_pending() - is there something to run?
- * @ring: the ring
+ * io2_deferred_run_batch() - run what was deferred, as part of a batch
+ * @b: the batch
  *
- * Context: any; the answer is only a hint unless deferred_lock is held.
- * Return: whether there is.
+ * Context: task context, may sleep; no lock of the ring but uring_lock held.
  */
-bool io2_deferred_pending(struct io2_ring *ring)
+void io2_deferred_run_batch(struct io2_batch *b)
 {
-	return !list_empty(&ring->deferred);
+	struct io2_req *req, *next;
+
+	for (req = deferred_take(b->ring); req; req = next) {
+		next = req->next;
+		req->run(req, b);
+	}
 }
 
 /**
@@ -106,18 +123,12 @@ bool io2_deferred_pending(struct io2_ring *ring)
  */
 bool io2_deferred_run(struct io2_ring *ring)
 {
-	struct io2_req *req, *next;
 	struct io2_batch b;
-	LIST_HEAD(list);
 
 	if (!io2_deferred_pending(ring))
 		return false;
-	deferred_take(ring, &ring->deferred, &list);
 	io2_batch_init(&b, ring, IO2_NONBLOCK);
-	list_for_each_entry_safe(req, next, &list, node) {
-		list_del_init(&req->node);
-		req->run(req, &b);
-	}
+	io2_deferred_run_batch(&b);
 	io2_batch_flush(&b);
 	return true;
 }
@@ -144,8 +155,12 @@ static void deferred_work_fn(struct work_struct *work)
 	struct io2_batch b;
 	LIST_HEAD(list);
 
+	if (xchg(&ring->notify, false))
+		io2_cq_notify(ring);
 	io2_deferred_run(ring);
-	deferred_take(ring, &ring->foreign, &list);
+	spin_lock_irq(&ring->deferred_lock);
+	list_splice_init(&ring->foreign, &list);
+	spin_unlock_irq(&ring->deferred_lock);
 	if (list_empty(&list))
 		return;
 	io2_batch_init(&b, ring, IO2_NONBLOCK);
@@ -184,7 +199,7 @@ void io2_deferred_waiter_done(struct io2_ring *ring)
 {
 	spin_lock_irq(&ring->deferred_lock);
 	ring->nr_waiters--;
-	if (!list_empty(&ring->deferred))
+	if (io2_deferred_pending(ring))
 		deferred_kick(ring);
 	spin_unlock_irq(&ring->deferred_lock);
 }
@@ -200,7 +215,7 @@ void io2_deferred_quiesce(struct io2_ring *ring)
 	cancel_work_sync(&ring->deferred_work);
 	/* whoever added the last request has left the critical section */
 	spin_lock_irq(&ring->deferred_lock);
-	io2_assert(list_empty(&ring->deferred) && list_empty(&ring->foreign));
+	io2_assert(!io2_deferred_pending(ring) && list_empty(&ring->foreign));
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
@@ -213,9 +228,21 @@ void io2_deferred_quiesce(struct io2_ring *ring)
 void io2_deferred_init(struct io2_ring *ring)
 {
 	spin_lock_init(&ring->deferred_lock);
-	INIT_LIST_HEAD(&ring->deferred);
+	io2_list_init(&ring->deferred);
 	INIT_LIST_HEAD(&ring->foreign);
 	INIT_WORK(&ring->deferred_work, deferred_work_fn);
+}
+
+/**
+ * io2_queue_notify() - have io2_cq_notify() called in task context
+ * @ring: the ring
+ *
+ * Context: any; something keeps the ring from ending.
+ */
+void io2_queue_notify(struct io2_ring *ring)
+{
+	WRITE_ONCE(ring->notify, true);
+	queue_work(io2_workqueue, &ring->deferred_work);
 }
 
 /**

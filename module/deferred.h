@@ -7,16 +7,29 @@
 
 struct io2_batch;
 
+/**
+ * io2_deferred_pending() - is there something to run?
+ * @ring: the ring
+ *
+ * Context: any; the answer is only a hint unless deferred_lock is held.
+ * Return: whether there is.
+ */
+static inline bool io2_deferred_pending(const struct io2_ring *ring)
+{
+	return READ_ONCE(ring->deferred.first);
+}
+
 int io2_deferred_module_init(void);
 void io2_deferred_module_exit(void);
 void io2_deferred_init(struct io2_ring *ring);
 void io2_defer(struct io2_req *req);
 void io2_defer_foreign(struct io2_req *req);
+void io2_deferred_run_batch(struct io2_batch *b);
 bool io2_deferred_run(struct io2_ring *ring);
-bool io2_deferred_pending(struct io2_ring *ring);
 void io2_deferred_waiter(struct io2_ring *ring);
 void io2_deferred_waiter_done(struct io2_ring *ring);
 void io2_deferred_quiesce(struct io2_ring *ring);
+void io2_queue_notify(struct io2_ring *ring);
 void io2_queue_reap(struct io2_ring *ring);
 void io2_queue_watch(struct io2_ring *ring);
 

@@ -7,6 +7,7 @@
  */
 #include <linux/capability.h>
 #include <linux/ioprio.h>
+#include <linux/magic.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -103,6 +104,7 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	struct io2_rw *rw = &req->rw;
 	unsigned int nr = sqe->len;
 	struct iovec one = {}, *iov = &one;
+	struct iov_iter iter;
 	ssize_t ret;
 
 	if (nr > UIO_MAXIOV)
@@ -118,13 +120,13 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	rw->nr_segs = nr;
 	/* large enough, so that no array is allocated and none to be freed */
 	ret = import_iovec(req_dir(req), u64_to_user_ptr(sqe->addr), nr,
-			   max_t(unsigned int, nr, 1), &iov, &rw->iter);
+			   max_t(unsigned int, nr, 1), &iov, &iter);
 	if (ret < 0)
 		return ret;
 	/* by way of the stack: user data is not copied into our slab objects */
 	if (rw->iov == rw->fast)
 		rw->fast[0] = one;
-	rw->total = iov_iter_count(&rw->iter);
+	rw->total = iov_iter_count(&iter);
 	return rw_prep_common(req, sqe);
 }
 
@@ -144,9 +146,10 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 {
 	struct io2_rw *rw = &req->rw;
 
-	if ((req->flags & REQ_F_CUR_POS) && (ret > 0 || rw->done))
-		/* racing as rw_set_pos() says */
+	if ((req->flags & REQ_F_CUR_POS) && (ret > 0 || rw->done)) {
+		/* others may move it, too: see rw_set_pos() */
 		data_race(req->file->f_pos = rw->kiocb.ki_pos);
+	}
 	if (ret >= 0)
 		ret += rw->done;
 	else if (rw->done)
@@ -191,28 +194,31 @@ static void rw_complete(IO2_KI_COMPLETE_ARGS)
 
 /* --- one attempt -------------------------------------------------------- */
 
-static int rw_init_kiocb(struct io2_req *req, unsigned int flags)
+static int rw_init_kiocb(struct io2_req *req, unsigned int flags, bool write)
 {
 	struct io2_rw *rw = &req->rw;
 	struct kiocb *kiocb = &rw->kiocb;
 	struct file *file = req->file;
 	int ret;
 
-	memset(kiocb, 0, sizeof(*kiocb));
-	kiocb->ki_filp = file;
-	kiocb->ki_flags = io2_iocb_flags(file);
-	kiocb->ki_ioprio = rw->ioprio ? : get_current_ioprio();
-	ret = io2_kiocb_set_rw_flags(kiocb, (__force rwf_t)rw->rw_flags,
-				     req_dir(req));
-	if (ret)
-		return ret;
+	*kiocb = (struct kiocb) {
+		.ki_filp	= file,
+		.ki_flags	= io2_iocb_flags(file),
+		.ki_ioprio	= rw->ioprio ? : get_current_ioprio(),
+		.ki_complete	= rw_complete,
+	};
+	if (rw->rw_flags) {
+		ret = io2_kiocb_set_rw_flags(kiocb, (__force rwf_t)rw->rw_flags,
+					     write ? WRITE : READ);
+		if (ret)
+			return ret;
+	}
 	if (kiocb->ki_flags & IOCB_HIPRI)
 		return -EINVAL;
 	if (kiocb->ki_flags & IOCB_NOWAIT)
 		req->flags |= REQ_F_NOWAIT;
 	if (flags & IO2_NONBLOCK)
 		kiocb->ki_flags |= IOCB_NOWAIT;
-	kiocb->ki_complete = rw_complete;
 	return 0;
 }
 
@@ -232,26 +238,31 @@ static void rw_set_pos(struct io2_req *req)
 			return;
 		}
 		req->flags |= REQ_F_CUR_POS;
-		/* racing as said above */
+		/* a race of the application's own, see above */
 		rw->kiocb.ki_pos = data_race(req->file->f_pos);
 	}
 	rw->kiocb.ki_pos += rw->done;
 }
 
-static void rw_set_iter(struct io2_req *req)
+static void rw_set_iter(struct io2_req *req, struct iov_iter *iter, bool write)
 {
-	struct io2_rw *rw = &req->rw;
+	const struct io2_rw *rw = &req->rw;
+	unsigned int dir = write ? ITER_SOURCE : ITER_DEST;
 
-	iov_iter_init(&rw->iter, req_dir(req), rw->iov, rw->nr_segs,
-		      rw->total);
-	iov_iter_advance(&rw->iter, rw->done);
+	if (rw->nr_segs == 1) {
+		io2_iter_ubuf(iter, dir, &rw->iov[0], rw->total, rw->done);
+		return;
+	}
+	iov_iter_init(iter, dir, rw->iov, rw->nr_segs, rw->total);
+	if (rw->done)
+		iov_iter_advance(iter, rw->done);
 }
 
 /*
  * A worker has the limits of init: apply the submitter's file size limit.
  * SIGXFSZ is not sent, there being no thread of the submitter's to send it to.
  */
-static int rw_check_fsize(struct io2_req *req)
+static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 {
 	struct kiocb *kiocb = &req->rw.kiocb;
 	struct inode *inode = file_inode(req->file);
@@ -264,7 +275,7 @@ static int rw_check_fsize(struct io2_req *req)
 		pos = i_size_read(inode);
 	if (pos >= limit)
 		return -EFBIG;
-	iov_iter_truncate(&req->rw.iter, limit - pos);
+	iov_iter_truncate(iter, limit - pos);
 	return 0;
 }
 
@@ -310,12 +321,13 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 	return sum;
 }
 
-static ssize_t rw_call_read(struct io2_req *req, unsigned int flags)
+static ssize_t rw_call_read(struct io2_req *req, struct iov_iter *iter,
+			    unsigned int flags)
 {
 	struct file *file = req->file;
 
 	if (file->f_op->read_iter)
-		return vfs_iocb_iter_read(file, &req->rw.kiocb, &req->rw.iter);
+		return vfs_iocb_iter_read(file, &req->rw.kiocb, iter);
 	if (!file->f_op->read)
 		return -EINVAL;
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
@@ -323,17 +335,18 @@ static ssize_t rw_call_read(struct io2_req *req, unsigned int flags)
 	return rw_loop(req, false);
 }
 
-static ssize_t rw_call_write(struct io2_req *req, unsigned int flags)
+static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
+			     unsigned int flags)
 {
 	struct file *file = req->file;
 	ssize_t ret;
 
 	if (file->f_op->write_iter) {
-		if (!iov_iter_count(&req->rw.iter))
+		if (!iov_iter_count(iter))
 			return 0;
 		if (S_ISREG(file_inode(file)->i_mode))
 			req->flags |= REQ_F_WRITE_STARTED;
-		ret = io2_compat_write_iter(&req->rw.kiocb, &req->rw.iter);
+		ret = io2_compat_write_iter(&req->rw.kiocb, iter);
 		if (ret != -EIOCBQUEUED)
 			req->flags &= ~REQ_F_WRITE_STARTED;
 		return ret;
@@ -347,14 +360,16 @@ static ssize_t rw_call_write(struct io2_req *req, unsigned int flags)
 
 static ssize_t rw_attempt(struct io2_req *req, unsigned int flags, bool write)
 {
-	int ret = rw_init_kiocb(req, flags);
+	struct iov_iter iter;
+	int ret;
 
+	ret = rw_init_kiocb(req, flags, write);
 	if (ret)
 		return ret;
 	rw_set_pos(req);
-	rw_set_iter(req);
+	rw_set_iter(req, &iter, write);
 	if (write && (flags & IO2_WORKER)) {
-		ret = rw_check_fsize(req);
+		ret = rw_check_fsize(req, &iter);
 		if (ret)
 			return ret;
 	}
@@ -362,7 +377,8 @@ static ssize_t rw_attempt(struct io2_req *req, unsigned int flags, bool write)
 	/* a retry after the device refused needs to know whose it is */
 	if (req->rw.kiocb.ki_flags & IOCB_DIRECT)
 		io2_req_track(req);
-	return write ? rw_call_write(req, flags) : rw_call_read(req, flags);
+	return write ? rw_call_write(req, &iter, flags) :
+		       rw_call_read(req, &iter, flags);
 }
 
 /* Regular files and block devices: less than asked for is not an answer yet. */
@@ -373,6 +389,17 @@ static bool rw_wants_all(const struct io2_req *req)
 	return S_ISREG(mode) || S_ISBLK(mode);
 }
 
+/*
+ * tmpfs knows no IOCB_NOWAIT, because it has no use for it: what is read is in
+ * memory.  A page that was swapped out is waited for, as it is when the
+ * application touches its own.
+ */
+static bool rw_is_memory(const struct file *file)
+{
+	return file_inode(file)->i_sb->s_magic == TMPFS_MAGIC &&
+	       S_ISREG(file_inode(file)->i_mode);
+}
+
 /* May the file be asked without its blocking?  RWF_NOWAIT is for it to judge. */
 static bool rw_may_try(const struct io2_req *req, unsigned int flags,
 		       bool write)
@@ -381,6 +408,8 @@ static bool rw_may_try(const struct io2_req *req, unsigned int flags,
 
 	if (!(flags & IO2_NONBLOCK) ||
 	    (req->rw.rw_flags & (__force u32)RWF_NOWAIT))
+		return true;
+	if (!write && rw_is_memory(file))
 		return true;
 	if (!io2_file_nowait(file))
 		return false;

@@ -23,6 +23,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.needs_file	= 1,
 		.uses_mm	= 1,
 		.ioprio		= 1,
+		.plug		= 1,
 	},
 	[IOURING2_OP_WRITEV] = {
 		.prep		= io2_rwv_prep,
@@ -32,6 +33,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.needs_file	= 1,
 		.uses_mm	= 1,
 		.ioprio		= 1,
+		.plug		= 1,
 		.hash_write	= 1,
 	},
 	[IOURING2_OP_FSYNC] = {
@@ -68,6 +70,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.needs_file	= 1,
 		.uses_mm	= 1,
 		.ioprio		= 1,
+		.plug		= 1,
 	},
 	[IOURING2_OP_WRITE] = {
 		.prep		= io2_rw_prep,
@@ -76,6 +79,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.needs_file	= 1,
 		.uses_mm	= 1,
 		.ioprio		= 1,
+		.plug		= 1,
 		.hash_write	= 1,
 	},
 };

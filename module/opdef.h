@@ -26,6 +26,7 @@ enum io2_issue;
  * @needs_file: sqe->fd must be a file
  * @uses_mm: issue() touches user memory
  * @blocking: always issued by a worker
+ * @plug: block devices had better see a batch of them at once
  * @ioprio: sqe->ioprio means something
  * @hash_write: buffered writes to one file keep their order in workers
  */
@@ -41,6 +42,7 @@ struct io2_op {
 	u8		blocking:1;
 	u8		hash_write:1;
 	u8		ioprio:1;
+	u8		plug:1;
 };
 
 #define IO2_OP_LAST	IOURING2_OP_LAST

@@ -24,6 +24,8 @@
 			 EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM | \
 			 EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP | EPOLLNVAL)
 
+static void poll_add_run(struct io2_req *req, struct io2_batch *b);
+
 struct poll_arm {
 	struct poll_table_struct pt;
 	struct io2_req		*req;
@@ -60,6 +62,24 @@ static void poll_wake_free(struct io2_poll_entry *e)
 	smp_store_release(&e->head, NULL);
 }
 
+/*
+ * A poll that has come can often be completed here and now: with one CQE to
+ * post, nothing to start after it, and no file to be closed.  Not if what wakes it is
+ * a CQE: that may be under any number of rings' wake-ups already.
+ */
+static bool poll_complete(struct io2_req *req, __poll_t mask)
+{
+	const struct io2_poll *poll = &req->poll;
+
+	if (req->run != poll_add_run || poll->nr != 1 || req->link ||
+	    (mask & EPOLL_URING_WAKE) || file_count(req->file) < 2)
+		return false;
+	if (atomic_read(&poll->state) & IO2_POLL_CANCEL)
+		return false;
+	req->res = mangle_poll(poll->revents);
+	return io2_cq_try_post(req);
+}
+
 static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		     int sync, void *key)
 {
@@ -83,6 +103,8 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		list_del_init(&wait->entry);
 		/* release: we are off the list; see poll_disarm_entry() */
 		smp_store_release(&e->head, NULL);
+		if (poll_complete(req, mask))
+			return 1;
 	}
 	io2_defer(req);
 	return 1;
@@ -343,6 +365,13 @@ enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
 {
 	int ret;
 
+	/* often there is nothing to wait for, nor to arm then */
+	if (req->poll.events & EPOLLONESHOT) {
+		__poll_t mask = poll_check(req);
+
+		if (mask)
+			return io2_req_set(req, mangle_poll(mask));
+	}
 	io2_req_track(req);
 	req->run = poll_add_run;
 	ret = poll_arm(req, !(req->poll.events & EPOLLONESHOT));

@@ -5,6 +5,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/file.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "compat/compat.h"
@@ -23,7 +24,7 @@
 			 IOURING2_SQE_ASYNC | IOURING2_SQE_BUFFER_SELECT | \
 			 IOURING2_SQE_CQE_SKIP_SUCCESS)
 
-#define REQ_CACHE_MAX	128	/* free requests a ring keeps */
+#define REQ_CACHE_MAX	512	/* free requests a ring keeps */
 #define REQ_BULK	16	/* requests allocated at a time */
 #define READY_RETRIES	8	/* before a worker has to try */
 
@@ -33,56 +34,73 @@ static struct kmem_cache *io2_req_cache;
 
 /**
  * io2_req_list_free() - free retired requests
- * @list: requests linked by node; empty on return
+ * @list: the first of them, linked by next, or NULL
  *
- * Context: task context.
+ * Context: any.
  */
-void io2_req_list_free(struct list_head *list)
+void io2_req_list_free(struct io2_req *list)
 {
 	struct io2_req *req, *next;
 	long n = 0;
 
-	list_for_each_entry_safe(req, next, list, node) {
+	for (req = list; req; req = next) {
+		next = req->next;
 		kmem_cache_free(io2_req_cache, req);
 		n++;
 	}
-	INIT_LIST_HEAD(list);
 	if (n)
 		io2_count_sub(IO2_COUNT_REQUESTS, n);
 }
 
-/* Keeps retired requests for the next ones, up to a limit. */
-static void req_list_recycle(struct io2_ring *ring, struct list_head *list)
+static void req_cache_put(struct io2_ring *ring, struct io2_req *req)
 {
-	struct io2_req *req, *next;
+	req->next = ring->free_reqs;
+	ring->free_reqs = req;
+	ring->nr_free++;
+}
+
+/* Keeps retired requests for the next ones, up to a limit. */
+static void req_list_recycle(struct io2_ring *ring, struct io2_req_list *list,
+			     u32 nr)
+{
+	struct io2_req *req;
 
 	lockdep_assert_held(&ring->uring_lock);
-	list_for_each_entry_safe(req, next, list, node) {
-		if (ring->nr_free >= REQ_CACHE_MAX)
-			break;
-		list_move(&req->node, &ring->free_reqs);
-		ring->nr_free++;
+	if (!nr)
+		return;
+	if (ring->nr_free + nr <= REQ_CACHE_MAX) {
+		list->last->next = ring->free_reqs;
+		ring->free_reqs = list->first;
+		ring->nr_free += nr;
+		return;
 	}
-	io2_req_list_free(list);
+	while (ring->nr_free < REQ_CACHE_MAX) {
+		req = io2_list_pop(list);
+		req_cache_put(ring, req);
+	}
+	io2_req_list_free(list->first);
 }
 
 static bool req_cache_fill(struct io2_ring *ring)
 {
 	void *objs[REQ_BULK];
 	unsigned int i, n = REQ_BULK;
+	struct io2_req *req, *next;
 
+	for (req = io2_cq_retired(ring); req; req = next) {
+		next = req->next;
+		req_cache_put(ring, req);
+	}
+	if (ring->nr_free)
+		return true;
 	if (!kmem_cache_alloc_bulk(io2_req_cache, GFP_KERNEL, n, objs)) {
 		objs[0] = kmem_cache_alloc(io2_req_cache, GFP_KERNEL);
 		if (!objs[0])
 			return false;
 		n = 1;
 	}
-	for (i = 0; i < n; i++) {
-		struct io2_req *req = objs[i];
-
-		list_add(&req->node, &ring->free_reqs);
-	}
-	ring->nr_free += n;
+	for (i = 0; i < n; i++)
+		req_cache_put(ring, objs[i]);
 	io2_count_add(IO2_COUNT_REQUESTS, n);
 	return true;
 }
@@ -94,12 +112,19 @@ static struct io2_req *req_alloc(struct io2_ring *ring)
 	lockdep_assert_held(&ring->uring_lock);
 	if (!ring->nr_free && !req_cache_fill(ring))
 		return NULL;
-	req = list_first_entry(&ring->free_reqs, struct io2_req, node);
-	list_del(&req->node);
+	req = ring->free_reqs;
+	ring->free_reqs = req->next;
 	ring->nr_free--;
-	memset(req, 0, offsetof(struct io2_req, poll));
-	INIT_LIST_HEAD(&req->node);
 	req->ring = ring;
+	req->file = NULL;
+	req->sub = NULL;
+	req->link = NULL;
+	req->res = 0;
+	req->cqe_flags = 0;
+	req->opcode = IOURING2_OP_NOP;
+	req->armed = IO2_ARMED_NONE;
+	req->retries = 0;
+	req->wq_state = IO2_WQ_NONE;
 	return req;
 }
 
@@ -156,6 +181,25 @@ void io2_req_release(struct io2_req *req)
 	}
 }
 
+/**
+ * io2_req_disown() - give back what a request holds, where nothing may sleep
+ * @req: has no data of its own; somebody else has its file open, too
+ *
+ * Context: any.
+ */
+void io2_req_disown(struct io2_req *req)
+{
+	struct file *file = req->file;
+
+	req->file = NULL;
+	if (file && !(req->flags & REQ_F_OWN_RING)) {
+		io2_count_sub(IO2_COUNT_FILES, 1);
+		fput(file);
+	}
+	atomic_dec(&req->sub->nr_reqs);
+	req->sub = NULL;
+}
+
 /* --- completing -------------------------------------------------------- */
 
 /* A request that fails always posts, and decides that for its links. */
@@ -170,7 +214,7 @@ static void req_fail(struct io2_req *req)
 static void req_finish(struct io2_req *req, struct io2_batch *b)
 {
 	io2_req_release(req);
-	list_add_tail(&req->node, &b->done);
+	io2_list_add(&b->done, req);
 }
 
 /* The rest of a broken chain completes with its own error or ECANCELED. */
@@ -204,7 +248,8 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 	struct io2_req *link = req->link;
 	unsigned int flags;
 
-	io2_unhash(req);
+	if (READ_ONCE(req->armed) != IO2_ARMED_NONE)
+		io2_unhash(req);
 	if (req->flags & REQ_F_FAIL)
 		req_fail(req);
 	flags = req->flags;
@@ -216,7 +261,7 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 	    ((flags & REQ_F_FAIL) && !(flags & REQ_F_HARDLINK)))
 		req_fail_links(link, flags & REQ_F_SKIP_LINK_CQES, b);
 	else
-		list_add_tail(&link->node, &b->start);
+		io2_list_add(&b->start, link);
 }
 
 /**
@@ -235,14 +280,10 @@ void io2_cancel_chain(struct io2_req *req, struct io2_batch *b)
 
 static void batch_start(struct io2_batch *b)
 {
-	LIST_HEAD(start);
+	struct io2_req *req, *next;
 
-	list_splice_init(&b->start, &start);
-	while (!list_empty(&start)) {
-		struct io2_req *req = list_first_entry(&start, struct io2_req,
-						       node);
-
-		list_del_init(&req->node);
+	for (req = io2_list_take(&b->start); req; req = next) {
+		next = req->next;
 		io2_req_start(req, b);
 	}
 }
@@ -255,16 +296,17 @@ static void batch_start(struct io2_batch *b)
  */
 void io2_batch_flush(struct io2_batch *b)
 {
-	while (!list_empty(&b->done) || !list_empty(&b->start)) {
-		LIST_HEAD(done);
+	while (b->done.first || b->start.first) {
+		struct io2_req_list done = b->done;
+		u32 nr;
 
-		list_splice_init(&b->done, &done);
-		if (!list_empty(&done)) {
-			io2_cq_post(b->ring, &done, &b->start);
+		if (done.first) {
+			io2_list_init(&b->done);
+			nr = io2_cq_post(b->ring, &done, &b->start);
 			if (b->issue_flags & IO2_SUBMIT)
-				req_list_recycle(b->ring, &done);
+				req_list_recycle(b->ring, &done, nr);
 			else
-				io2_req_list_free(&done);
+				io2_req_list_free(done.first);
 		}
 		batch_start(b);
 	}
@@ -429,7 +471,6 @@ static int req_get_file(struct io2_req *req, int fd)
 {
 	struct file *file;
 
-	req->fd = fd;
 	file = fget(fd);
 	if (!file)
 		return -EBADF;
@@ -447,19 +488,67 @@ static int req_get_file(struct io2_req *req, int fd)
 	return 0;
 }
 
-static int req_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+/**
+ * struct submit_state - one ENTER's submission
+ * @batch: its completions
+ * @head: first request of the chain being put together, or NULL
+ * @last: last one
+ * @plain: there is no chain and no drain: most requests can start at once
+ * @plug: of the block layer
+ * @want_plug: to be plugged as soon as a request may gain from it
+ * @plugged: is plugged
+ */
+struct submit_state {
+	struct io2_batch	batch;
+	struct io2_req		*head;
+	struct io2_req		*last;
+	struct blk_plug		plug;
+	bool			plain;
+	bool			want_plug;
+	bool			plugged;
+};
+
+/* Only the submitter adds to the drain queue: once seen empty it stays so. */
+static bool submit_is_plain(const struct io2_ring *ring)
 {
+	return !ring->drain_next && list_empty(&ring->drain_list);
+}
+
+static void submit_init(struct submit_state *st, struct io2_ring *ring, u32 nr)
+{
+	io2_batch_init(&st->batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
+	st->head = NULL;
+	st->plain = submit_is_plain(ring);
+	st->want_plug = nr > 2;
+	st->plugged = false;
+}
+
+static void submit_plug(struct submit_state *st)
+{
+	st->want_plug = false;
+	st->plugged = true;
+	blk_start_plug(&st->plug);
+}
+
+/* *@opp is only set if there is such an opcode. */
+static __always_inline int req_prep(struct submit_state *st,
+				    struct io2_req *req,
+				    const struct iouring2_sqe *sqe,
+				    const struct io2_op **opp)
+{
+	unsigned int opcode = sqe->opcode;
 	const struct io2_op *op;
 	int ret;
 
-	if (sqe->opcode >= IO2_OP_LAST)
+	if (opcode >= IO2_OP_LAST)
 		return -EINVAL;
-	op = &io2_ops[sqe->opcode];
+	opcode = array_index_nospec(opcode, IO2_OP_LAST);
+	*opp = op = &io2_ops[opcode];
 	if (sqe->flags & ~SQE_FLAGS_VALID)
 		return -EINVAL;
 	if (!op->prep)
 		return -EOPNOTSUPP;
-	req->opcode = sqe->opcode;
+	req->opcode = opcode;
 	if (sqe->flags & IOURING2_SQE_BUFFER_SELECT)
 		return -EOPNOTSUPP;
 	if (sqe->personality || (sqe->ioprio && !op->ioprio))
@@ -471,20 +560,10 @@ static int req_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 		if (ret)
 			return ret;
 	}
+	if (op->plug && st->want_plug)
+		submit_plug(st);
 	return op->prep(req, sqe);
 }
-
-/**
- * struct submit_state - one ENTER's submission
- * @batch: its completions
- * @head: first request of the chain being put together, or NULL
- * @last: last one
- */
-struct submit_state {
-	struct io2_batch	batch;
-	struct io2_req		*head;
-	struct io2_req		*last;
-};
 
 /*
  * Starts a request or chain, or puts it behind a drain barrier.  Only the
@@ -553,18 +632,52 @@ static void submit_fail_chain(struct submit_state *st, struct io2_req *req,
 	}
 }
 
-/* Return: 0, or a negative errno when submission has to stop here. */
-static int submit_one(struct submit_state *st, struct io2_req *req,
-		      const struct iouring2_sqe *sqe)
+/* The end of a request that was alone, and that nobody else has seen. */
+static __always_inline void submit_done(struct submit_state *st,
+					struct io2_req *req)
 {
-	struct io2_ring *ring = req->ring;
+	if (unlikely(req->armed != IO2_ARMED_NONE))
+		io2_unhash(req);
+	if (req->file || req->sub || (req->flags & REQ_F_DATA))
+		io2_req_release(req);
+	io2_list_add(&st->batch.done, req);
+}
+
+/*
+ * Most requests: no flags, no chain, no drain, and not for a worker.  The same
+ * as submit_queue(), without a look at what they are not.
+ */
+static __always_inline void submit_plain(struct submit_state *st,
+					 struct io2_req *req,
+					 const struct io2_op *op)
+{
+	enum io2_issue ret = op->issue(req, IO2_NONBLOCK | IO2_SUBMIT);
+
+	if (likely(ret == IO2_DONE))
+		submit_done(st, req);
+	else if (ret == IO2_AGAIN && req_go_async(req, &st->batch))
+		io2_req_issue(req, &st->batch, IO2_NONBLOCK | IO2_SUBMIT);
+}
+
+/* Return: 0, or a negative errno when submission has to stop here. */
+static __always_inline int submit_one(struct submit_state *st,
+				      struct io2_req *req,
+				      const struct iouring2_sqe *sqe)
+{
+	struct io2_ring *ring = st->batch.ring;
+	const struct io2_op *op;
 	int ret;
 
 	req->user_data = sqe->user_data;
 	req->flags = sqe->flags;
 	req->seq = (u32)ring->accepted;
 	WRITE_ONCE(ring->accepted, ring->accepted + 1);
-	ret = req_prep(req, sqe);
+	ret = req_prep(st, req, sqe, &op);
+	if (likely(!ret && !sqe->flags && st->plain && !op->blocking)) {
+		submit_plain(st, req, op);
+		return 0;
+	}
+	st->plain = false;
 	if (ret)
 		submit_fail_chain(st, req, ret);
 	if (st->head || (sqe->flags & REQ_F_LINKS)) {
@@ -572,9 +685,10 @@ static int submit_one(struct submit_state *st, struct io2_req *req,
 		if (sqe->flags & REQ_F_LINKS)
 			return 0;
 		submit_end_chain(st);
-		return ret;
+	} else {
+		submit_queue(st, req);
 	}
-	submit_queue(st, req);
+	st->plain = submit_is_plain(ring);
 	return ret;
 }
 
@@ -599,8 +713,7 @@ static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr,
 		if (!req)
 			return submitted ? submitted : -EAGAIN;
 		if (!io2_sq_next(ring, &sqe)) {
-			list_add(&req->node, &ring->free_reqs);
-			ring->nr_free++;
+			req_cache_put(ring, req);
 			break;
 		}
 		submitted++;
@@ -624,6 +737,40 @@ static bool must_reap_first(const struct io2_ring *ring,
 	       !(ring->ring_flags & IOURING2_RING_SUBMIT_BACKLOGGED);
 }
 
+/*
+ * Completions that this task has caused itself, requests it has cancelled and
+ * I/O that ended at once, come with the others.
+ */
+static void submit_finish(struct submit_state *st)
+{
+	struct io2_ring *ring = st->batch.ring;
+
+	if (st->plugged)
+		blk_finish_plug(&st->plug);
+	for (;;) {
+		while (io2_deferred_pending(ring))
+			io2_deferred_run_batch(&st->batch);
+		io2_batch_flush(&st->batch);
+		WRITE_ONCE(ring->submitting, NULL);
+		if (!io2_deferred_pending(ring))
+			return;
+		WRITE_ONCE(ring->submitting, current);
+	}
+}
+
+/*
+ * Room for @nr requests is all that there has to be: as long as there is no
+ * backlog and what was known last suffices, others need not be asked.
+ */
+static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
+{
+	u64 held = ring->accepted - ring->gone;
+
+	if (READ_ONCE(ring->nr_backlog) || held + nr > ring->max_inflight)
+		return io2_cq_room(ring);
+	return (struct io2_cq_room) { .budget = nr };
+}
+
 /**
  * io2_submit() - accept requests from the SQ ring (I4, I5)
  * @ring: the ring
@@ -637,30 +784,31 @@ static bool must_reap_first(const struct io2_ring *ring,
  */
 int io2_submit(struct io2_ring *ring, u32 to_submit)
 {
-	struct submit_state st = {};
+	struct submit_state st;
 	struct io2_cq_room room;
-	struct blk_plug plug;
 	u32 nr;
 	int ret;
 
 	lockdep_assert_held(&ring->uring_lock);
-	room = io2_cq_room(ring);
-	if (must_reap_first(ring, &room)) {
+	room = submit_room(ring, to_submit);
+	if (unlikely(must_reap_first(ring, &room))) {
 		WRITE_ONCE(ring->ebusy, ring->ebusy + 1);
 		return -EBUSY;
 	}
 	nr = min(to_submit, io2_sq_pending(ring));
 	if (!nr)
 		return 0;
-	ret = io2_submitter_get(ring);
-	if (ret)
-		return ret == -ENOMEM ? -EAGAIN : ret;
-	io2_batch_init(&st.batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
-	blk_start_plug(&plug);
+	if (unlikely(!ring->submitter ||
+		     !io2_submitter_matches(ring->submitter))) {
+		ret = io2_submitter_get(ring);
+		if (ret)
+			return ret == -ENOMEM ? -EAGAIN : ret;
+	}
+	submit_init(&st, ring, nr);
+	WRITE_ONCE(ring->submitting, current);
 	ret = submit_loop(&st, ring, nr, room.budget);
 	submit_end_chain(&st);
-	io2_batch_flush(&st.batch);
-	blk_finish_plug(&plug);
+	submit_finish(&st);
 	io2_sq_commit(ring);
 	return ret;
 }

@@ -111,7 +111,6 @@ struct io2_poll {
 /**
  * struct io2_rw - data of READ, WRITE, READV, WRITEV
  * @kiocb: must stay in place until the I/O has completed
- * @iter: the part that is still to be transferred
  * @iov: segments of a vectored request; @fast or allocated
  * @fast: the segment of a short vector
  * @nr_segs: length of @iov
@@ -123,7 +122,6 @@ struct io2_poll {
  */
 struct io2_rw {
 	struct kiocb		kiocb;
-	struct iov_iter		iter;
 	struct iovec		*iov;
 	struct iovec		fast[1];
 	u32			nr_segs;
@@ -210,8 +208,8 @@ struct io2_cancel {
 
 /**
  * struct io2_req - one request
- * @node: in a batch, the deferred list, a worker's queue, the drain list, the
- *	backlog or the ring's cache: it is in one place at a time
+ * @next: in a batch, the deferred list, the backlog or the ring's cache
+ * @node: in a worker's queue or the drain list; it is in one place at a time
  * @ring: the ring; outlives the request
  * @file: holds a reference unless REQ_F_OWN_RING; NULL for opcodes without
  * @sub: who submitted it; NULL as long as the submitter itself runs it
@@ -227,7 +225,6 @@ struct io2_cancel {
  * @wq_class: worker class; under wq_lock
  * @wq_hash: ordering key, 0 for none; under wq_lock
  * @seq: requests accepted before it, modulo 2^32, of a chain's head
- * @fd: as submitted, for cancelling by descriptor
  * @hash: in ring->hash; under inflight_lock
  * @run: what the deferred context does with it
  * @poll: armed on its file
@@ -239,7 +236,10 @@ struct io2_cancel {
  * @cancel: of ASYNC_CANCEL
  */
 struct io2_req {
-	struct list_head	node;
+	union {
+		struct io2_req		*next;
+		struct list_head	node;
+	};
 	struct io2_ring		*ring;
 	struct file		*file;
 	struct io2_submitter	*sub;
@@ -255,7 +255,6 @@ struct io2_req {
 	u8			wq_class;
 	u8			wq_hash;
 	u32			seq;
-	s32			fd;
 	struct hlist_node	hash;
 	void			(*run)(struct io2_req *req,
 				       struct io2_batch *b);
@@ -281,17 +280,55 @@ struct io2_req {
  */
 struct io2_batch {
 	struct io2_ring		*ring;
-	struct list_head	done;
-	struct list_head	start;
+	struct io2_req_list	done;
+	struct io2_req_list	start;
 	unsigned int		issue_flags;
 };
+
+static inline void io2_list_init(struct io2_req_list *list)
+{
+	list->first = NULL;
+}
+
+static inline bool io2_list_empty(const struct io2_req_list *list)
+{
+	return !READ_ONCE(list->first);
+}
+
+static inline void io2_list_add(struct io2_req_list *list, struct io2_req *req)
+{
+	req->next = NULL;
+	if (list->first)
+		list->last->next = req;
+	else
+		WRITE_ONCE(list->first, req);
+	list->last = req;
+}
+
+static inline struct io2_req *io2_list_pop(struct io2_req_list *list)
+{
+	struct io2_req *req = list->first;
+
+	if (req)
+		WRITE_ONCE(list->first, req->next);
+	return req;
+}
+
+/* Takes all; what is taken may be walked by next. */
+static inline struct io2_req *io2_list_take(struct io2_req_list *list)
+{
+	struct io2_req *first = list->first;
+
+	WRITE_ONCE(list->first, NULL);
+	return first;
+}
 
 static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 				  unsigned int issue_flags)
 {
 	b->ring = ring;
-	INIT_LIST_HEAD(&b->done);
-	INIT_LIST_HEAD(&b->start);
+	io2_list_init(&b->done);
+	io2_list_init(&b->start);
 	b->issue_flags = issue_flags;
 }
 
@@ -327,8 +364,9 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 void io2_req_retry(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete(struct io2_req *req, struct io2_batch *b);
 void io2_req_release(struct io2_req *req);
+void io2_req_disown(struct io2_req *req);
 void io2_req_track(struct io2_req *req);
-void io2_req_list_free(struct list_head *list);
+void io2_req_list_free(struct io2_req *list);
 void io2_batch_flush(struct io2_batch *b);
 void io2_cancel_chain(struct io2_req *req, struct io2_batch *b);
 

@@ -34,7 +34,6 @@ static void ring_init(struct io2_ring *ring)
 {
 	ring->state = IO2_NEW;
 	mutex_init(&ring->uring_lock);
-	INIT_LIST_HEAD(&ring->free_reqs);
 	io2_cq_init(ring);
 	io2_deferred_init(ring);
 	io2_cancel_init(ring);
@@ -149,7 +148,8 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 
 static void ring_free_parts(struct io2_ring *ring)
 {
-	io2_req_list_free(&ring->free_reqs);
+	io2_req_list_free(ring->free_reqs);
+	io2_req_list_free(ring->retired.first);
 	io2_submitters_drop(ring, NULL);
 	io2_region_free(&ring->sqes_mem);
 	io2_region_free(&ring->rings_mem);

@@ -15,9 +15,12 @@
  *   inflight_lock   spinlock, requests that can be cancelled, and timeouts
  *   wq_lock         spinlock, worker threads and their queues
  *   deferred_lock   spinlock, irq-safe, hand-over from any context
- *   cq_lock         spinlock, CQ tail, backlog, drain queue; a leaf
+ *   cq_lock         spinlock, CQ tail, backlog, drain queue
  *
- * wq_lock, deferred_lock and cq_lock do not nest in one another.
+ * wq_lock, deferred_lock and cq_lock do not nest in one another.  Only wait
+ * queues' locks are taken under deferred_lock and cq_lock, and by
+ * io2_cq_try_post(), which may run in any context, inflight_lock: it takes both
+ * only if they are free, so that no order of locks comes of that.
  */
 #ifndef IO2_RING_H
 #define IO2_RING_H
@@ -91,6 +94,19 @@ struct io2_shared {
 	u32	cq_entries;
 };
 
+/**
+ * struct io2_req_list - requests in order, linked by their next
+ * @first: the oldest, or NULL
+ * @last: the newest, if there is one
+ *
+ * Half the memory traffic of a struct list_head; nothing is taken out of its
+ * middle.  Guarded by whatever guards the list.
+ */
+struct io2_req_list {
+	struct io2_req	*first;
+	struct io2_req	*last;
+};
+
 #define IO2_CLASSES	3
 
 /**
@@ -148,9 +164,13 @@ struct io2_wq {
  * @sq_head: the kernel's SQ head
  * @sq_dropped: invalid SQ array entries seen
  * @accepted: requests accepted since setup
- * @free_reqs: cached requests, linked by node
+ * @gone: requests that had been accepted and were gone at some time: a lower
+ *	bound, so that the lock of those who complete is not needed to know that
+ *	there is room for more
+ * @free_reqs: cached requests, linked by next
  * @nr_free: length of @free_reqs
  * @submitter: of the last ENTER; owns a reference
+ * @submitting: the task that submits, or NULL; others only ask if they are it
  * @drain_next: the next request or chain is a drain barrier too
  * @ebusy: times that ENTER returned EBUSY
  *
@@ -167,6 +187,8 @@ struct io2_wq {
  * @nr_backlog: length of @backlog
  * @backlog_max: highest @nr_backlog
  * @backlog_total: completions that ever went through @backlog
+ * @retired: requests posted where they could not be freed, for the submitter
+ * @nr_retired: length of @retired
  * @drain_list: chains held back by a drain barrier, in order
  *
  * Guarded by @deferred_lock:
@@ -174,9 +196,11 @@ struct io2_wq {
  * @foreign: requests that wanted a worker when none could be made
  * @nr_waiters: tasks in ENTER that will run @deferred
  * @deferred_work: runs @deferred where nobody waits, and @foreign
+ * @notify: @deferred_work is to tell who polls the ring; under @cq_lock or none
  *
  * Guarded by @inflight_lock:
  * @hash: cancellable requests by user_data
+ * @nr_hashed: requests in @hash
  * @hash_bits: log2 of the number of buckets; constant
  * @counted: timeouts that wait for a number of completions, soonest first
  * @nr_counted: length of @counted; read without the lock by posters
@@ -204,10 +228,12 @@ struct io2_ring {
 	u32			sq_head;
 	u32			sq_dropped;
 	u64			accepted;
-	struct list_head	free_reqs;
+	u64			gone;
+	struct io2_req		*free_reqs;
 	u32			nr_free;
 	bool			drain_next;
 	struct io2_submitter	*submitter;
+	struct task_struct	*submitting;
 	u64			ebusy;
 
 	spinlock_t		cq_lock ____cacheline_aligned;
@@ -221,19 +247,23 @@ struct io2_ring {
 	u32			wait_ends_fill;
 	u32			nr_backlog;
 	u32			backlog_max;
-	struct list_head	backlog;
+	struct io2_req_list	backlog;
 	u64			backlog_total;
+	struct io2_req_list	retired;
+	u32			nr_retired;
 	struct list_head	drain_list;
 
 	spinlock_t		deferred_lock ____cacheline_aligned;
 	u32			nr_waiters;
-	struct list_head	deferred;
+	struct io2_req_list	deferred;
 	struct list_head	foreign;
 	struct work_struct	deferred_work;
+	bool			notify;
 
 	spinlock_t		inflight_lock ____cacheline_aligned;
 	struct hlist_head	*hash;
 	unsigned int		hash_bits;
+	u32			nr_hashed;
 	u32			nr_counted;
 	struct list_head	counted;
 	struct list_head	submitters;

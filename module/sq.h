@@ -1,13 +1,107 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Submission queue: reading what the application wrote. */
+/*
+ * The submission queue.  The application writes the SQEs, the index array and
+ * the tail, at any time and to anything (I10): each is read once, into a copy.
+ *
+ * Barriers: SQ tail is read with acquire before the entries (pairs with the
+ * application's release store of the tail); SQ head is stored with release
+ * after the entries were read (pairs with the application's acquire load of
+ * the head before it reuses them).
+ */
 #ifndef IO2_SQ_H
 #define IO2_SQ_H
 
+#include <linux/minmax.h>
+#include <linux/nospec.h>
+
 #include "ring.h"
 
-u32 io2_sq_pending(const struct io2_ring *ring);
-bool io2_sq_next(struct io2_ring *ring, struct iouring2_sqe *copy);
-void io2_sq_commit(struct io2_ring *ring);
-bool io2_sq_full(const struct io2_ring *ring);
+/**
+ * io2_sq_pending() - entries the application has queued
+ * @ring: the ring
+ *
+ * Context: uring_lock held.
+ * Return: 0 .. sq_entries, whatever the tail says.
+ */
+static inline u32 io2_sq_pending(const struct io2_ring *ring)
+{
+	u32 tail;
+
+	lockdep_assert_held(&ring->uring_lock);
+	/* acquire: entries are read after the tail that covers them */
+	tail = smp_load_acquire(&ring->shared->sq_tail);
+	return min(tail - ring->sq_head, ring->sq_entries);
+}
+
+static __always_inline void sq_copy(struct iouring2_sqe *copy,
+				    const struct iouring2_sqe *sqe)
+{
+	const u64 *src = (const u64 *)sqe;
+	u64 *dst = (u64 *)copy;
+
+	BUILD_BUG_ON(sizeof(*copy) != 8 * sizeof(u64));
+	dst[0] = READ_ONCE(src[0]);
+	dst[1] = READ_ONCE(src[1]);
+	dst[2] = READ_ONCE(src[2]);
+	dst[3] = READ_ONCE(src[3]);
+	dst[4] = READ_ONCE(src[4]);
+	dst[5] = READ_ONCE(src[5]);
+	dst[6] = READ_ONCE(src[6]);
+	dst[7] = READ_ONCE(src[7]);
+}
+
+/**
+ * io2_sq_next() - consume one entry
+ * @ring: the ring; io2_sq_pending() said that there is one
+ * @copy: receives the SQE
+ *
+ * Context: uring_lock held.
+ * Return: false for an entry with an invalid index: it is counted as dropped.
+ */
+static __always_inline bool io2_sq_next(struct io2_ring *ring,
+					struct iouring2_sqe *copy)
+{
+	u32 index = ring->sq_head & (ring->sq_entries - 1);
+
+	lockdep_assert_held(&ring->uring_lock);
+	WRITE_ONCE(ring->sq_head, ring->sq_head + 1);
+	if (ring->sq_array) {
+		index = READ_ONCE(ring->sq_array[index]);
+		if (unlikely(index >= ring->sq_entries)) {
+			ring->sq_dropped++;
+			WRITE_ONCE(ring->shared->sq_dropped, ring->sq_dropped);
+			return false;
+		}
+		index = array_index_nospec(index, ring->sq_entries);
+	}
+	sq_copy(copy, &ring->sqes[index]);
+	return true;
+}
+
+/**
+ * io2_sq_commit() - tell the application which entries it may reuse
+ * @ring: the ring
+ *
+ * Context: uring_lock held.
+ */
+static inline void io2_sq_commit(struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->uring_lock);
+	/* release: the application may now overwrite what we have read */
+	smp_store_release(&ring->shared->sq_head, ring->sq_head);
+}
+
+/**
+ * io2_sq_full() - for poll: is there no room for another SQE?
+ * @ring: the ring
+ *
+ * Context: any; a snapshot.
+ * Return: whether the SQ ring is full.
+ */
+static inline bool io2_sq_full(const struct io2_ring *ring)
+{
+	return READ_ONCE(ring->shared->sq_tail) - READ_ONCE(ring->sq_head) >=
+	       ring->sq_entries;
+}
 
 #endif

@@ -11,13 +11,6 @@
 #include "ring.h"
 #include "submitter.h"
 
-static bool submitter_matches(const struct io2_submitter *sub)
-{
-	return io2_submitter_is_current(sub) && sub->files == current->files &&
-	       sub->tgid == task_tgid(current) &&
-	       sub->fsize == rlimit(RLIMIT_FSIZE);
-}
-
 static void submitter_free(struct io2_submitter *sub)
 {
 	mmdrop(sub->mm);
@@ -56,7 +49,7 @@ static struct io2_submitter *submitter_find(struct io2_ring *ring)
 	struct io2_submitter *sub;
 
 	list_for_each_entry(sub, &ring->submitters, node)
-		if (submitter_matches(sub))
+		if (io2_submitter_matches(sub))
 			return sub;
 	return NULL;
 }
@@ -103,7 +96,7 @@ int io2_submitter_get(struct io2_ring *ring)
 	struct io2_submitter *sub = ring->submitter;
 
 	lockdep_assert_held(&ring->uring_lock);
-	if (sub && submitter_matches(sub))
+	if (sub && io2_submitter_matches(sub))
 		return 0;
 	spin_lock(&ring->inflight_lock);
 	sub = submitter_find(ring);

@@ -7,6 +7,7 @@
 #include <linux/cred.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 struct io2_ring;
 
@@ -57,6 +58,19 @@ struct io2_borrow {
 static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
 {
 	return current->mm == sub->mm && current_cred() == sub->cred;
+}
+
+/**
+ * io2_submitter_matches() - does it stand for current, as it is now?
+ * @sub: the submitter
+ *
+ * Return: whether it does.
+ */
+static inline bool io2_submitter_matches(const struct io2_submitter *sub)
+{
+	return io2_submitter_is_current(sub) && sub->files == current->files &&
+	       sub->tgid == task_tgid(current) &&
+	       sub->fsize == rlimit(RLIMIT_FSIZE);
 }
 
 bool io2_submitter_killed(const struct io2_submitter *sub);

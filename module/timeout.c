@@ -191,7 +191,7 @@ int io2_timeout_cancel(struct io2_req *req)
 
 /**
  * io2_timeouts_count() - end timeouts that waited for a number of completions
- * @ring: the ring; something was posted
+ * @ring: the ring; something was posted, and @nr_counted was not 0 after that
  *
  * Context: task context; inflight_lock not held.
  */
@@ -199,10 +199,6 @@ void io2_timeouts_count(struct io2_ring *ring)
 {
 	struct io2_req *req, *next;
 
-	/* pairs with the barrier in timeout_count_add() */
-	smp_mb();
-	if (likely(!READ_ONCE(ring->nr_counted)))
-		return;
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry_safe(req, next, &ring->counted, timeout.node) {
 		if ((s32)(READ_ONCE(ring->cq_events) -

@@ -84,10 +84,10 @@ static int wait_sleep(struct cq_waiter *w, ktime_t expires)
  * Return: whether @min CQEs are there, or one that ends waits, all work done
  * and backlog moved.
  */
-static bool wait_satisfied(struct io2_ring *ring, u32 min, u32 ends)
+static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min, u32 ends)
 {
-	while (io2_deferred_run(ring))
-		;
+	while (io2_deferred_pending(ring))
+		io2_deferred_run(ring);
 	io2_cq_flush(ring);
 	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
 }
@@ -249,7 +249,8 @@ int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg)
 
 	if (arg->flags & ~IO2_ENTER_FLAGS)
 		return -EINVAL;
-	io2_deferred_run(ring);
+	if (io2_deferred_pending(ring))
+		io2_deferred_run(ring);
 	if (arg->to_submit) {
 		submitted = enter_submit(ring, arg->to_submit);
 		if (submitted < 0 || submitted != arg->to_submit)

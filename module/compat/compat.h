@@ -62,6 +62,20 @@ static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 #define io2_iocb_flags(file)	iocb_flags(file)
 #endif
 
+/* 6.0 has an iterator for one segment, which costs less */
+static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
+				 const struct iovec *iov, size_t len,
+				 size_t skip)
+{
+#ifdef HAVE_ITER_UBUF
+	iov_iter_ubuf(iter, dir, iov->iov_base + skip, len - skip);
+#else
+	iov_iter_init(iter, dir, iov, 1, len);
+	if (skip)
+		iov_iter_advance(iter, skip);
+#endif
+}
+
 /* 5.16 dropped the second result of an I/O's completion */
 #ifdef HAVE_KI_COMPLETE_2
 #define IO2_KI_COMPLETE_ARGS	struct kiocb *kiocb, long res

@@ -50,6 +50,8 @@ run_probes() {
 		'rw_verify_area(0, NULL, NULL, 0);' "$@"
 	probe ANON_INODE_CREATE_GETFILE linux/anon_inodes.h \
 		'anon_inode_create_getfile("", NULL, NULL, 0, NULL);' "$@"
+	probe ITER_UBUF linux/uio.h \
+		'struct iov_iter *i = NULL; iov_iter_ubuf(i, 0, NULL, 0);' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }
