@@ -174,7 +174,7 @@ static void rows_by_batch(const regex_t *only, const regex_t *batches)
 			snprintf(text, sizeof(text), "%u", b);
 			if (!chosen(batches, text))
 				continue;
-			ours = measure(op, b, &iouring2);
+			ours = measure(op, b, op->ours ? op->ours : &iouring2);
 			print_row(op->name, b, op->plain ? ours :
 				  measure(op, b, &in_tree), ours, "instructions");
 		}

@@ -39,6 +39,7 @@ struct op {
 	void (*round)(struct work *w, unsigned int b);
 	void (*queue)(struct work *w, unsigned int b);
 	bool plain;		/* system calls, no ring */
+	const struct door *ours;	/* iouring2's, if not the cheapest */
 };
 
 extern const struct op ops[];

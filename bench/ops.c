@@ -305,6 +305,10 @@ static void round_link(struct work *w, unsigned int b)
 const struct op ops[] = {
 	REQUEST("nop", NULL, queue_nops),
 	ROUND("enter, nothing to do", ONCE, NULL, round_enter),
+	{ .name = "nop, ENTER by ioctl", .batch = ALL_BATCHES,
+	  .queue = queue_nops, .ours = &iouring2_ioctl },
+	{ .name = "enter by ioctl, nothing to do", .batch = ONCE,
+	  .round = round_enter, .ours = &iouring2_ioctl },
 	REQUEST("read 4 KiB, ext4 page cache", open_disk, queue_reads),
 	CALL("pread 4 KiB, ext4 page cache", open_disk, round_pread),
 	REQUEST("read 4 KiB, tmpfs", open_tmpfs, queue_reads),

@@ -53,6 +53,22 @@ static int iouring2_enter(int fd, unsigned int submit, unsigned int min,
 
 const struct door iouring2 = { "iouring2", iouring2_setup, iouring2_enter };
 
+static int iouring2_enter_ioctl(int fd, unsigned int submit, unsigned int min,
+				unsigned int flags)
+{
+	struct iouring2_enter e = {
+		.to_submit = submit,
+		.min_complete = min,
+		.flags = flags,
+	};
+	int ret = ioctl(fd, IOURING2_IOC_ENTER, &e);
+
+	return ret < 0 ? -errno : ret;
+}
+
+const struct door iouring2_ioctl = { "iouring2", iouring2_setup,
+				     iouring2_enter_ioctl };
+
 static int ring_map(struct ring *r, const struct iouring2_params *p)
 {
 	char *m;

@@ -17,7 +17,7 @@ struct door {
 		     unsigned int flags);
 };
 
-extern const struct door in_tree, iouring2;
+extern const struct door in_tree, iouring2, iouring2_ioctl;
 
 struct ring {
 	const struct door *door;
