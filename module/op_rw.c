@@ -159,29 +159,42 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 	return io2_req_set(req, io2_worker_result(req, ret));
 }
 
-/* The I/O ended in some other context; here is task context again. */
-static void rw_run(struct io2_req *req, struct io2_batch *b)
+/* An I/O that went on by itself has ended; here is task context again. */
+static void rw_end_io(struct io2_req *req)
 {
 	struct io2_rw *rw = &req->rw;
-	s32 res = req->res;
 
 	if (req->flags & REQ_F_WRITE_STARTED) {
 		req->flags &= ~REQ_F_WRITE_STARTED;
 		kiocb_end_write(&rw->kiocb);
 	}
-	if (res > 0) {
+	if (req->res > 0) {
 		if (req_is_write(req))
 			fsnotify_modify(req->file);
 		else
 			fsnotify_access(req->file);
 	}
+}
+
+static void rw_run(struct io2_req *req, struct io2_batch *b)
+{
+	rw_end_io(req);
 	/* the device ran out of tags: have a worker wait for one */
-	if (res == -EAGAIN && !(req->flags & REQ_F_NOWAIT) && req->sub) {
+	if (req->res == -EAGAIN && !(req->flags & REQ_F_NOWAIT) && req->sub) {
 		io2_worker_queue(req, b);
 		return;
 	}
-	rw_finish(req, res);
+	rw_finish(req, req->res);
 	io2_req_complete(req, b);
+}
+
+/*
+ * The I/O can end before the file has returned from starting it, and the file may
+ * look at the kiocb until it has: whoever is second goes on.
+ */
+static bool rw_is_second(struct io2_req *req, int part)
+{
+	return atomic_fetch_or(part, &req->rw.parts);
 }
 
 static void rw_complete(IO2_KI_COMPLETE_ARGS)
@@ -189,7 +202,20 @@ static void rw_complete(IO2_KI_COMPLETE_ARGS)
 	struct io2_req *req = container_of(kiocb, struct io2_req, rw.kiocb);
 
 	req->res = res;
-	io2_defer(req);
+	if (rw_is_second(req, IO2_RW_ENDED))
+		io2_defer(req);
+}
+
+/* The file has started an I/O that goes on by itself, or has ended by now. */
+static enum io2_issue rw_started(struct io2_req *req, unsigned int flags)
+{
+	if (!rw_is_second(req, IO2_RW_RETURNED))
+		return IO2_ASYNC;
+	rw_end_io(req);
+	if (req->res == -EAGAIN && (flags & IO2_NONBLOCK) &&
+	    !(req->flags & REQ_F_NOWAIT))
+		return IO2_AGAIN;
+	return rw_finish(req, req->res);
 }
 
 /* --- one attempt -------------------------------------------------------- */
@@ -374,6 +400,7 @@ static ssize_t rw_attempt(struct io2_req *req, unsigned int flags, bool write)
 			return ret;
 	}
 	req->run = rw_run;
+	atomic_set(&req->rw.parts, 0);
 	/* a retry after the device refused needs to know whose it is */
 	if (req->rw.kiocb.ki_flags & IOCB_DIRECT)
 		io2_req_track(req);
@@ -451,7 +478,7 @@ static enum io2_issue rw_issue(struct io2_req *req, unsigned int flags,
 	for (;;) {
 		ret = rw_attempt(req, flags, write);
 		if (ret == -EIOCBQUEUED)
-			return IO2_ASYNC;
+			return rw_started(req, flags);
 		if (rw_would_block(req, ret, flags, write))
 			return IO2_AGAIN;
 		if (ret <= 0 || !rw_wants_all(req) ||

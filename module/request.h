@@ -108,6 +108,10 @@ struct io2_poll {
 	struct io2_poll_entry	entry[2];
 };
 
+/* struct io2_rw::parts: who sets the second of them owns the request */
+#define IO2_RW_RETURNED		BIT(0)	/* the file is done with starting it */
+#define IO2_RW_ENDED		BIT(1)	/* the completion was called */
+
 /**
  * struct io2_rw - data of READ, WRITE, READV, WRITEV
  * @kiocb: must stay in place until the I/O has completed
@@ -119,6 +123,7 @@ struct io2_poll {
  * @total: bytes asked for
  * @rw_flags: RWF_*
  * @ioprio: of the I/O, 0 for the submitter's
+ * @parts: IO2_RW_*: of an I/O that goes on by itself
  */
 struct io2_rw {
 	struct kiocb		kiocb;
@@ -130,6 +135,7 @@ struct io2_rw {
 	size_t			done;
 	size_t			total;
 	u16			ioprio;
+	atomic_t		parts;
 };
 
 /**
