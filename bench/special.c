@@ -403,6 +403,19 @@ static void free_pages_at_hand(bool few)
 	}
 }
 
+/* Not if the machine got back more than that meanwhile. */
+static void taken_by(const struct fill *fill, double *machine, double *charged)
+{
+	int tries = 5;
+
+	do {
+		wait_for_memory();
+		taken(fill, machine, charged);
+	} while (*machine < 0 && --tries);
+	if (*machine < 0 && *machine != -ENOMEM)
+		*machine = -EAGAIN;
+}
+
 static void memory_rows(const regex_t *only)
 {
 	double machine[2], charged[2];
@@ -422,8 +435,7 @@ static void memory_rows(const regex_t *only)
 			};
 
 			clock_is_for(memories[i].name, fill.at, fill.door->name);
-			wait_for_memory();
-			taken(&fill, &machine[j], &charged[j]);
+			taken_by(&fill, &machine[j], &charged[j]);
 		}
 		print_row(memories[i].name, memories[i].at, machine[0],
 			  machine[1], "bytes");
