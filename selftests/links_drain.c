@@ -467,6 +467,39 @@ RING_TEST(drain)
 	}
 }
 
+/* With nothing before it, it is under way at once: what is after it waits */
+RING_TEST(drain_under_way)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct files f;
+	uint64_t v = 1;
+	struct ring r;
+	int together;
+
+	for (together = 0; together < 2; together++) {
+		ASSERT_EQ(0, files_open(&f));
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		sqe = ring_sqe(&r);
+		fill(sqe, WAIT, D, &f);
+		sqe->user_data = 1;
+		if (!together)
+			EXPECT_EQ(1, ring_submit(&r));
+		ASSERT_EQ(0, ring_nop(&r, 2));
+		EXPECT_EQ(1 + together, ring_submit(&r));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+						20 * NSEC_PER_MSEC));
+		EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(2, (int)cqe.user_data);
+		ring_exit(&r);
+		files_close(&f);
+	}
+}
+
 /* It waits for each of those before it, the last one included */
 RING_TEST(drain_waits_for_each)
 {
