@@ -813,6 +813,27 @@ RING_TEST(many_on_one_file)
 	ring_exit(&r);
 }
 
+/* A poll that has come holds its file no longer: the writer finds no reader */
+RING_TEST(lets_go_of_file)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fds[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(1, arm(&r, fds[0], POLLIN, 1, false));
+	EXPECT_EQ(1, write(fds[1], "x", 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	close(fds[0]);
+	EXPECT_EQ(-1, write(fds[1], "y", 1));
+	EXPECT_EQ(EPIPE, errno);
+	close(fds[1]);
+	ring_exit(&r);
+}
+
 /*
  * The wait queue of a signalfd belongs to the process that armed the request;
  * it goes away with that process while the ring and the file live on.
