@@ -276,6 +276,12 @@ RING_TEST(removed)
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
+	/* Both CQEs are there when the call returns: nobody need enter again */
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, 0, 1));
+	prep_timeout_remove(ring_sqe(&r), 1);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	*r.cq_head = *r.cq_tail;
 	/* Expired */
 	EXPECT_EQ(1, start(&r, ts_ns(0), 0, 0, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
