@@ -144,6 +144,19 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 	return false;
 }
 
+/* What was posted comes before every look at who waits, here and after this. */
+static void cq_wake_waiters(struct io2_ring *ring)
+{
+	/*
+	 * Sleepers look at the CQ when they are on the queue, pollers too, and
+	 * for timeouts see timeout_count_add().
+	 */
+	smp_mb();
+	/* after the barrier above, which pairs with prepare_to_wait()'s */
+	if (waitqueue_active(&ring->wait))
+		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
+}
+
 /**
  * io2_cq_notify() - something was posted: tell those who wait for that
  * @ring: the ring
@@ -153,16 +166,8 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 void io2_cq_notify(struct io2_ring *ring)
 {
 	io2_assert(io2_ring_may_post(ring));
-	/*
-	 * What was posted comes before the looks at who waits: sleepers, who
-	 * look at the CQ when they are on the queue, and timeouts, see
-	 * timeout_count_add().
-	 */
-	smp_mb();
-	/* after the barrier above, which pairs with prepare_to_wait()'s */
-	if (waitqueue_active(&ring->wait))
-		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
-	/* likewise; pairs with the barrier in io2_ring_poll() */
+	cq_wake_waiters(ring);
+	/* after the barrier in there, which pairs with io2_ring_poll()'s */
 	if (waitqueue_active(&ring->poll_wait))
 		__wake_up(&ring->poll_wait, TASK_NORMAL, 0,
 			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
@@ -216,12 +221,8 @@ bool io2_cq_try_post(struct io2_req *req)
 		cq_retire(ring, req);
 	cq_commit(ring);
 	cq_update_flag(ring);
-	/* as in io2_cq_notify() */
-	smp_mb();
-	/* after the barrier above, which pairs with prepare_to_wait()'s */
-	if (waitqueue_active(&ring->wait))
-		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
-	/* likewise; pairs with the barrier in io2_ring_poll() */
+	cq_wake_waiters(ring);
+	/* after the barrier in there, which pairs with io2_ring_poll()'s */
 	if (waitqueue_active(&ring->poll_wait) || READ_ONCE(ring->nr_counted))
 		io2_queue_notify(ring);
 	spin_unlock(&ring->cq_lock);

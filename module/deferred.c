@@ -115,22 +115,18 @@ void io2_deferred_run_batch(struct io2_batch *b)
 }
 
 /**
- * io2_deferred_run() - run what was deferred
- * @ring: the ring
+ * io2_deferred_run_all() - run what was deferred, and post what ends
+ * @ring: the ring; see io2_deferred_run()
  *
  * Context: task context, may sleep; uring_lock not held.
- * Return: whether anything was run.
  */
-bool io2_deferred_run(struct io2_ring *ring)
+void io2_deferred_run_all(struct io2_ring *ring)
 {
 	struct io2_batch b;
 
-	if (!io2_deferred_pending(ring))
-		return false;
 	io2_batch_init(&b, ring, IO2_NONBLOCK);
 	io2_deferred_run_batch(&b);
 	io2_batch_flush(&b);
-	return true;
 }
 
 static void foreign_run(struct io2_req *req, struct io2_batch *b)

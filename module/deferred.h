@@ -25,7 +25,23 @@ void io2_deferred_init(struct io2_ring *ring);
 void io2_defer(struct io2_req *req);
 void io2_defer_foreign(struct io2_req *req);
 void io2_deferred_run_batch(struct io2_batch *b);
-bool io2_deferred_run(struct io2_ring *ring);
+void io2_deferred_run_all(struct io2_ring *ring);
+
+/**
+ * io2_deferred_run() - run what was deferred, if there is any
+ * @ring: the ring
+ *
+ * Context: task context, may sleep; uring_lock not held.
+ * Return: whether anything was run.
+ */
+static inline bool io2_deferred_run(struct io2_ring *ring)
+{
+	if (!io2_deferred_pending(ring))
+		return false;
+	io2_deferred_run_all(ring);
+	return true;
+}
+
 void io2_deferred_waiter(struct io2_ring *ring);
 void io2_deferred_waiter_done(struct io2_ring *ring);
 void io2_deferred_quiesce(struct io2_ring *ring);

@@ -747,15 +747,13 @@ static void submit_finish(struct submit_state *st)
 
 	if (st->plugged)
 		blk_finish_plug(&st->plug);
-	for (;;) {
+	do {
 		while (io2_deferred_pending(ring))
 			io2_deferred_run_batch(&st->batch);
 		io2_batch_flush(&st->batch);
-		WRITE_ONCE(ring->submitting, NULL);
-		if (!io2_deferred_pending(ring))
-			return;
-		WRITE_ONCE(ring->submitting, current);
-	}
+	} while (io2_deferred_pending(ring));
+	/* nobody but this task relies on it, so nothing can have come since */
+	WRITE_ONCE(ring->submitting, NULL);
 }
 
 /*
@@ -798,12 +796,9 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 	nr = min(to_submit, io2_sq_pending(ring));
 	if (!nr)
 		return 0;
-	if (unlikely(!ring->submitter ||
-		     !io2_submitter_matches(ring->submitter))) {
-		ret = io2_submitter_get(ring);
-		if (ret)
-			return ret == -ENOMEM ? -EAGAIN : ret;
-	}
+	ret = io2_submitter_get(ring);
+	if (ret)
+		return ret == -ENOMEM ? -EAGAIN : ret;
 	submit_init(&st, ring, nr);
 	WRITE_ONCE(ring->submitting, current);
 	ret = submit_loop(&st, ring, nr, room.budget);

@@ -78,26 +78,17 @@ bool io2_submitter_killed(const struct io2_submitter *sub)
 }
 
 /**
- * io2_submitter_get() - the submitter that stands for current
- * @ring: the ring; remembers the answer
- *
- * Leaves it in ring->submitter, without a reference: it stays valid while
- * uring_lock is held, and as long as a request counts in nr_reqs.
- *
- * A process without a descriptor gets none: it is still inside a call that
- * began before another thread closed the last one, and nothing would end what
- * it submits now.  With one that is closed later, io2_ring_leave() will.
+ * io2_submitter_make() - find or make the submitter that stands for current
+ * @ring: the ring; see io2_submitter_get(), which this is the long way of
  *
  * Context: may sleep; uring_lock held.
  * Return: 0, -ENOMEM, or -EBADF.
  */
-int io2_submitter_get(struct io2_ring *ring)
+int io2_submitter_make(struct io2_ring *ring)
 {
-	struct io2_submitter *sub = ring->submitter;
+	struct io2_submitter *sub;
 
 	lockdep_assert_held(&ring->uring_lock);
-	if (sub && io2_submitter_matches(sub))
-		return 0;
 	spin_lock(&ring->inflight_lock);
 	sub = submitter_find(ring);
 	spin_unlock(&ring->inflight_lock);

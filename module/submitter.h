@@ -9,7 +9,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
-struct io2_ring;
+#include "ring.h"
 
 /**
  * struct io2_submitter - a process, as it was when it entered the ring
@@ -74,7 +74,30 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 }
 
 bool io2_submitter_killed(const struct io2_submitter *sub);
-int io2_submitter_get(struct io2_ring *ring);
+int io2_submitter_make(struct io2_ring *ring);
+
+/**
+ * io2_submitter_get() - the submitter that stands for current
+ * @ring: the ring; remembers the answer
+ *
+ * Leaves it in ring->submitter, without a reference: it stays valid while
+ * uring_lock is held, and as long as a request counts in nr_reqs.
+ *
+ * A process without a descriptor gets none: it is still inside a call that
+ * began before another thread closed the last one, and nothing would end what
+ * it submits now.  With one that is closed later, io2_ring_leave() will.
+ *
+ * Context: may sleep; uring_lock held.
+ * Return: 0, -ENOMEM, or -EBADF.
+ */
+static inline int io2_submitter_get(struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->uring_lock);
+	if (likely(ring->submitter && io2_submitter_matches(ring->submitter)))
+		return 0;
+	return io2_submitter_make(ring);
+}
+
 void io2_submitters_drop(struct io2_ring *ring, void *files);
 bool io2_submitters_idle(struct io2_ring *ring, void *files);
 void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub);

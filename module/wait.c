@@ -86,8 +86,8 @@ static int wait_sleep(struct cq_waiter *w, ktime_t expires)
  */
 static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min, u32 ends)
 {
-	while (io2_deferred_pending(ring))
-		io2_deferred_run(ring);
+	while (io2_deferred_run(ring))
+		;
 	io2_cq_flush(ring);
 	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
 }
@@ -249,8 +249,7 @@ int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg)
 
 	if (arg->flags & ~IO2_ENTER_FLAGS)
 		return -EINVAL;
-	if (io2_deferred_pending(ring))
-		io2_deferred_run(ring);
+	io2_deferred_run(ring);
 	if (arg->to_submit) {
 		submitted = enter_submit(ring, arg->to_submit);
 		if (submitted < 0 || submitted != arg->to_submit)
