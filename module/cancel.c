@@ -6,6 +6,8 @@
  */
 #include <linux/file.h>
 #include <linux/hash.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
 
 #include "cancel.h"
 #include "counters.h"
@@ -38,6 +40,67 @@ void io2_cancel_init(struct io2_ring *ring)
 	spin_lock_init(&ring->inflight_lock);
 	INIT_LIST_HEAD(&ring->counted);
 	INIT_LIST_HEAD(&ring->submitters);
+	ring->hash = ring->hash_few;
+	ring->hash_bits = IO2_HASH_BITS;
+}
+
+/* In the order in which they are: who was armed last is found first. */
+static void hash_move(struct io2_ring *ring, struct hlist_head *from)
+{
+	HLIST_HEAD(reversed);
+	struct hlist_node *next;
+	struct io2_req *req;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	hlist_for_each_entry_safe(req, next, from, hash) {
+		hlist_del(&req->hash);
+		hlist_add_head(&req->hash, &reversed);
+	}
+	hlist_for_each_entry_safe(req, next, &reversed, hash) {
+		hlist_del(&req->hash);
+		hlist_add_head(&req->hash, hash_bucket(ring, req->user_data));
+	}
+}
+
+/**
+ * io2_hash_grow() - make the hash larger, because many are in it
+ * @ring: the ring
+ *
+ * If there is no memory everything works as before; it only takes longer.
+ *
+ * Context: may sleep; uring_lock held.
+ */
+void io2_hash_grow(struct io2_ring *ring)
+{
+	unsigned int i, old_bits = ring->hash_bits;
+	unsigned int bits = min(old_bits + IO2_HASH_GROWS, IO2_HASH_BITS_MAX);
+	struct hlist_head *new, *old = ring->hash;
+
+	lockdep_assert_held(&ring->uring_lock);
+	new = kvcalloc(1UL << bits, sizeof(*new),
+		       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	if (!new)
+		return;
+	spin_lock(&ring->inflight_lock);
+	ring->hash = new;
+	ring->hash_bits = bits;
+	for (i = 0; i < 1U << old_bits; i++)
+		hash_move(ring, &old[i]);
+	spin_unlock(&ring->inflight_lock);
+	if (old != ring->hash_few)
+		kvfree(old);
+}
+
+/**
+ * io2_hash_free() - free the hash of a ring
+ * @ring: NEW or DEAD
+ *
+ * Context: may sleep.
+ */
+void io2_hash_free(struct io2_ring *ring)
+{
+	if (ring->hash != ring->hash_few)
+		kvfree(ring->hash);
 }
 
 /**
@@ -58,7 +121,7 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 		return false;
 	if (req->armed == IO2_ARMED_NONE) {
 		hlist_add_head(&req->hash, hash_bucket(ring, req->user_data));
-		ring->nr_hashed++;
+		WRITE_ONCE(ring->nr_hashed, ring->nr_hashed + 1);
 	}
 	req->armed = armed;
 	return true;
@@ -72,12 +135,14 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
  */
 void io2_hash_del(struct io2_req *req)
 {
-	lockdep_assert_held(&req->ring->inflight_lock);
+	struct io2_ring *ring = req->ring;
+
+	lockdep_assert_held(&ring->inflight_lock);
 	if (req->armed == IO2_ARMED_NONE)
 		return;
 	req->armed = IO2_ARMED_NONE;
 	hlist_del(&req->hash);
-	req->ring->nr_hashed--;
+	WRITE_ONCE(ring->nr_hashed, ring->nr_hashed - 1);
 }
 
 /**

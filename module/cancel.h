@@ -11,6 +11,8 @@ enum io2_issue;
 enum io2_armed;
 
 void io2_cancel_init(struct io2_ring *ring);
+void io2_hash_grow(struct io2_ring *ring);
+void io2_hash_free(struct io2_ring *ring);
 bool io2_hash_add(struct io2_req *req, enum io2_armed armed);
 void io2_hash_del(struct io2_req *req);
 void io2_unhash(struct io2_req *req);
@@ -19,5 +21,19 @@ struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
 void io2_cancel_all(struct io2_ring *ring, void *files);
 int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
 enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags);
+
+/**
+ * io2_hash_make_room() - before requests are added: are there many already?
+ * @ring: the ring
+ *
+ * Context: may sleep; uring_lock held.
+ */
+static inline void io2_hash_make_room(struct io2_ring *ring)
+{
+	if (unlikely(READ_ONCE(ring->nr_hashed) >> ring->hash_bits >=
+		     IO2_HASH_LOAD) &&
+	    ring->hash_bits < IO2_HASH_BITS_MAX)
+		io2_hash_grow(ring);
+}
 
 #endif

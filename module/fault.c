@@ -22,6 +22,11 @@ module_param(setup_fail_pid, int, 0644);
 MODULE_PARM_DESC(setup_fail_pid,
 		 "only in this process, 0 for any (debug builds)");
 
+static int setup_fragmented;
+module_param(setup_fragmented, int, 0644);
+MODULE_PARM_DESC(setup_fragmented,
+		 "there is no contiguous memory for rings (debug builds)");
+
 static char fail_point[64];
 static char *setup_fail_point = fail_point;
 module_param(setup_fail_point, charp, 0444);
@@ -71,6 +76,17 @@ bool io2_fault_inject(const char *what, const char *step)
 	}
 	spin_unlock(&fault_lock);
 	return fail;
+}
+
+/**
+ * io2_fault_fragmented() - are rings to be made of single pages?
+ *
+ * Context: any.
+ * Return: whether they are.
+ */
+bool io2_fault_fragmented(void)
+{
+	return READ_ONCE(setup_fragmented);
 }
 
 /**

@@ -8,6 +8,7 @@
 #ifdef IOURING2_DEBUG
 void io2_fault_begin(void);
 bool io2_fault_inject(const char *what, const char *step);
+bool io2_fault_fragmented(void);
 void io2_fault_end(void);
 #else
 static inline void io2_fault_begin(void)
@@ -15,6 +16,11 @@ static inline void io2_fault_begin(void)
 }
 
 static inline bool io2_fault_inject(const char *what, const char *step)
+{
+	return false;
+}
+
+static inline bool io2_fault_fragmented(void)
 {
 	return false;
 }

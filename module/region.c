@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ring memory.  Order-0 pages, so that a fragmented machine can still set up a
- * ring; charged to the creator's memory cgroup (I5).
+ * Ring memory, charged to the creator's memory cgroup (I5).
+ *
+ * Contiguous if it can be had without effort: then the kernel sees it where all
+ * memory is mapped, and neither side needs a page table entry more than it has
+ * pages.  Otherwise single pages, so that a fragmented machine can still set up a
+ * ring; these take a mapping in the kernel, too.
+ *
+ * Applications map it by frame number, on all kernels and in both cases: such a
+ * mapping holds no pages, and needs none to be held, because it holds the ring's
+ * file.  Pages that are charged cannot be inserted before 5.18 anyway.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -13,48 +21,73 @@
 #include "fault.h"
 #include "region.h"
 
-static void region_free_pages(struct io2_region *r)
+#define REGION_GFP	(GFP_KERNEL_ACCOUNT | __GFP_ZERO)
+
+static unsigned int region_order(const struct io2_region *r)
 {
-	while (r->nr_pages) {
-		__free_page(r->pages[--r->nr_pages]);
-		io2_count_sub(IO2_COUNT_PAGES, 1);
+	return get_order((size_t)r->nr_pages << PAGE_SHIFT);
+}
+
+/* --- contiguous ---------------------------------------------------------- */
+
+static int region_alloc_whole(struct io2_region *r, const char *name)
+{
+	unsigned int order = region_order(r);
+	gfp_t gfp = REGION_GFP;
+	struct page *page;
+
+	if (order) {
+		if (io2_fault_fragmented())
+			return -ENOMEM;
+		/* there is another way: neither try hard nor complain */
+		gfp |= __GFP_NORETRY | __GFP_NOWARN;
 	}
+	if (io2_fault_inject(name, "memory"))
+		return -ENOMEM;
+	page = alloc_pages(gfp, order);
+	if (!page)
+		return -ENOMEM;
+	r->vaddr = page_address(page);
+	io2_count_add(IO2_COUNT_PAGES, 1UL << order);
+	return 0;
+}
+
+static void region_free_whole(struct io2_region *r)
+{
+	unsigned int order = region_order(r);
+
+	free_pages((unsigned long)r->vaddr, order);
+	io2_count_sub(IO2_COUNT_PAGES, 1UL << order);
+}
+
+/* --- page by page -------------------------------------------------------- */
+
+/* Frees the first @nr. */
+static void region_free_pages(struct io2_region *r, unsigned int nr)
+{
+	io2_count_sub(IO2_COUNT_PAGES, nr);
+	while (nr)
+		__free_page(r->pages[--nr]);
 	kvfree(r->pages);
 	r->pages = NULL;
 }
 
-static int region_alloc_pages(struct io2_region *r, unsigned int nr)
+static int region_alloc_pages(struct io2_region *r, const char *name)
 {
-	while (r->nr_pages < nr) {
-		struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-
-		if (!page)
-			return -ENOMEM;
-		r->pages[r->nr_pages++] = page;
-		io2_count_add(IO2_COUNT_PAGES, 1);
-	}
-	return 0;
-}
-
-/**
- * io2_region_build() - allocate a region and map it into the kernel
- * @r: zeroed region; left zeroed on failure
- * @bytes: size; rounded up to pages
- * @name: for the names of the injection points ("rings", "sqes")
- *
- * Context: may sleep; setup only.
- * Return: 0 or -ENOMEM.
- */
-int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
-{
-	unsigned int nr = PAGE_ALIGN(bytes) >> PAGE_SHIFT;
+	unsigned int nr;
 
 	if (io2_fault_inject(name, "page array"))
 		return -ENOMEM;
-	r->pages = kvcalloc(nr, sizeof(*r->pages), GFP_KERNEL_ACCOUNT);
+	r->pages = kvcalloc(r->nr_pages, sizeof(*r->pages), GFP_KERNEL_ACCOUNT);
 	if (!r->pages)
 		return -ENOMEM;
-	if (region_alloc_pages(r, nr) || io2_fault_inject(name, "pages"))
+	for (nr = 0; nr < r->nr_pages; nr++) {
+		r->pages[nr] = alloc_page(REGION_GFP);
+		if (!r->pages[nr])
+			break;
+	}
+	io2_count_add(IO2_COUNT_PAGES, nr);
+	if (nr < r->nr_pages || io2_fault_inject(name, "pages"))
 		goto err_pages;
 	if (io2_fault_inject(name, "vmap"))
 		goto err_pages;
@@ -64,37 +97,141 @@ int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
 	return 0;
 
 err_pages:
-	region_free_pages(r);
+	region_free_pages(r, nr);
 	return -ENOMEM;
+}
+
+/* --- both ---------------------------------------------------------------- */
+
+/**
+ * io2_region_build() - allocate a region, zeroed
+ * @r: zeroed region; left without memory on failure
+ * @bytes: size; rounded up to pages; 0: there is nothing to build
+ * @name: for the names of the injection points ("rings", "cqes", "sqes")
+ *
+ * Context: may sleep; setup only.
+ * Return: 0 or -ENOMEM.
+ */
+int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
+{
+	int ret;
+
+	if (!bytes)
+		return 0;
+	r->nr_pages = PAGE_ALIGN(bytes) >> PAGE_SHIFT;
+	ret = region_alloc_whole(r, name);
+	if (ret && r->nr_pages > 1)
+		ret = region_alloc_pages(r, name);
+	return ret;
 }
 
 /**
  * io2_region_free() - undo io2_region_build()
- * @r: a built region
+ * @r: a region that was built, of any size
  *
  * Context: may sleep.  No application maps @r any more.
  */
 void io2_region_free(struct io2_region *r)
 {
-	vunmap(r->vaddr);
+	if (!r->vaddr)
+		return;
+	if (r->pages) {
+		vunmap(r->vaddr);
+		region_free_pages(r, r->nr_pages);
+	} else {
+		region_free_whole(r);
+	}
 	r->vaddr = NULL;
-	region_free_pages(r);
 }
 
 /**
- * io2_region_mmap() - map a region, or its beginning, into an application
- * @r: a built region
+ * struct region_map - how far a mapping has come
+ * @vma: the mapping
+ * @r: what is to be mapped next
+ * @page: page of that
+ */
+struct region_map {
+	struct vm_area_struct	*vma;
+	const struct io2_region	*r;
+	unsigned long		page;
+};
+
+/* Maps the page that comes next. */
+static int region_map_one(pte_t *pte, unsigned long addr, void *data)
+{
+	struct region_map *m = data;
+	pgprot_t prot = m->vma->vm_page_prot;
+	const struct io2_region *r;
+	struct page *page;
+
+	while (m->page == m->r->nr_pages) {
+		m->r++;
+		m->page = 0;
+	}
+	r = m->r;
+	page = r->pages ? r->pages[m->page] :
+			  virt_to_page(r->vaddr + (m->page << PAGE_SHIFT));
+	m->page++;
+	set_pte_at(m->vma->vm_mm, addr, pte,
+		   pte_mkspecial(pfn_pte(page_to_pfn(page), prot)));
+	return 0;
+}
+
+/**
+ * io2_regions_mmap() - map regions, or their beginning, into an application
+ * @r: built regions, to be seen one after the other
+ * @nr: their number
  * @vma: where to
  *
  * Context: mmap_lock held for writing.
- * Return: 0; -EINVAL for a private mapping or one that is larger than @r.
+ * Return: 0; -EINVAL for a private mapping or one that is larger than all of
+ * them; -ENOMEM.
  */
-int io2_region_mmap(struct io2_region *r, struct vm_area_struct *vma)
+int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
+		     struct vm_area_struct *vma)
 {
-	unsigned long nr = vma_pages(vma);
+	struct region_map m = { .vma = vma, .r = r };
+	unsigned long total = 0;
+	unsigned int i;
 
-	if (!(vma->vm_flags & VM_SHARED) || nr > r->nr_pages)
+	for (i = 0; i < nr; i++)
+		total += r[i].nr_pages;
+	if (!(vma->vm_flags & VM_SHARED) || vma_pages(vma) > total)
 		return -EINVAL;
-	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-	return io2_compat_map_pages(vma, r->pages, nr);
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	/* not remap_pfn_range(): that asks for each page whether it is memory */
+	return apply_to_page_range(vma->vm_mm, vma->vm_start,
+				   vma->vm_end - vma->vm_start, region_map_one,
+				   &m);
+}
+
+/**
+ * io2_regions_access() - read or write mapped memory for a debugger
+ * @r: built regions, seen one after the other
+ * @nr: their number
+ * @off: where to begin, in bytes
+ * @buf: what to write, or where to read to
+ * @len: bytes
+ * @write: which of both
+ *
+ * Context: any; the regions stay.
+ * Return: bytes done, not necessarily all; -EFAULT behind the end.
+ */
+int io2_regions_access(const struct io2_region *r, unsigned int nr,
+		       unsigned long off, void *buf, int len, bool write)
+{
+	for (; nr; nr--, r++) {
+		unsigned long size = (unsigned long)r->nr_pages << PAGE_SHIFT;
+
+		if (off < size) {
+			len = min_t(unsigned long, len, size - off);
+			if (write)
+				memcpy(r->vaddr + off, buf, len);
+			else
+				memcpy(buf, r->vaddr + off, len);
+			return len;
+		}
+		off -= size;
+	}
+	return -EFAULT;
 }

@@ -799,6 +799,7 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 	ret = io2_submitter_get(ring);
 	if (ret)
 		return ret == -ENOMEM ? -EAGAIN : ret;
+	io2_hash_make_room(ring);
 	submit_init(&st, ring, nr);
 	WRITE_ONCE(ring->submitting, current);
 	ret = submit_loop(&st, ring, nr, room.budget);

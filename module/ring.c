@@ -67,35 +67,9 @@ void io2_ring_free(struct io2_ring *ring)
 {
 	io2_assert(!io2_ring_may_post(ring));
 	mutex_destroy(&ring->uring_lock);
+	io2_hash_free(ring);
 	kfree(ring);
 	io2_count_sub(IO2_COUNT_RINGS, 1);
-}
-
-/**
- * io2_ring_alloc_hash() - allocate the table of cancellable requests
- * @ring: a NEW ring with its sizes set
- *
- * Context: may sleep.
- * Return: 0 or -ENOMEM.
- */
-int io2_ring_alloc_hash(struct io2_ring *ring)
-{
-	ring->hash_bits = clamp(ilog2(ring->cq_entries), 4, 12);
-	ring->hash = kvcalloc(1U << ring->hash_bits, sizeof(*ring->hash),
-			      GFP_KERNEL_ACCOUNT);
-	return ring->hash ? 0 : -ENOMEM;
-}
-
-/**
- * io2_ring_free_hash() - undo io2_ring_alloc_hash()
- * @ring: the ring
- *
- * Context: may sleep.
- */
-void io2_ring_free_hash(struct io2_ring *ring)
-{
-	kvfree(ring->hash);
-	ring->hash = NULL;
 }
 
 /**
@@ -152,8 +126,8 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_req_list_free(ring->retired.first);
 	io2_submitters_drop(ring, NULL);
 	io2_region_free(&ring->sqes_mem);
-	io2_region_free(&ring->rings_mem);
-	io2_ring_free_hash(ring);
+	io2_region_free(&ring->rings_mem[1]);
+	io2_region_free(&ring->rings_mem[0]);
 }
 
 /**
@@ -226,10 +200,14 @@ static bool have_descriptor(struct file *file)
 	return iterate_fd(current->files, 0, fd_is_file, file);
 }
 
-/* Has the process that closes a descriptor of @file got another one? */
+/*
+ * Has the process that closes a descriptor of @file got another one?  Not if
+ * nothing else, a mapping or whatever, has a reference; that saves the search.
+ */
 static bool open_elsewhere(struct file *file, fl_owner_t files)
 {
-	return files == current->files && have_descriptor(file);
+	return file_count(file) > 1 && files == current->files &&
+	       have_descriptor(file);
 }
 
 /*
@@ -257,19 +235,54 @@ bool io2_ring_reachable(const struct io2_ring *ring)
 	return !ring->file || have_descriptor(ring->file);
 }
 
-static int ring_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	struct io2_ring *ring = file->private_data;
+/* bits of an offset that are a place in what is mapped there */
+#define OFF_PLACE	(IOURING2_OFF_CQ_RING - 1)
 
-	switch ((u64)vma->vm_pgoff << PAGE_SHIFT) {
+/* What is mapped at @off.  Return: how many regions, 0: there is nothing. */
+static unsigned int ring_regions(const struct io2_ring *ring, u64 off,
+				 const struct io2_region **r)
+{
+	switch (off) {
 	case IOURING2_OFF_SQ_RING:
 	case IOURING2_OFF_CQ_RING:
-		return io2_region_mmap(&ring->rings_mem, vma);
+		*r = ring->rings_mem;
+		return ARRAY_SIZE(ring->rings_mem);
 	case IOURING2_OFF_SQES:
-		return io2_region_mmap(&ring->sqes_mem, vma);
+		*r = &ring->sqes_mem;
+		return 1;
 	default:
-		return -EINVAL;
+		return 0;
 	}
+}
+
+/* For debuggers: what is mapped by frame number has no pages to be found. */
+static int ring_access(struct vm_area_struct *vma, unsigned long addr,
+		       void *buf, int len, int write)
+{
+	u64 off = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
+	const struct io2_region *r;
+	unsigned int nr;
+
+	nr = ring_regions(vma->vm_file->private_data, off & ~OFF_PLACE, &r);
+	len = min_t(unsigned long, len, vma->vm_end - addr);
+	return io2_regions_access(r, nr, off & OFF_PLACE, buf, len, write);
+}
+
+static const struct vm_operations_struct ring_vm_ops = {
+	.access		= ring_access,
+};
+
+static int ring_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	const struct io2_region *r;
+	unsigned int nr;
+
+	nr = ring_regions(file->private_data, (u64)vma->vm_pgoff << PAGE_SHIFT,
+			  &r);
+	if (!nr)
+		return -EINVAL;
+	vma->vm_ops = &ring_vm_ops;
+	return io2_regions_mmap(r, nr, vma);
 }
 
 static long ring_ioctl_enter(struct io2_ring *ring, unsigned int size,

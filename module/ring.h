@@ -44,6 +44,11 @@ struct io2_submitter;
 #define IO2_MAX_ENTRIES		32768U
 #define IO2_MAX_CQ_ENTRIES	(2 * IO2_MAX_ENTRIES)
 
+#define IO2_HASH_BITS		5	/* log2 of the buckets of a new ring */
+#define IO2_HASH_GROWS		3	/* by so many bits at a time */
+#define IO2_HASH_BITS_MAX	12
+#define IO2_HASH_LOAD		2	/* requests a bucket before it grows */
+
 /**
  * enum io2_state - where a ring is in its life
  * @IO2_NEW: being set up; can neither post, flush nor wake
@@ -117,6 +122,7 @@ struct io2_req_list {
  * @dead: workers that timed out and wait to be reaped
  * @reap: reaps @dead
  * @watch: looks from time to time, while workers are busy, for whom
+ * @used: there has been a worker: only workers queue @reap and @watch
  * @nr: workers by class, those being created included
  * @idle: workers by class that wait
  * @nr_pending: length of @pending
@@ -131,6 +137,7 @@ struct io2_wq {
 	struct list_head	dead;
 	struct work_struct	reap;
 	struct delayed_work	watch;
+	bool			used;
 	unsigned int		nr[IO2_CLASSES];
 	unsigned int		idle[IO2_CLASSES];
 	unsigned int		nr_pending[IO2_CLASSES];
@@ -156,7 +163,8 @@ struct io2_wq {
  * @sq_array: SQE indices, or NULL with IOURING2_SETUP_NO_SQARRAY
  * @cqes: the CQ ring's entries
  * @sqes: the SQEs
- * @rings_mem: memory of @shared, @cqes and @sq_array
+ * @rings_mem: memory of @shared and @sq_array, and of @cqes if that has pages of
+ *	its own; an application sees them in a row
  * @sqes_mem: memory of @sqes
  * @file: the ring's own file, not referenced
  *
@@ -201,7 +209,8 @@ struct io2_wq {
  * Guarded by @inflight_lock:
  * @hash: cancellable requests by user_data
  * @nr_hashed: requests in @hash
- * @hash_bits: log2 of the number of buckets; constant
+ * @hash_bits: log2 of the number of buckets; changed with uring_lock held, too
+ * @hash_few: @hash, as long as there are few
  * @counted: timeouts that wait for a number of completions, soonest first
  * @nr_counted: length of @counted; read without the lock by posters
  *
@@ -264,6 +273,7 @@ struct io2_ring {
 	struct hlist_head	*hash;
 	unsigned int		hash_bits;
 	u32			nr_hashed;
+	struct hlist_head	hash_few[1 << IO2_HASH_BITS];
 	u32			nr_counted;
 	struct list_head	counted;
 	struct list_head	submitters;
@@ -274,7 +284,7 @@ struct io2_ring {
 	spinlock_t		wq_lock;	/* guards wq */
 	struct io2_wq		wq;
 
-	struct io2_region	rings_mem;
+	struct io2_region	rings_mem[2];
 	struct io2_region	sqes_mem;
 };
 
@@ -310,8 +320,6 @@ static inline bool io2_ring_dying(const struct io2_ring *ring)
 
 struct io2_ring *io2_ring_alloc(void);
 void io2_ring_free(struct io2_ring *ring);
-int io2_ring_alloc_hash(struct io2_ring *ring);
-void io2_ring_free_hash(struct io2_ring *ring);
 void io2_ring_go_live(struct io2_ring *ring, struct file *file);
 void io2_ring_shutdown(struct io2_ring *ring);
 void io2_ring_leave(struct io2_ring *ring, void *files);

@@ -27,15 +27,17 @@ MODULE_PARM_DESC(inflight_max, "requests in flight per ring, at most");
 
 /**
  * struct layout - where things are in the rings' memory, in bytes
- * @cqes: the CQ entries
  * @sq_array: the SQ index array
- * @rings: size of the rings' memory
+ * @cqes: the CQ entries
+ * @rings: size of what comes first: all, or all but the CQ entries
+ * @own_cqes: size of the CQ entries, if they have pages of their own
  * @sqes: size of the SQEs' memory
  */
 struct layout {
-	size_t	cqes;
 	size_t	sq_array;
+	size_t	cqes;
 	size_t	rings;
+	size_t	own_cqes;
 	size_t	sqes;
 };
 
@@ -100,13 +102,26 @@ static int check_setup(struct iouring2_setup *s)
 	return check_inflight(s);
 }
 
+/*
+ * CQ entries that fill pages have pages of their own: their number is a power of
+ * two, and no contiguous memory is wasted.
+ */
 static void make_layout(struct layout *l, const struct iouring2_params *p)
 {
-	l->cqes = ALIGN(sizeof(struct io2_shared), SMP_CACHE_BYTES);
-	l->sq_array = l->cqes + p->cq_entries * sizeof(struct iouring2_cqe);
+	size_t cqes = p->cq_entries * sizeof(struct iouring2_cqe);
+
+	l->sq_array = ALIGN(sizeof(struct io2_shared), SMP_CACHE_BYTES);
 	l->rings = l->sq_array;
 	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
 		l->rings += p->sq_entries * sizeof(u32);
+	if (cqes < PAGE_SIZE) {
+		l->cqes = ALIGN(l->rings, SMP_CACHE_BYTES);
+		l->rings = l->cqes + cqes;
+		l->own_cqes = 0;
+	} else {
+		l->cqes = PAGE_ALIGN(l->rings);
+		l->own_cqes = cqes;
+	}
 	l->sqes = p->sq_entries * sizeof(struct iouring2_sqe);
 }
 
@@ -123,10 +138,10 @@ static void ring_configure(struct io2_ring *ring,
 /* The memory is there: lay the rings out in it. */
 static void ring_place(struct io2_ring *ring, const struct layout *l)
 {
-	void *base = ring->rings_mem.vaddr;
+	void *base = ring->rings_mem[0].vaddr;
 
 	ring->shared = base;
-	ring->cqes = base + l->cqes;
+	ring->cqes = l->own_cqes ? ring->rings_mem[1].vaddr : base + l->cqes;
 	if (!(ring->setup_flags & IOURING2_SETUP_NO_SQARRAY))
 		ring->sq_array = base + l->sq_array;
 	ring->sqes = ring->sqes_mem.vaddr;
@@ -157,13 +172,6 @@ static void fill_params(struct iouring2_params *p, const struct layout *l)
 	p->cq_off.cqes = l->cqes;
 	p->cq_off.flags = offsetof(struct io2_shared, cq_flags);
 	p->features = IO2_FEATURES;
-}
-
-static int ring_build_hash(struct io2_ring *ring)
-{
-	if (io2_fault_inject("ring", "hash"))
-		return -ENOMEM;
-	return io2_ring_alloc_hash(ring);
 }
 
 static int ring_build_submitter(struct io2_ring *ring)
@@ -220,15 +228,15 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 	if (!ring)
 		return -ENOMEM;
 	ring_configure(ring, s);
-	ret = ring_build_hash(ring);
+	ret = io2_region_build(&ring->rings_mem[0], l.rings, "rings");
 	if (ret)
 		goto err_ring;
-	ret = io2_region_build(&ring->rings_mem, l.rings, "rings");
-	if (ret)
-		goto err_hash;
-	ret = io2_region_build(&ring->sqes_mem, l.sqes, "sqes");
+	ret = io2_region_build(&ring->rings_mem[1], l.own_cqes, "cqes");
 	if (ret)
 		goto err_rings;
+	ret = io2_region_build(&ring->sqes_mem, l.sqes, "sqes");
+	if (ret)
+		goto err_cqes;
 	ring_place(ring, &l);
 	ret = ring_build_submitter(ring);
 	if (ret)
@@ -259,10 +267,10 @@ err_submitter:
 	io2_submitters_drop(ring, NULL);
 err_sqes:
 	io2_region_free(&ring->sqes_mem);
+err_cqes:
+	io2_region_free(&ring->rings_mem[1]);
 err_rings:
-	io2_region_free(&ring->rings_mem);
-err_hash:
-	io2_ring_free_hash(ring);
+	io2_region_free(&ring->rings_mem[0]);
 err_ring:
 	io2_ring_free(ring);
 	return ret;

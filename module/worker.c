@@ -249,6 +249,7 @@ static int worker_create(struct io2_ring *ring, unsigned int wq_class)
 	set_user_nice(w->task, task_nice(current));
 	spin_lock(&ring->wq_lock);
 	list_add(&w->node, &ring->wq.workers);
+	ring->wq.used = true;
 	spin_unlock(&ring->wq_lock);
 	io2_count_add(IO2_COUNT_WORKERS, 1);
 	wake_up_process(w->task);
@@ -525,6 +526,16 @@ void io2_worker_init(struct io2_ring *ring)
 	INIT_DELAYED_WORK(&wq->watch, workers_watch);
 }
 
+static bool workers_used(struct io2_ring *ring)
+{
+	bool used;
+
+	spin_lock(&ring->wq_lock);
+	used = ring->wq.used;
+	spin_unlock(&ring->wq_lock);
+	return used;
+}
+
 static bool workers_take(struct io2_ring *ring, struct list_head *list)
 {
 	spin_lock(&ring->wq_lock);
@@ -546,6 +557,8 @@ void io2_workers_stop(struct io2_ring *ring)
 {
 	LIST_HEAD(list);
 
+	if (!workers_used(ring))
+		return;
 	while (workers_take(ring, &list)) {
 		workers_free(&list);
 		INIT_LIST_HEAD(&list);

@@ -297,6 +297,72 @@ RING_TEST(how_many)
 	scene_close(&s);
 }
 
+/*
+ * The look-up table of a ring grows with what it holds, and nothing gets lost on
+ * the way: each of a crowd is found by its user_data, of those that have the same
+ * the newest first.
+ */
+RING_TEST(one_of_a_crowd)
+{
+	enum { CROWD = 3000, TWINS = 3, BATCH = 100 };
+	struct key key = { .fd = -1 };
+	unsigned int i, at, twin;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	int efds[TWINS];
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 128, 0));
+	for (i = 0; i < TWINS; i++) {
+		efds[i] = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, efds[i]);
+	}
+	/* all of them, and all of them again, each time on another file */
+	for (i = 0; i < TWINS * CROWD; i++) {
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efds[i / CROWD], POLLIN);
+		sqe->user_data = 1000 + i % CROWD;
+		if (i % BATCH == BATCH - 1)
+			ASSERT_EQ(BATCH, ring_submit(&r));
+	}
+	EXPECT_EQ(TWINS * CROWD, fdinfo(r.fd, "Inflight"));
+	/* some that were there first, some that came last, one that never was */
+	for (i = 0; i < CROWD; i += i < 40 || i > CROWD - 40 ? 1 : 37) {
+		for (twin = TWINS; twin--; ) {
+			key.user_data = 1000 + i;
+			key.flags = FD | USERDATA;
+			key.fd = efds[twin];
+			/* the one that is left which was armed last */
+			if (twin != TWINS - 1 && i % 2) {
+				key.flags = 0;
+				key.fd = -1;
+			}
+			ASSERT_EQ(0, cancel(&r, &key, false)) {
+				TH_LOG("%u, armed %u", i, twin);
+			}
+			ASSERT_EQ(0, ring_take(&r, 1000 + i, &cqe));
+			ASSERT_EQ(-ECANCELED, cqe.res);
+			if (!(i % 2))
+				continue;
+			/* nobody on its file by that name any more */
+			key.flags = FD | USERDATA;
+			key.fd = efds[twin];
+			ASSERT_EQ(-ENOENT, cancel(&r, &key, false)) {
+				TH_LOG("%u, armed %u, is still there", i, twin);
+			}
+		}
+	}
+	key = (struct key){ .user_data = 999, .fd = -1 };
+	EXPECT_EQ(-ENOENT, cancel(&r, &key, false));
+	at = fdinfo(r.fd, "Inflight");
+	key.flags = ALL | ANY;
+	EXPECT_EQ((int)at, cancel(&r, &key, false));
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+	for (i = 0; i < TWINS; i++)
+		close(efds[i]);
+}
+
 /* All of all kinds, in one go */
 RING_TEST(everything)
 {

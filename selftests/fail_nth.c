@@ -64,6 +64,7 @@ struct row {
 	enum { SETUP, OPCODE, REGISTER, CALL } kind;
 	unsigned int nr;		/* flags, opcode, register opcode */
 	unsigned int entries, cq;	/* of SETUP */
+	bool fragmented;		/* and without contiguous memory */
 	/* of OPCODE; the result is that of success after nudge() */
 	void (*prep)(struct iouring2_sqe *sqe, struct place *p);
 	int res;	/* ECANCELED: has to be cancelled */
@@ -396,6 +397,23 @@ static int call_worker(struct place *p)
 	return ret ? ret : cqe.res == 64 ? 0 : cqe.res;
 }
 
+/* So many that the ring would rather have a larger table of them */
+static int before_crowd(struct place *p)
+{
+	int i;
+
+	for (i = 0; i < 70; i++)
+		op_poll(ring_sqe(&p->r), p);
+	return ring_submit(&p->r) == 70 ? 0 : -1;
+}
+
+/* With or without it, what was asked for is done */
+static int call_crowd(struct place *p)
+{
+	prep_nop(ring_sqe(&p->r));
+	return ring_do(&p->r);
+}
+
 /* One worker there is: with or without another, both are done */
 static int before_worker(struct place *p)
 {
@@ -434,6 +452,8 @@ static int call_second_worker(struct place *p)
 
 #define SETUP_ROW(text, flags, sq, cq) \
 	{ "SETUP, " text, SETUP, flags, sq, cq, .errs = no_file }
+#define FRAGMENTED_ROW(text, flags, sq, cq) \
+	{ "SETUP, " text, SETUP, flags, sq, cq, true, .errs = no_file }
 #define OP_ROW(text, op, fn, result) \
 	{ text, OPCODE, IOURING2_OP_##op, .prep = op_##fn, .res = result, \
 	  .errs = no_request }
@@ -452,6 +472,8 @@ static const struct row rows[] = {
 	SETUP_ROW("64 entries, other flags", IOURING2_SETUP_CLAMP |
 		  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 64,
 		  0),
+	FRAGMENTED_ROW("3341 entries, page by page", 0, 3341, 0),
+	FRAGMENTED_ROW("8 entries, CQ of 4096, page by page", CQSIZE, 8, 4096),
 
 	OP_ROW("NOP", NOP, nop, 0),
 	OP_ROW("READ", READ, read, 4096),
@@ -489,6 +511,7 @@ static const struct row rows[] = {
 	CALL_ROW("epoll_ctl", epoll, no_file),
 	CALL_ROW("fdinfo", fdinfo, no_file),
 	CALL_ROW("close and munmap", close, no_enter, .before = before_close),
+	CALL_ROW("NOP among a crowd", crowd, no_enter, .before = before_crowd),
 	CALL_ROW("start of a worker", worker, no_request),
 	CALL_ROW("start of a worker: clone", worker, no_request,
 		 .whose = KTHREADD),
@@ -733,6 +756,8 @@ static const char *once_call(struct sweep *s, struct place *p,
 
 	if (row->before && row->before(p))
 		return "preparation";
+	/* only debug builds can: others allocate as they like */
+	module_param_set("setup_fragmented", row->fragmented);
 	sweep_arm(s, nth);
 	ret = row->kind == SETUP ? setup_row(row, &p->r.setup) : row->call(p);
 	*hit = sweep_disarm(s, nth);

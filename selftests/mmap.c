@@ -152,6 +152,21 @@ static const struct size_row {
 	{  4096,  4096, IOURING2_SETUP_NO_SQARRAY },
 };
 
+/*
+ * All sizes, and then, in a debug build of the module, all sizes as they are where
+ * there is no contiguous memory.  Return: whether there is an @i-th.
+ */
+static bool sizes_again(unsigned int i)
+{
+	bool more = i < ARRAY_SIZE(size_rows) ||
+		    (module_param("setup_fragmented") >= 0 &&
+		     i < 2 * ARRAY_SIZE(size_rows));
+
+	module_param_set("setup_fragmented",
+			 more && i >= ARRAY_SIZE(size_rows));
+	return more;
+}
+
 /* Any length up to the region's, rounded up to pages, and not a page more */
 RING_TEST(lengths)
 {
@@ -161,8 +176,8 @@ RING_TEST(lengths)
 	size_t max;
 	int fd;
 
-	for (i = 0; i < ARRAY_SIZE(size_rows); i++) {
-		row = &size_rows[i];
+	for (i = 0; sizes_again(i); i++) {
+		row = &size_rows[i % ARRAY_SIZE(size_rows)];
 		fd = setup_only(&p, row->sq, row->cq, row->flags);
 		ASSERT_LE(0, fd);
 		for (j = 0; j < ARRAY_SIZE(offsets); j++) {
@@ -197,14 +212,15 @@ RING_TEST(lengths)
 RING_TEST(all_of_it_is_memory)
 {
 	unsigned char *map, *sqes;
+	const struct size_row *row;
 	struct iouring2_params p;
 	unsigned int i;
 	size_t len, at;
 	int fd;
 
-	for (i = 0; i < ARRAY_SIZE(size_rows); i++) {
-		fd = setup_only(&p, size_rows[i].sq, size_rows[i].cq,
-				size_rows[i].flags);
+	for (i = 0; sizes_again(i); i++) {
+		row = &size_rows[i % ARRAY_SIZE(size_rows)];
+		fd = setup_only(&p, row->sq, row->cq, row->flags);
 		ASSERT_LE(0, fd);
 		len = page_up(rings_len(&p));
 		map = mmap(NULL, len, RW, MAP_SHARED, fd,
@@ -227,6 +243,67 @@ RING_TEST(all_of_it_is_memory)
 		munmap(sqes, len);
 		close(fd);
 	}
+}
+
+/* What a debugger sees: /proc/PID/mem takes the way that ptrace() takes */
+RING_TEST(debuggers_see_it)
+{
+	unsigned char *maps[2], byte;
+	struct iouring2_params p;
+	const struct size_row *row;
+	unsigned int i, j;
+	size_t len[2], at;
+	char seen[8192];
+	int fd, mem;
+
+	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, mem);
+	for (i = 0; sizes_again(i); i++) {
+		row = &size_rows[i % ARRAY_SIZE(size_rows)];
+		fd = setup_only(&p, row->sq, row->cq, row->flags);
+		ASSERT_LE(0, fd);
+		len[0] = page_up(rings_len(&p));
+		len[1] = page_up(sqes_len(&p));
+		for (j = 0; j < 2; j++) {
+			maps[j] = mmap(NULL, len[j], RW, MAP_SHARED, fd,
+				       j ? IOURING2_OFF_SQES :
+					   IOURING2_OFF_SQ_RING);
+			ASSERT_NE(MAP_FAILED, maps[j]);
+			for (at = 0; at < len[j]; at++)
+				maps[j][at] = pattern_byte(at + i + j);
+		}
+		for (j = 0; j < 2; j++) {
+			/* across pages, from somewhere inside of one */
+			for (at = 1; at < len[j]; at += sizeof(seen)) {
+				size_t n = len[j] - at;
+
+				if (n > sizeof(seen))
+					n = sizeof(seen);
+				ASSERT_EQ((ssize_t)n,
+					  pread(mem, seen, n,
+						(uintptr_t)maps[j] + at));
+				ASSERT_EQ(0, memcmp(seen, maps[j] + at, n));
+			}
+			byte = ~maps[j][len[j] - 1];
+			ASSERT_EQ(1, pwrite(mem, &byte, 1, (uintptr_t)maps[j] +
+					    len[j] - 1));
+			EXPECT_EQ(byte, maps[j][len[j] - 1]);
+			/* a part that was mapped alone, or is left alone */
+			if (len[j] > page) {
+				munmap(maps[j], page);
+				ASSERT_EQ(1, pread(mem, seen, 1,
+						   (uintptr_t)maps[j] + page));
+				EXPECT_EQ((unsigned char)seen[0],
+					  maps[j][page]);
+				EXPECT_EQ(-1, pread(mem, seen, 1,
+						    (uintptr_t)maps[j]));
+				EXPECT_EQ(EIO, errno);
+			}
+			munmap(maps[j], len[j]);
+		}
+		close(fd);
+	}
+	close(mem);
 }
 
 RING_TEST(kinds_of_mappings)

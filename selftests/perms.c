@@ -638,6 +638,7 @@ static const struct param {
 	{ "workers_unbounded", 0644 },
 	{ "setup_fail_nth", 0644, true },
 	{ "setup_fail_point", 0444, true },
+	{ "setup_fragmented", 0644, true },
 	{ "setup_fail_pid", 0644, true },
 };
 

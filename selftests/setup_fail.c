@@ -22,27 +22,36 @@
 
 /* Each step that can fail; one that is not found is one that is not tested */
 static const char *const steps[] = {
-	"ring struct", "ring hash",
-	"rings page array", "rings pages", "rings vmap",
-	"sqes page array", "sqes pages", "sqes vmap",
+	"ring struct",
+	"rings memory", "rings page array", "rings pages", "rings vmap",
+	"cqes memory", "cqes page array", "cqes pages", "cqes vmap",
+	"sqes memory", "sqes page array", "sqes pages", "sqes vmap",
 	"ring submitter", "file descriptor", "file anon inode", "file copy-out",
 };
 
 static const struct combination {
 	const char *name;
 	unsigned int entries, cq, flags, max_inflight;
+	bool fragmented;	/* there is no contiguous memory */
+	int falls_back;		/* memory that need not be contiguous */
 } combinations[] = {
-	{ "3341 entries", 3341, 0, 0, 0 },
-	{ "3341 entries, CQ of 8192", 3341, 8192, 0, 0 },
-	{ "3341 entries, no array", 3341, 0, IOURING2_SETUP_NO_SQARRAY, 0 },
-	{ "1 entry", 1, 0, 0, 0 },
-	{ "1 entry, CQ of 1", 1, 1, 0, 0 },
+	{ "3341 entries", 3341, .falls_back = 3 },
+	{ "3341 entries, CQ of 8192", 3341, 8192, .falls_back = 3 },
+	{ "3341 entries, no array", 3341, 0, IOURING2_SETUP_NO_SQARRAY,
+	  .falls_back = 2 },
+	{ "3341 entries, fragmented", 3341, .fragmented = true },
+	{ "1 entry", 1 },
+	{ "1 entry, CQ of 1", 1, 1 },
+	{ "1 entry, fragmented", 1, .fragmented = true },
 	{ "8 entries, 1 in flight", 8, 0, 0, 1 },
-	{ "128 entries, CQ of 65536", 128, 65536, 0, 0 },
-	{ "32768 entries", 32768, 0, 0, 0 },
-	{ "too many entries, clamped", 100000, 0, IOURING2_SETUP_CLAMP, 0 },
+	{ "128 entries, CQ of 65536", 128, 65536, .falls_back = 2 },
+	{ "128 entries, CQ of 65536, fragmented", 128, 65536,
+	  .fragmented = true },
+	{ "32768 entries", 32768, .falls_back = 3 },
+	{ "too many entries, clamped", 100000, 0, IOURING2_SETUP_CLAMP,
+	  .falls_back = 3 },
 	{ "SUBMIT_ALL, COOP_TASKRUN", 64, 0,
-	  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 0 },
+	  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN },
 };
 
 static void last_point(char *name, size_t size)
@@ -103,13 +112,45 @@ static bool expected(int err)
 	       err == -EFAULT;
 }
 
+/* A SETUP of which a step fails.  Return: of dev_setup(); @name: the step */
+static int setup_failing(const struct combination *c, int nth,
+			 struct iouring2_setup *s, char *name, size_t size)
+{
+	int fd;
+
+	if (module_param_set("setup_fragmented", c->fragmented) ||
+	    module_param_set("setup_fail_nth", nth))
+		return -EINVAL;
+	fd = dev_setup(s);
+	last_point(name, size);
+	return fd;
+}
+
+static void setup_of(const struct combination *c, struct iouring2_setup *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->entries = c->entries;
+	s->max_inflight = c->max_inflight;
+	s->params.flags = c->flags;
+	if (c->cq) {
+		s->params.flags |= IOURING2_SETUP_CQSIZE;
+		s->params.cq_entries = c->cq;
+	}
+}
+
+/* There was no contiguous memory, and it was done without */
+static bool fell_back(int fd, const char *name)
+{
+	return fd >= 0 && strstr(name, " memory");
+}
+
 RING_TEST(every_step)
 {
 	char points[MAX_STEPS][64], name[64];
 	const struct combination *c;
 	struct iouring2_setup s, was;
 	unsigned int i, nr = 0, k;
-	int nth, fd;
+	int nth, fd, falls;
 
 	if (module_param("setup_fail_nth") < 0)
 		SKIP(return, "not a debug build of the module");
@@ -117,31 +158,35 @@ RING_TEST(every_step)
 
 	for (i = 0; i < ARRAY_SIZE(combinations); i++) {
 		c = &combinations[i];
+		falls = 0;
 		for (nth = 1; nth <= MAX_STEPS; nth++) {
-			memset(&s, 0, sizeof(s));
-			s.entries = c->entries;
-			s.max_inflight = c->max_inflight;
-			s.params.flags = c->flags;
-			if (c->cq) {
-				s.params.flags |= IOURING2_SETUP_CQSIZE;
-				s.params.cq_entries = c->cq;
-			}
+			setup_of(c, &s);
 			was = s;
-			ASSERT_EQ(0, module_param_set("setup_fail_nth", nth));
-			fd = dev_setup(&s);
+			fd = setup_failing(c, nth, &s, name, sizeof(name));
 			EXPECT_EQ(0, module_param("setup_fail_nth"));
-			last_point(name, sizeof(name));
-			if (fd >= 0)
+			if (fd >= 0 && !name[0])
 				break;
 
-			EXPECT_TRUE(expected(fd)) {
-				TH_LOG("%s, step %d (%s): errno %d", c->name,
-				       nth, name, -fd);
-			}
 			EXPECT_STRNE("", name);
-			EXPECT_EQ(0, memcmp(&s, &was, sizeof(s))) {
-				TH_LOG("%s, step %d (%s): struct written",
-				       c->name, nth, name);
+			if (fd >= 0) {
+				EXPECT_TRUE(fell_back(fd, name)) {
+					TH_LOG("%s, step %d (%s): no failure",
+					       c->name, nth, name);
+				}
+				close(fd);
+				falls++;
+				/* once more: what works now has fallen back */
+				ASSERT_EQ(0, module_param_set("setup_fail_nth",
+							      nth));
+			} else {
+				EXPECT_TRUE(expected(fd)) {
+					TH_LOG("%s, step %d (%s): errno %d",
+					       c->name, nth, name, -fd);
+				}
+				EXPECT_EQ(0, memcmp(&s, &was, sizeof(s))) {
+					TH_LOG("%s, step %d (%s): struct written",
+					       c->name, nth, name);
+				}
 			}
 			ASSERT_STREQ("", state_diff(&self->before, true)) {
 				TH_LOG("%s, step %d (%s)", c->name, nth, name);
@@ -159,13 +204,17 @@ RING_TEST(every_step)
 					break;
 			if (k == nr && nr < MAX_STEPS) {
 				strcpy(points[nr++], name);
-				TH_LOG("step %d: %s, errno %d", nth, name, -fd);
+				TH_LOG("step %d: %s, errno %d", nth, name,
+				       fd < 0 ? -fd : 0);
 			}
 		}
 		ASSERT_LE(0, fd) {
 			TH_LOG("%s: fails for ever, last with %d", c->name, fd);
 		}
 		EXPECT_STREQ("", name);
+		EXPECT_EQ(c->falls_back, falls) {
+			TH_LOG("%s", c->name);
+		}
 		close(fd);
 		/* One more time, with nothing armed */
 		EXPECT_EQ(NULL, works(c));
@@ -180,6 +229,7 @@ RING_TEST(every_step)
 		}
 	}
 	module_param_set("setup_fail_pid", 0);
+	module_param_set("setup_fragmented", 0);
 }
 
 /* Slab memory that cannot be reclaimed, in KiB */
@@ -193,35 +243,44 @@ static long slab_kib(void)
 	return at ? strtol(at + strlen("SUnreclaim:"), NULL, 10) : -1;
 }
 
-/* What no counter counts would show in the end: 32 KiB of hash, to begin with */
+/* What no counter counts would show in the end: 16 KiB of pointers to pages, say */
 RING_TEST(nothing_adds_up)
 {
 	enum { TIMES = 400 };
+	struct combination c = { "", 1, 8192 };
 	struct iouring2_setup s;
-	long before;
+	char name[64] = "begin";
 	int nth, i, fd = -1;
+	long before;
 
 	if (module_param("setup_fail_nth") < 0)
 		SKIP(return, "not a debug build of the module");
 	ASSERT_EQ(0, module_param_set("setup_fail_pid", getpid()));
-	for (nth = 1; nth <= MAX_STEPS && fd < 0; nth++) {
+	for (nth = 1; nth <= 2 * MAX_STEPS && name[0]; nth++) {
+		/* all steps twice: first there is contiguous memory */
+		c.fragmented = nth > MAX_STEPS;
 		before = slab_kib();
 		ASSERT_LT(0, before);
-		for (i = 0; i < TIMES && fd < 0; i++) {
-			memset(&s, 0, sizeof(s));
-			s.entries = 1;
-			s.params.flags = IOURING2_SETUP_CQSIZE;
-			s.params.cq_entries = 8192;
-			ASSERT_EQ(0, module_param_set("setup_fail_nth", nth));
-			fd = dev_setup(&s);
+		for (i = 0; i < TIMES && name[0]; i++) {
+			setup_of(&c, &s);
+			fd = setup_failing(&c, (nth - 1) % MAX_STEPS + 1, &s,
+					   name, sizeof(name));
+			if (fd >= 0)
+				close(fd);
 		}
 		EXPECT_GT(TIMES * 16, slab_kib() - before) {
 			TH_LOG("step %d", nth);
 		}
+		/* no more steps to fail */
+		if (!name[0] && nth <= MAX_STEPS) {
+			nth = MAX_STEPS;
+			strcpy(name, "again");
+		}
 	}
 	EXPECT_LE(0, fd);
-	close(fd);
+	EXPECT_STREQ("", name);
 	module_param_set("setup_fail_pid", 0);
+	module_param_set("setup_fragmented", 0);
 }
 
 /* Only the process that was named is hit */

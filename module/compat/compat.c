@@ -3,36 +3,6 @@
 #include "compat.h"
 
 /**
- * io2_compat_map_pages() - map pages of ours into an application
- * @vma: where to; from its start
- * @pages: what
- * @nr: as many as the mapping has
- *
- * Before 5.18 pages that are charged to a memory cgroup cannot be inserted
- * (they carry a page type); they are mapped by frame number, which holds no
- * reference: the mapping's reference on the ring's file does.
- *
- * Context: mmap_lock held for writing.
- * Return: 0 or a negative errno.
- */
-int io2_compat_map_pages(struct vm_area_struct *vma, struct page **pages,
-			 unsigned long nr)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
-	unsigned long i;
-	int ret = 0;
-
-	for (i = 0; i < nr && !ret; i++)
-		ret = remap_pfn_range(vma, vma->vm_start + i * PAGE_SIZE,
-				      page_to_pfn(pages[i]), PAGE_SIZE,
-				      vma->vm_page_prot);
-	return ret;
-#else
-	return vm_insert_pages(vma, vma->vm_start, pages, &nr);
-#endif
-}
-
-/**
  * io2_compat_verify_area() - the checks of read(2) and write(2)
  * @dir: READ or WRITE
  * @file: the file

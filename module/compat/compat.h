@@ -123,8 +123,6 @@ static inline bool io2_file_nowait_buffered_write(const struct file *file)
 #define WQ_PERCPU 0
 #endif
 
-int io2_compat_map_pages(struct vm_area_struct *vma, struct page **pages,
-			 unsigned long nr);
 int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,
 			   size_t count);
 ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter);
