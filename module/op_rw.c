@@ -78,14 +78,11 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 int io2_rw_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
 	struct io2_rw *rw = &req->rw;
-	size_t len = min_t(size_t, sqe->len, MAX_RW_COUNT);
 
-	rw->fast[0].iov_base = u64_to_user_ptr(sqe->addr);
-	rw->fast[0].iov_len = len;
-	rw->iov = rw->fast;
+	rw->base = u64_to_user_ptr(sqe->addr);
+	rw->total = min_t(u32, sqe->len, MAX_RW_COUNT);
 	rw->nr_segs = 1;
-	rw->total = len;
-	if (!access_ok(rw->fast[0].iov_base, len))
+	if (!access_ok(rw->base, rw->total))
 		return -EFAULT;
 	return rw_prep_common(req, sqe);
 }
@@ -109,13 +106,13 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 
 	if (nr > UIO_MAXIOV)
 		return -EINVAL;
-	rw->iov = rw->fast;
-	if (nr > ARRAY_SIZE(rw->fast)) {
-		rw->iov = kmalloc_array(nr, sizeof(*iov), GFP_KERNEL_ACCOUNT);
-		if (!rw->iov)
+	rw->iov = NULL;
+	if (nr > 1) {
+		iov = kmalloc_array(nr, sizeof(*iov), GFP_KERNEL_ACCOUNT);
+		if (!iov)
 			return -ENOMEM;
+		rw->iov = iov;
 		req->flags |= REQ_F_DATA;
-		iov = rw->iov;
 	}
 	rw->nr_segs = nr;
 	/* large enough, so that no array is allocated and none to be freed */
@@ -123,9 +120,8 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 			   max_t(unsigned int, nr, 1), &iov, &iter);
 	if (ret < 0)
 		return ret;
-	/* by way of the stack: user data is not copied into our slab objects */
-	if (rw->iov == rw->fast)
-		rw->fast[0] = one;
+	if (nr == 1)
+		rw->base = one.iov_base;
 	rw->total = iov_iter_count(&iter);
 	return rw_prep_common(req, sqe);
 }
@@ -148,7 +144,7 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 
 	if ((req->flags & REQ_F_CUR_POS) && (ret > 0 || rw->done)) {
 		/* others may move it, too: see rw_set_pos() */
-		data_race(req->file->f_pos = rw->kiocb.ki_pos);
+		data_race(req->file->f_pos = req->io.kiocb.ki_pos);
 	}
 	if (ret >= 0)
 		ret += rw->done;
@@ -162,11 +158,9 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 /* An I/O that went on by itself has ended; here is task context again. */
 static void rw_end_io(struct io2_req *req)
 {
-	struct io2_rw *rw = &req->rw;
-
 	if (req->flags & REQ_F_WRITE_STARTED) {
 		req->flags &= ~REQ_F_WRITE_STARTED;
-		kiocb_end_write(&rw->kiocb);
+		kiocb_end_write(&req->io.kiocb);
 	}
 	if (req->res > 0) {
 		if (req_is_write(req))
@@ -194,22 +188,22 @@ static void rw_run(struct io2_req *req, struct io2_batch *b)
  */
 static bool rw_is_second(struct io2_req *req, int part)
 {
-	return atomic_fetch_or(part, &req->rw.parts);
+	return atomic_fetch_or(part, &req->io.parts);
 }
 
 static void rw_complete(IO2_KI_COMPLETE_ARGS)
 {
-	struct io2_req *req = container_of(kiocb, struct io2_req, rw.kiocb);
+	struct io2_req *req = container_of(kiocb, struct io2_req, io.kiocb);
 
 	req->res = res;
-	if (rw_is_second(req, IO2_RW_ENDED))
+	if (rw_is_second(req, IO2_IO_ENDED))
 		io2_defer(req);
 }
 
 /* The file has started an I/O that goes on by itself, or has ended by now. */
 static enum io2_issue rw_started(struct io2_req *req, unsigned int flags)
 {
-	if (!rw_is_second(req, IO2_RW_RETURNED))
+	if (!rw_is_second(req, IO2_IO_RETURNED))
 		return IO2_ASYNC;
 	rw_end_io(req);
 	if (req->res == -EAGAIN && (flags & IO2_NONBLOCK) &&
@@ -223,7 +217,7 @@ static enum io2_issue rw_started(struct io2_req *req, unsigned int flags)
 static int rw_init_kiocb(struct io2_req *req, unsigned int flags, bool write)
 {
 	struct io2_rw *rw = &req->rw;
-	struct kiocb *kiocb = &rw->kiocb;
+	struct kiocb *kiocb = &req->io.kiocb;
 	struct file *file = req->file;
 	int ret;
 
@@ -255,31 +249,44 @@ static int rw_init_kiocb(struct io2_req *req, unsigned int flags, bool write)
  */
 static void rw_set_pos(struct io2_req *req)
 {
-	struct io2_rw *rw = &req->rw;
+	struct kiocb *kiocb = &req->io.kiocb;
+	const struct io2_rw *rw = &req->rw;
 
-	rw->kiocb.ki_pos = rw->pos;
+	kiocb->ki_pos = rw->pos;
 	if (rw->pos == -1) {
 		if (req->file->f_mode & FMODE_STREAM) {
-			rw->kiocb.ki_pos = 0;
+			kiocb->ki_pos = 0;
 			return;
 		}
 		req->flags |= REQ_F_CUR_POS;
 		/* a race of the application's own, see above */
-		rw->kiocb.ki_pos = data_race(req->file->f_pos);
+		kiocb->ki_pos = data_race(req->file->f_pos);
 	}
-	rw->kiocb.ki_pos += rw->done;
+	kiocb->ki_pos += rw->done;
 }
 
-static void rw_set_iter(struct io2_req *req, struct iov_iter *iter, bool write)
+/* The segments as they were asked for; @one is room for a single one. */
+static const struct iovec *rw_iov(const struct io2_rw *rw, struct iovec *one)
 {
-	const struct io2_rw *rw = &req->rw;
+	if (rw->nr_segs != 1)
+		return rw->iov;
+	one->iov_base = rw->base;
+	one->iov_len = rw->total;
+	return one;
+}
+
+/* The iterator uses @one as long as it is used itself. */
+static void rw_set_iter(const struct io2_rw *rw, struct iov_iter *iter,
+			struct iovec *one, bool write)
+{
+	const struct iovec *iov = rw_iov(rw, one);
 	unsigned int dir = write ? ITER_SOURCE : ITER_DEST;
 
 	if (rw->nr_segs == 1) {
-		io2_iter_ubuf(iter, dir, &rw->iov[0], rw->total, rw->done);
+		io2_iter_ubuf(iter, dir, iov, rw->total, rw->done);
 		return;
 	}
-	iov_iter_init(iter, dir, rw->iov, rw->nr_segs, rw->total);
+	iov_iter_init(iter, dir, iov, rw->nr_segs, rw->total);
 	if (rw->done)
 		iov_iter_advance(iter, rw->done);
 }
@@ -290,7 +297,7 @@ static void rw_set_iter(struct io2_req *req, struct iov_iter *iter, bool write)
  */
 static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 {
-	struct kiocb *kiocb = &req->rw.kiocb;
+	struct kiocb *kiocb = &req->io.kiocb;
 	struct inode *inode = file_inode(req->file);
 	loff_t pos = kiocb->ki_pos;
 	loff_t limit = req->sub->fsize;
@@ -308,10 +315,13 @@ static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 /* Files that know neither iterators nor IOCB_NOWAIT: one segment at a time. */
 static ssize_t rw_loop(struct io2_req *req, bool write)
 {
-	struct io2_rw *rw = &req->rw;
+	const struct io2_rw *rw = &req->rw;
+	loff_t *pos = &req->io.kiocb.ki_pos;
 	struct file *file = req->file;
+	loff_t *ppos = file->f_mode & FMODE_STREAM ? NULL : pos;
+	const struct iovec *iov;
+	struct iovec one;
 	size_t skip = rw->done;
-	loff_t *ppos = file->f_mode & FMODE_STREAM ? NULL : &rw->kiocb.ki_pos;
 	ssize_t ret, sum = 0;
 	unsigned int i;
 
@@ -319,9 +329,10 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 				     rw->total - rw->done);
 	if (ret)
 		return ret;
+	iov = rw_iov(rw, &one);
 	for (i = 0; i < rw->nr_segs; i++) {
-		char __user *base = rw->iov[i].iov_base;
-		size_t len = rw->iov[i].iov_len;
+		char __user *base = iov[i].iov_base;
+		size_t len = iov[i].iov_len;
 
 		if (skip >= len) {
 			skip -= len;
@@ -353,7 +364,7 @@ static ssize_t rw_call_read(struct io2_req *req, struct iov_iter *iter,
 	struct file *file = req->file;
 
 	if (file->f_op->read_iter)
-		return vfs_iocb_iter_read(file, &req->rw.kiocb, iter);
+		return vfs_iocb_iter_read(file, &req->io.kiocb, iter);
 	if (!file->f_op->read)
 		return -EINVAL;
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
@@ -372,7 +383,7 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 			return 0;
 		if (S_ISREG(file_inode(file)->i_mode))
 			req->flags |= REQ_F_WRITE_STARTED;
-		ret = io2_compat_write_iter(&req->rw.kiocb, iter);
+		ret = io2_compat_write_iter(&req->io.kiocb, iter);
 		if (ret != -EIOCBQUEUED)
 			req->flags &= ~REQ_F_WRITE_STARTED;
 		return ret;
@@ -387,22 +398,23 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 static ssize_t rw_attempt(struct io2_req *req, unsigned int flags, bool write)
 {
 	struct iov_iter iter;
+	struct iovec one;
 	int ret;
 
 	ret = rw_init_kiocb(req, flags, write);
 	if (ret)
 		return ret;
 	rw_set_pos(req);
-	rw_set_iter(req, &iter, write);
+	rw_set_iter(&req->rw, &iter, &one, write);
 	if (write && (flags & IO2_WORKER)) {
 		ret = rw_check_fsize(req, &iter);
 		if (ret)
 			return ret;
 	}
 	req->run = rw_run;
-	atomic_set(&req->rw.parts, 0);
+	atomic_set(&req->io.parts, 0);
 	/* a retry after the device refused needs to know whose it is */
-	if (req->rw.kiocb.ki_flags & IOCB_DIRECT)
+	if (req->io.kiocb.ki_flags & IOCB_DIRECT)
 		io2_req_track(req);
 	return write ? rw_call_write(req, &iter, flags) :
 		       rw_call_read(req, &iter, flags);

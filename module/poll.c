@@ -53,7 +53,7 @@ static bool poll_let_go(struct io2_poll *poll)
  */
 static void poll_wake_free(struct io2_poll_entry *e)
 {
-	struct io2_req *req = e->req;
+	struct io2_req *req = e->wait.private;
 
 	if (poll_take(&req->poll, IO2_POLL_CANCEL))
 		io2_defer(req);
@@ -85,7 +85,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 {
 	struct io2_poll_entry *e = container_of(wait, struct io2_poll_entry,
 						wait);
-	struct io2_req *req = e->req;
+	struct io2_req *req = e->wait.private;
 	struct io2_poll *poll = &req->poll;
 	__poll_t mask = key_to_poll(key);
 
@@ -126,7 +126,7 @@ static void poll_enqueue(struct file *file, struct wait_queue_head *head,
 	e = &poll->entry[poll->nr++];
 	init_waitqueue_func_entry(&e->wait, poll_wake);
 	INIT_LIST_HEAD(&e->wait.entry);
-	e->req = arm->req;
+	e->wait.private = arm->req;
 	e->head = head;
 	if (poll->events & EPOLLEXCLUSIVE)
 		add_wait_queue_exclusive(head, &e->wait);

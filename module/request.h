@@ -81,15 +81,13 @@ enum io2_issue {
 
 /**
  * struct io2_poll_entry - one wait queue a request is armed on
- * @wait: entry of the queue; under the queue's lock
+ * @wait: entry of the queue; under the queue's lock; its private is the request
  * @head: the queue, NULL when not on one; cleared under the queue's lock,
  *	read under RCU because the queue may go first (POLLFREE)
- * @req: the request
  */
 struct io2_poll_entry {
 	struct wait_queue_entry	wait;
 	struct wait_queue_head	*head;
-	struct io2_req		*req;
 };
 
 /**
@@ -108,34 +106,48 @@ struct io2_poll {
 	struct io2_poll_entry	entry[2];
 };
 
-/* struct io2_rw::parts: who sets the second of them owns the request */
-#define IO2_RW_RETURNED		BIT(0)	/* the file is done with starting it */
-#define IO2_RW_ENDED		BIT(1)	/* the completion was called */
+/* struct io2_io::parts: who sets the second of them owns the request */
+#define IO2_IO_RETURNED		BIT(0)	/* the file is done with starting it */
+#define IO2_IO_ENDED		BIT(1)	/* the completion was called */
 
 /**
- * struct io2_rw - data of READ, WRITE, READV, WRITEV
+ * struct io2_io - one attempt to read or write
  * @kiocb: must stay in place until the I/O has completed
- * @iov: segments of a vectored request; @fast or allocated
- * @fast: the segment of a short vector
- * @nr_segs: length of @iov
+ * @parts: IO2_IO_*: of an I/O that goes on by itself
+ *
+ * Lifetime: from the attempt's begin until its result is known.  A request does
+ * not wait for its file meanwhile.
+ */
+struct io2_io {
+	struct kiocb		kiocb;
+	atomic_t		parts;
+};
+
+/**
+ * struct io2_rw - what READ, WRITE, READV, WRITEV were asked to do
+ * @base: the buffer, if @nr_segs is 1
+ * @iov: segments, if it is another number; NULL if that is 0
  * @pos: where to start, -1 for the file's position
+ * @total: bytes asked for; at most MAX_RW_COUNT
  * @done: bytes transferred by earlier attempts
- * @total: bytes asked for
  * @rw_flags: RWF_*
+ * @nr_segs: number of segments; at most UIO_MAXIOV
  * @ioprio: of the I/O, 0 for the submitter's
- * @parts: IO2_RW_*: of an I/O that goes on by itself
+ *
+ * Lifetime: that of the request, apart from everything that attempts and waits
+ * between them use.
  */
 struct io2_rw {
-	struct kiocb		kiocb;
-	struct iovec		*iov;
-	struct iovec		fast[1];
-	u32			nr_segs;
-	u32			rw_flags;
+	union {
+		void __user		*base;
+		struct iovec		*iov;
+	};
 	loff_t			pos;
-	size_t			done;
-	size_t			total;
+	u32			total;
+	u32			done;
+	u32			rw_flags;
+	u16			nr_segs;
 	u16			ioprio;
-	atomic_t		parts;
 };
 
 /**
@@ -234,12 +246,16 @@ struct io2_cancel {
  * @hash: in ring->hash; under inflight_lock
  * @run: what the deferred context does with it
  * @poll: armed on its file
- * @rw: of READ, WRITE, READV, WRITEV
+ * @io: READ, WRITE, READV, WRITEV while it is tried
  * @sync: of FSYNC
  * @timeout: of TIMEOUT
  * @timeout_rem: of TIMEOUT_REMOVE
  * @poll_rem: of POLL_REMOVE
  * @cancel: of ASYNC_CANCEL
+ * @rw: of READ, WRITE, READV, WRITEV
+ *
+ * As large as io_uring's, four cache lines: what is never needed together shares
+ * its place.
  */
 struct io2_req {
 	union {
@@ -264,16 +280,19 @@ struct io2_req {
 	struct hlist_node	hash;
 	void			(*run)(struct io2_req *req,
 				       struct io2_batch *b);
-	struct io2_poll		poll;
 	union {
-		struct io2_rw		rw;
+		struct io2_poll		poll;
+		struct io2_io		io;
 		struct io2_sync		sync;
 		struct io2_timeout	timeout;
 		struct io2_timeout_rem	timeout_rem;
 		struct io2_poll_rem	poll_rem;
 		struct io2_cancel	cancel;
 	};
+	struct io2_rw		rw;
 };
+
+static_assert(sizeof(struct io2_req) <= 256);
 
 /**
  * struct io2_batch - completions and starts collected by one context
