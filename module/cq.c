@@ -144,6 +144,19 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 	return false;
 }
 
+/* Posts one CQE that is not a request's last, if there is a slot free (I6). */
+static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
+			s32 res, u32 flags)
+{
+	if (ring->nr_backlog || !cq_has_room(ring))
+		return false;
+	cq_write(ring, req->user_data, res, flags);
+	WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
+	if (req->flags & REQ_F_ENDS_WAIT)
+		ring->wait_ends_fill++;
+	return true;
+}
+
 /* What was posted comes before every look at who waits, here and after this. */
 static void cq_wake_waiters(struct io2_ring *ring)
 {
@@ -173,6 +186,18 @@ void io2_cq_notify(struct io2_ring *ring)
 			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
 	if (READ_ONCE(ring->nr_counted))
 		io2_timeouts_count(ring);
+}
+
+/*
+ * The same where nothing may sleep and any lock may be held: others than those
+ * who wait in ENTER are told in task context.
+ */
+static void cq_notify_anywhere(struct io2_ring *ring)
+{
+	cq_wake_waiters(ring);
+	/* after the barrier in there, which pairs with io2_ring_poll()'s */
+	if (waitqueue_active(&ring->poll_wait) || READ_ONCE(ring->nr_counted))
+		io2_queue_notify(ring);
 }
 
 /* For the submitter to use again; it is no use to keep more than a few. */
@@ -221,12 +246,37 @@ bool io2_cq_try_post(struct io2_req *req)
 		cq_retire(ring, req);
 	cq_commit(ring);
 	cq_update_flag(ring);
-	cq_wake_waiters(ring);
-	/* after the barrier in there, which pairs with io2_ring_poll()'s */
-	if (waitqueue_active(&ring->poll_wait) || READ_ONCE(ring->nr_counted))
-		io2_queue_notify(ring);
+	cq_notify_anywhere(ring);
 	spin_unlock(&ring->cq_lock);
 	return true;
+}
+
+/**
+ * io2_cq_try_post_aux() - post a CQE that is not the last at once, wherever this is
+ * @req: owned by the caller
+ * @res: for the CQE
+ * @flags: for the CQE
+ *
+ * As io2_cq_try_post().
+ *
+ * Context: any.
+ * Return: whether it was posted.
+ */
+bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags)
+{
+	struct io2_ring *ring = req->ring;
+	bool posted;
+
+	if (!spin_trylock(&ring->cq_lock))
+		return false;
+	cq_assert(ring);
+	posted = cq_post_aux(ring, req, res, flags);
+	if (posted) {
+		cq_commit(ring);
+		cq_notify_anywhere(ring);
+	}
+	spin_unlock(&ring->cq_lock);
+	return posted;
 }
 
 /**
@@ -326,13 +376,7 @@ bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
 	cq_backlog_move(ring, &retired);
-	posted = !ring->nr_backlog && cq_has_room(ring);
-	if (posted) {
-		cq_write(ring, req->user_data, res, flags);
-		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
-		if (req->flags & REQ_F_ENDS_WAIT)
-			ring->wait_ends_fill++;
-	}
+	posted = cq_post_aux(ring, req, res, flags);
 	cq_commit(ring);
 	cq_update_flag(ring);
 	spin_unlock(&ring->cq_lock);

@@ -80,6 +80,24 @@ static bool poll_complete(struct io2_req *req, __poll_t mask)
 	return io2_cq_try_post(req);
 }
 
+/* The same for an event of a multishot, which then goes on waiting. */
+static bool poll_report(struct io2_req *req)
+{
+	struct io2_poll *poll = &req->poll;
+
+	/* this is what was noted; what is noted from now on is looked at below */
+	if (atomic_fetch_andnot(IO2_POLL_AGAIN, &poll->state) &
+	    (IO2_POLL_CANCEL | IO2_POLL_CIRCLE))
+		return false;
+	if (!io2_cq_try_post_aux(req, mangle_poll(poll->revents),
+				 IOURING2_CQE_F_MORE))
+		return false;
+	poll->revents = 0;
+	if (!poll_let_go(poll))
+		io2_defer(req);
+	return true;
+}
+
 static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		     int sync, void *key)
 {
@@ -105,6 +123,8 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		smp_store_release(&e->head, NULL);
 		if (poll_complete(req, mask))
 			return 1;
+	} else if (poll->revents && poll_report(req)) {
+		return 1;
 	}
 	io2_defer(req);
 	return 1;
@@ -349,7 +369,10 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
 		return -EINVAL;
 	req->poll.events = poll_events(sqe);
-	if (!(sqe->len & IOURING2_POLL_ADD_MULTI))
+	/* files ask for EPOLLET: a pipe, whether to tell of what is added to data */
+	if (sqe->len & IOURING2_POLL_ADD_MULTI)
+		req->poll.events |= EPOLLET;
+	else
 		req->poll.events |= EPOLLONESHOT;
 	return 0;
 }

@@ -348,6 +348,53 @@ RING_TEST(multishot)
 }
 
 /*
+ * What is added to data that is there already is an event, too, on a pipe and on
+ * a socket, whether or not somebody waits in ENTER, and whoever is told of it.
+ */
+RING_TEST(multishot_each_event)
+{
+	enum { NR = 12 };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	int fd[2], kind, i;
+	struct ring r;
+
+	for (kind = 0; kind < 2; kind++) {
+		ASSERT_EQ(0, kind ? socketpair(AF_UNIX, SOCK_STREAM, 0, fd) :
+				    pipe(fd));
+		ASSERT_EQ(0, ring_init(&r, 4, 32));
+		EXPECT_EQ(1, arm(&r, fd[0], POLLIN, 9, true));
+		for (i = 1; i <= NR; i++) {
+			ASSERT_EQ(1, write(fd[1], "x", 1));
+			EXPECT_TRUE(until(ring_ready(&r) == (unsigned int)i)) {
+				TH_LOG("kind %d, write %d: %u", kind, i,
+				       ring_ready(&r));
+			}
+		}
+		for (i = 0; i < NR; i++) {
+			ASSERT_EQ(true, ring_peek(&r, &cqe));
+			EXPECT_EQ(9, (int)cqe.user_data);
+			EXPECT_EQ(POLLIN, cqe.res);
+			EXPECT_EQ(MORE, (int)cqe.flags);
+		}
+		/* and so it is after its events were changed */
+		sqe = ring_sqe(&r);
+		prep_poll_remove(sqe, 9);
+		sqe->len = IOURING2_POLL_UPDATE_EVENTS;
+		sqe->poll32_events = POLLIN;
+		EXPECT_EQ(0, ring_do(&r));
+		ASSERT_EQ(0, ring_take(&r, 9, &cqe));
+		EXPECT_EQ(MORE, (int)cqe.flags);
+		ASSERT_EQ(1, write(fd[1], "x", 1));
+		ASSERT_EQ(0, ring_take(&r, 9, &cqe));
+		EXPECT_EQ(MORE, (int)cqe.flags);
+		close(fd[0]);
+		close(fd[1]);
+		ring_exit(&r);
+	}
+}
+
+/*
  * I6: with no CQ slot free a multishot ends, once, with a completion that
  * says so; the event is not lost, whoever asks again sees it.
  */
