@@ -251,6 +251,7 @@ static unsigned int ring_regions(const struct io2_ring *ring, u64 off,
 		*r = &ring->sqes_mem;
 		return 1;
 	default:
+		*r = NULL;
 		return 0;
 	}
 }
