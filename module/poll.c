@@ -64,15 +64,15 @@ static void poll_wake_free(struct io2_poll_entry *e)
 
 /*
  * A poll that has come can often be completed here and now: with one CQE to
- * post, nothing to start after it, and no file to be closed.  Not if what wakes it is
- * a CQE: that may be under any number of rings' wake-ups already.
+ * post, nothing to start after it, and no file to be closed, which is not for
+ * whoever wakes us to wait for.
  */
-static bool poll_complete(struct io2_req *req, __poll_t mask)
+static bool poll_complete(struct io2_req *req)
 {
 	const struct io2_poll *poll = &req->poll;
 
 	if (req->run != poll_add_run || poll->nr != 1 || req->link ||
-	    (mask & EPOLL_URING_WAKE) || file_count(req->file) < 2)
+	    file_count(req->file) < 2)
 		return false;
 	if (atomic_read(&poll->state) & IO2_POLL_CANCEL)
 		return false;
@@ -121,7 +121,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		list_del_init(&wait->entry);
 		/* release: we are off the list; see poll_disarm_entry() */
 		smp_store_release(&e->head, NULL);
-		if (poll_complete(req, mask))
+		if (poll_complete(req))
 			return 1;
 	} else if (poll->revents && poll_report(req)) {
 		return 1;
