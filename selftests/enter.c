@@ -738,6 +738,7 @@ struct waiter {
 	int fd;
 	unsigned int want;
 	int ret;
+	long long at;		/* when it came back */
 	volatile bool done;
 };
 
@@ -747,6 +748,7 @@ static void *wait_in_thread(void *arg)
 
 	w->tid = my_tid();
 	w->ret = enter(w->fd, 0, w->want, GETEVENTS, NULL, 0);
+	w->at = now_ns(CLOCK_MONOTONIC);
 	w->done = true;
 	return NULL;
 }
@@ -899,6 +901,95 @@ RING_TEST(woken_from_each_context)
 		ring_exit(&r);
 		close(efd);
 	}
+}
+
+/*
+ * A timer's interrupt that meets a submitter at work: who waits in another thread
+ * is told then, not when the submitter is through with it.
+ */
+enum { BUSY_MAX = 1024, BUSY_LEN = 1 << 20 };
+
+/* The waiter came back long before the submitter did: 1, 0; -1: over too soon to tell */
+static int told_meanwhile(struct ring *r, int fd, char *buf, unsigned int nr)
+{
+	struct __kernel_timespec ts = ts_ns(10 * NSEC_PER_MSEC);
+	struct waiter w = { .fd = r->fd, .want = 1 };
+	struct iouring2_cqe cqe;
+	struct iouring2_sqe *sqe;
+	long long begin, took;
+	unsigned int i;
+
+	if (pthread_create(&w.self, NULL, wait_in_thread, &w))
+		return -EAGAIN;
+	if (!until(w.tid && task_sleeps(w.tid)))
+		return -ETIME;
+	prep_timeout(ring_sqe(r), &ts, 0, 0);
+	for (i = 0; i < nr; i++) {
+		sqe = ring_sqe(r);
+		prep_read(sqe, fd, buf, BUSY_LEN, 0);
+		sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
+	}
+	begin = now_ns(CLOCK_MONOTONIC);
+	if (ring_submit(r) != (int)nr + 1)
+		return -EPROTO;
+	took = now_ns(CLOCK_MONOTONIC) - begin;
+	pthread_join(w.self, NULL);
+	if (w.ret || !ring_peek(r, &cqe) || cqe.res != -ETIME || ring_ready(r))
+		return -EPROTO;
+	if (took < 50 * NSEC_PER_MSEC)
+		return -1;
+	return w.at - begin < took - 20 * NSEC_PER_MSEC;
+}
+
+RING_TEST(told_while_another_submits)
+{
+	unsigned int nr = 16, tries;
+	struct ring r;
+	char *buf;
+	int fd, ret = 0;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "one processor");
+	buf = malloc(BUSY_LEN);
+	ASSERT_NE(NULL, buf);
+	fd = tmp_file(BUSY_LEN);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 2 * BUSY_MAX, 0));
+	for (tries = 0; tries < 20 && ret != 1; tries++) {
+		ret = told_meanwhile(&r, fd, buf, nr);
+		ASSERT_LE(-1, ret);
+		if (ret == -1 && nr < BUSY_MAX)
+			nr *= 2;
+	}
+	EXPECT_EQ(1, ret) {
+		TH_LOG("%u reads", nr);
+	}
+	ring_exit(&r);
+	close(fd);
+	free(buf);
+}
+
+/* What a ring keeps for its next requests is bounded, whatever it has seen */
+RING_TEST(keeps_few_requests)
+{
+	enum { NR = 4096, FEW = 1024 };
+	long before = counter("requests");
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, NR, 0));
+	for (i = 0; i < NR; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	EXPECT_EQ(NR, ring_submit(&r));
+	EXPECT_GT(FEW, counter("requests") - before);
+	st_rel(r.cq_head, *r.cq_tail);
+	for (i = 0; i < NR; i++) {
+		ASSERT_EQ(0, ring_nop(&r, i));
+		ASSERT_EQ(1, ring_submit(&r));
+	}
+	EXPECT_GT(FEW, counter("requests") - before);
+	ring_exit(&r);
+	EXPECT_EQ(before, counter("requests"));
 }
 
 struct waker {
