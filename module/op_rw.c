@@ -172,6 +172,8 @@ static void rw_end_io(struct io2_req *req)
 
 static void rw_run(struct io2_req *req, struct io2_batch *b)
 {
+	io2_assert(atomic_read(&req->io.parts) ==
+		   (IO2_IO_RETURNED | IO2_IO_ENDED));
 	rw_end_io(req);
 	/* the device ran out of tags: have a worker wait for one */
 	if (req->res == -EAGAIN && !(req->flags & REQ_F_NOWAIT) && req->sub) {
