@@ -354,7 +354,8 @@ next:
 
 /*
  * A device that takes one request at a time answers EAGAIN to all that must
- * not wait for their turn: workers wait then, and nobody sees it.
+ * not wait for their turn: workers wait then, and nobody sees it.  The blocks
+ * are apart, or they would be one request.
  */
 RING_TEST(device_is_busy)
 {
@@ -369,7 +370,7 @@ RING_TEST(device_is_busy)
 	ASSERT_EQ(0, ring_init(&r, TAGS_NR, 0));
 	for (i = 0; i < TAGS_NR; i++) {
 		prep_read(ring_sqe(&r), fd, blocks + i * 4096, 4096,
-			  (__u64)i * 4096);
+			  (__u64)i * 65536);
 		r.sqes[i].user_data = i;
 	}
 	EXPECT_EQ(TAGS_NR, ring_submit(&r));
