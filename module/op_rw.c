@@ -150,13 +150,15 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 		ret += rw->done;
 	else if (rw->done)
 		ret = rw->done;
-	if (ret < (ssize_t)rw->total)
+	if (unlikely(ret < (ssize_t)rw->total)) {
 		req->flags |= REQ_F_FAIL;
-	return io2_req_set(req, io2_worker_result(req, ret));
+		ret = io2_worker_result(req, ret);
+	}
+	return io2_req_set(req, ret);
 }
 
 /* An I/O that went on by itself has ended; here is task context again. */
-static void rw_end_io(struct io2_req *req)
+static __always_inline void rw_end_io(struct io2_req *req)
 {
 	if (req->flags & REQ_F_WRITE_STARTED) {
 		req->flags &= ~REQ_F_WRITE_STARTED;
@@ -216,19 +218,19 @@ static enum io2_issue rw_started(struct io2_req *req, unsigned int flags)
 
 /* --- one attempt -------------------------------------------------------- */
 
-static int rw_init_kiocb(struct io2_req *req, unsigned int flags, bool write)
+static __always_inline int rw_init_kiocb(struct io2_req *req,
+					 unsigned int flags, bool write)
 {
 	struct io2_rw *rw = &req->rw;
 	struct kiocb *kiocb = &req->io.kiocb;
 	struct file *file = req->file;
 	int ret;
 
-	*kiocb = (struct kiocb) {
-		.ki_filp	= file,
-		.ki_flags	= io2_iocb_flags(file),
-		.ki_ioprio	= rw->ioprio ? : get_current_ioprio(),
-		.ki_complete	= rw_complete,
-	};
+	io2_kiocb_init(kiocb, file, rw_complete);
+	kiocb->ki_ioprio = rw->ioprio;
+	/* nobody else than direct I/O looks at it */
+	if (!rw->ioprio && (kiocb->ki_flags & IOCB_DIRECT))
+		kiocb->ki_ioprio = get_current_ioprio();
 	if (rw->rw_flags) {
 		ret = io2_kiocb_set_rw_flags(kiocb, (__force rwf_t)rw->rw_flags,
 					     write ? WRITE : READ);
@@ -360,15 +362,14 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 	return sum;
 }
 
-static ssize_t rw_call_read(struct io2_req *req, struct iov_iter *iter,
-			    unsigned int flags)
+static __always_inline ssize_t rw_call_read(struct io2_req *req,
+					    struct iov_iter *iter,
+					    unsigned int flags)
 {
 	struct file *file = req->file;
 
 	if (file->f_op->read_iter)
-		return vfs_iocb_iter_read(file, &req->io.kiocb, iter);
-	if (!file->f_op->read)
-		return -EINVAL;
+		return io2_read_iter(&req->io.kiocb, iter);
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
 		return -EAGAIN;
 	return rw_loop(req, false);
@@ -390,14 +391,13 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 			req->flags &= ~REQ_F_WRITE_STARTED;
 		return ret;
 	}
-	if (!file->f_op->write)
-		return -EINVAL;
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
 		return -EAGAIN;
 	return rw_loop(req, true);
 }
 
-static ssize_t rw_attempt(struct io2_req *req, unsigned int flags, bool write)
+static __always_inline ssize_t rw_attempt(struct io2_req *req,
+					  unsigned int flags, bool write)
 {
 	struct iov_iter iter;
 	struct iovec one;
@@ -442,24 +442,24 @@ static bool rw_is_memory(const struct file *file)
 }
 
 /* May the file be asked without its blocking?  RWF_NOWAIT is for it to judge. */
-static bool rw_may_try(const struct io2_req *req, unsigned int flags,
-		       bool write)
+static __always_inline bool rw_may_try(const struct io2_req *req,
+				       unsigned int flags, bool write)
 {
 	const struct file *file = req->file;
 
 	if (!(flags & IO2_NONBLOCK) ||
 	    (req->rw.rw_flags & (__force u32)RWF_NOWAIT))
 		return true;
-	if (!write && rw_is_memory(file))
-		return true;
+	if (!write)
+		return io2_file_nowait(file) || rw_is_memory(file);
 	if (!io2_file_nowait(file))
 		return false;
-	return !write || (file->f_flags & O_DIRECT) ||
+	return (file->f_flags & O_DIRECT) ||
 	       !S_ISREG(file_inode(file)->i_mode) ||
 	       io2_file_nowait_buffered_write(file);
 }
 
-/* What can never be done is not to be waited for. */
+/* What can never be done is not to be waited for; what can has a function. */
 static int rw_check_mode(const struct file *file, bool write)
 {
 	if (!(file->f_mode & (write ? FMODE_WRITE : FMODE_READ)))
@@ -478,8 +478,8 @@ static bool rw_would_block(const struct io2_req *req, ssize_t ret,
 	return ret == -EAGAIN || (write && ret == -EOPNOTSUPP);
 }
 
-static enum io2_issue rw_issue(struct io2_req *req, unsigned int flags,
-			       bool write)
+static __always_inline enum io2_issue rw_issue(struct io2_req *req,
+					       unsigned int flags, bool write)
 {
 	struct io2_rw *rw = &req->rw;
 	ssize_t ret;
@@ -495,9 +495,8 @@ static enum io2_issue rw_issue(struct io2_req *req, unsigned int flags,
 			return rw_started(req, flags);
 		if (rw_would_block(req, ret, flags, write))
 			return IO2_AGAIN;
-		if (ret <= 0 || !rw_wants_all(req) ||
-		    rw->done + ret >= rw->total ||
-		    (req->flags & REQ_F_NOWAIT))
+		if (ret <= 0 || rw->done + ret >= rw->total ||
+		    !rw_wants_all(req) || (req->flags & REQ_F_NOWAIT))
 			return rw_finish(req, ret);
 		rw->done += ret;
 		if (fatal_signal_pending(current))

@@ -493,6 +493,7 @@ static int req_get_file(struct io2_req *req, int fd)
  * @batch: its completions
  * @head: first request of the chain being put together, or NULL
  * @last: last one
+ * @nr: so many requests at most
  * @plain: there is no chain and no drain: most requests can start at once
  * @plug: of the block layer
  * @want_plug: to be plugged as soon as a request may gain from it
@@ -503,6 +504,7 @@ struct submit_state {
 	struct io2_req		*head;
 	struct io2_req		*last;
 	struct blk_plug		plug;
+	u32			nr;
 	bool			plain;
 	bool			want_plug;
 	bool			plugged;
@@ -519,6 +521,7 @@ static void submit_init(struct submit_state *st, struct io2_ring *ring, u32 nr)
 	io2_batch_init(&st->batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
 	st->head = NULL;
 	st->plain = submit_is_plain(ring);
+	st->nr = nr;
 	st->want_plug = nr > 2;
 	st->plugged = false;
 }
@@ -527,7 +530,7 @@ static void submit_plug(struct submit_state *st)
 {
 	st->want_plug = false;
 	st->plugged = true;
-	blk_start_plug(&st->plug);
+	io2_start_plug(&st->plug, st->nr);
 }
 
 /* *@opp is only set if there is such an opcode. */
@@ -632,12 +635,13 @@ static void submit_fail_chain(struct submit_state *st, struct io2_req *req,
 	}
 }
 
-/* The end of a request that was alone, and that nobody else has seen. */
+/*
+ * The end of a request that was alone, and that nobody else has seen: what is
+ * armed does not end at once.
+ */
 static __always_inline void submit_done(struct submit_state *st,
 					struct io2_req *req)
 {
-	if (unlikely(req->armed != IO2_ARMED_NONE))
-		io2_unhash(req);
 	if (req->file || req->sub || (req->flags & REQ_F_DATA))
 		io2_req_release(req);
 	io2_list_add(&st->batch.done, req);

@@ -10,6 +10,7 @@
 #define IO2_COMPAT_H
 
 #include <linux/anon_inodes.h>
+#include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/fsnotify.h>
 #include <linux/hrtimer.h>
@@ -62,6 +63,44 @@ static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 #define io2_iocb_flags(file)	iocb_flags(file)
 #endif
 
+/* 6.2 lets any direct I/O take its bios from a cache, before that polled I/O only */
+#if defined(IOCB_ALLOC_CACHE) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define IO2_IOCB_CACHED		IOCB_ALLOC_CACHE
+#else
+#define IO2_IOCB_CACHED		0
+#endif
+
+/*
+ * All but the position, which is the caller's to set.  What comes after the
+ * pointers differs from kernel to kernel; to clear only that is cheaper than to
+ * clear everything.
+ */
+static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file,
+				  typeof(kiocb->ki_complete) complete)
+{
+	size_t rest = offsetof(struct kiocb, ki_flags);
+
+	if (rest != sizeof(kiocb->ki_filp) + sizeof(kiocb->ki_pos) +
+		    sizeof(kiocb->ki_complete) + sizeof(kiocb->private))
+		rest = 0;	/* a shuffled layout */
+	memset((char *)kiocb + rest, 0, sizeof(*kiocb) - rest);
+	kiocb->ki_filp = file;
+	kiocb->ki_complete = complete;
+	kiocb->private = NULL;
+	kiocb->ki_flags = io2_iocb_flags(file) | IO2_IOCB_CACHED;
+}
+
+/* A plug gets the tags for its requests together since 5.16, at most so many */
+#define IO2_PLUG_IOS_MAX	32
+
+static inline void io2_start_plug(struct blk_plug *plug, unsigned int nr_ios)
+{
+	blk_start_plug(plug);
+#ifdef HAVE_PLUG_NR_IOS
+	plug->nr_ios = min_t(unsigned int, nr_ios, IO2_PLUG_IOS_MAX);
+#endif
+}
+
 /* 6.0 has an iterator for one segment, which costs less */
 static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 				 const struct iovec *iov, size_t len,
@@ -73,6 +112,30 @@ static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 	iov_iter_init(iter, dir, iov, 1, len);
 	if (skip)
 		iov_iter_advance(iter, skip);
+#endif
+}
+
+/*
+ * Reads with the checks of read(2), from a file with a read_iter that is open
+ * for reading.  Since 6.8 they can be had without the checks of the mode.
+ */
+static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
+{
+	struct file *file = kiocb->ki_filp;
+#ifdef HAVE_RW_VERIFY_AREA
+	ssize_t ret;
+
+	if (!iov_iter_count(iter))
+		return 0;
+	ret = rw_verify_area(READ, file, &kiocb->ki_pos, iov_iter_count(iter));
+	if (ret < 0)
+		return ret;
+	ret = file->f_op->read_iter(kiocb, iter);
+	if (ret > 0)
+		fsnotify_access(file);
+	return ret;
+#else
+	return vfs_iocb_iter_read(file, kiocb, iter);
 #endif
 }
 

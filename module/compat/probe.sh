@@ -52,6 +52,8 @@ run_probes() {
 		'anon_inode_create_getfile("", NULL, NULL, 0, NULL);' "$@"
 	probe ITER_UBUF linux/uio.h \
 		'struct iov_iter *i = NULL; iov_iter_ubuf(i, 0, NULL, 0);' "$@"
+	probe PLUG_NR_IOS linux/blkdev.h \
+		'struct blk_plug *p = NULL; p->nr_ios = 1;' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }
