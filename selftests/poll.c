@@ -541,6 +541,67 @@ RING_TEST(woken_while_let_go)
 	close(efd);
 }
 
+/*
+ * An event that comes while the poll is being armed, at any moment of that, is
+ * reported: nobody else brings it.
+ */
+struct sniper {
+	pthread_t self;
+	int efd;
+	int go, done;		/* rounds */
+	bool stop;
+};
+
+static void *snipe(void *arg)
+{
+	struct sniper *s = arg;
+	unsigned int seed = 3;
+	long long until_ns;
+
+	while (!ld_acq(&s->stop)) {
+		if (ld_acq(&s->go) == s->done) {
+			sched_yield();
+			continue;
+		}
+		until_ns = now_ns(CLOCK_MONOTONIC) + rand_r(&seed) % 300000;
+		while (now_ns(CLOCK_MONOTONIC) < until_ns)
+			;
+		poke(s->efd);
+		st_rel(&s->done, s->done + 1);
+	}
+	return NULL;
+}
+
+RING_TEST(woken_while_armed)
+{
+	int i, rounds = full_stress() ? 20000 : 500;
+	struct iouring2_cqe cqe;
+	struct sniper s = { };
+	uint64_t v;
+	struct ring r;
+
+	s.efd = new_eventfd();
+	ASSERT_LE(0, s.efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, snipe, &s));
+	for (i = 0; i < rounds; i++) {
+		st_rel(&s.go, i + 1);
+		ASSERT_EQ(1, arm(&r, s.efd, POLLIN, i, false));
+		ASSERT_TRUE(until_ms(ring_ready(&r), 10000)) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(i, (int)cqe.user_data);
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_TRUE(until(ld_acq(&s.done) == i + 1));
+		EXPECT_EQ((ssize_t)sizeof(v), read(s.efd, &v, sizeof(v)));
+	}
+	st_rel(&s.stop, true);
+	pthread_join(s.self, NULL);
+	ring_exit(&r);
+	close(s.efd);
+}
+
 /* -------------------------------------------------------- remove, update */
 
 RING_TEST(remove)
