@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests: accepting, starting, completing, links and drain.  Knows nothing
- * of any opcode but what the table says.
+ * The life of a request once it is accepted: memory, starting, issuing,
+ * completing, and what is linked to it.  Knows nothing of any opcode but what
+ * the table says.
  */
-#include <linux/blkdev.h>
 #include <linux/file.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "compat/compat.h"
 #include "cancel.h"
 #include "counters.h"
 #include "cq.h"
-#include "deferred.h"
 #include "poll.h"
 #include "request.h"
-#include "sq.h"
 #include "submitter.h"
 #include "worker.h"
-
-#define SQE_FLAGS_VALID	(IOURING2_SQE_FIXED_FILE | IOURING2_SQE_IO_DRAIN | \
-			 IOURING2_SQE_IO_LINK | IOURING2_SQE_IO_HARDLINK | \
-			 IOURING2_SQE_ASYNC | IOURING2_SQE_BUFFER_SELECT | \
-			 IOURING2_SQE_CQE_SKIP_SUCCESS)
 
 #define REQ_CACHE_MAX	512	/* free requests a ring keeps */
 #define REQ_BULK	16	/* requests allocated at a time */
@@ -52,8 +44,16 @@ void io2_req_list_free(struct io2_req *list)
 		io2_count_sub(IO2_COUNT_REQUESTS, n);
 }
 
-static void req_cache_put(struct io2_ring *ring, struct io2_req *req)
+/**
+ * io2_req_cache_put() - keep a free request for the next one
+ * @ring: the ring
+ * @req: holds nothing
+ *
+ * Context: uring_lock held.
+ */
+void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req)
 {
+	lockdep_assert_held(&ring->uring_lock);
 	req->next = ring->free_reqs;
 	ring->free_reqs = req;
 	ring->nr_free++;
@@ -76,12 +76,19 @@ static void req_list_recycle(struct io2_ring *ring, struct io2_req_list *list,
 	}
 	while (ring->nr_free < REQ_CACHE_MAX) {
 		req = io2_list_pop(list);
-		req_cache_put(ring, req);
+		io2_req_cache_put(ring, req);
 	}
 	io2_req_list_free(list->first);
 }
 
-static bool req_cache_fill(struct io2_ring *ring)
+/**
+ * io2_req_cache_fill() - have free requests
+ * @ring: a ring without any
+ *
+ * Context: may sleep; uring_lock held.
+ * Return: whether there are some.
+ */
+bool io2_req_cache_fill(struct io2_ring *ring)
 {
 	void *objs[REQ_BULK];
 	unsigned int i, n = REQ_BULK;
@@ -89,7 +96,7 @@ static bool req_cache_fill(struct io2_ring *ring)
 
 	for (req = io2_cq_retired(ring); req; req = next) {
 		next = req->next;
-		req_cache_put(ring, req);
+		io2_req_cache_put(ring, req);
 	}
 	if (ring->nr_free)
 		return true;
@@ -100,32 +107,9 @@ static bool req_cache_fill(struct io2_ring *ring)
 		n = 1;
 	}
 	for (i = 0; i < n; i++)
-		req_cache_put(ring, objs[i]);
+		io2_req_cache_put(ring, objs[i]);
 	io2_count_add(IO2_COUNT_REQUESTS, n);
 	return true;
-}
-
-static struct io2_req *req_alloc(struct io2_ring *ring)
-{
-	struct io2_req *req;
-
-	lockdep_assert_held(&ring->uring_lock);
-	if (!ring->nr_free && !req_cache_fill(ring))
-		return NULL;
-	req = ring->free_reqs;
-	ring->free_reqs = req->next;
-	ring->nr_free--;
-	req->ring = ring;
-	req->file = NULL;
-	req->sub = NULL;
-	req->link = NULL;
-	req->res = 0;
-	req->cqe_flags = 0;
-	req->opcode = IOURING2_OP_NOP;
-	req->armed = IO2_ARMED_NONE;
-	req->retries = 0;
-	req->wq_state = IO2_WQ_NONE;
-	return req;
 }
 
 /**
@@ -322,11 +306,19 @@ static bool req_can_poll(const struct io2_req *req)
 	       file_can_poll(req->file) && !(req->flags & REQ_F_POLLED);
 }
 
-/*
- * It would block.  Wait for the file to become ready where it can tell, else
- * have a worker block for us.  Return: whether to issue it once more here.
+/**
+ * io2_req_go_async() - it would block: have it wait for
+ * @req: owned by the caller
+ * @b: collects its completion, if it is one already
+ *
+ * Waits for the file to become ready where it can tell, else has a worker block
+ * for us.
+ *
+ * Context: task context; uring_lock held, unless @req is tracked.
+ * Return: whether to issue it once more here; otherwise @req is not to be
+ * touched afterwards.
  */
-static bool req_go_async(struct io2_req *req, struct io2_batch *b)
+bool io2_req_go_async(struct io2_req *req, struct io2_batch *b)
 {
 	enum io2_issue ret;
 
@@ -370,7 +362,7 @@ void io2_req_issue(struct io2_req *req, struct io2_batch *b,
 			io2_req_set(req, -EAGAIN);
 			break;
 		}
-		if (!req_go_async(req, b))
+		if (!io2_req_go_async(req, b))
 			return;
 	}
 	io2_req_complete(req, b);
@@ -463,354 +455,6 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		return;
 	}
 	io2_req_retry(req, b);
-}
-
-/* --- accepting --------------------------------------------------------- */
-
-static int req_get_file(struct io2_req *req, int fd)
-{
-	struct file *file;
-
-	file = fget(fd);
-	if (!file)
-		return -EBADF;
-	if (io2_is_ring_file(file)) {
-		fput(file);
-		/* two rings that hold each other would never be released */
-		if (file != req->ring->file)
-			return -EOPNOTSUPP;
-		/* the ring outlives its requests: no reference needed */
-		req->flags |= REQ_F_OWN_RING;
-	} else {
-		io2_count_add(IO2_COUNT_FILES, 1);
-	}
-	req->file = file;
-	return 0;
-}
-
-/**
- * struct submit_state - one ENTER's submission
- * @batch: its completions
- * @head: first request of the chain being put together, or NULL
- * @last: last one
- * @nr: so many requests at most
- * @plain: there is no chain and no drain: most requests can start at once
- * @plug: of the block layer
- * @want_plug: to be plugged as soon as a request may gain from it
- * @plugged: is plugged
- */
-struct submit_state {
-	struct io2_batch	batch;
-	struct io2_req		*head;
-	struct io2_req		*last;
-	struct blk_plug		plug;
-	u32			nr;
-	bool			plain;
-	bool			want_plug;
-	bool			plugged;
-};
-
-/* Only the submitter adds to the drain queue: once seen empty it stays so. */
-static bool submit_is_plain(const struct io2_ring *ring)
-{
-	return !ring->drain_next && list_empty(&ring->drain_list);
-}
-
-static void submit_init(struct submit_state *st, struct io2_ring *ring, u32 nr)
-{
-	io2_batch_init(&st->batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
-	st->head = NULL;
-	st->plain = submit_is_plain(ring);
-	st->nr = nr;
-	st->want_plug = nr > 2;
-	st->plugged = false;
-}
-
-static void submit_plug(struct submit_state *st)
-{
-	st->want_plug = false;
-	st->plugged = true;
-	io2_start_plug(&st->plug, st->nr);
-}
-
-/* *@opp is only set if there is such an opcode. */
-static __always_inline int req_prep(struct submit_state *st,
-				    struct io2_req *req,
-				    const struct iouring2_sqe *sqe,
-				    const struct io2_op **opp)
-{
-	unsigned int opcode = sqe->opcode;
-	const struct io2_op *op;
-	int ret;
-
-	if (opcode >= IO2_OP_LAST)
-		return -EINVAL;
-	opcode = array_index_nospec(opcode, IO2_OP_LAST);
-	*opp = op = &io2_ops[opcode];
-	if (sqe->flags & ~SQE_FLAGS_VALID)
-		return -EINVAL;
-	if (!op->prep)
-		return -EOPNOTSUPP;
-	req->opcode = opcode;
-	if (sqe->flags & IOURING2_SQE_BUFFER_SELECT)
-		return -EOPNOTSUPP;
-	if (sqe->personality || (sqe->ioprio && !op->ioprio))
-		return -EINVAL;
-	if (op->needs_file) {
-		if (sqe->flags & IOURING2_SQE_FIXED_FILE)
-			return -EBADF;
-		ret = req_get_file(req, sqe->fd);
-		if (ret)
-			return ret;
-	}
-	if (op->plug && st->want_plug)
-		submit_plug(st);
-	return op->prep(req, sqe);
-}
-
-/*
- * Starts a request or chain, or puts it behind a drain barrier.  Only the
- * submitter adds to the drain queue: once seen empty it stays so.
- */
-static void submit_queue(struct submit_state *st, struct io2_req *req)
-{
-	struct io2_ring *ring = req->ring;
-	bool barrier = req->flags & REQ_F_DRAIN;
-	bool wait;
-
-	if (ring->drain_next)
-		req->flags |= REQ_F_DRAIN;
-	ring->drain_next = barrier;
-	if (!(req->flags & REQ_F_DRAIN) &&
-	    list_empty(&ring->drain_list)) {
-		io2_req_start(req, &st->batch);
-		return;
-	}
-	io2_batch_flush(&st->batch);
-	io2_req_track(req);
-	spin_lock(&ring->cq_lock);
-	wait = !list_empty(&ring->drain_list) ||
-	       ((req->flags & REQ_F_DRAIN) &&
-		(u32)ring->completed != req->seq);
-	if (wait)
-		list_add_tail(&req->node, &ring->drain_list);
-	spin_unlock(&ring->cq_lock);
-	if (!wait)
-		io2_req_start(req, &st->batch);
-}
-
-/* Ends the chain being put together, if any, and starts it. */
-static void submit_end_chain(struct submit_state *st)
-{
-	struct io2_req *head = st->head;
-
-	if (!head)
-		return;
-	st->head = NULL;
-	submit_queue(st, head);
-}
-
-static void submit_chain_add(struct submit_state *st, struct io2_req *req)
-{
-	io2_req_track(req);
-	if (st->head) {
-		st->last->link = req;
-		/* the barrier holds for the chain as a whole */
-		st->head->flags |= req->flags & REQ_F_DRAIN;
-	} else {
-		st->head = req;
-	}
-	st->last = req;
-}
-
-/* The chain has a bad request: none of it will be done. */
-static void submit_fail_chain(struct submit_state *st, struct io2_req *req,
-			      int err)
-{
-	req->flags |= REQ_F_ABORT;
-	io2_req_set(req, err);
-	if (st->head && !(st->head->flags & REQ_F_ABORT)) {
-		st->head->flags |= REQ_F_ABORT;
-		io2_req_set(st->head, -ECANCELED);
-	}
-}
-
-/*
- * The end of a request that was alone, and that nobody else has seen: what is
- * armed does not end at once.
- */
-static __always_inline void submit_done(struct submit_state *st,
-					struct io2_req *req)
-{
-	if (req->file || req->sub || (req->flags & REQ_F_DATA))
-		io2_req_release(req);
-	io2_list_add(&st->batch.done, req);
-}
-
-/*
- * Most requests: no flags, no chain, no drain, and not for a worker.  The same
- * as submit_queue(), without a look at what they are not.
- */
-static __always_inline void submit_plain(struct submit_state *st,
-					 struct io2_req *req,
-					 const struct io2_op *op)
-{
-	enum io2_issue ret = op->issue(req, IO2_NONBLOCK | IO2_SUBMIT);
-
-	if (likely(ret == IO2_DONE))
-		submit_done(st, req);
-	else if (ret == IO2_AGAIN && req_go_async(req, &st->batch))
-		io2_req_issue(req, &st->batch, IO2_NONBLOCK | IO2_SUBMIT);
-}
-
-/* Return: 0, or a negative errno when submission has to stop here. */
-static __always_inline int submit_one(struct submit_state *st,
-				      struct io2_req *req,
-				      const struct iouring2_sqe *sqe)
-{
-	struct io2_ring *ring = st->batch.ring;
-	const struct io2_op *op;
-	int ret;
-
-	req->user_data = sqe->user_data;
-	req->flags = sqe->flags;
-	req->seq = (u32)ring->accepted;
-	WRITE_ONCE(ring->accepted, ring->accepted + 1);
-	ret = req_prep(st, req, sqe, &op);
-	if (likely(!ret && !sqe->flags && st->plain && !op->blocking)) {
-		submit_plain(st, req, op);
-		return 0;
-	}
-	st->plain = false;
-	if (ret)
-		submit_fail_chain(st, req, ret);
-	if (st->head || (sqe->flags & REQ_F_LINKS)) {
-		submit_chain_add(st, req);
-		if (sqe->flags & REQ_F_LINKS)
-			return 0;
-		submit_end_chain(st);
-	} else {
-		submit_queue(st, req);
-	}
-	st->plain = submit_is_plain(ring);
-	return ret;
-}
-
-/* I5: the budget is used up, but some of it may have completed meanwhile. */
-static u32 submit_more_budget(struct submit_state *st, struct io2_ring *ring)
-{
-	io2_batch_flush(&st->batch);
-	return io2_cq_room(ring).budget;
-}
-
-static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr,
-		       u32 budget)
-{
-	struct iouring2_sqe sqe;
-	struct io2_req *req;
-	int submitted = 0;
-
-	for (; submitted < nr; budget--) {
-		if (!budget)
-			budget = submit_more_budget(st, ring);
-		req = budget ? req_alloc(ring) : NULL;
-		if (!req)
-			return submitted ? submitted : -EAGAIN;
-		if (!io2_sq_next(ring, &sqe)) {
-			req_cache_put(ring, req);
-			break;
-		}
-		submitted++;
-		if (submit_one(st, req, &sqe) &&
-		    !(ring->setup_flags & IOURING2_SETUP_SUBMIT_ALL))
-			break;
-	}
-	return submitted;
-}
-
-/*
- * I4: the CQ is full and more is waiting.  A ring may have been asked to take
- * requests all the same; the cap bounds what waits then (I5).
- */
-static bool must_reap_first(const struct io2_ring *ring,
-			    const struct io2_cq_room *room)
-{
-	if (!room->backlog)
-		return false;
-	return !room->budget ||
-	       !(ring->ring_flags & IOURING2_RING_SUBMIT_BACKLOGGED);
-}
-
-/*
- * Completions that this task has caused itself, requests it has cancelled and
- * I/O that ended at once, come with the others.
- */
-static void submit_finish(struct submit_state *st)
-{
-	struct io2_ring *ring = st->batch.ring;
-
-	if (st->plugged)
-		blk_finish_plug(&st->plug);
-	do {
-		while (io2_deferred_pending(ring))
-			io2_deferred_run_batch(&st->batch);
-		io2_batch_flush(&st->batch);
-	} while (io2_deferred_pending(ring));
-	/* nobody but this task relies on it, so nothing can have come since */
-	WRITE_ONCE(ring->submitting, NULL);
-}
-
-/*
- * Room for @nr requests is all that there has to be: as long as there is no
- * backlog and what was known last suffices, others need not be asked.
- */
-static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
-{
-	u64 held = ring->accepted - ring->gone;
-
-	if (READ_ONCE(ring->nr_backlog) || held + nr > ring->max_inflight)
-		return io2_cq_room(ring);
-	return (struct io2_cq_room) { .budget = nr };
-}
-
-/**
- * io2_submit() - accept requests from the SQ ring (I4, I5)
- * @ring: the ring
- * @to_submit: at most so many, > 0
- *
- * Context: may sleep; uring_lock held; the submitter's task.
- * Return: SQEs consumed, an invalid index not counted; -EBUSY when completions
- * must be taken first; -EAGAIN when the cap is reached or there is no memory;
- * -EBADF when the process has closed its last descriptor meanwhile. With an
- * error no SQE was consumed.
- */
-int io2_submit(struct io2_ring *ring, u32 to_submit)
-{
-	struct submit_state st;
-	struct io2_cq_room room;
-	u32 nr;
-	int ret;
-
-	lockdep_assert_held(&ring->uring_lock);
-	room = submit_room(ring, to_submit);
-	if (unlikely(must_reap_first(ring, &room))) {
-		WRITE_ONCE(ring->ebusy, ring->ebusy + 1);
-		return -EBUSY;
-	}
-	nr = min(to_submit, io2_sq_pending(ring));
-	if (!nr)
-		return 0;
-	ret = io2_submitter_get(ring);
-	if (ret)
-		return ret == -ENOMEM ? -EAGAIN : ret;
-	io2_hash_make_room(ring);
-	submit_init(&st, ring, nr);
-	WRITE_ONCE(ring->submitting, current);
-	ret = submit_loop(&st, ring, nr, room.budget);
-	submit_end_chain(&st);
-	submit_finish(&st);
-	io2_sq_commit(ring);
-	return ret;
 }
 
 /**

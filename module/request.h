@@ -379,7 +379,6 @@ static inline enum io2_issue io2_req_set(struct io2_req *req, s32 res)
 
 int io2_request_init(void);
 void io2_request_exit(void);
-int io2_submit(struct io2_ring *ring, u32 to_submit);
 void io2_req_start(struct io2_req *req, struct io2_batch *b);
 void io2_req_issue(struct io2_req *req, struct io2_batch *b,
 		   unsigned int flags);
@@ -392,6 +391,9 @@ void io2_req_release(struct io2_req *req);
 void io2_req_disown(struct io2_req *req);
 void io2_req_track(struct io2_req *req);
 void io2_req_list_free(struct io2_req *list);
+void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
+bool io2_req_cache_fill(struct io2_ring *ring);
+bool io2_req_go_async(struct io2_req *req, struct io2_batch *b);
 void io2_batch_flush(struct io2_batch *b);
 void io2_cancel_chain(struct io2_req *req, struct io2_batch *b);
 

@@ -14,6 +14,7 @@
 #include "deferred.h"
 #include "request.h"
 #include "sq.h"
+#include "submit.h"
 #include "timeout.h"
 #include "wait.h"
 

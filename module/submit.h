@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* ENTER's first half: accepting requests. */
+#ifndef IO2_SUBMIT_H
+#define IO2_SUBMIT_H
+
+#include <linux/types.h>
+
+struct io2_ring;
+
+int io2_submit(struct io2_ring *ring, u32 to_submit);
+
+#endif
