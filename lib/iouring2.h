@@ -259,14 +259,17 @@ static inline int iouring2_peek_cqe(struct io_uring *ring,
 /**
  * iouring2_wait_cqes() - wait for completions
  * @ring: the ring
- * @cqe: is set to the first of them
- * @wait_nr: how many
+ * @cqe: is set to the first of them; to NULL if there are not so many
+ * @wait_nr: how many, at least one and at most as the CQ has entries
  * @ts: for how long at most, or NULL
  * @sigmask: signals that are blocked meanwhile, or NULL
  *
- * What io_uring_get_sqe() gave out is not submitted.
+ * What io_uring_get_sqe() gave out is not submitted.  With @ts the kernel is
+ * entered once: the wait is over when that returns, for whatever reason.  Those
+ * that have come by then stay in the CQ.
  *
- * Return: 0; -ETIME.
+ * Return: 0; -EINVAL: @wait_nr; -ETIME: the wait is over, and there are fewer;
+ * -EINTR: so it is, by a signal, and there is none.
  */
 static inline int iouring2_wait_cqes(struct io_uring *ring,
 				     struct io_uring_cqe **cqe,
@@ -281,11 +284,16 @@ static inline int iouring2_wait_cqes(struct io_uring *ring,
 		__u64	ts;
 	} arg = { (__u64)(unsigned long)sigmask, _NSIG / 8, 0,
 		  (__u64)(unsigned long)ts };
-	int ret = 0;
+	int ret = 1;	/* not entered yet */
 
+	*cqe = NULL;
+	if (!wait_nr || wait_nr > *ring->cq.kring_entries)
+		return -EINVAL;
 	while (!(*cqe = iouring2_first_cqe(ring, wait_nr))) {
 		if (ret < 0)
 			return ret;
+		if (!ret && ts)
+			return -ETIME;
 		ret = iouring2_ring_enter(ring->ring_fd, 0, wait_nr,
 					  IORING_ENTER_GETEVENTS | 1U << 3,
 					  &arg, sizeof(arg));
@@ -297,9 +305,9 @@ static inline int iouring2_wait_cqes(struct io_uring *ring,
  * iouring2_wait_cqe_nr() - wait for completions
  * @ring: the ring
  * @cqe: is set to the first of them
- * @wait_nr: how many
+ * @wait_nr: how many, at least one and at most as the CQ has entries
  *
- * Return: 0.
+ * Return: 0; -EINVAL: @wait_nr.
  */
 static inline int iouring2_wait_cqe_nr(struct io_uring *ring,
 				       struct io_uring_cqe **cqe,

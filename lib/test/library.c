@@ -61,6 +61,40 @@ static int device(void)
 	return 0;
 }
 
+/* one completion comes, and it is waited for what does not: a CQ of 8 */
+static int waits(void)
+{
+	struct __kernel_timespec ts = { 0, 1000000 };
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	int i;
+
+	CHECK(!iouring2_queue_init(4, &ring, 0));
+	CHECK(iouring2_wait_cqes(&ring, &cqe, 0, &ts, NULL) == -EINVAL && !cqe);
+	CHECK(iouring2_wait_cqe_nr(&ring, &cqe, 0) == -EINVAL && !cqe);
+	CHECK(iouring2_wait_cqes(&ring, &cqe, 9, &ts, NULL) == -EINVAL && !cqe);
+	CHECK(iouring2_wait_cqe_nr(&ring, &cqe, 9) == -EINVAL && !cqe);
+	CHECK(!nop(&ring, 0) && iouring2_submit(&ring) == 1);
+	/* one of two, one of as many as can be */
+	CHECK(iouring2_wait_cqes(&ring, &cqe, 2, &ts, NULL) == -ETIME && !cqe);
+	CHECK(iouring2_wait_cqes(&ring, &cqe, 8, &ts, NULL) == -ETIME && !cqe);
+	CHECK(!iouring2_wait_cqe_timeout(&ring, &cqe, &ts) && cqe && !cqe->user_data);
+	for (i = 1; i < 8; i++)
+		CHECK(!nop(&ring, i) && iouring2_submit(&ring) == 1);
+	/* all of them; one more than the full CQ has room for */
+	CHECK(!iouring2_wait_cqes(&ring, &cqe, 8, &ts, NULL) && cqe && !cqe->user_data);
+	CHECK(!iouring2_wait_cqe_nr(&ring, &cqe, 8) && cqe && !cqe->user_data);
+	CHECK(iouring2_wait_cqes(&ring, &cqe, 9, &ts, NULL) == -EINVAL && !cqe);
+	CHECK(iouring2_wait_cqe_nr(&ring, &cqe, 9) == -EINVAL && !cqe);
+	for (i = 0; i < 8; i++) {
+		CHECK(!iouring2_peek_cqe(&ring, &cqe) && cqe->user_data == (unsigned long long)i);
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	CHECK(iouring2_peek_cqe(&ring, &cqe) == -EAGAIN);
+	iouring2_queue_exit(&ring);
+	return 0;
+}
+
 /* a CQ of 8: 4 behind it, then EBUSY, and nothing is lost */
 static int queues(unsigned int flags)
 {
@@ -124,6 +158,8 @@ int main(int argc, char **argv)
 	if (argc == 3)
 		return bench(atoi(argv[2]));
 	ret = device();
+	if (!ret)
+		ret = waits();
 	if (!ret)
 		ret = queues(0);
 	/* IORING_SETUP_NO_SQARRAY, where liburing knows it */
