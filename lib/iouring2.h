@@ -59,6 +59,20 @@ int iouring2_ring_setup(int dev, unsigned int entries,
 			unsigned int *max_inflight);
 
 /**
+ * iouring2_ring_setup_flags() - the same, with what io_uring_setup(2) lacks
+ * @dev: descriptor of the device, or -1 to have it opened for the call
+ * @entries: SQ entries
+ * @params: as io_uring_setup(2)
+ * @flags: IOURING2_RING_* of <linux/iouring2.h>
+ * @max_inflight: in-flight cap wanted, and cap granted; may be NULL
+ *
+ * Return: the ring's descriptor.
+ */
+int iouring2_ring_setup_flags(int dev, unsigned int entries,
+			      struct io_uring_params *params,
+			      unsigned int flags, unsigned int *max_inflight);
+
+/**
  * iouring2_ring_enter() - as io_uring_enter2(2)
  * @fd: the ring
  * @to_submit: SQEs to take
@@ -103,6 +117,31 @@ int iouring2_ring_register(int fd, unsigned int opcode, void *arg,
 /* The rest is compiled into the program, with its own struct io_uring. */
 
 /**
+ * iouring2_queue_mmap() - map a ring that is set up
+ * @fd: the ring; stays the caller's if this fails
+ * @p: what iouring2_ring_setup() or iouring2_ring_setup_flags() made of its own
+ * @ring: is filled; iouring2_queue_exit() also closes @fd
+ *
+ * Return: 0.
+ */
+static inline int iouring2_queue_mmap(int fd, struct io_uring_params *p,
+				      struct io_uring *ring)
+{
+	int ret = io_uring_queue_mmap(fd, p, ring);
+
+	if (ret)
+		return ret;
+	/* which newer ones leave to their own caller */
+	ring->flags = p->flags;
+	ring->ring_fd = fd;
+#ifdef IO_URING_VERSION_MAJOR
+	ring->enter_ring_fd = fd;
+	ring->features = p->features;
+#endif
+	return 0;
+}
+
+/**
  * iouring2_queue_init_params() - set up a ring
  * @entries: SQ entries
  * @ring: is filled
@@ -119,19 +158,10 @@ static inline int iouring2_queue_init_params(unsigned int entries,
 
 	if (fd < 0)
 		return fd;
-	ret = io_uring_queue_mmap(fd, p, ring);
-	if (ret) {
+	ret = iouring2_queue_mmap(fd, p, ring);
+	if (ret)
 		close(fd);
-		return ret;
-	}
-	/* which newer ones leave to their own caller */
-	ring->flags = p->flags;
-	ring->ring_fd = fd;
-#ifdef IO_URING_VERSION_MAJOR
-	ring->enter_ring_fd = fd;
-	ring->features = p->features;
-#endif
-	return 0;
+	return ret;
 }
 
 /**

@@ -48,15 +48,17 @@ EXPORT int iouring2_device_query(int dev, struct iouring2_query *query)
 	return ask_device(dev, IOURING2_IOC_QUERY, query);
 }
 
-EXPORT int iouring2_ring_setup(int dev, unsigned int entries,
-			       struct io_uring_params *params,
-			       unsigned int *max_inflight)
+EXPORT int iouring2_ring_setup_flags(int dev, unsigned int entries,
+				     struct io_uring_params *params,
+				     unsigned int flags,
+				     unsigned int *max_inflight)
 {
 	struct iouring2_setup s;
 	int ret;
 
 	memset(&s, 0, sizeof(s));
 	s.entries = entries;
+	s.flags = flags;
 	s.max_inflight = max_inflight ? *max_inflight : 0;
 	memcpy(&s.params, params, sizeof(s.params));
 	ret = ask_device(dev, IOURING2_IOC_SETUP, &s);
@@ -66,6 +68,13 @@ EXPORT int iouring2_ring_setup(int dev, unsigned int entries,
 	if (max_inflight)
 		*max_inflight = s.max_inflight;
 	return ret;
+}
+
+EXPORT int iouring2_ring_setup(int dev, unsigned int entries,
+			       struct io_uring_params *params,
+			       unsigned int *max_inflight)
+{
+	return iouring2_ring_setup_flags(dev, entries, params, 0, max_inflight);
 }
 
 EXPORT int iouring2_ring_enter(int fd, unsigned int to_submit,

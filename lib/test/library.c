@@ -57,6 +57,11 @@ static int device(void)
 	close(fd);
 	memset(&p, 0, sizeof(p));
 	CHECK(iouring2_ring_setup(-1, 0, &p, NULL) == -EINVAL);
+	CHECK(q.ring_flags & IOURING2_RING_SUBMIT_BACKLOGGED);
+	CHECK(iouring2_ring_setup_flags(-1, 8, &p, 1U << 31, NULL) == -EINVAL);
+	fd = iouring2_ring_setup_flags(dev, 8, &p, 0, NULL);
+	CHECK(fd >= 0 && p.sq_entries == 8);
+	close(fd);
 	close(dev);
 	return 0;
 }
@@ -131,6 +136,38 @@ static int queues(unsigned int flags)
 	return 0;
 }
 
+/* a CQ of 8, and the cap's 16 behind it: no EBUSY before */
+static int backlogged(void)
+{
+	struct io_uring_params p;
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	unsigned long long n = 0, seen = 0;
+	unsigned int cap = 16;
+	int fd;
+
+	memset(&p, 0, sizeof(p));
+	fd = iouring2_ring_setup_flags(-1, 4, &p, IOURING2_RING_SUBMIT_BACKLOGGED, &cap);
+	CHECK(fd >= 0 && cap == 16 && p.cq_entries == 8);
+	CHECK(!iouring2_queue_mmap(fd, &p, &ring) && ring.ring_fd == fd);
+	while (n < 24) {
+		CHECK(!nop(&ring, n++));
+		CHECK(iouring2_submit(&ring) == 1);
+	}
+	CHECK(!nop(&ring, n++));
+	CHECK(iouring2_submit(&ring) == -EBUSY);
+	for (; seen < 24; seen++) {
+		CHECK(!iouring2_peek_cqe(&ring, &cqe) && cqe->user_data == seen);
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	CHECK(iouring2_submit_and_wait(&ring, 1) == 1);
+	CHECK(!iouring2_wait_cqe(&ring, &cqe) && cqe->user_data == seen);
+	io_uring_cqe_seen(&ring, cqe);
+	iouring2_queue_exit(&ring);
+	CHECK(iouring2_ring_enter(fd, 0, 0, 0, NULL, 0) == -EBADF);
+	return 0;
+}
+
 static int bench(int n)
 {
 	struct timespec a, b;
@@ -162,6 +199,8 @@ int main(int argc, char **argv)
 		ret = waits();
 	if (!ret)
 		ret = queues(0);
+	if (!ret)
+		ret = backlogged();
 	/* IORING_SETUP_NO_SQARRAY, where liburing knows it */
 #ifdef IORING_SETUP_NO_SQARRAY
 	if (!ret)
