@@ -132,7 +132,7 @@ struct io2_io {
  * @done: bytes transferred by earlier attempts
  * @rw_flags: RWF_*
  * @nr_segs: number of segments; at most UIO_MAXIOV
- * @ioprio: of the I/O, 0 for the submitter's
+ * @ioprio: of the I/O, 0 for that of the task that starts it, a worker's too
  *
  * Lifetime: that of the request, apart from everything that attempts and waits
  * between them use.
