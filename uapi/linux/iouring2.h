@@ -1703,9 +1703,11 @@ struct iouring2_setup {
  * Errors: EBUSY (entries were to be taken, but completions still wait behind
  * the full CQ: reap first; nothing was taken; with SUBMIT_BACKLOGGED only if
  * the in-flight cap is reached as well), EAGAIN (the in-flight cap is
- * reached, or there is no memory for a request), EFAULT and EINVAL (the
- * arguments), EINTR (a signal came while waiting and the CQ is empty), ETIME
- * (the time is up and the CQ is empty), ENOTTY (not a ring).
+ * reached, or there is no memory for a request), EBADF (another thread closed
+ * the process's last descriptor of the ring meanwhile; nothing was taken),
+ * EFAULT and EINVAL (the arguments), E2BIG (a field that the kernel does not
+ * know is not 0), EINTR (a signal came while waiting and the CQ is empty),
+ * ETIME (the time is up and the CQ is empty), ENOTTY (not a ring).
  */
 struct iouring2_enter {
 	__u32		to_submit;
@@ -1724,7 +1726,9 @@ struct iouring2_enter {
  * Asked of a ring, as io_uring_register(2).
  *
  * Errors: EINVAL (the opcode is not honoured, or its arguments are wrong),
- * EFAULT (no access to @arg), ENOTTY (not a ring), and what the opcode adds.
+ * EFAULT (no access to the struct or to @arg), E2BIG (a field that the kernel
+ * does not know is not 0), ENOMEM, ENOTTY (not a ring), and what the opcode
+ * adds.
  */
 struct iouring2_register {
 	__u32		opcode;
