@@ -6,8 +6,8 @@ RELEASE		:= $(shell cat $(CURDIR)/VERSION)
 KDIR		?= /lib/modules/$(or $(KERNELRELEASE),$(shell uname -r))/build
 DIST		:= build/iouring2-$(RELEASE).tar.gz
 
-# IOURING2_DEBUG=1 (assertions, set-up failure injection) reaches kbuild from the command line or
-# the environment; W=1 (warnings) and C=1 or C=2 (sparse) from the command line only.
+# IOURING2_DEBUG=1 (failing of SETUP's steps, set-up without contiguous memory) reaches kbuild from
+# the command line or the environment; W=1 (warnings) and C=1 or C=2 (sparse) from the command line only.
 export IOURING2_DEBUG IOURING2_COVERAGE
 
 modules:
@@ -75,7 +75,7 @@ help:
 	@echo
 	@echo '  make                 build iouring2.ko for the running kernel'
 	@echo '                       (KERNELRELEASE=x or KDIR=path: for another one;'
-	@echo '                       IOURING2_DEBUG=1: assertions and failure injection)'
+	@echo '                       IOURING2_DEBUG=1: SETUP can be made to fail, for tests)'
 	@echo '  make clean           remove what that made'
 	@echo '  make demo            boot a virtual machine, install by dkms, copy a file through a ring'
 	@echo '  make check           the tests, on every supported kernel, in virtual machines'

@@ -109,7 +109,7 @@ void prep_cancel(struct iouring2_sqe *sqe, __u64 target, unsigned int flags);
 
 struct state {
 	long counter[NR_COUNTERS];
-	long warnings;		/* debug builds, else 0 */
+	long warnings;		/* assertions that failed; 0: no counter */
 	long refcnt;
 	int fds;
 	int lowest;	/* free descriptor: a reserved one is not in /proc */
