@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Deferred work.  Wake-up callbacks, timers and I/O completions run in any
- * context, under locks of others, so all they do is to put their request on
- * this list.  It is run by a task that waits in ENTER, else by the module's
- * workqueue.  What touches user memory is run by its owner, or else by the
- * ring's retry worker: a page fault can take for ever, and a worker can be
- * killed, which the workqueue can not.
+ * context, under locks of others, so they put their request on this list; only
+ * a poll may be posted there and then, see io2_cq_try_post().  The list is run
+ * by a task that waits in ENTER, else by the module's workqueue.  What touches
+ * user memory is run by its owner, or else by the ring's retry worker: a page
+ * fault can take for ever, and a worker can be killed, which the workqueue can
+ * not.
  *
  * A spinlock, not a lock-free list: adding, and telling whoever runs the list,
  * is one critical section.  That keeps the order (FIFO), and it means that the

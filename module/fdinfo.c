@@ -33,8 +33,8 @@ static void show_rings(struct seq_file *m, const struct io2_ring *ring)
  * @m: where to
  * @file: the ring's file
  *
- * Takes cq_lock only, so that it never waits for an ENTER: numbers of the
- * submission side are a snapshot.
+ * Takes cq_lock and wq_lock, one after the other, and not uring_lock, so that it
+ * never waits for an ENTER: numbers of the submission side are a snapshot.
  *
  * Context: may sleep.
  */

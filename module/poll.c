@@ -5,7 +5,9 @@
  *
  * Ownership.  Wake-ups, cancellation and the arming code race for a request.
  * Whoever sets IO2_POLL_OWNED owns it; the others only leave a note (AGAIN,
- * CANCEL) that the owner must look at before it lets go.  The owner hands the
+ * CANCEL) that the owner must look at before it lets go.  A wake-up that owns a
+ * POLL_ADD posts its CQE where it is, if that can be done in any context; see
+ * poll_complete() and poll_report().  Otherwise the owner hands the
  * request to the deferred list, whose runner completes it, issues it again,
  * or lets go of it.
  */

@@ -17,10 +17,12 @@
  *   deferred_lock   spinlock, irq-safe, hand-over from any context
  *   cq_lock         spinlock, CQ tail, backlog, drain queue
  *
- * wq_lock, deferred_lock and cq_lock do not nest in one another.  Only wait
- * queues' locks are taken under deferred_lock and cq_lock, and by
- * io2_cq_try_post(), which may run in any context, inflight_lock: it takes both
- * only if they are free, so that no order of locks comes of that.
+ * wq_lock, deferred_lock and cq_lock do not nest in one another.  Under
+ * deferred_lock and cq_lock only locks of the kernel are taken: those of wait
+ * queues, and what queue_work() takes; under cq_lock also what fput() and
+ * kmem_cache_free() take.  One exception: io2_cq_try_post(), which may run in any
+ * context, takes inflight_lock under cq_lock, both only if they are free, so
+ * that no order of locks comes of that.
  */
 #ifndef IO2_RING_H
 #define IO2_RING_H
@@ -215,9 +217,9 @@ struct io2_wq {
  * @nr_counted: length of @counted; read without the lock by posters
  *
  * @submitters: every submitter that owns requests, under @inflight_lock
- * @wait: tasks in ENTER, close and exit; woken under no lock but
- *	@deferred_lock
- * @poll_wait: pollers of the ring file; woken under no lock
+ * @wait: tasks in ENTER, close and exit; woken under no spinlock but
+ *	@deferred_lock or @cq_lock
+ * @poll_wait: pollers of the ring file; woken under no spinlock
  * @wq: worker threads, under @wq_lock
  */
 struct io2_ring {
