@@ -18,7 +18,6 @@
 #include <linux/poll.h>
 #include <linux/uio.h>
 #include <linux/version.h>
-#include <linux/workqueue.h>
 
 #include "probed.h"
 
@@ -179,11 +178,6 @@ static inline bool io2_file_nowait_buffered_write(const struct file *file)
 #else
 #define io2_module_text(mod)		((mod)->core_layout.base)
 #define io2_module_text_size(mod)	((mod)->core_layout.text_size)
-#endif
-
-/* 6.17 wants every workqueue to say whether it is bound to a CPU */
-#ifndef WQ_PERCPU
-#define WQ_PERCPU 0
 #endif
 
 int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,
