@@ -99,7 +99,8 @@ help:
 	@echo '  sudo make uninstall  take all of that back'
 	@echo
 	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
-	@echo 'demo, mutants, coverage, fuzz, bench, profile, check-liburing, check-apps, install and uninstall; ARGS=--help shows its options.'
+	@echo 'demo, mutants, coverage, fuzz, bench, profile, check-lib, check-liburing, check-apps, install and'
+	@echo 'uninstall; ARGS=--help shows its options.'
 
 .PHONY: bench profile modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
 .PHONY: install uninstall help lib check-lib check-liburing check-apps install-lib uninstall-lib
