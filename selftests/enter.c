@@ -270,6 +270,22 @@ RING_TEST(min_complete)
 	}
 }
 
+/* One that is there is not two: the wait lasts until its time is up */
+RING_TEST(min_complete_not_there)
+{
+	long long begin;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(1, ring_submit(&r));
+	begin = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, 2, 50 * NSEC_PER_MSEC));
+	EXPECT_LE(50 * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - begin);
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	ring_exit(&r);
+}
+
 RING_TEST(min_complete_clamped)
 {
 	struct ring r;
