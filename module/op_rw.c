@@ -226,7 +226,8 @@ static __always_inline int rw_init_kiocb(struct io2_req *req,
 	struct file *file = req->file;
 	int ret;
 
-	io2_kiocb_init(kiocb, file, rw_complete);
+	io2_kiocb_init(kiocb, file);
+	kiocb->ki_complete = rw_complete;
 	kiocb->ki_ioprio = rw->ioprio;
 	/* nobody else than direct I/O looks at it */
 	if (!rw->ioprio && (kiocb->ki_flags & IOCB_DIRECT))

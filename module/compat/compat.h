@@ -70,12 +70,11 @@ static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 #endif
 
 /*
- * All but the position, which is the caller's to set.  What comes after the
+ * All but position and completion, which are the caller's to set.  What comes after the
  * pointers differs from kernel to kernel; to clear only that is cheaper than to
  * clear everything.
  */
-static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file,
-				  typeof(kiocb->ki_complete) complete)
+static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file)
 {
 	size_t rest = offsetof(struct kiocb, ki_flags);
 
@@ -84,7 +83,6 @@ static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file,
 		rest = 0;	/* a shuffled layout */
 	memset((char *)kiocb + rest, 0, sizeof(*kiocb) - rest);
 	kiocb->ki_filp = file;
-	kiocb->ki_complete = complete;
 	kiocb->private = NULL;
 	kiocb->ki_flags = io2_iocb_flags(file) | IO2_IOCB_CACHED;
 }
