@@ -1096,4 +1096,50 @@ RING_TEST(remove_races_wakeup)
 	ring_exit(&r);
 }
 
+/* A multishot that is removed while its events come ends, and once */
+RING_TEST(remove_races_events)
+{
+	int i, nr, rounds = full_stress() ? 10000 : 300;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct shooter s = { };
+	unsigned int seed = 5;
+	long long until_ns;
+	struct ring r;
+
+	s.efd = new_eventfd();
+	ASSERT_LE(0, s.efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 4096));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, shoot, &s));
+	for (i = 0; i < rounds; i++) {
+		EXPECT_EQ(1, arm(&r, s.efd, POLLIN, 1, true));
+		until_ns = now_ns(CLOCK_MONOTONIC) + rand_r(&seed) % 200000;
+		while (now_ns(CLOCK_MONOTONIC) < until_ns)
+			;
+		sqe = ring_sqe(&r);
+		prep_poll_remove(sqe, 1);
+		sqe->user_data = 2;
+		EXPECT_EQ(1, ring_submit(&r));
+		/* the removal's own, and the poll's last */
+		for (nr = 0; nr < 2;) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			if (cqe.flags & MORE) {
+				ASSERT_EQ(1, (int)cqe.user_data);
+				ASSERT_EQ(POLLIN, cqe.res);
+				continue;
+			}
+			ASSERT_EQ(cqe.user_data == 2 ? 0 : -ECANCELED, cqe.res) {
+				TH_LOG("round %d", i);
+			}
+			nr++;
+		}
+	}
+	s.stop = true;
+	pthread_join(s.self, NULL);
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	EXPECT_FALSE(ring_peek(&r, &cqe));
+	close(s.efd);
+	ring_exit(&r);
+}
+
 RING_TEST_MAIN
