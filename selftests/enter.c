@@ -1054,9 +1054,14 @@ RING_TEST(leaves_no_work_behind)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, pthread_create(&w.self, NULL, wake_sometime, &w));
 	for (i = 0; i < rounds; i++) {
+		/* with a link it is not completed by its wake-up alone */
 		sqe = ring_sqe(&r);
 		prep_poll(sqe, w.fd, POLLIN);
-		ASSERT_EQ(1, ring_submit(&r));
+		sqe->flags = IOURING2_SQE_IO_LINK;
+		sqe = ring_sqe(&r);
+		prep_nop(sqe);
+		sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
+		ASSERT_EQ(2, ring_submit(&r));
 		st_rel(&w.go, w.go + 1);
 		left += enter_timeout(r.fd, 0, 1, 50000) == -ETIME;
 		ASSERT_TRUE(until(ring_ready(&r))) {
@@ -1069,6 +1074,42 @@ RING_TEST(leaves_no_work_behind)
 		ASSERT_EQ((ssize_t)sizeof(v), read(w.fd, &v, sizeof(v)));
 	}
 	TH_LOG("%d of %d were too late", left, rounds);
+	st_rel(&w.stop, true);
+	pthread_join(w.self, NULL);
+	ring_exit(&r);
+	close(w.fd);
+}
+
+/* A completion that comes when a waiter is about to sleep, at any moment of that */
+RING_TEST(woken_when_about_to_sleep)
+{
+	int i, rounds = full_stress() ? 20000 : 1000;
+	struct iouring2_cqe cqe;
+	struct waker w = { };
+	long long begin;
+	struct ring r;
+	uint64_t v;
+
+	w.fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, w.fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, wake_sometime, &w));
+	for (i = 0; i < rounds; i++) {
+		prep_poll(ring_sqe(&r), w.fd, POLLIN);
+		ASSERT_EQ(1, ring_submit(&r));
+		st_rel(&w.go, w.go + 1);
+		begin = now_ns(CLOCK_MONOTONIC);
+		ASSERT_EQ(0, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_SEC));
+		/* with a CQE there it is 0 when the time is up, too */
+		ASSERT_GT(20 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(POLLIN, cqe.res);
+		while (ld_acq(&w.done) != w.go)
+			sched_yield();
+		ASSERT_EQ((ssize_t)sizeof(v), read(w.fd, &v, sizeof(v)));
+	}
 	st_rel(&w.stop, true);
 	pthread_join(w.self, NULL);
 	ring_exit(&r);
