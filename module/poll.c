@@ -76,8 +76,7 @@ static bool poll_complete(struct io2_req *req)
 	if (req->run != poll_add_run || poll->nr != 1 || req->link ||
 	    file_count(req->file) < 2)
 		return false;
-	if (atomic_read(&poll->state) & IO2_POLL_CANCEL)
-		return false;
+	/* who cancels it now is told that it is too late */
 	req->res = mangle_poll(poll->revents);
 	return io2_cq_try_post(req);
 }
@@ -330,7 +329,9 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 						IO2_POLL_CIRCLE, &poll->state);
 		__poll_t mask = poll->revents;
 
-		if (state & IO2_POLL_CANCEL) {
+		/* of one event that came first, who cancels was told */
+		if ((state & IO2_POLL_CANCEL) &&
+		    !(mask && (poll->events & EPOLLONESHOT))) {
 			poll_add_finish(req, -ECANCELED, b);
 			return;
 		}

@@ -1054,7 +1054,7 @@ RING_TEST(exclusive)
 /* Completion, removal and close of the file at the same moment */
 RING_TEST(remove_races_wakeup)
 {
-	int i, n, done, removed, rounds = full_stress() ? 20000 : 1000;
+	int i, n, linked, done, removed, rounds = full_stress() ? 20000 : 1000;
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	struct shooter s = { };
@@ -1069,17 +1069,24 @@ RING_TEST(remove_races_wakeup)
 		sqe = ring_sqe(&r);
 		prep_poll(sqe, s.efd, POLLIN);
 		sqe->user_data = 1;
+		/* with a link it is not completed by its wake-up alone */
+		linked = i & 1;
+		if (linked) {
+			sqe->flags = IOURING2_SQE_IO_LINK;
+			prep_nop(ring_sqe(&r));
+			EXPECT_EQ(2, ring_submit(&r));
+		}
 		sqe = ring_sqe(&r);
 		prep_poll_remove(sqe, 1);
 		sqe->user_data = 2;
-		EXPECT_EQ(2, ring_submit(&r));
+		EXPECT_EQ(linked ? 1 : 2, ring_submit(&r));
 		done = 0;
 		removed = 0;
-		for (n = 0; n < 2; n++) {
+		for (n = 0; n < 2 + linked; n++) {
 			ASSERT_EQ(0, ring_wait(&r, &cqe));
 			if (cqe.user_data == 1)
 				done = cqe.res;
-			else
+			else if (cqe.user_data == 2)
 				removed = cqe.res;
 		}
 		/* Both sides tell the same story */
