@@ -1051,21 +1051,25 @@ RING_TEST(exclusive)
 	close(efd);
 }
 
-/* Completion, removal and close of the file at the same moment */
+/* Removal, or cancel, and the event at the same moment: both tell the same story */
 RING_TEST(remove_races_wakeup)
 {
-	int i, n, linked, done, removed, rounds = full_stress() ? 20000 : 1000;
+	int i, n, linked, done, removed, late = 0;
+	int rounds = full_stress() ? 20000 : 1000;
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
-	struct shooter s = { };
+	struct sniper s = { };
+	unsigned int seed = 7;
+	long long until_ns;
 	struct ring r;
 
 	s.efd = new_eventfd();
 	ASSERT_LE(0, s.efd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_EQ(0, pthread_create(&s.self, NULL, shoot, &s));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, snipe, &s));
 	for (i = 0; i < rounds; i++) {
 		drain(s.efd);
+		st_rel(&s.go, i + 1);
 		sqe = ring_sqe(&r);
 		prep_poll(sqe, s.efd, POLLIN);
 		sqe->user_data = 1;
@@ -1074,12 +1078,18 @@ RING_TEST(remove_races_wakeup)
 		if (linked) {
 			sqe->flags = IOURING2_SQE_IO_LINK;
 			prep_nop(ring_sqe(&r));
-			EXPECT_EQ(2, ring_submit(&r));
 		}
+		EXPECT_EQ(1 + linked, ring_submit(&r));
+		until_ns = now_ns(CLOCK_MONOTONIC) + rand_r(&seed) % 500000;
+		while (now_ns(CLOCK_MONOTONIC) < until_ns)
+			;
 		sqe = ring_sqe(&r);
-		prep_poll_remove(sqe, 1);
+		if (i & 2)
+			prep_poll_remove(sqe, 1);
+		else
+			prep_cancel(sqe, 1, 0);
 		sqe->user_data = 2;
-		EXPECT_EQ(linked ? 1 : 2, ring_submit(&r));
+		EXPECT_EQ(1, ring_submit(&r));
 		done = 0;
 		removed = 0;
 		for (n = 0; n < 2 + linked; n++) {
@@ -1089,14 +1099,16 @@ RING_TEST(remove_races_wakeup)
 			else if (cqe.user_data == 2)
 				removed = cqe.res;
 		}
-		/* Both sides tell the same story */
 		ASSERT_EQ(removed == 0 ? -ECANCELED : POLLIN, done) {
-			TH_LOG("removal said %d", removed);
+			TH_LOG("round %d, removal said %d", i, removed);
 		}
 		EXPECT_TRUE(removed == 0 || removed == -ENOENT ||
 			    removed == -EALREADY);
+		late += removed == -EALREADY;
+		ASSERT_TRUE(until(ld_acq(&s.done) == i + 1));
 	}
-	s.stop = true;
+	TH_LOG("%d of %d removals came while it was completed", late, rounds);
+	st_rel(&s.stop, true);
 	pthread_join(s.self, NULL);
 	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
 	close(s.efd);
