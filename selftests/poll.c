@@ -1115,8 +1115,8 @@ RING_TEST(remove_races_wakeup)
 	ring_exit(&r);
 }
 
-/* A multishot that is removed while its events come ends, and once */
-RING_TEST(remove_races_events)
+/* A multishot that is cancelled while its events come ends, and once */
+RING_TEST(cancel_races_events)
 {
 	int i, nr, rounds = full_stress() ? 10000 : 300;
 	struct iouring2_sqe *sqe;
@@ -1136,10 +1136,10 @@ RING_TEST(remove_races_events)
 		while (now_ns(CLOCK_MONOTONIC) < until_ns)
 			;
 		sqe = ring_sqe(&r);
-		prep_poll_remove(sqe, 1);
+		prep_cancel(sqe, 1, 0);
 		sqe->user_data = 2;
 		EXPECT_EQ(1, ring_submit(&r));
-		/* the removal's own, and the poll's last */
+		/* the cancel's own, and the poll's last */
 		for (nr = 0; nr < 2;) {
 			ASSERT_EQ(0, ring_wait(&r, &cqe));
 			if (cqe.flags & MORE) {
