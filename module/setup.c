@@ -176,12 +176,12 @@ static void fill_params(struct iouring2_params *p, const struct layout *l)
 
 static int ring_build_submitter(struct io2_ring *ring)
 {
-	int ret = 0;
+	int ret;
 
 	if (io2_fault_inject("ring", "submitter"))
 		return -ENOMEM;
 	mutex_lock(&ring->uring_lock);
-	ret = io2_submitter_get(ring);
+	ret = io2_submitter_make(ring);
 	mutex_unlock(&ring->uring_lock);
 	return ret;
 }
