@@ -119,9 +119,9 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		return 1;
 	poll->revents = mask & (poll->events | POLL_ALWAYS) & POLL_EVENTS;
 	if (poll->revents && (poll->events & EPOLLONESHOT)) {
+		/* ours: who disarms it owns it after us */
 		list_del_init(&wait->entry);
-		/* release: we are off the list; see poll_disarm_entry() */
-		smp_store_release(&e->head, NULL);
+		e->head = NULL;
 		if (poll_complete(req))
 			return 1;
 	} else if (poll->revents && poll_report(req)) {
