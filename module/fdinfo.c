@@ -28,6 +28,23 @@ static void show_rings(struct seq_file *m, const struct io2_ring *ring)
 	seq_printf(m, "CachedCqTail:\t%u\n", READ_ONCE(ring->cq_tail));
 }
 
+/* What cq_lock guards, of one moment. */
+struct cq_numbers {
+	u64	completed, total;
+	u32	backlog, max;
+};
+
+static struct cq_numbers cq_numbers(const struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->cq_lock);
+	return (struct cq_numbers) {
+		.completed	= ring->completed,
+		.total		= ring->backlog_total,
+		.backlog	= ring->nr_backlog,
+		.max		= ring->backlog_max,
+	};
+}
+
 /**
  * io2_show_fdinfo() - show a ring
  * @m: where to
@@ -42,28 +59,24 @@ void io2_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct io2_ring *ring = file->private_data;
 	u64 accepted = READ_ONCE(ring->accepted);
-	u64 completed, total;
-	u32 backlog, max;
+	struct cq_numbers cq;
 
 	spin_lock(&ring->cq_lock);
-	completed = ring->completed;
-	backlog = ring->nr_backlog;
-	max = ring->backlog_max;
-	total = ring->backlog_total;
+	cq = cq_numbers(ring);
 	spin_unlock(&ring->cq_lock);
 	/* read before: later completions must not make it negative */
-	if (accepted < completed)
-		accepted = completed;
+	if (accepted < cq.completed)
+		accepted = cq.completed;
 
 	show_rings(m, ring);
-	seq_printf(m, "Inflight:\t%llu\n", accepted - completed);
+	seq_printf(m, "Inflight:\t%llu\n", accepted - cq.completed);
 	seq_printf(m, "InflightMax:\t%u\n", ring->max_inflight);
-	seq_printf(m, "Backlog:\t%u\n", backlog);
-	seq_printf(m, "BacklogMax:\t%u\n", max);
-	seq_printf(m, "BacklogTotal:\t%llu\n", total);
+	seq_printf(m, "Backlog:\t%u\n", cq.backlog);
+	seq_printf(m, "BacklogMax:\t%u\n", cq.max);
+	seq_printf(m, "BacklogTotal:\t%llu\n", cq.total);
 	seq_printf(m, "EbusyTotal:\t%llu\n", READ_ONCE(ring->ebusy));
 	seq_printf(m, "Submitted:\t%llu\n", accepted);
-	seq_printf(m, "Completed:\t%llu\n", completed);
+	seq_printf(m, "Completed:\t%llu\n", cq.completed);
 	seq_printf(m, "Workers:\t%u\n", io2_workers_nr(ring));
 	seq_printf(m, "State:\t%s\n", state_names[READ_ONCE(ring->state)]);
 }

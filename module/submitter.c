@@ -45,11 +45,17 @@ static struct io2_submitter *submitter_alloc(void)
 	return sub;
 }
 
+static struct list_head *submitters_of(struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->inflight_lock);
+	return &ring->submitters;
+}
+
 static struct io2_submitter *submitter_find(struct io2_ring *ring)
 {
 	struct io2_submitter *sub;
 
-	list_for_each_entry(sub, &ring->submitters, node)
+	list_for_each_entry(sub, submitters_of(ring), node)
 		if (io2_submitter_matches(sub))
 			return sub;
 	return NULL;
@@ -102,7 +108,7 @@ int io2_submitter_make(struct io2_ring *ring)
 		return -ENOMEM;
 	io2_submitters_drop(ring, NULL);
 	spin_lock(&ring->inflight_lock);
-	list_add(&sub->node, &ring->submitters);
+	list_add(&sub->node, submitters_of(ring));
 	spin_unlock(&ring->inflight_lock);
 out:
 	ring->submitter = sub;
@@ -122,7 +128,7 @@ void io2_submitters_drop(struct io2_ring *ring, void *files)
 	LIST_HEAD(idle);
 
 	spin_lock(&ring->inflight_lock);
-	list_for_each_entry_safe(sub, next, &ring->submitters, node)
+	list_for_each_entry_safe(sub, next, submitters_of(ring), node)
 		if ((!files || sub->files == files) &&
 		    !atomic_read(&sub->nr_reqs))
 			list_move(&sub->node, &idle);
@@ -145,7 +151,7 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 	bool idle = true;
 
 	spin_lock(&ring->inflight_lock);
-	list_for_each_entry(sub, &ring->submitters, node)
+	list_for_each_entry(sub, submitters_of(ring), node)
 		if (sub->files == files && atomic_read(&sub->nr_reqs))
 			idle = false;
 	spin_unlock(&ring->inflight_lock);
