@@ -329,6 +329,50 @@ RING_TEST(child_ends_with_blocked_worker)
 }
 
 /*
+ * A child that shares its descriptors, and no memory, is not the last to have
+ * them: its requests stay. What would touch its memory is cancelled when its turn
+ * comes, with what is linked to it.
+ */
+RING_TEST(memory_ends)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	static char buf[8];
+	struct ring r;
+	int fd[2], i;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		sqe = ring_sqe(&r);
+		prep_read(sqe, fd[0], buf, sizeof(buf), -1);
+		sqe->flags = IOURING2_SQE_IO_LINK;
+		prep_nop(ring_sqe(&r));
+		_exit(ring_submit(&r) == 2 ? 0 : 1);
+	}
+	EXPECT_EQ(0, reap(pid));
+	/* The child moved the tail, in its copy of r */
+	r.sqe_tail = *r.sq_tail;
+	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(1, write(fd[1], "x", 1));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(-ECANCELED, cqe.res);
+	}
+	/* Nobody has read it */
+	EXPECT_EQ(0, fcntl(fd[0], F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(1, read(fd[0], buf, sizeof(buf)));
+	EXPECT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(0, ring_do(&r));
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/*
  * A drain barrier of the child's holds others back. When the child ends, the
  * barrier stays in its place, so that what waits is still in order.
  */

@@ -603,6 +603,52 @@ RING_TEST(nothing_accepted)
 	ring_exit(&r);
 }
 
+/*
+ * Who waits in ENTER runs what another process submitted, but its memory is for
+ * a worker to touch; there is none for it, so the workqueue does it in the end.
+ */
+RING_TEST(run_by_another_process)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	int fd[2], status;
+	char c = 0;
+	struct ring r;
+	pid_t pid;
+
+	NEED_STARVING();
+	ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	prep_read(sqe, fd[0], &c, 1, -1);
+	sqe->user_data = 1;
+	EXPECT_EQ(1, ring_submit(&r));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	/* for two, so that it is still there when the first has come */
+	if (!pid)
+		_exit(enter(r.fd, 0, 2, GETEVENTS, NULL, 0) ? 1 : 0);
+	EXPECT_TRUE(until(task_sleeps(pid)));
+	starve(true);
+	EXPECT_EQ(1, write(fd[1], "x", 1));
+	EXPECT_TRUE(until(ring_ready(&r) == 1));
+	starve(false);
+	EXPECT_LT(0, starved());
+	starve_end();
+	EXPECT_EQ(0, ring_nop(&r, 2));
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(1, cqe.res);
+	EXPECT_EQ('x', c);
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 /* Nor does a ring need memory to end, whatever is in flight */
 RING_TEST(close)
 {
