@@ -626,6 +626,26 @@ RING_TEST(woken_while_armed)
 	close(s.efd);
 }
 
+/* What cannot be waited for is ready, and will not be more so */
+RING_TEST(multishot_of_a_file)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fd;
+
+	fd = tmp_file(16);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, arm(&r, fd, POLLIN, 1, true));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(0, (int)cqe.flags);
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+	close(fd);
+}
+
 /* -------------------------------------------------------- remove, update */
 
 RING_TEST(remove)
