@@ -298,7 +298,10 @@ static long ring_ioctl_enter(struct io2_ring *ring, unsigned int size,
 		ret = -EINVAL;
 	else
 		ret = copy_struct_from_user(&arg, sizeof(arg), uarg, size);
-	return ret ? : io2_enter(ring, &arg);
+	if (ret)
+		return ret;
+	return io2_enter(ring, arg.to_submit, arg.min_complete, arg.flags,
+			 arg.arg, arg.argsz);
 }
 
 static long ring_ioctl_register(struct io2_ring *ring, unsigned int size,
@@ -337,16 +340,12 @@ static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 static int ring_fadvise(struct file *file, loff_t to_submit, loff_t min_complete,
 			int flags)
 {
-	struct iouring2_enter arg = {
-		.to_submit = to_submit,
-		.min_complete = min_complete,
-		.flags = flags,
-	};
+	u32 nr = to_submit, min = min_complete;
 
-	if (arg.to_submit != to_submit || arg.min_complete != min_complete ||
+	if (nr != to_submit || min != min_complete ||
 	    (flags & IOURING2_ENTER_EXT_ARG))
 		return -EINVAL;
-	return io2_enter(file->private_data, &arg);
+	return io2_enter(file->private_data, nr, min, flags, 0, 0);
 }
 
 static const struct file_operations ring_fops = {

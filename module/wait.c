@@ -161,14 +161,14 @@ static int parse_ext_arg(struct wait_arg *wa, u64 uaddr, u32 argsz, bool abs)
 	return 0;
 }
 
-static int parse_arg(struct wait_arg *wa, const struct iouring2_enter *arg)
+static int parse_arg(struct wait_arg *wa, u32 flags, u64 uaddr, u32 argsz)
 {
 	wa->expires = KTIME_MAX;
-	if (arg->flags & IOURING2_ENTER_EXT_ARG)
-		return parse_ext_arg(wa, arg->arg, arg->argsz,
-				     arg->flags & IOURING2_ENTER_ABS_TIMER);
-	wa->sigmask = arg->arg;
-	wa->sigmask_sz = arg->argsz;
+	if (flags & IOURING2_ENTER_EXT_ARG)
+		return parse_ext_arg(wa, uaddr, argsz,
+				     flags & IOURING2_ENTER_ABS_TIMER);
+	wa->sigmask = uaddr;
+	wa->sigmask_sz = argsz;
 	return 0;
 }
 
@@ -204,14 +204,14 @@ static void sigmask_restore(bool interrupted)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-static int enter_wait(struct io2_ring *ring, const struct iouring2_enter *arg,
-		      u32 ends)
+/* All but what most waits are: for CQEs that are there, without an argument. */
+static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
+			       u32 flags, u64 uaddr, u32 argsz)
 {
-	u32 min = min(arg->min_complete, ring->cq_entries);
 	struct wait_arg wa = {};
 	int ret;
 
-	ret = parse_arg(&wa, arg);
+	ret = parse_arg(&wa, flags, uaddr, argsz);
 	if (ret)
 		return ret;
 	if (wait_satisfied(ring, min, ends))
@@ -224,7 +224,7 @@ static int enter_wait(struct io2_ring *ring, const struct iouring2_enter *arg,
 	return io2_cq_ready(ring) ? 0 : ret;
 }
 
-static int enter_submit(struct io2_ring *ring, u32 to_submit)
+static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
 {
 	int ret;
 
@@ -237,29 +237,38 @@ static int enter_submit(struct io2_ring *ring, u32 to_submit)
 /**
  * io2_enter() - submit requests and wait for completions
  * @ring: the ring
- * @arg: the kernel's copy of the argument
+ * @to_submit: at most so many
+ * @min_complete: wait for so many CQEs, with IOURING2_ENTER_GETEVENTS
+ * @flags: IOURING2_ENTER_*
+ * @uaddr: the caller's signal mask, or its struct iouring2_getevents_arg, or 0
+ * @argsz: size of that in bytes
  *
  * Context: may sleep; the caller holds a reference on the ring's file.
  * Return: SQEs consumed, or 0; -EINVAL, -EFAULT, -EBUSY (I4), -EAGAIN (I5),
  * -EINTR, -ETIME; see iouring2(4).
  */
-int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg)
+int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
+	      u32 flags, u64 uaddr, u32 argsz)
 {
 	u32 ends = READ_ONCE(ring->wait_ends);
 	int submitted = 0, ret = 0;
 
-	if (arg->flags & ~IO2_ENTER_FLAGS)
+	if (flags & ~IO2_ENTER_FLAGS)
 		return -EINVAL;
 	io2_deferred_run(ring);
-	if (arg->to_submit) {
-		submitted = enter_submit(ring, arg->to_submit);
-		if (submitted < 0 || submitted != arg->to_submit)
+	if (to_submit) {
+		submitted = enter_submit(ring, to_submit);
+		if (submitted < 0 || submitted != to_submit)
 			return submitted;
 	} else {
 		io2_cq_flush(ring);
 	}
-	if (arg->flags & IOURING2_ENTER_GETEVENTS)
-		ret = enter_wait(ring, arg, ends);
+	if (!(flags & IOURING2_ENTER_GETEVENTS))
+		return submitted;
+	min_complete = min(min_complete, ring->cq_entries);
+	if (unlikely((flags & IOURING2_ENTER_EXT_ARG) ||
+		     !wait_satisfied(ring, min_complete, ends)))
+		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz);
 	return submitted ? : ret;
 }
 

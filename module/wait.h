@@ -11,7 +11,8 @@
 #define IO2_ENTER_FLAGS	(IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_EXT_ARG | \
 			 IOURING2_ENTER_ABS_TIMER)
 
-int io2_enter(struct io2_ring *ring, const struct iouring2_enter *arg);
+int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
+	      u32 flags, u64 uaddr, u32 argsz);
 __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait);
 
 #endif
