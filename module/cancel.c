@@ -29,6 +29,13 @@ static struct hlist_head *hash_bucket(struct io2_ring *ring, u64 user_data)
 	return &ring->hash[hash_64(user_data, ring->hash_bits)];
 }
 
+static void hash_set_bits(struct io2_ring *ring, unsigned int bits)
+{
+	ring->hash_bits = bits;
+	ring->hash_limit = bits < IO2_HASH_BITS_MAX ? IO2_HASH_LOAD << bits :
+						      U32_MAX;
+}
+
 /**
  * io2_cancel_init() - initialise the bookkeeping of a new ring
  * @ring: the ring
@@ -41,7 +48,7 @@ void io2_cancel_init(struct io2_ring *ring)
 	INIT_LIST_HEAD(&ring->counted);
 	INIT_LIST_HEAD(&ring->submitters);
 	ring->hash = ring->hash_few;
-	ring->hash_bits = IO2_HASH_BITS;
+	hash_set_bits(ring, IO2_HASH_BITS);
 }
 
 /* In the order in which they are: who was armed last is found first. */
@@ -83,7 +90,7 @@ void io2_hash_grow(struct io2_ring *ring)
 		return;
 	spin_lock(&ring->inflight_lock);
 	ring->hash = new;
-	ring->hash_bits = bits;
+	hash_set_bits(ring, bits);
 	for (i = 0; i < 1U << old_bits; i++)
 		hash_move(ring, &old[i]);
 	spin_unlock(&ring->inflight_lock);

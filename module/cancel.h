@@ -30,9 +30,7 @@ enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags);
  */
 static inline void io2_hash_make_room(struct io2_ring *ring)
 {
-	if (unlikely(READ_ONCE(ring->nr_hashed) >> ring->hash_bits >=
-		     IO2_HASH_LOAD) &&
-	    ring->hash_bits < IO2_HASH_BITS_MAX)
+	if (unlikely(READ_ONCE(ring->nr_hashed) >= ring->hash_limit))
 		io2_hash_grow(ring);
 }
 

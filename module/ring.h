@@ -212,6 +212,7 @@ struct io2_wq {
  * @hash: cancellable requests by user_data
  * @nr_hashed: requests in @hash
  * @hash_bits: log2 of the number of buckets; changed with uring_lock held, too
+ * @hash_limit: so many requests are too many for these; as @hash_bits
  * @hash_few: @hash, as long as there are few
  * @counted: timeouts that wait for a number of completions, soonest first
  * @nr_counted: length of @counted; read without the lock by posters
@@ -274,6 +275,7 @@ struct io2_ring {
 	spinlock_t		inflight_lock ____cacheline_aligned;
 	struct hlist_head	*hash;
 	unsigned int		hash_bits;
+	u32			hash_limit;
 	u32			nr_hashed;
 	struct hlist_head	hash_few[1 << IO2_HASH_BITS];
 	u32			nr_counted;
