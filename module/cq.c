@@ -29,17 +29,41 @@ static void cq_assert(const struct io2_ring *ring)
 	io2_assert(io2_ring_may_post(ring));
 }
 
+static __always_inline u32 cq_room_known(const struct io2_ring *ring)
+{
+	u32 used = ring->cq_fill - ring->cq_head_seen;
+
+	return used < ring->cq_entries ? ring->cq_entries - used : 0;
+}
+
 /*
  * I10: the head is the application's word.  A wrong one makes the ring look
  * full, or makes the application lose entries of its own; nothing else.
+ *
+ * Return: so many entries are free, or more; 0 if none is.
  */
-static bool cq_has_room(struct io2_ring *ring)
+static __always_inline u32 cq_room(struct io2_ring *ring)
 {
-	if (ring->cq_fill - ring->cq_head_seen < ring->cq_entries)
-		return true;
+	u32 room = cq_room_known(ring);
+
+	if (likely(room))
+		return room;
 	/* acquire: the application has read what we are about to overwrite */
 	ring->cq_head_seen = smp_load_acquire(&ring->shared->cq_head);
-	return ring->cq_fill - ring->cq_head_seen < ring->cq_entries;
+	return cq_room_known(ring);
+}
+
+/* res and flags are neighbours in both, and go as one word */
+static_assert(offsetof(struct iouring2_cqe, flags) ==
+	      offsetof(struct iouring2_cqe, res) + sizeof(u32));
+static_assert(offsetof(struct io2_req, cqe_flags) ==
+	      offsetof(struct io2_req, res) + sizeof(u32));
+
+static __always_inline void cq_copy(struct iouring2_cqe *cqe,
+				    const struct io2_req *req)
+{
+	WRITE_ONCE(cqe->user_data, req->user_data);
+	WRITE_ONCE(*(u64 *)&cqe->res, *(const u64 *)&req->res);
 }
 
 static void cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
@@ -72,7 +96,7 @@ static void cq_update_flag(struct io2_ring *ring)
 {
 	u32 flags = ring->nr_backlog ? IOURING2_SQ_CQ_OVERFLOW : 0;
 
-	if (ring->sq_flags == flags)
+	if (likely(ring->sq_flags == flags))
 		return;
 	ring->sq_flags = flags;
 	WRITE_ONCE(ring->shared->sq_flags, flags);
@@ -92,7 +116,7 @@ static u32 cq_backlog_move(struct io2_ring *ring, struct io2_req_list *retired)
 {
 	u32 nr = 0;
 
-	while (ring->nr_backlog && cq_has_room(ring)) {
+	while (ring->nr_backlog && cq_room(ring)) {
 		struct io2_req *req = io2_list_pop(&ring->backlog);
 
 		cq_write(ring, req->user_data, req->res, req->cqe_flags);
@@ -107,7 +131,8 @@ static u32 cq_backlog_move(struct io2_ring *ring, struct io2_req_list *retired)
  * The head of the drain queue may start when nothing accepted before it is
  * left.  Everything behind it waits with it, so nothing newer was counted.
  */
-static void cq_start_drained(struct io2_ring *ring, struct io2_req_list *start)
+static noinline void cq_start_drained(struct io2_ring *ring,
+				      struct io2_req_list *start)
 {
 	while (!list_empty(&ring->drain_list)) {
 		struct io2_req *req = list_first_entry(&ring->drain_list,
@@ -136,7 +161,7 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 	}
 	if (!(req->flags & REQ_F_TIMEOUT))
 		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
-	if (likely(!ring->nr_backlog && cq_has_room(ring))) {
+	if (likely(!ring->nr_backlog && cq_room(ring))) {
 		cq_write(ring, req->user_data, req->res, req->cqe_flags);
 		return true;
 	}
@@ -144,11 +169,93 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 	return false;
 }
 
+/* Posts @room at most, up to one that is special.  Return: the first left. */
+static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
+						   struct io2_req *req,
+						   struct io2_req **last,
+						   u32 room)
+{
+	struct iouring2_cqe *cqes = ring->cqes;
+	u32 mask = ring->cq_entries - 1;
+	u32 fill = ring->cq_fill;
+
+	for (; req && room; room--) {
+		if (unlikely(req->flags & REQ_F_CQ_SPECIAL))
+			break;
+		cq_copy(&cqes[fill++ & mask], req);
+		*last = req;
+		req = req->next;
+	}
+	ring->cq_fill = fill;
+	return req;
+}
+
+/*
+ * Posts from the oldest on while there is room and nothing special: as good as
+ * always that is all there is, and @done stays as it is.  Otherwise @done is cut
+ * before the first of the others, *@rest.
+ *
+ * Return: how many.
+ */
+static __always_inline u32 cq_post_plain(struct io2_ring *ring,
+					 struct io2_req_list *done,
+					 struct io2_req **rest)
+{
+	struct io2_req *req = done->first, *last = NULL;
+	u32 nr = -ring->cq_fill;
+
+	while (req && !ring->nr_backlog && !(req->flags & REQ_F_CQ_SPECIAL)) {
+		u32 room = cq_room(ring);
+
+		if (!room)
+			break;
+		req = cq_post_run(ring, req, &last, room);
+	}
+	nr += ring->cq_fill;
+	WRITE_ONCE(ring->cq_events, ring->cq_events + nr);
+	WRITE_ONCE(ring->completed, ring->completed + nr);
+	*rest = req;
+	if (likely(!req))
+		return nr;
+	if (last)
+		last->next = NULL;
+	else
+		done->first = NULL;
+	done->last = last;
+	return nr;
+}
+
+/*
+ * Posts the others one by one, older ones from the backlog first.  Those that
+ * may be freed go to @retired.
+ *
+ * Return: how many these are.
+ */
+static noinline u32 cq_post_each(struct io2_ring *ring, struct io2_req *req,
+				 struct io2_req_list *retired)
+{
+	u32 nr = 0, nr_retired = 0;
+	struct io2_req *next;
+
+	if (ring->nr_backlog)
+		nr_retired = cq_backlog_move(ring, retired);
+	for (; req; req = next) {
+		next = req->next;
+		nr++;
+		if (cq_post_one(ring, req)) {
+			io2_list_add(retired, req);
+			nr_retired++;
+		}
+	}
+	WRITE_ONCE(ring->completed, ring->completed + nr);
+	return nr_retired;
+}
+
 /* Posts one CQE that is not a request's last, if there is a slot free (I6). */
 static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
 			s32 res, u32 flags)
 {
-	if (ring->nr_backlog || !cq_has_room(ring))
+	if (ring->nr_backlog || !cq_room(ring))
 		return false;
 	cq_write(ring, req->user_data, res, flags);
 	WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
@@ -170,13 +277,7 @@ static void cq_wake_waiters(struct io2_ring *ring)
 		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
 }
 
-/**
- * io2_cq_notify() - something was posted: tell those who wait for that
- * @ring: the ring
- *
- * Context: task context; inflight_lock not held.
- */
-void io2_cq_notify(struct io2_ring *ring)
+static __always_inline void cq_notify(struct io2_ring *ring)
 {
 	io2_assert(io2_ring_may_post(ring));
 	cq_wake_waiters(ring);
@@ -186,6 +287,17 @@ void io2_cq_notify(struct io2_ring *ring)
 			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
 	if (READ_ONCE(ring->nr_counted))
 		io2_timeouts_count(ring);
+}
+
+/**
+ * io2_cq_notify() - something was posted: tell those who wait for that
+ * @ring: the ring
+ *
+ * Context: task context; inflight_lock not held.
+ */
+void io2_cq_notify(struct io2_ring *ring)
+{
+	cq_notify(ring);
 }
 
 /*
@@ -318,8 +430,8 @@ void io2_cq_init(struct io2_ring *ring)
 /**
  * io2_cq_post() - post final completions
  * @ring: the ring
- * @done: completed requests in order, at least one; on return those that may
- *	be freed
+ * @done: completed requests in order, at least one; the last one's next is set
+ *	here; on return those that may be freed
  * @start: chains released from the drain queue are added here
  *
  * Allocates nothing and cannot fail (I1).
@@ -330,30 +442,21 @@ void io2_cq_init(struct io2_ring *ring)
 u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 		struct io2_req_list *start)
 {
-	struct io2_req *req, *next;
-	struct io2_req_list retired = {};
-	u32 nr = 0, nr_retired = 0;
+	struct io2_req *rest;
+	u32 nr_retired;
 
+	done->last->next = NULL;
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
-	if (unlikely(ring->nr_backlog))
-		nr_retired = cq_backlog_move(ring, &retired);
-	for (req = done->first; req; req = next) {
-		next = req->next;
-		nr++;
-		if (likely(cq_post_one(ring, req))) {
-			io2_list_add(&retired, req);
-			nr_retired++;
-		}
-	}
-	WRITE_ONCE(ring->completed, ring->completed + nr);
+	nr_retired = cq_post_plain(ring, done, &rest);
+	if (unlikely(rest))
+		nr_retired += cq_post_each(ring, rest, done);
 	cq_commit(ring);
 	cq_update_flag(ring);
 	if (unlikely(!list_empty(&ring->drain_list)))
 		cq_start_drained(ring, start);
 	spin_unlock(&ring->cq_lock);
-	*done = retired;
-	io2_cq_notify(ring);
+	cq_notify(ring);
 	return nr_retired;
 }
 

@@ -205,7 +205,8 @@ static void rw_complete(IO2_KI_COMPLETE_ARGS)
 }
 
 /* The file has started an I/O that goes on by itself, or has ended by now. */
-static enum io2_issue rw_started(struct io2_req *req, unsigned int flags)
+static __always_inline enum io2_issue rw_started(struct io2_req *req,
+						 unsigned int flags)
 {
 	if (!rw_is_second(req, IO2_IO_RETURNED))
 		return IO2_ASYNC;
@@ -271,7 +272,8 @@ static void rw_set_pos(struct io2_req *req)
 }
 
 /* The segments as they were asked for; @one is room for a single one. */
-static const struct iovec *rw_iov(const struct io2_rw *rw, struct iovec *one)
+static __always_inline const struct iovec *rw_iov(const struct io2_rw *rw,
+						  struct iovec *one)
 {
 	if (rw->nr_segs != 1)
 		return rw->iov;
@@ -281,8 +283,9 @@ static const struct iovec *rw_iov(const struct io2_rw *rw, struct iovec *one)
 }
 
 /* The iterator uses @one as long as it is used itself. */
-static void rw_set_iter(const struct io2_rw *rw, struct iov_iter *iter,
-			struct iovec *one, bool write)
+static __always_inline void rw_set_iter(const struct io2_rw *rw,
+					struct iov_iter *iter,
+					struct iovec *one, bool write)
 {
 	const struct iovec *iov = rw_iov(rw, one);
 	unsigned int dir = write ? ITER_SOURCE : ITER_DEST;

@@ -16,7 +16,6 @@
 #include "submitter.h"
 #include "worker.h"
 
-#define REQ_CACHE_MAX	512	/* free requests a ring keeps */
 #define REQ_BULK	16	/* requests allocated at a time */
 #define READY_RETRIES	8	/* before a worker has to try */
 
@@ -59,25 +58,18 @@ void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req)
 	ring->nr_free++;
 }
 
-/* Keeps retired requests for the next ones, up to a limit. */
-static void req_list_recycle(struct io2_ring *ring, struct io2_req_list *list,
-			     u32 nr)
+/**
+ * io2_req_recycle_some() - keep some of retired requests, free the others
+ * @ring: the ring
+ * @list: more than it may keep
+ *
+ * Context: uring_lock held.
+ */
+void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list)
 {
-	struct io2_req *req;
-
 	lockdep_assert_held(&ring->uring_lock);
-	if (!nr)
-		return;
-	if (ring->nr_free + nr <= REQ_CACHE_MAX) {
-		list->last->next = ring->free_reqs;
-		ring->free_reqs = list->first;
-		ring->nr_free += nr;
-		return;
-	}
-	while (ring->nr_free < REQ_CACHE_MAX) {
-		req = io2_list_pop(list);
-		io2_req_cache_put(ring, req);
-	}
+	while (ring->nr_free < IO2_REQ_CACHE_MAX)
+		io2_req_cache_put(ring, io2_list_pop(list));
 	io2_req_list_free(list->first);
 }
 
@@ -106,29 +98,17 @@ bool io2_req_cache_fill(struct io2_ring *ring)
 			return false;
 		n = 1;
 	}
-	for (i = 0; i < n; i++)
-		io2_req_cache_put(ring, objs[i]);
+	for (i = 0; i < n; i++) {
+		req = objs[i];
+		req->ring = ring;
+		io2_req_cache_put(ring, req);
+	}
 	io2_count_add(IO2_COUNT_REQUESTS, n);
 	return true;
 }
 
-/**
- * io2_req_track() - remember who submitted a request
- * @req: the request, about to leave the hands of its submitter
- *
- * Context: uring_lock held, unless the request is tracked already.
- */
-void io2_req_track(struct io2_req *req)
-{
-	if (req->sub)
-		return;
-	lockdep_assert_held(&req->ring->uring_lock);
-	req->sub = req->ring->submitter;
-	atomic_inc(&req->sub->nr_reqs);
-}
-
 /* In a kernel thread a plain fput() would close the file later (I9). */
-static void req_put_file(struct io2_req *req)
+static __always_inline void req_put_file(struct io2_req *req)
 {
 	struct file *file = req->file;
 
@@ -144,6 +124,19 @@ static void req_put_file(struct io2_req *req)
 		fput(file);
 }
 
+static __always_inline void req_release(struct io2_req *req)
+{
+	if (req->flags & REQ_F_DATA) {
+		req->flags &= ~REQ_F_DATA;
+		io2_req_op(req)->cleanup(req);
+	}
+	req_put_file(req);
+	if (req->sub) {
+		atomic_dec(&req->sub->nr_reqs);
+		req->sub = NULL;
+	}
+}
+
 /**
  * io2_req_release() - give back all that a request holds but its own memory
  * @req: a request that will not be issued again
@@ -152,17 +145,7 @@ static void req_put_file(struct io2_req *req)
  */
 void io2_req_release(struct io2_req *req)
 {
-	const struct io2_op *op = io2_req_op(req);
-
-	if (req->flags & REQ_F_DATA) {
-		req->flags &= ~REQ_F_DATA;
-		op->cleanup(req);
-	}
-	req_put_file(req);
-	if (req->sub) {
-		atomic_dec(&req->sub->nr_reqs);
-		req->sub = NULL;
-	}
+	req_release(req);
 }
 
 /**
@@ -195,10 +178,11 @@ static void req_fail(struct io2_req *req)
 	req->flags |= REQ_F_SKIP_LINK_CQES;
 }
 
-static void req_finish(struct io2_req *req, struct io2_batch *b)
+static __always_inline void req_finish(struct io2_req *req,
+				       struct io2_batch *b)
 {
-	io2_req_release(req);
-	io2_list_add(&b->done, req);
+	req_release(req);
+	io2_batch_add_done(b, req);
 }
 
 /* The rest of a broken chain completes with its own error or ECANCELED. */
@@ -262,7 +246,18 @@ void io2_cancel_chain(struct io2_req *req, struct io2_batch *b)
 	io2_req_complete(req, b);
 }
 
-static void batch_start(struct io2_batch *b)
+static __always_inline void batch_post(struct io2_batch *b)
+{
+	u32 nr = io2_cq_post(b->ring, &b->done, &b->start);
+
+	if (b->issue_flags & IO2_SUBMIT)
+		io2_req_recycle(b->ring, &b->done, nr);
+	else
+		io2_req_list_free(b->done.first);
+	io2_list_init(&b->done);
+}
+
+static noinline void batch_start(struct io2_batch *b)
 {
 	struct io2_req *req, *next;
 
@@ -280,18 +275,11 @@ static void batch_start(struct io2_batch *b)
  */
 void io2_batch_flush(struct io2_batch *b)
 {
-	while (b->done.first || b->start.first) {
-		struct io2_req_list done = b->done;
-		u32 nr;
-
-		if (done.first) {
-			io2_list_init(&b->done);
-			nr = io2_cq_post(b->ring, &done, &b->start);
-			if (b->issue_flags & IO2_SUBMIT)
-				req_list_recycle(b->ring, &done, nr);
-			else
-				io2_req_list_free(done.first);
-		}
+	for (;;) {
+		if (likely(b->done.first))
+			batch_post(b);
+		if (likely(!b->start.first))
+			break;
 		batch_start(b);
 	}
 }
@@ -338,16 +326,9 @@ bool io2_req_go_async(struct io2_req *req, struct io2_batch *b)
 	return false;
 }
 
-/**
- * io2_req_issue() - try to do a request, whatever it takes
- * @req: owned by the caller; not to be touched afterwards
- * @b: collects its completion
- * @flags: IO2_NONBLOCK, IO2_SUBMIT, IO2_WORKER
- *
- * Context: task context with the submitter's memory, if the opcode wants it.
- */
-void io2_req_issue(struct io2_req *req, struct io2_batch *b,
-		   unsigned int flags)
+static __always_inline void req_issue(struct io2_req *req,
+				      struct io2_batch *b,
+				      unsigned int flags)
 {
 	const struct io2_op *op = io2_req_op(req);
 
@@ -366,6 +347,20 @@ void io2_req_issue(struct io2_req *req, struct io2_batch *b,
 			return;
 	}
 	io2_req_complete(req, b);
+}
+
+/**
+ * io2_req_issue() - try to do a request, whatever it takes
+ * @req: owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ * @flags: IO2_NONBLOCK, IO2_SUBMIT, IO2_WORKER
+ *
+ * Context: task context with the submitter's memory, if the opcode wants it.
+ */
+void io2_req_issue(struct io2_req *req, struct io2_batch *b,
+		   unsigned int flags)
+{
+	req_issue(req, b, flags);
 }
 
 /**
@@ -454,7 +449,10 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_worker_queue(req, b);
 		return;
 	}
-	io2_req_retry(req, b);
+	if (req_needs_worker(req))
+		io2_worker_retry(req, b);
+	else
+		req_issue(req, b, b->issue_flags);
 }
 
 /**

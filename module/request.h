@@ -21,8 +21,7 @@
 
 #include "ring.h"
 #include "opdef.h"
-
-struct io2_borrow;
+#include "submitter.h"
 
 /* struct io2_req::flags; the low byte is the SQE's flags, unchanged */
 #define REQ_F_DRAIN		IOURING2_SQE_IO_DRAIN
@@ -228,7 +227,7 @@ struct io2_cancel {
  * struct io2_req - one request
  * @next: in a batch, the deferred list, the backlog or the ring's cache
  * @node: in a worker's queue or the drain list; it is in one place at a time
- * @ring: the ring; outlives the request
+ * @ring: the ring; outlives the request; set as long as it is in the cache, too
  * @file: holds a reference unless REQ_F_OWN_RING; NULL for opcodes without
  * @sub: who submitted it; NULL as long as the submitter itself runs it
  * @link: next request of the chain, started when this one has completed
@@ -357,9 +356,36 @@ static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 	b->issue_flags = issue_flags;
 }
 
+/* The end of the list is marked when it is posted. */
+static inline void io2_batch_add_done(struct io2_batch *b, struct io2_req *req)
+{
+	struct io2_req_list *done = &b->done;
+
+	if (done->first)
+		done->last->next = req;
+	else
+		done->first = req;
+	done->last = req;
+}
+
 static inline const struct io2_op *io2_req_op(const struct io2_req *req)
 {
 	return &io2_ops[req->opcode];
+}
+
+/**
+ * io2_req_track() - remember who submitted a request
+ * @req: the request, about to leave the hands of its submitter
+ *
+ * Context: uring_lock held, unless the request is tracked already.
+ */
+static inline void io2_req_track(struct io2_req *req)
+{
+	if (req->sub)
+		return;
+	lockdep_assert_held(&req->ring->uring_lock);
+	req->sub = req->ring->submitter;
+	atomic_inc(&req->sub->nr_reqs);
 }
 
 /**
@@ -377,6 +403,33 @@ static inline enum io2_issue io2_req_set(struct io2_req *req, s32 res)
 	return IO2_DONE;
 }
 
+#define IO2_REQ_CACHE_MAX	512	/* free requests a ring keeps */
+
+void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list);
+
+/**
+ * io2_req_recycle() - keep retired requests for the next ones, up to a limit
+ * @ring: the ring
+ * @list: the requests
+ * @nr: how many; may be 0
+ *
+ * Context: uring_lock held.
+ */
+static __always_inline void io2_req_recycle(struct io2_ring *ring,
+					    struct io2_req_list *list, u32 nr)
+{
+	lockdep_assert_held(&ring->uring_lock);
+	if (!nr)
+		return;
+	if (unlikely(ring->nr_free + nr > IO2_REQ_CACHE_MAX)) {
+		io2_req_recycle_some(ring, list);
+		return;
+	}
+	list->last->next = ring->free_reqs;
+	ring->free_reqs = list->first;
+	ring->nr_free += nr;
+}
+
 int io2_request_init(void);
 void io2_request_exit(void);
 void io2_req_start(struct io2_req *req, struct io2_batch *b);
@@ -389,7 +442,6 @@ void io2_req_retry(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete(struct io2_req *req, struct io2_batch *b);
 void io2_req_release(struct io2_req *req);
 void io2_req_disown(struct io2_req *req);
-void io2_req_track(struct io2_req *req);
 void io2_req_list_free(struct io2_req *list);
 void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
 bool io2_req_cache_fill(struct io2_ring *ring);

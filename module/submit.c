@@ -25,15 +25,16 @@
 
 static struct io2_req *req_alloc(struct io2_ring *ring)
 {
-	struct io2_req *req;
+	struct io2_req *req = ring->free_reqs;
 
 	lockdep_assert_held(&ring->uring_lock);
-	if (!ring->nr_free && !io2_req_cache_fill(ring))
-		return NULL;
-	req = ring->free_reqs;
+	if (unlikely(!req)) {
+		if (!io2_req_cache_fill(ring))
+			return NULL;
+		req = ring->free_reqs;
+	}
 	ring->free_reqs = req->next;
 	ring->nr_free--;
-	req->ring = ring;
 	req->file = NULL;
 	req->sub = NULL;
 	req->link = NULL;
@@ -112,39 +113,59 @@ static void submit_plug(struct submit_state *st)
 	io2_start_plug(&st->plug, st->nr);
 }
 
-/* *@opp is only set if there is such an opcode. */
+/* What most entries are: nothing but what the opcode itself makes of them. */
+static __always_inline bool sqe_is_plain(const struct iouring2_sqe *sqe)
+{
+	return !(sqe->flags | sqe->ioprio | sqe->personality);
+}
+
+static int sqe_check(const struct iouring2_sqe *sqe, const struct io2_op *op)
+{
+	if (sqe->flags & ~SQE_FLAGS_VALID)
+		return -EINVAL;
+	if (!op->prep || (sqe->flags & IOURING2_SQE_BUFFER_SELECT))
+		return -EOPNOTSUPP;
+	if (sqe->personality || (sqe->ioprio && !op->ioprio))
+		return -EINVAL;
+	if (op->needs_file && (sqe->flags & IOURING2_SQE_FIXED_FILE))
+		return -EBADF;
+	return 0;
+}
+
+/* For an entry that is plain, or was looked at by sqe_check(). */
 static __always_inline int req_prep(struct submit_state *st,
 				    struct io2_req *req,
 				    const struct iouring2_sqe *sqe,
-				    const struct io2_op **opp)
+				    unsigned int opcode)
+{
+	const struct io2_op *op = &io2_ops[opcode];
+	int ret;
+
+	if (unlikely(!op->prep))
+		return -EOPNOTSUPP;
+	req->opcode = opcode;
+	if (op->needs_file) {
+		ret = req_get_file(req, sqe->fd);
+		if (ret)
+			return ret;
+		if (op->plug && st->want_plug)
+			submit_plug(st);
+	}
+	return op->prep(req, sqe);
+}
+
+static noinline int req_prep_checked(struct submit_state *st,
+				     struct io2_req *req,
+				     const struct iouring2_sqe *sqe)
 {
 	unsigned int opcode = sqe->opcode;
-	const struct io2_op *op;
 	int ret;
 
 	if (opcode >= IO2_OP_LAST)
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
-	*opp = op = &io2_ops[opcode];
-	if (sqe->flags & ~SQE_FLAGS_VALID)
-		return -EINVAL;
-	if (!op->prep)
-		return -EOPNOTSUPP;
-	req->opcode = opcode;
-	if (sqe->flags & IOURING2_SQE_BUFFER_SELECT)
-		return -EOPNOTSUPP;
-	if (sqe->personality || (sqe->ioprio && !op->ioprio))
-		return -EINVAL;
-	if (op->needs_file) {
-		if (sqe->flags & IOURING2_SQE_FIXED_FILE)
-			return -EBADF;
-		ret = req_get_file(req, sqe->fd);
-		if (ret)
-			return ret;
-	}
-	if (op->plug && st->want_plug)
-		submit_plug(st);
-	return op->prep(req, sqe);
+	ret = sqe_check(sqe, &io2_ops[opcode]);
+	return ret ? ret : req_prep(st, req, sqe, opcode);
 }
 
 /*
@@ -223,7 +244,7 @@ static __always_inline void submit_done(struct submit_state *st,
 {
 	if (req->file || req->sub || (req->flags & REQ_F_DATA))
 		io2_req_release(req);
-	io2_list_add(&st->batch.done, req);
+	io2_batch_add_done(&st->batch, req);
 }
 
 /*
@@ -242,37 +263,58 @@ static __always_inline void submit_plain(struct submit_state *st,
 		io2_req_issue(req, &st->batch, IO2_NONBLOCK | IO2_SUBMIT);
 }
 
-/* Return: 0, or a negative errno when submission has to stop here. */
-static __always_inline int submit_one(struct submit_state *st,
-				      struct io2_req *req,
-				      const struct iouring2_sqe *sqe)
+/*
+ * All others: @err is 0, or why @req is not to be done.
+ *
+ * Return: @err, when submission has to stop here; 0 otherwise.
+ */
+static noinline int submit_special(struct submit_state *st,
+				   struct io2_req *req, int err)
 {
-	struct io2_ring *ring = st->batch.ring;
-	const struct io2_op *op;
-	int ret;
+	bool more = req->flags & REQ_F_LINKS;
 
-	req->user_data = sqe->user_data;
-	req->flags = sqe->flags;
-	req->seq = (u32)ring->accepted;
-	WRITE_ONCE(ring->accepted, ring->accepted + 1);
-	ret = req_prep(st, req, sqe, &op);
-	if (likely(!ret && !sqe->flags && st->plain && !op->blocking)) {
-		submit_plain(st, req, op);
-		return 0;
-	}
 	st->plain = false;
-	if (ret)
-		submit_fail_chain(st, req, ret);
-	if (st->head || (sqe->flags & REQ_F_LINKS)) {
+	if (err)
+		submit_fail_chain(st, req, err);
+	if (st->head || more) {
 		submit_chain_add(st, req);
-		if (sqe->flags & REQ_F_LINKS)
+		if (more)
 			return 0;
 		submit_end_chain(st);
 	} else {
 		submit_queue(st, req);
 	}
-	st->plain = submit_is_plain(ring);
-	return ret;
+	st->plain = submit_is_plain(st->batch.ring);
+	return err;
+}
+
+/* Return: 0, or a negative errno when submission has to stop here. */
+static __always_inline int submit_one(struct submit_state *st,
+				      struct io2_ring *ring,
+				      struct io2_req *req,
+				      const struct iouring2_sqe *sqe)
+{
+	unsigned int opcode = sqe->opcode;
+	u64 before = ring->accepted;
+	const struct io2_op *op;
+	int ret;
+
+	WRITE_ONCE(ring->accepted, before + 1);
+	req->seq = (u32)before;
+	req->user_data = sqe->user_data;
+	req->flags = sqe->flags;
+	if (unlikely(!st->plain || !sqe_is_plain(sqe) ||
+		     opcode >= IO2_OP_LAST))
+		return submit_special(st, req, req_prep_checked(st, req, sqe));
+	opcode = array_index_nospec(opcode, IO2_OP_LAST);
+	op = &io2_ops[opcode];
+	if (unlikely(op->blocking))
+		return submit_special(st, req, req_prep_checked(st, req, sqe));
+	ret = req_prep(st, req, sqe, opcode);
+	if (unlikely(ret))
+		return submit_special(st, req, ret);
+	submit_plain(st, req, op);
+	return 0;
 }
 
 /* I5: the budget is used up, but some of it may have completed meanwhile. */
@@ -282,25 +324,32 @@ static u32 submit_more_budget(struct submit_state *st, struct io2_ring *ring)
 	return io2_cq_room(ring).budget;
 }
 
-static int submit_loop(struct submit_state *st, struct io2_ring *ring, u32 nr,
-		       u32 budget)
+static __always_inline int submit_loop(struct submit_state *st,
+				       struct io2_ring *ring, u32 nr,
+				       u32 budget)
 {
-	struct iouring2_sqe sqe;
+	u32 submitted = 0, end = min(nr, budget);
+	struct iouring2_sqe sqe __uninitialized;	/* io2_sq_next() fills it */
 	struct io2_req *req;
-	int submitted = 0;
 
-	for (; submitted < nr; budget--) {
-		if (!budget)
+	for (;;) {
+		if (submitted == end) {
+			if (end == nr)
+				break;
 			budget = submit_more_budget(st, ring);
-		req = budget ? req_alloc(ring) : NULL;
-		if (!req)
+			if (!budget)
+				return submitted ? submitted : -EAGAIN;
+			end = min(nr, end + budget);
+		}
+		req = req_alloc(ring);
+		if (unlikely(!req))
 			return submitted ? submitted : -EAGAIN;
-		if (!io2_sq_next(ring, &sqe)) {
+		if (unlikely(!io2_sq_next(ring, &sqe))) {
 			io2_req_cache_put(ring, req);
 			break;
 		}
 		submitted++;
-		if (submit_one(st, req, &sqe) &&
+		if (unlikely(submit_one(st, ring, req, &sqe)) &&
 		    !(ring->setup_flags & IOURING2_SETUP_SUBMIT_ALL))
 			break;
 	}
@@ -320,20 +369,35 @@ static bool must_reap_first(const struct io2_ring *ring,
 	       !(ring->ring_flags & IOURING2_RING_SUBMIT_BACKLOGGED);
 }
 
+/* As io2_batch_flush(), of which seldom more is to do. */
+static __always_inline void submit_flush(struct submit_state *st,
+					 struct io2_ring *ring)
+{
+	struct io2_batch *b = &st->batch;
+
+	if (likely(b->done.first)) {
+		u32 nr = io2_cq_post(ring, &b->done, &b->start);
+
+		io2_req_recycle(ring, &b->done, nr);
+		io2_list_init(&b->done);
+	}
+	if (unlikely(b->start.first))
+		io2_batch_flush(b);
+}
+
 /*
  * Completions that this task has caused itself, requests it has cancelled and
  * I/O that ended at once, come with the others.
  */
-static void submit_finish(struct submit_state *st)
+static __always_inline void submit_finish(struct submit_state *st,
+					  struct io2_ring *ring)
 {
-	struct io2_ring *ring = st->batch.ring;
-
 	if (st->plugged)
 		blk_finish_plug(&st->plug);
 	do {
 		while (io2_deferred_pending(ring))
 			io2_deferred_run_batch(&st->batch);
-		io2_batch_flush(&st->batch);
+		submit_flush(st, ring);
 	} while (io2_deferred_pending(ring));
 	/* nobody but this task relies on it, so nothing can have come since */
 	WRITE_ONCE(ring->submitting, NULL);
@@ -365,7 +429,7 @@ static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
  */
 int io2_submit(struct io2_ring *ring, u32 to_submit)
 {
-	struct submit_state st;
+	struct submit_state st __uninitialized;	/* submit_init() fills it */
 	struct io2_cq_room room;
 	u32 nr;
 	int ret;
@@ -387,7 +451,7 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 	WRITE_ONCE(ring->submitting, current);
 	ret = submit_loop(&st, ring, nr, room.budget);
 	submit_end_chain(&st);
-	submit_finish(&st);
+	submit_finish(&st, ring);
 	io2_sq_commit(ring);
 	return ret;
 }

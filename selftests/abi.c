@@ -379,4 +379,17 @@ RING_TEST(personality_unknown)
 	ring_exit(&r);
 }
 
+RING_TEST(ioprio_of_a_nop)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	prep_nop(sqe);
+	sqe->ioprio = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	ring_exit(&r);
+}
+
 RING_TEST_MAIN
