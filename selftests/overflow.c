@@ -28,6 +28,7 @@ struct ctx {
 	int efd, file;
 	char byte;
 	struct __kernel_timespec ts;
+	uint64_t value;
 };
 
 static void do_nop(struct iouring2_sqe *sqe, struct ctx *c)
@@ -72,6 +73,11 @@ static void do_read_wait(struct iouring2_sqe *sqe, struct ctx *c)
 	prep_poll(sqe, c->efd, POLLIN | POLLERR);
 }
 
+static void do_late_read(struct iouring2_sqe *sqe, struct ctx *c)
+{
+	prep_read(sqe, c->efd, &c->value, sizeof(c->value), 0);
+}
+
 static void do_timeout(struct iouring2_sqe *sqe, struct ctx *c)
 {
 	prep_timeout(sqe, &c->ts, 0, 0);
@@ -99,6 +105,11 @@ static const struct completer {
 	{ "poll", do_poll, POLLIN, .held = true },
 	{ "poll with error bits", do_read_wait, POLLIN, .held = true },
 	{ "timer", do_timeout, -ETIME, .timer = true },
+};
+
+/* One at a time: the first that reads takes all.  A worker posts it. */
+static const struct completer late_read = {
+	"read that waited", do_late_read, sizeof(uint64_t), .held = true
 };
 
 static const unsigned int cq_sizes[] = { 1, 2, 4096 };
@@ -359,8 +370,8 @@ RING_TEST(nothing_overtakes)
 	struct ctx c;
 	struct ring r;
 
-	for (i = 0; i < ARRAY_SIZE(completers); i++) {
-		k = &completers[i];
+	for (i = 0; i <= ARRAY_SIZE(completers); i++) {
+		k = i < ARRAY_SIZE(completers) ? &completers[i] : &late_read;
 		if (!k->held && !k->timer)
 			continue;
 		ASSERT_EQ(0, ctx_init(&c));

@@ -210,6 +210,31 @@ RING_TEST(count)
 	ring_exit(&r);
 }
 
+/* What is posted by who wakes it counts as well */
+RING_TEST(counts_wakeups)
+{
+	struct iouring2_cqe cqe;
+	uint64_t v = 1;
+	struct ring r;
+	int efd;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 1, 0, 77));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	ASSERT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(77, (int)cqe.user_data);
+	EXPECT_EQ(0, cqe.res);
+	ring_exit(&r);
+	close(efd);
+}
+
 /* Several at once, each with its own number */
 RING_TEST(counts_side_by_side)
 {
