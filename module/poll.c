@@ -464,8 +464,22 @@ static struct io2_req *poll_steal(struct io2_ring *ring, u64 user_data,
 	return req;
 }
 
-static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem,
-			struct io2_batch *b)
+static void poll_end_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_complete(req, b);
+}
+
+/*
+ * It has ended, but is completed later: what is linked to it may be a removal
+ * as well, and so on, and the stack is not made for that.
+ */
+static void poll_end(struct io2_req *poll)
+{
+	poll->run = poll_end_run;
+	io2_defer(poll);
+}
+
+static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem)
 {
 	/* a multishot stays one, and so does what ends with its first event */
 	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
@@ -473,7 +487,8 @@ static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem,
 				    rem->events;
 	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
 		poll->user_data = rem->new_user_data;
-	io2_req_issue(poll, b, IO2_NONBLOCK);
+	if (io2_poll_add_issue(poll, IO2_NONBLOCK) == IO2_DONE)
+		poll_end(poll);
 }
 
 /**
@@ -488,20 +503,17 @@ enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
 {
 	const struct io2_poll_rem *rem = &req->poll_rem;
 	struct io2_req *poll;
-	struct io2_batch b;
 	int err;
 
 	poll = poll_steal(req->ring, rem->old_user_data, &err);
 	if (!poll)
 		return io2_req_set(req, err);
-	io2_batch_init(&b, req->ring, flags);
 	poll_disarm(poll);
 	if (rem->flags & POLL_UPDATES) {
-		poll_update(poll, rem, &b);
+		poll_update(poll, rem);
 	} else {
 		io2_req_set(poll, -ECANCELED);
-		io2_req_complete(poll, &b);
+		poll_end(poll);
 	}
-	io2_batch_flush(&b);
 	return io2_req_set(req, 0);
 }

@@ -1209,4 +1209,62 @@ RING_TEST(cancel_races_events)
 	ring_exit(&r);
 }
 
+/*
+ * Each poll that is removed has a removal hard-linked to it: a chain that is
+ * walked, not climbed.
+ */
+static void chain_of_removals(struct __test_metadata *_metadata, __u32 flags)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	uint64_t one = 1;
+	int i, efd;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 4096, 0));
+	for (i = 0; i < 2000; i++) {
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd, POLLIN);
+		sqe->flags = IOURING2_SQE_IO_HARDLINK;
+		sqe->user_data = i;
+		sqe = ring_sqe(&r);
+		prep_poll_remove(sqe, i + 1);
+		sqe->len = flags;
+		sqe->poll32_events = flags ? POLLOUT : 0;
+		sqe->user_data = 10000 + i;
+	}
+	ASSERT_EQ(4000, ring_submit(&r));
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 0);
+	sqe->len = flags;
+	sqe->poll32_events = flags ? POLLOUT : 0;
+	sqe->user_data = 20000;
+	ASSERT_EQ(1, ring_submit(&r));
+	/* 2000 polls, as many removals of them, and one of none */
+	EXPECT_EQ(4001, (int)ring_ready(&r));
+	while (ring_peek(&r, &cqe)) {
+		int want = flags ? POLLOUT : -ECANCELED;
+
+		if (cqe.user_data >= 10000)
+			want = cqe.user_data == 10000 + 1999 ? -ENOENT : 0;
+		EXPECT_EQ(want, cqe.res);
+	}
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ASSERT_EQ((ssize_t)sizeof(one), write(efd, &one, sizeof(one)));
+	ring_exit(&r);
+	close(efd);
+}
+
+RING_TEST(chain_of_removals)
+{
+	chain_of_removals(_metadata, 0);
+}
+
+RING_TEST(chain_of_updates)
+{
+	chain_of_removals(_metadata, IOURING2_POLL_UPDATE_EVENTS);
+}
+
 RING_TEST_MAIN
