@@ -108,16 +108,21 @@ static bool ring_drained(struct io2_ring *ring, void *files)
  */
 static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 {
+	io2_deferred_waiter(ring);
 	for (;;) {
 		io2_cancel_all(ring, files);
-		while (io2_deferred_run(ring))
-			;
+		if (io2_deferred_run(ring)) {
+			/* a hard link has begun what came next */
+			cond_resched();
+			continue;
+		}
 		if (ring_drained(ring, files))
-			return;
+			break;
 		wait_event_timeout(ring->wait,
 				   io2_deferred_pending(ring) ||
 				   ring_drained(ring, files), CANCEL_AGAIN);
 	}
+	io2_deferred_waiter_done(ring);
 }
 
 static void ring_free_parts(struct io2_ring *ring)

@@ -250,9 +250,10 @@ static int worker_create(struct io2_ring *ring, unsigned int wq_class)
 	spin_lock(&ring->wq_lock);
 	list_add(&w->node, &ring->wq.workers);
 	ring->wq.used = true;
+	/* under the lock: once it is on the list it may be stopped and freed */
+	wake_up_process(w->task);
 	spin_unlock(&ring->wq_lock);
 	io2_count_add(IO2_COUNT_WORKERS, 1);
-	wake_up_process(w->task);
 	return 0;
 }
 

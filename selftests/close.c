@@ -452,6 +452,31 @@ static int setup_in_loop(struct ring *r, unsigned int i)
 	return i % 16 == 15 ? ring_init(r, 32768, 0) : ring_init(r, SQ, CQ);
 }
 
+/* Each that is cancelled begins the next: that takes no time of its own */
+RING_TEST(hard_links)
+{
+	struct __kernel_timespec hours = ts_ns(3600 * NSEC_PER_SEC);
+	struct iouring2_sqe *sqe;
+	long long begin;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 256, 0));
+	for (i = 0; i < 200; i++) {
+		sqe = ring_sqe(&r);
+		prep_timeout(sqe, &hours, 0, 0);
+		sqe->flags = IOURING2_SQE_IO_HARDLINK;
+	}
+	sqe->flags = 0;
+	ASSERT_EQ(200, ring_submit(&r));
+	begin = now_ns(CLOCK_MONOTONIC);
+	close(r.fd);
+	/* a tenth of what it takes with a pause for each */
+	EXPECT_GT(2 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin);
+	ring_unmap(&r);
+	EXPECT_EQ(0, counter("requests"));
+}
+
 /* Never ENOMEM for what the last one is still giving back */
 RING_TEST(loop_empty)
 {
