@@ -258,7 +258,8 @@ static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
 	if (ring->nr_backlog || !cq_room(ring))
 		return false;
 	cq_write(ring, req->user_data, res, flags);
-	WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
+	if (!(req->flags & REQ_F_TIMEOUT))
+		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
 	if (req->flags & REQ_F_ENDS_WAIT)
 		ring->wait_ends_fill++;
 	return true;

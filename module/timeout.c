@@ -164,6 +164,8 @@ static void timeout_run(struct io2_req *req, struct io2_batch *b)
 	/* it has come, by time or by count; else somebody has cancelled it */
 	if (req->res != -ECANCELED)
 		req->flags |= REQ_F_ENDS_WAIT;
+	else
+		req->flags &= ~REQ_F_ENDS_WAIT;
 	if (req->res != -ETIME)
 		timeout_finish(req, req->res, b);
 	else if (!timeout_again(req))
@@ -225,7 +227,8 @@ static void timeout_count_add(struct io2_req *req)
 	WRITE_ONCE(ring->nr_counted, ring->nr_counted + 1);
 	/* a poster sees nr_counted, or we see what it posted */
 	smp_mb();
-	t->target = READ_ONCE(ring->cq_events) + t->count;
+	/* compared as a distance: so many CQEs are not counted one by one */
+	t->target = READ_ONCE(ring->cq_events) + min_t(u32, t->count, S32_MAX);
 	list_for_each_entry_reverse(pos, &ring->counted, timeout.node)
 		if ((s32)(t->target - pos->timeout.target) >= 0)
 			break;

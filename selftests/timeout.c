@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,33 @@ RING_TEST(counts_wakeups)
 	close(efd);
 }
 
+/* No timeout counts, and a multishot's are many; nor does a number wrap */
+RING_TEST(counts_no_timeouts)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 1, 0, 77));
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), ~0U, 0, 78));
+	EXPECT_EQ(1, start(&r, ts_ns(MS), 3, IOURING2_TIMEOUT_MULTISHOT, 1));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(-ETIME, cqe.res);
+	}
+	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(2, (int)cqe.user_data);
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(77, (int)cqe.user_data);
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+}
+
 /* Several at once, each with its own number */
 RING_TEST(counts_side_by_side)
 {
@@ -416,6 +444,56 @@ RING_TEST(ends_waits)
 	EXPECT_EQ(1, enter_timeout(r.fd, ring_publish(&r), 4, 50 * MS));
 	EXPECT_LE(50 * MS, now_ns(CLOCK_MONOTONIC) - begin);
 	EXPECT_EQ(2, (int)ring_ready(&r));
+	*r.cq_head = *r.cq_tail;
+	/* Nor has one that came before, and not this time */
+	EXPECT_EQ(1, start(&r, ts_ns(NSEC_PER_SEC), 0, MULTI, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ETIME, cqe.res);
+	prep_timeout_remove(ring_sqe(&r), 1);
+	begin = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(1, enter_timeout(r.fd, ring_publish(&r), 4, 50 * MS));
+	EXPECT_LE(50 * MS, now_ns(CLOCK_MONOTONIC) - begin);
+	EXPECT_EQ(2, (int)ring_ready(&r));
+	ring_exit(&r);
+}
+
+struct taker {
+	struct ring *ring;
+	bool stop;
+};
+
+static void *take_all(void *arg)
+{
+	struct taker *t = arg;
+
+	while (!ld_acq(&t->stop))
+		st_rel(t->ring->cq_head, ld_acq(t->ring->cq_tail));
+	return NULL;
+}
+
+/* A timer that always has something new to run, and somebody who makes room */
+RING_TEST(never_stops)
+{
+	struct taker t = { };
+	struct ring r;
+	pthread_t thread;
+	int i, ret;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	t.ring = &r;
+	EXPECT_EQ(1, start(&r, ts_ns(0), 0, MULTI, 1));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, take_all, &t));
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(0, enter(r.fd, 0, 8, IOURING2_ENTER_GETEVENTS,
+					  NULL, 0));
+	for (i = 0; i < 20; i++) {
+		if (!ring_unsubmitted(&r))
+			ASSERT_EQ(0, ring_nop(&r, i));
+		ret = ring_submit(&r);
+		EXPECT_TRUE(ret == 1 || ret == -EBUSY);
+	}
+	st_rel(&t.stop, true);
+	pthread_join(thread, NULL);
 	ring_exit(&r);
 }
 
