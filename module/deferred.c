@@ -172,6 +172,20 @@ static void deferred_work_fn(struct work_struct *work)
 }
 
 /**
+ * io2_deferred_handover() - somebody else is to run what is deferred
+ * @ring: the ring; current has been its submitter
+ *
+ * Context: task context.
+ */
+void io2_deferred_handover(struct io2_ring *ring)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	if (io2_deferred_pending(ring))
+		deferred_kick(ring);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
  * io2_deferred_waiter() - from now on current runs what is deferred
  * @ring: the ring
  *
@@ -181,6 +195,21 @@ void io2_deferred_waiter(struct io2_ring *ring)
 {
 	spin_lock_irq(&ring->deferred_lock);
 	ring->nr_waiters++;
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_deferred_waiter_left() - no longer, but for what is there now
+ * @ring: the ring; the caller runs what is deferred, next of all
+ *
+ * That may take for ever, if it faults on memory: nobody is to rely on it.
+ *
+ * Context: task context.
+ */
+void io2_deferred_waiter_left(struct io2_ring *ring)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	ring->nr_waiters--;
 	spin_unlock_irq(&ring->deferred_lock);
 }
 

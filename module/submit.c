@@ -23,6 +23,8 @@
 			 IOURING2_SQE_ASYNC | IOURING2_SQE_BUFFER_SELECT | \
 			 IOURING2_SQE_CQE_SKIP_SUCCESS)
 
+#define SUBMIT_ROUNDS	4096	/* of what others defer while one submits */
+
 static struct io2_req *req_alloc(struct io2_ring *ring)
 {
 	struct io2_req *req = ring->free_reqs;
@@ -386,6 +388,23 @@ static __always_inline void submit_flush(struct submit_state *st,
 }
 
 /*
+ * What comes of what was run, and again.  A timer can go on for ever: the rest
+ * is for whoever else runs what is deferred.
+ */
+static noinline void submit_run_deferred(struct submit_state *st,
+					 struct io2_ring *ring)
+{
+	unsigned int rounds = 0;
+
+	while (io2_deferred_pending(ring) && rounds++ < SUBMIT_ROUNDS) {
+		io2_deferred_run_batch(&st->batch);
+		io2_batch_flush(&st->batch);
+	}
+	WRITE_ONCE(ring->submitting, NULL);
+	io2_deferred_handover(ring);
+}
+
+/*
  * Completions that this task has caused itself, requests it has cancelled and
  * I/O that ended at once, come with the others.
  */
@@ -394,11 +413,11 @@ static __always_inline void submit_finish(struct submit_state *st,
 {
 	if (st->plugged)
 		blk_finish_plug(&st->plug);
-	do {
-		while (io2_deferred_pending(ring))
-			io2_deferred_run_batch(&st->batch);
-		submit_flush(st, ring);
-	} while (io2_deferred_pending(ring));
+	if (unlikely(io2_deferred_pending(ring)))
+		io2_deferred_run_batch(&st->batch);
+	submit_flush(st, ring);
+	if (unlikely(io2_deferred_pending(ring)))
+		submit_run_deferred(st, ring);
 	/* nobody but this task relies on it, so nothing can have come since */
 	WRITE_ONCE(ring->submitting, NULL);
 }

@@ -87,8 +87,7 @@ static int wait_sleep(struct cq_waiter *w, ktime_t expires)
  */
 static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min, u32 ends)
 {
-	while (io2_deferred_run(ring))
-		;
+	io2_deferred_run(ring);
 	io2_cq_flush(ring);
 	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
 }
@@ -101,10 +100,12 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 	while (!wait_satisfied(ring, min, w->ends)) {
 		if (ret)
 			return ret;
+		cond_resched();
 		ret = wait_interrupted();
 		if (ret)
 			return ret;
 		WRITE_ONCE(w->target, READ_ONCE(ring->shared->cq_head) + min);
+		io2_deferred_waiter(ring);
 		prepare_to_wait_exclusive(&ring->wait, &w->entry,
 					  TASK_INTERRUPTIBLE);
 		/* posts and hand-overs after this point wake us */
@@ -112,6 +113,8 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 		    !wait_ended(ring, w->ends) && !signal_pending(current))
 			ret = wait_sleep(w, expires);
 		finish_wait(&ring->wait, &w->entry);
+		/* what is there is run next; what comes meanwhile, by others */
+		io2_deferred_waiter_left(ring);
 	}
 	return 0;
 }
@@ -124,15 +127,11 @@ static int wait_for_cqes(struct io2_ring *ring, u32 min, u32 ends,
 			 ktime_t expires)
 {
 	struct cq_waiter w = { .ring = ring, .ends = ends };
-	int ret;
 
 	init_waitqueue_func_entry(&w.entry, cq_wake);
 	INIT_LIST_HEAD(&w.entry.entry);
 	w.entry.private = current;
-	io2_deferred_waiter(ring);
-	ret = wait_loop(&w, min, expires);
-	io2_deferred_waiter_done(ring);
-	return ret;
+	return wait_loop(&w, min, expires);
 }
 
 /* --- ENTER's argument --------------------------------------------------- */

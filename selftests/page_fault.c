@@ -454,4 +454,61 @@ RING_TEST(enter_beside_close)
 	EXPECT_STREQ("", what);
 }
 
+/* ------------------------------------------------ one who waits is stuck */
+
+struct stuck {
+	pthread_t self;
+	struct ring *ring;
+	pid_t tid;
+};
+
+static void *wait_for_one(void *arg)
+{
+	struct stuck *s = arg;
+
+	st_rel(&s->tid, (pid_t)syscall(__NR_gettid));
+	enter(s->ring->fd, 0, 1, IOURING2_ENTER_GETEVENTS, NULL, 0);
+	return NULL;
+}
+
+/*
+ * A thread in ENTER tries a read again and faults. What is deferred meanwhile
+ * reaches the CQ all the same, for those who look there.
+ */
+RING_TEST(others_do_not_wait_for_it)
+{
+	struct __kernel_timespec ts = ts_ns(100 * 1000 * 1000);
+	static char data[4096];
+	struct stuck s = { };
+	struct absent a;
+	struct ring r;
+	uint64_t one = 1;
+	int ret, efd;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	s.ring = &r;
+	/* every kernel reads it without a worker */
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_read(ring_sqe(&r), efd, a.page, sizeof(one), 0);
+	ASSERT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, wait_for_one, &s));
+	EXPECT_TRUE(until(ld_acq(&s.tid) && task_sleeps(s.tid)));
+	ASSERT_EQ((ssize_t)sizeof(one), write(efd, &one, sizeof(one)));
+	EXPECT_TRUE(until(absent_wanted(&a)));
+	prep_timeout(ring_sqe(&r), &ts, 0, 0);
+	ASSERT_EQ(1, ring_submit(&r));
+	EXPECT_TRUE(until(ring_ready(&r) == 1));
+	ASSERT_EQ(0, absent_provide(&a, data));
+	pthread_join(s.self, NULL);
+	EXPECT_TRUE(until(ring_ready(&r) == 2));
+	ring_exit(&r);
+	close(efd);
+	absent_free(&a);
+}
+
 RING_TEST_MAIN
