@@ -46,7 +46,8 @@ static int iouring2_setup(unsigned int entries, struct iouring2_params *p)
 static int iouring2_enter(int fd, unsigned int submit, unsigned int min,
 			  unsigned int flags)
 {
-	int ret = syscall(__NR_fadvise64, fd, (long)submit, (long)min, flags);
+	int ret = syscall(__NR_fadvise64, fd, (long)submit, (long)min,
+			  flags | IOURING2_ENTER_FADVISE);
 
 	return ret < 0 ? -errno : ret;
 }

@@ -119,7 +119,8 @@ EXPORT int iouring2_ring_submit(int fd, unsigned int to_submit,
 		return iouring2_ring_enter(fd, to_submit, min_complete, flags,
 					   NULL, 0);
 	return result((int)syscall(SYS_fadvise64, fd, (long)to_submit,
-				   (long)min_complete, (int)flags));
+				   (long)min_complete,
+				   (int)(flags ^ IOURING2_ENTER_FADVISE)));
 }
 
 EXPORT int iouring2_ring_register(int fd, unsigned int opcode, void *arg,

@@ -341,6 +341,11 @@ static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
  * The second door to ENTER, for those who have nothing to say that does not fit
  * into registers: it costs less than an ioctl, which copies an argument and asks
  * every security module.  What may be done with a ring was asked at SETUP.
+ *
+ * Whoever means it says so by ENTER_FADVISE, which is no advice: a program that
+ * gives a hint about a descriptor that it was handed, or about a mapping of it,
+ * must not submit another's requests with its own credentials.  io2_enter()
+ * knows no such flag, and so refuses calls that do not have it.
  */
 static int ring_fadvise(struct file *file, loff_t to_submit, loff_t min_complete,
 			int flags)
@@ -350,7 +355,8 @@ static int ring_fadvise(struct file *file, loff_t to_submit, loff_t min_complete
 	if (nr != to_submit || min != min_complete ||
 	    (flags & IOURING2_ENTER_EXT_ARG))
 		return -EINVAL;
-	return io2_enter(file->private_data, nr, min, flags, 0, 0);
+	return io2_enter(file->private_data, nr, min,
+			 flags ^ IOURING2_ENTER_FADVISE, 0, 0);
 }
 
 static const struct file_operations ring_fops = {

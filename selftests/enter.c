@@ -152,6 +152,41 @@ RING_TEST(second_door)
 	EXPECT_EQ(-EBADF, enter_by_fadvise(r.fd, 0, 0, 0));
 }
 
+/* A hint about a ring, or about its mapping, is not an ENTER */
+RING_TEST(hints_do_not_enter)
+{
+	struct iouring2_enter e = {
+		.to_submit = 1,
+		.flags = IOURING2_ENTER_FADVISE,
+	};
+	struct ring r;
+	void *map;
+	int advice;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	ring_publish(&r);
+	for (advice = 0; advice < 8; advice++) {
+		EXPECT_EQ(-1, syscall(__NR_fadvise64, r.fd, 1L, 0L, advice)) {
+			TH_LOG("advice %d", advice);
+		}
+		EXPECT_EQ(EINVAL, errno);
+	}
+	map = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
+		   r.fd, IOURING2_OFF_SQ_RING);
+	ASSERT_NE(MAP_FAILED, map);
+	/* Linux does not show what the file says to it */
+	madvise(map, getpagesize(), MADV_WILLNEED);
+	munmap(map, getpagesize());
+	EXPECT_EQ(-1, ioctl(r.fd, IOURING2_IOC_ENTER, &e));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ(1, enter_by_fadvise(r.fd, 1, 0, 0));
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	ring_exit(&r);
+}
+
 RING_TEST(bad_arguments)
 {
 	struct iouring2_getevents_arg arg = { };

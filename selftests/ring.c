@@ -223,7 +223,9 @@ unsigned int ring_publish(struct ring *r)
 int enter_by_fadvise(int fd, long long to_submit, long long min_complete,
 		     unsigned int flags)
 {
-	int ret = syscall(__NR_fadvise64, fd, to_submit, min_complete, flags);
+	/* not "|": of ENTER, ENTER_FADVISE is an unknown flag */
+	int ret = syscall(__NR_fadvise64, fd, to_submit, min_complete,
+			  flags ^ IOURING2_ENTER_FADVISE);
 
 	return ret < 0 ? -errno : ret;
 }

@@ -359,7 +359,8 @@ ext:
 		e.flags |= IOURING2_ENTER_EXT_ARG;
 	}
 	if (!e.arg && !e.argsz && (a[5] & 1))
-		syscall(__NR_fadvise64, ring_of(a[0])->fd, a[1], a[2], e.flags);
+		syscall(__NR_fadvise64, ring_of(a[0])->fd, a[1], a[2],
+			e.flags ^ IOURING2_ENTER_FADVISE);
 	else
 		odd_ioctl(ring_of(a[0])->fd, IOURING2_IOC_ENTER, &e, a[6]);
 }

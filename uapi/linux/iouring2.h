@@ -604,6 +604,13 @@ struct iouring2_cqring_offsets {
 #define IOURING2_ENTER_EXT_ARG_REG		(1U << 6)
 #define IOURING2_ENTER_NO_IOWAIT		(1U << 7)
 
+/*
+ * Not io_uring's: "this is an ENTER, not a hint". Required by
+ * IOURING2_DOOR_FADVISE, and unknown to IOURING2_IOC_ENTER. No POSIX_FADV_* or
+ * MADV_* has it.
+ */
+#define IOURING2_ENTER_FADVISE			(1U << 30)
+
 /**
  * struct iouring2_params - what a ring is to be, and what it has become
  * @sq_entries: out: entries of the SQ, a power of two
@@ -1644,11 +1651,11 @@ struct iouring2_query {
 /*
  * Ways into ENTER besides its ioctl.
  *
- * FADVISE	fadvise64(ring, to_submit, min_complete, flags), the system call,
- *		is ENTER without @arg. It costs less than an ioctl. The same
- *		otherwise, errors included; EINVAL also for EXT_ARG, and for
- *		numbers that do not fit into 32 bits. posix_fadvise(3) will not
- *		do: it hides the result.
+ * FADVISE	fadvise64(ring, to_submit, min_complete, flags | ENTER_FADVISE),
+ *		the system call, is ENTER without @arg. It costs less than an
+ *		ioctl. The same otherwise, errors included; EINVAL also for
+ *		EXT_ARG, without ENTER_FADVISE, and for numbers that do not fit
+ *		into 32 bits. posix_fadvise(3) will not do: it hides the result.
  */
 #define IOURING2_DOOR_FADVISE			(1U << 0)
 
