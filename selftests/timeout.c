@@ -485,7 +485,7 @@ RING_TEST(never_stops)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, take_all, &t));
 	for (i = 0; i < 20; i++)
 		EXPECT_EQ(0, enter(r.fd, 0, 8, IOURING2_ENTER_GETEVENTS,
-					  NULL, 0));
+				   NULL, 0));
 	for (i = 0; i < 20; i++) {
 		if (!ring_unsubmitted(&r))
 			ASSERT_EQ(0, ring_nop(&r, i));
