@@ -96,7 +96,7 @@ static void wq_remove(struct io2_req *req)
 	wq->nr_pending[req->wq_class]--;
 }
 
-/* Takes the next request and makes it the worker's; flushes old signals. */
+/* Takes the next request and makes it the worker's. */
 static struct io2_req *worker_next(struct io2_worker *w)
 {
 	struct io2_ring *ring = w->ring;
@@ -108,8 +108,6 @@ static struct io2_req *worker_next(struct io2_worker *w)
 		wq_remove(req);
 		if (req->wq_hash)
 			ring->wq.hash_busy |= BIT_ULL(req->wq_hash);
-		if (signal_pending(current))
-			flush_signals(current);
 		req->wq_state = IO2_WQ_RUNNING;
 		w->cur = req;
 		w->sub = req->sub;
@@ -118,12 +116,19 @@ static struct io2_req *worker_next(struct io2_worker *w)
 	return req;
 }
 
+/*
+ * The request has ended, and with it what was sent to end it: what comes next, of
+ * whomever, is not to meet a signal.
+ */
 static void worker_done(struct io2_worker *w, unsigned int hash)
 {
 	struct io2_ring *ring = w->ring;
 
 	spin_lock(&ring->wq_lock);
 	w->cur = NULL;
+	/* under the lock: none is sent to who has no request */
+	if (signal_pending(current))
+		flush_signals(current);
 	if (hash)
 		ring->wq.hash_busy &= ~BIT_ULL(hash);
 	if (hash && ring->wq.nr_pending[w->wq_class])

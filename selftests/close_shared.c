@@ -421,6 +421,54 @@ RING_TEST(child_ends_behind_barrier)
 }
 
 /*
+ * What waits behind a request of the child's is started by whom the child's end
+ * has just killed out of that request: by a worker. It is not to notice.
+ */
+RING_TEST(child_ends_before_barrier)
+{
+	struct hold h = { .lock = -1, .notify = -1 };
+	int file = tmp_file(4096), status;
+	struct iouring2_cqe cqe;
+	struct talk t;
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, use_fifo(&h));
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		talk_child(&t);
+		if (start_worker(&r, &h))
+			_exit(1);
+		say(&t, '+');
+		wait_for_parent(&t);
+		_exit(0);
+	}
+	talk_parent(&t);
+	ASSERT_EQ('+', listen_to(&t));
+	r.sqe_tail = *r.sq_tail;
+	/* for a worker of another kind, which there is not yet */
+	prep(ring_sqe(&r), IOURING2_OP_FSYNC, file, NULL, 0, 0);
+	tag(&r, 2, DRAIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	kill(pid, SIGKILL);
+	status = reap(pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(0, cqe.res);
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	talk_close(&t);
+	ring_exit(&r);
+	close_uses(&h);
+	close_peers(&h);
+	close(file);
+}
+
+/*
  * close() by one of two: as with its end, what that one submitted is over, and
  * nothing else; but only when it was its last descriptor.
  */
