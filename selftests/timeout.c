@@ -236,6 +236,36 @@ RING_TEST(counts_wakeups)
 	close(efd);
 }
 
+/* Each CQE of a multishot poll counts, and not only its last */
+RING_TEST(counts_multishots)
+{
+	struct iouring2_cqe cqe;
+	uint64_t v = 1;
+	struct ring r;
+	int efd, i;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 2, 0, 77));
+	prep_poll_multi(ring_sqe(&r), efd, POLLIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+		ASSERT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(MORE, cqe.flags);
+		ASSERT_EQ((ssize_t)sizeof(v), read(efd, &v, sizeof(v)));
+	}
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(77, (int)cqe.user_data);
+	EXPECT_EQ(0, cqe.res);
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+	close(efd);
+}
+
 /* No timeout counts, and a multishot's are many; nor does a number wrap */
 RING_TEST(counts_no_timeouts)
 {
@@ -392,6 +422,112 @@ RING_TEST(updated)
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ENOENT, update(&r, 1, ts_ns(LONG_TIME), 0));
 	ring_exit(&r);
+}
+
+/* A time-out that is changed has its new time only: no number, no clock's point */
+RING_TEST(update_replaces)
+{
+	struct iouring2_cqe cqe;
+	long long begin;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 1, 0, 1));
+	/* The completion of the update itself does not count, nor any later */
+	EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	EXPECT_EQ(0, ring_do(&r));
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(0, remove_it(&r, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	/* From a point in time to a while */
+	begin = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(1, start(&r, ts_ns(begin + LONG_TIME), 0, ABS, 1));
+	EXPECT_EQ(0, update(&r, 1, ts_ns(50 * MS), 0));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ETIME, cqe.res);
+	EXPECT_LE(50 * MS, now_ns(CLOCK_MONOTONIC) - begin);
+	ring_exit(&r);
+}
+
+/* A time-out's end and its change, in one ENTER, at every distance from each other */
+RING_TEST(update_meets_the_end)
+{
+	enum { MAX_NOPS = 120 };
+	struct __kernel_timespec now = ts_ns(0), later = ts_ns(LONG_TIME);
+	int i, k, res, changed = 0, late = 0;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 128, 0));
+	for (k = 0; k < MAX_NOPS; k++) {
+		sqe = ring_sqe(&r);
+		prep_timeout(sqe, &now, 0, 0);
+		sqe->user_data = 1;
+		for (i = 0; i < k; i++) {
+			ASSERT_EQ(0, ring_nop(&r, 2));
+			r.sqes[(r.sqe_tail - 1) & *r.sq_mask].flags =
+				IOURING2_SQE_CQE_SKIP_SUCCESS;
+		}
+		sqe = ring_sqe(&r);
+		prep_timeout_remove(sqe, 1);
+		sqe->addr2 = (uintptr_t)&later;
+		sqe->timeout_flags = IOURING2_TIMEOUT_UPDATE;
+		sqe->user_data = 3;
+		ASSERT_EQ(k + 2, ring_submit(&r));
+		ASSERT_EQ(0, ring_take(&r, 3, &cqe));
+		res = cqe.res;
+		if (!res) {
+			changed++;
+			/* It is in flight, and stays so */
+			usleep(2000);
+			EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+			EXPECT_EQ(0, remove_it(&r, 1));
+		} else {
+			late++;
+			EXPECT_TRUE(res == -EALREADY || res == -ENOENT);
+		}
+		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+		EXPECT_EQ(res ? -ETIME : -ECANCELED, cqe.res);
+		EXPECT_FALSE(ring_peek(&r, &cqe));
+	}
+	TH_LOG("%d changed, %d too late", changed, late);
+	ring_exit(&r);
+}
+
+/* Cancelled is no success, even of one for which running out is */
+RING_TEST(removed_is_no_success)
+{
+	static const unsigned int flags[] = { 0, IOURING2_SQE_CQE_SKIP_SUCCESS };
+	struct __kernel_timespec ts = ts_ns(LONG_TIME);
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		sqe = ring_sqe(&r);
+		prep_timeout(sqe, &ts, 0, SUCCESS);
+		sqe->user_data = 1;
+		sqe->flags = flags[i] | IOURING2_SQE_IO_LINK;
+		ASSERT_EQ(0, ring_nop(&r, 2));
+		EXPECT_EQ(2, ring_submit(&r));
+		EXPECT_EQ(0, remove_it(&r, 1));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(-ECANCELED, cqe.res);
+		if (!flags[i]) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(2, (int)cqe.user_data);
+			EXPECT_EQ(-ECANCELED, cqe.res);
+		}
+		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+		EXPECT_FALSE(ring_peek(&r, &cqe));
+		ring_exit(&r);
+	}
 }
 
 /*
@@ -709,12 +845,16 @@ RING_TEST(refused)
 		}
 	}
 
-	/* Two clocks; a point in time, again and again */
+	/* Two clocks; a point in time, again and again; often, and not to speak */
 	sqe = ring_sqe(&r);
 	prep_timeout(sqe, &ts, 0, BOOT | REAL);
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 	sqe = ring_sqe(&r);
 	prep_timeout(sqe, &ts, 0, ABS | MULTI);
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, MULTI);
+	sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 
 	/* Times that are none */
@@ -763,6 +903,10 @@ RING_TEST(refused)
 	sqe = ring_sqe(&r);
 	prep_timeout_remove(sqe, 1);
 	sqe->buf_index = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout_remove(sqe, 1);
+	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 
 	/* The longest there is, and one that is refused by nobody */
