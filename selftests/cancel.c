@@ -469,6 +469,50 @@ RING_TEST(queued_for_a_worker)
 	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
 }
 
+/* Requests that may block for ever do not keep file I/O waiting */
+RING_TEST(files_have_their_own_workers)
+{
+	long was = module_param("workers_unbounded");
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	char buf[8], data[8];
+	int fifo, file;
+	struct ring r;
+
+	if (module_param_set("workers_unbounded", 1) < 0)
+		SKIP(return, "parameters not writable");
+	fifo = tmp_fifo();
+	file = tmp_file(4096);
+	ASSERT_LE(0, fifo);
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_NE(0, (long)block_a_worker(&r, fifo, buf));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 50 * NSEC_PER_MSEC));
+	prep(ring_sqe(&r), IOURING2_OP_FSYNC, file, NULL, 0, 0);
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(0, cqe.res);
+	sqe = ring_sqe(&r);
+	prep_read(sqe, file, data, sizeof(data), 0);
+	sqe->flags = IOURING2_SQE_ASYNC;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ((int)sizeof(data), cqe.res);
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+	close(file);
+	/* None at all would mean that nothing gets done: it is one */
+	EXPECT_EQ(0, module_param_set("workers_unbounded", 0));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	r.sqes[0].flags = IOURING2_SQE_ASYNC;
+	EXPECT_EQ(0, ring_do(&r));
+	EXPECT_EQ(1, fdinfo(r.fd, "Workers"));
+	ring_exit(&r);
+	close(fifo);
+	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
+}
+
 /* The signal that ends one request is not there for the worker's next one */
 RING_TEST(next_is_spared)
 {
@@ -556,6 +600,10 @@ RING_TEST(refused)
 		{ { FD | FIXED, VICTIM, 0, 0 }, -EINVAL },
 		{ { ANY | FD, 0, s.efd, 0 }, -EINVAL },
 		{ { ANY | OP, 0, -1, IOURING2_OP_POLL_ADD }, -EINVAL },
+		{ { 0, VICTIM, -1, 1 }, -EINVAL },
+		{ { ALL, VICTIM, -1, IOURING2_OP_POLL_ADD }, -EINVAL },
+		{ { OP, 0, -1, 255 }, -EINVAL },
+		{ { OP | ALL, 0, -1, 1 << 30 }, -EINVAL },
 		{ { FD, 0, -1, 0 }, -EBADF },
 		{ { FD | ALL, 0, 999999, 0 }, -EBADF },
 	};

@@ -367,6 +367,93 @@ RING_TEST(cancel_beside)
 	absent_free(&a);
 }
 
+static int async_rw(struct ring *r, int op, int fd, const void *addr, __u64 id)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep(sqe, op, fd, addr, 64, 0);
+	sqe->flags = ASYNC;
+	sqe->user_data = id;
+	return ring_submit(r);
+}
+
+static int cancel_it(struct ring *r, __u64 id)
+{
+	prep_cancel(ring_sqe(r), id, 0);
+	return ring_do(r);
+}
+
+/* Buffered writes of one file run one after the other, those of others beside it */
+RING_TEST(writes_in_order)
+{
+	static char data[4096];
+	struct iouring2_cqe cqe;
+	int ret, file, other;
+	struct absent a;
+	struct ring r;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	file = tmp_file(4096);
+	other = tmp_file(4096);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(1, async_rw(&r, IOURING2_OP_WRITE, file, a.page, 1));
+	ASSERT_TRUE(until(absent_wanted(&a)));
+	ASSERT_EQ(1, async_rw(&r, IOURING2_OP_WRITE, file, data, 2));
+	ASSERT_EQ(1, async_rw(&r, IOURING2_OP_WRITE, other, data, 3));
+	ASSERT_EQ(0, ring_take(&r, 3, &cqe));
+	EXPECT_EQ(64, cqe.res);
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 100 * NSEC_PER_MSEC));
+	/* It has not been begun */
+	EXPECT_EQ(0, cancel_it(&r, 2));
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	ASSERT_EQ(0, absent_provide(&a, data));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(64, cqe.res);
+	ring_exit(&r);
+	close(file);
+	close(other);
+	absent_free(&a);
+}
+
+/* No more workers for files than there may be: the next one waits */
+RING_TEST(file_workers_limited)
+{
+	long was = module_param("workers_bounded");
+	static char data[4096];
+	struct iouring2_cqe cqe;
+	struct absent a;
+	struct ring r;
+	int ret, file;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	if (module_param_set("workers_bounded", 1) < 0)
+		SKIP(return, "parameters not writable");
+	file = tmp_file(4096);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(1, async_rw(&r, IOURING2_OP_READ, file, a.page, 1));
+	ASSERT_TRUE(until(absent_wanted(&a)));
+	ASSERT_EQ(1, async_rw(&r, IOURING2_OP_READ, file, data, 2));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 100 * NSEC_PER_MSEC));
+	EXPECT_EQ(1, fdinfo(r.fd, "Workers"));
+	EXPECT_EQ(0, cancel_it(&r, 2));
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	ASSERT_EQ(0, absent_provide(&a, data));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(64, cqe.res);
+	ring_exit(&r);
+	close(file);
+	absent_free(&a);
+	EXPECT_EQ(0, module_param_set("workers_bounded", was));
+}
+
 struct late {
 	pthread_t self;
 	int fd, ret;

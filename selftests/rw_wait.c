@@ -440,6 +440,10 @@ RING_TEST(idle_workers_end)
 	EXPECT_TRUE(until(counter("workers") - self->before.counter[2] ==
 			  fdinfo(r.fd, "Workers")));
 	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, fifo[0], "z", 1, 0, ASYNC));
+	/* the last one does not end, however long that takes: longer than 5 s */
+	EXPECT_LE(1, fdinfo(r.fd, "Workers"));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 7 * NSEC_PER_SEC));
+	EXPECT_LE(1, fdinfo(r.fd, "Workers"));
 	for (i = 0; i < 4; i++)
 		close(fifo[i]);
 	ring_exit(&r);
