@@ -8,11 +8,17 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <linux/fs.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "rw.h"
@@ -454,10 +460,12 @@ RING_TEST(rwf_flags)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (bit = 0; bit < 32; bit++) {
-		if (1U << bit == RWF_HIPRI)
-			continue;	/* needs a ring of its own kind */
 		for (write = 0; write < 2; write++) {
-			if (write)
+			if (1U << bit == RWF_HIPRI) {
+				/* needs a ring of its own kind */
+				want_res = -1;
+				errno = EINVAL;
+			} else if (write)
 				want_res = pwritev2(fd, &iov, 1, 0, 1U << bit);
 			else
 				want_res = preadv2(fd, &iov, 1, 0, 1U << bit);
@@ -475,6 +483,251 @@ RING_TEST(rwf_flags)
 	}
 	close(fd);
 	ring_exit(&r);
+}
+
+/* ------------------------------------------------- what is not in memory */
+
+/* Bytes of @map, which is mapped for that alone, that are in the page cache */
+static size_t cached(void *map, size_t len)
+{
+	unsigned char vec[BIG / 4096];
+	size_t i, n = 0;
+
+	if (mincore(map, len, vec))
+		return 0;
+	for (i = 0; i < len / 4096; i++)
+		n += vec[i] & 1;
+	return n * 4096;
+}
+
+/* Every other piece is in the page cache, and no more.  Return: whether it is so */
+static bool make_holes(int fd, void *map)
+{
+	enum { PIECE = 65536 };
+	static char piece[PIECE];
+	size_t pos;
+
+	fsync(fd);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	for (pos = 0; pos < BIG; pos += 2 * PIECE)
+		if (pread(fd, piece, PIECE, pos) != PIECE)
+			return false;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL);
+	return cached(map, BIG) < BIG;
+}
+
+/*
+ * A read that finds part of what it wants in memory goes on, at the right place
+ * of file and memory, until it has all: nothing less is an answer.
+ */
+RING_TEST(cache_holes)
+{
+	struct iovec iov[3] = {
+		{ buf, 100000 }, { buf + 100000, 1 }, { buf + 100001, BIG - 100001 },
+	};
+	struct iouring2_cqe cqe;
+	unsigned int how, holes = 0;
+	struct ring r;
+	void *map;
+	int fd;
+
+	fd = file_in("/var/tmp", O_RDWR);
+	if (fd < 0)
+		SKIP(return, "/var/tmp is not there to write to");
+	fill(want, BIG, 3);
+	ASSERT_EQ(BIG, pwrite(fd, want, BIG, 0));
+	map = mmap(NULL, BIG, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* READ, READV, both at the position of the file, too */
+	for (how = 0; how < 4; how++) {
+		__u64 pos = how & 2 ? CUR_POS : 0;
+
+		holes += make_holes(fd, map);
+		memset(buf, 0, BIG);
+		ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+		queue(&r, how & 1 ? IOURING2_OP_READV : IOURING2_OP_READ, fd,
+		      how & 1 ? (void *)iov : buf, how & 1 ? 3 : BIG, pos,
+		      IOURING2_SQE_IO_LINK)->user_data = 1;
+		ASSERT_EQ(0, ring_nop(&r, 2));
+		EXPECT_EQ(2, ring_submit(&r));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(BIG, cqe.res);
+		EXPECT_EQ(0, memcmp(buf, want, BIG)) {
+			TH_LOG("way %u", how);
+		}
+		EXPECT_EQ(how & 2 ? BIG : 0, lseek(fd, 0, SEEK_CUR));
+		/* All of it: what is linked goes on */
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(2, (int)cqe.user_data);
+		EXPECT_EQ(0, cqe.res);
+	}
+	munmap(map, BIG);
+	close(fd);
+	ring_exit(&r);
+	if (!holes)
+		SKIP(return, "the page cache keeps everything");
+}
+
+/* ------------------------------------------------- who else hears of it */
+
+static bool heard(int in, unsigned int what)
+{
+	struct inotify_event ev[16];
+	ssize_t len, i;
+
+	len = read(in, ev, sizeof(ev));
+	for (i = 0; i < len / (ssize_t)sizeof(ev[0]); i++)
+		if (ev[i].mask & what)
+			return true;
+	return false;
+}
+
+/* Those who watch a file are told, whoever did it: once the CQE can be seen */
+RING_TEST(watched)
+{
+	static const struct {
+		const char *name;
+		unsigned int sqe_flags, open_flags;
+	} ways[] = {
+		{ "at once", 0, 0 }, { "in a worker", ASYNC, 0 },
+		{ "direct", 0, O_DIRECT }, { "direct, in a worker", ASYNC, O_DIRECT },
+	};
+	char path[PATH_MAX], *mem;
+	struct ring r;
+	unsigned int i;
+	int fd, in;
+
+	mem = aligned_alloc(4096, 4096);
+	memset(mem, 'w', 4096);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		snprintf(path, sizeof(path), "/var/tmp/iouring2-rw-XXXXXX");
+		fd = mkostemp(path, O_CLOEXEC | ways[i].open_flags);
+		if (fd < 0)
+			continue;
+		ASSERT_EQ(4096, pwrite(fd, mem, 4096, 0));
+		in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+		ASSERT_LE(0, inotify_add_watch(in, path, IN_ACCESS | IN_MODIFY));
+		EXPECT_EQ(4096, one(&r, IOURING2_OP_READ, fd, mem, 4096, 0,
+				    ways[i].sqe_flags));
+		EXPECT_TRUE(heard(in, IN_ACCESS)) {
+			TH_LOG("read %s", ways[i].name);
+		}
+		EXPECT_FALSE(heard(in, IN_MODIFY));
+		EXPECT_EQ(4096, one(&r, IOURING2_OP_WRITE, fd, mem, 4096, 0,
+				    ways[i].sqe_flags));
+		EXPECT_TRUE(heard(in, IN_MODIFY)) {
+			TH_LOG("written %s", ways[i].name);
+		}
+		close(in);
+		close(fd);
+		unlink(path);
+	}
+	ring_exit(&r);
+	free(mem);
+}
+
+/* A file system of one's own, to be frozen.  Return: whether there is one */
+static bool mount_image(char *dir, size_t size)
+{
+	char cmd[2048];
+
+	tmp_path(dir, size, "image");
+	if (!intrusive() || !mkdtemp(dir))
+		return false;
+	snprintf(cmd, sizeof(cmd),
+		 "{ modprobe -q loop; truncate -s 16M %s.img && mke2fs -q -t ext4 %s.img && "
+		 "mount -o loop %s.img %s; } >/dev/null 2>&1", dir, dir, dir, dir);
+	return !system(cmd);
+}
+
+static int unmount_image(const char *dir)
+{
+	char cmd[2048];
+	int ret;
+
+	snprintf(cmd, sizeof(cmd), "umount %s", dir);
+	ret = system(cmd);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s.img %s", dir, dir);
+	return system(cmd) | ret;
+}
+
+/* FIFREEZE waits for writers: in a process of its own, and not for ever */
+static int freeze(const char *dir)
+{
+	int status, fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(ioctl(fd, FIFREEZE, 0) ? 1 : 0);
+	if (!until_ms(waitpid(pid, &status, WNOHANG) == pid, 20000)) {
+		kill(pid, SIGKILL);
+		return -ETIME;
+	}
+	close(fd);
+	return status;
+}
+
+static int thaw(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = ioctl(fd, FITHAW, 0);
+
+	close(fd);
+	return ret;
+}
+
+/*
+ * A write is over for its file system as well: that can be frozen. What is
+ * written while it is waits, and not its submitter.
+ */
+RING_TEST(frozen)
+{
+	enum { NR = 32 };
+	struct iouring2_cqe cqe;
+	char dir[256], *mem;
+	unsigned int flags;
+	struct ring r;
+	int fd, i, ret;
+
+	if (!mount_image(dir, sizeof(dir)))
+		SKIP(return, "no file system to freeze");
+	mem = aligned_alloc(4096, 4096);
+	memset(mem, 'f', 4096);
+	ASSERT_EQ(0, ring_init(&r, NR, 0));
+	for (flags = 0; flags <= O_DIRECT; flags += O_DIRECT) {
+		fd = file_in(dir, O_RDWR | flags);
+		ASSERT_LE(0, fd);
+		for (i = 0; i < NR; i++)
+			ASSERT_EQ(4096, pwrite(fd, mem, 4096, i * 4096));
+		ASSERT_EQ(0, fsync(fd));
+		for (i = 0; i < NR; i++)
+			queue(&r, IOURING2_OP_WRITE, fd, mem, 4096, i * 4096,
+			      i % 4 ? 0 : ASYNC);
+		EXPECT_EQ(NR, ring_submit(&r));
+		for (i = 0; i < NR; i++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(4096, cqe.res);
+		}
+		ret = freeze(dir);
+		EXPECT_EQ(0, ret);
+		if (!ret) {
+			queue(&r, IOURING2_OP_WRITE, fd, mem, 4096, 0, 0);
+			EXPECT_EQ(1, ring_submit(&r));
+			EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+							50 * NSEC_PER_MSEC));
+			EXPECT_EQ(0, thaw(dir));
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(4096, cqe.res);
+		}
+		close(fd);
+	}
+	ring_exit(&r);
+	free(mem);
+	EXPECT_EQ(0, unmount_image(dir));
 }
 
 /* ------------------------------------------------------------ FSYNC */
@@ -512,6 +765,14 @@ RING_TEST(fsync)
 			}
 			EXPECT_EQ(-EINVAL, one(&r, IOURING2_OP_FSYNC, fd, buf,
 					       0, 0, async));
+			EXPECT_EQ(-EINVAL, one(&r, IOURING2_OP_FSYNC, fd, NULL,
+					       0, CUR_POS, async));
+			queue(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0,
+			      async)->buf_index = 1;
+			EXPECT_EQ(-EINVAL, ring_do(&r));
+			queue(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0,
+			      async)->splice_fd_in = 1;
+			EXPECT_EQ(-EINVAL, ring_do(&r));
 			close(fd);
 		}
 		EXPECT_EQ(-EINVAL, one(&r, IOURING2_OP_FSYNC, p[0], NULL, 0, 0,

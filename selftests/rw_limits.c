@@ -131,6 +131,43 @@ RING_TEST(refused)
 	close(full);
 }
 
+/* More than one read or write may ask for is cut, and that is no failure */
+RING_TEST(longest)
+{
+	enum { MOST = 0x7ffff000 };	/* read(2) */
+	struct iouring2_cqe cqe;
+	unsigned int async;
+	struct ring r;
+	int fd, i;
+
+	/* takes any number of bytes, and looks at none */
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (async = 0; async <= ASYNC; async += ASYNC) {
+		static const unsigned int lens[] = {
+			1U << 31, 0xffffffff, 0x7fffffff, MOST + 1U,
+		};
+
+		for (i = 0; i < (int)ARRAY_SIZE(lens); i++) {
+			queue(&r, IOURING2_OP_WRITE, fd, buf, lens[i], 0,
+			      async | IOURING2_SQE_IO_LINK)->user_data = 1;
+			ASSERT_EQ(0, ring_nop(&r, 2));
+			EXPECT_EQ(2, ring_submit(&r));
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(1, (int)cqe.user_data);
+			EXPECT_EQ(MOST, cqe.res) {
+				TH_LOG("%u bytes", lens[i]);
+			}
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(2, (int)cqe.user_data);
+			EXPECT_EQ(0, cqe.res);
+		}
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
 /* ------------------------------------------------------------ priorities */
 
 static int with_ioprio(struct ring *r, int fd, unsigned int ioprio)
