@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 
@@ -257,6 +258,15 @@ RING_TEST(bad_arguments)
 	EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
 				 sizeof(arg)));
 
+	/* Who waits is told, though nothing has to be waited for */
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(-EFAULT, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, BAD_ADDR,
+				 sizeof(arg)));
+	EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg, 8));
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	*r.cq_head = *r.cq_tail;
+
 	/* Nobody waits, nobody looks */
 	EXPECT_EQ(0, enter(r.fd, 0, 1, 0, BAD_ADDR, 77));
 	EXPECT_EQ(0, enter(r.fd, 0, 1, EXT_ARG, BAD_ADDR, 77));
@@ -280,6 +290,31 @@ static int poll_timer(struct ring *r, unsigned int ms, __u64 user_data)
 	prep_poll(sqe, fd, POLLIN);
 	sqe->user_data = user_data;
 	return fd;
+}
+
+/* The longest time there is does not turn into one that has passed */
+RING_TEST(longest_wait)
+{
+	struct __kernel_timespec ts = {
+		.tv_sec = LLONG_MAX, .tv_nsec = NSEC_PER_SEC - 1,
+	};
+	struct iouring2_getevents_arg arg = { .ts = (uintptr_t)&ts };
+	static const unsigned int flags[] = { 0, ABS_TIMER };
+	struct ring r;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		fd = poll_timer(&r, 50, 1);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(1, ring_submit(&r));
+		EXPECT_EQ(0, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG | flags[i],
+				   &arg, sizeof(arg)));
+		EXPECT_EQ(1, (int)ring_ready(&r));
+		ring_exit(&r);
+		close(fd);
+	}
 }
 
 RING_TEST(min_complete)
@@ -606,6 +641,102 @@ RING_TEST(mask_blocks)
 	EXPECT_EQ(0, sigismember(&now, SIGUSR1));
 	ring_exit(&r);
 	close(p.fd);
+}
+
+/* No mask keeps SIGKILL and SIGSTOP out */
+RING_TEST(mask_cannot_block_kill)
+{
+	struct __kernel_timespec rescue = ts_ns(60 * NSEC_PER_SEC);
+	struct iouring2_getevents_arg arg = { .ts = (uintptr_t)&rescue };
+	long long begin;
+	struct ring r;
+	sigset_t all;
+	int status;
+	pid_t pid;
+
+	/* sigfillset() leaves out what the C library uses itself */
+	memset(&all, 0xff, SIGSET_BYTES);
+	arg.sigmask = (uintptr_t)&all;
+	arg.sigmask_sz = SIGSET_BYTES;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (ring_init(&r, 8, 0))
+			_exit(1);
+		/* being stopped and continued interrupts, as a signal does */
+		while (enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
+			     sizeof(arg)) == -EINTR)
+			;
+		_exit(2);
+	}
+	/* asleep, and not on its way there */
+	usleep(200000);
+	EXPECT_TRUE(until(task_sleeps(pid)));
+	begin = now_ns(CLOCK_MONOTONIC);
+	kill(pid, SIGSTOP);
+	EXPECT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	EXPECT_TRUE(WIFSTOPPED(status));
+	kill(pid, SIGCONT);
+	usleep(50000);
+	kill(pid, SIGKILL);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(SIGKILL, WTERMSIG(status));
+	EXPECT_GT(30 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin);
+}
+
+struct two_writes {
+	pthread_t self;
+	pid_t tid;
+	int first, second;
+};
+
+static void *write_both(void *arg)
+{
+	struct two_writes *w = arg;
+	uint64_t v = 1;
+
+	until(task_sleeps(w->tid));
+	if (write(w->first, &v, sizeof(v)) != sizeof(v))
+		return NULL;
+	usleep(100000);
+	if (write(w->second, &v, sizeof(v)) != sizeof(v))
+		return NULL;
+	return w;
+}
+
+/* Work of another subsystem for a waiting task is done, and does not end the wait */
+RING_TEST(foreign_work)
+{
+	struct two_writes w = { .tid = my_tid() };
+	struct ring r, native = { };
+	struct iouring2_cqe cqe;
+	void *ok;
+
+	native.fd = syscall(__NR_io_uring_setup, 8, &native.setup.params);
+	if (native.fd < 0)
+		SKIP(return, "no io_uring in this kernel");
+	ASSERT_EQ(0, ring_map(&native));
+	w.first = eventfd(0, EFD_CLOEXEC);
+	w.second = eventfd(0, EFD_CLOEXEC);
+	prep_poll(ring_sqe(&native), w.first, POLLIN);
+	ring_publish(&native);
+	ASSERT_EQ(1, syscall(__NR_io_uring_enter, native.fd, 1, 0, 0, NULL, 0));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_poll(ring_sqe(&r), w.second, POLLIN);
+	ASSERT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, write_both, &w));
+	EXPECT_EQ(0, enter(r.fd, 0, 1, GETEVENTS, NULL, 0));
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	pthread_join(w.self, &ok);
+	EXPECT_NE(NULL, ok);
+	EXPECT_EQ(1, (int)ring_ready(&native));
+	ring_exit(&r);
+	ring_exit(&native);
+	close(w.first);
+	close(w.second);
 }
 
 /* ------------------------------------------------------- what stops a batch */
