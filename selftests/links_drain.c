@@ -500,6 +500,43 @@ RING_TEST(drain_under_way)
 	}
 }
 
+/* A barrier on any entry of a chain holds for the chain, and for what follows */
+RING_TEST(drain_in_a_chain)
+{
+	static const unsigned int async[] = { 0, A };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	uint64_t v = 1;
+	struct files f;
+	struct ring r;
+	unsigned int a;
+	int i;
+
+	for (a = 0; a < ARRAY_SIZE(async); a++) {
+		ASSERT_EQ(0, files_open(&f));
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		/* 0: waits; 1, 2: a chain, its second a barrier; 3 */
+		for (i = 0; i < 4; i++) {
+			sqe = ring_sqe(&r);
+			fill(sqe, i ? NOP : WAIT, i == 1 ? L | async[a] :
+			     i == 2 ? D : 0, &f);
+			sqe->user_data = i;
+		}
+		EXPECT_EQ(4, ring_submit(&r));
+		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+						50 * NSEC_PER_MSEC));
+		EXPECT_EQ(4, fdinfo(r.fd, "Inflight"));
+		EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+		for (i = 0; i < 4; i++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(i, (int)cqe.user_data);
+			EXPECT_EQ(i ? 0 : POLLIN, cqe.res);
+		}
+		ring_exit(&r);
+		files_close(&f);
+	}
+}
+
 /* It waits for each of those before it, the last one included */
 RING_TEST(drain_waits_for_each)
 {

@@ -455,6 +455,39 @@ RING_TEST(multishot_without_room)
 	}
 }
 
+/* It finds room behind what has waited for some: nothing of it ends for that */
+RING_TEST(multishot_behind_backlog)
+{
+	enum { CQ = 4, LAST = 100 + CQ };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int efd, i;
+
+	efd = new_eventfd();
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, CQ, CQ));
+	EXPECT_EQ(1, arm(&r, efd, POLLIN, 9, true));
+	for (i = 100; i <= LAST; i++) {
+		ASSERT_EQ(0, ring_nop(&r, i));
+		EXPECT_EQ(1, ring_submit(&r));
+	}
+	EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
+	/* Nobody enters: the event finds both, room and backlog */
+	*r.cq_head += CQ;
+	EXPECT_EQ(0, poke(efd));
+	EXPECT_TRUE(until(ring_ready(&r) == 2));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(LAST, (int)cqe.user_data);
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(9, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(MORE, (int)cqe.flags);
+	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	close(efd);
+	ring_exit(&r);
+}
+
 struct shooter {
 	pthread_t self;
 	int efd;
@@ -855,6 +888,10 @@ RING_TEST(refused)
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 1);
 	sqe->buf_index = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_poll_remove(sqe, 1);
+	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 	/* New user_data without the flag that says so */
 	EXPECT_EQ(-EINVAL, update(&r, 1, 0, 0, 2));
