@@ -8,9 +8,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "abi_rows.h"
@@ -391,5 +394,121 @@ RING_TEST(ioprio_of_a_nop)
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 	ring_exit(&r);
 }
+
+RING_TEST(flags_of_a_nop)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int bit;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (bit = 0; bit < 32; bit++) {
+		sqe = ring_sqe(&r);
+		prep_nop(sqe);
+		sqe->nop_flags = 1U << bit;
+		sqe->len = 7;
+		EXPECT_EQ(1U << bit == IOURING2_NOP_INJECT_RESULT ? 7 : -EINVAL,
+			  ring_do(&r)) {
+			TH_LOG("bit %d", bit);
+		}
+	}
+	ring_exit(&r);
+}
+
+/* --------------------------------------------------------- 32-bit callers */
+
+#ifdef __x86_64__
+/* All that 32-bit calls point to, where 32 bits reach */
+struct low {
+	struct iouring2_query query;
+	struct iouring2_setup setup;
+	struct iouring2_enter enter;
+	struct iouring2_register reg;
+	struct iouring2_probe probe;
+	struct iouring2_probe_op ops[4];
+	struct { __u32 base, len; } iov[2];
+	char data[8];
+};
+
+static long ioctl32(int fd, unsigned int cmd, const void *arg)
+{
+	long ret = 54;		/* ioctl, in the table of 32-bit calls */
+
+	asm volatile("int $0x80" : "+a" (ret)
+		     : "b" ((long)fd), "c" ((long)cmd),
+		       "d" ((long)(uintptr_t)arg)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+/* Return: 0, or the number of the step that failed */
+static int as_32_bits(struct low *m)
+{
+	int dev = dev_open(), file = tmp_file(8), i;
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r = { };
+
+	if (dev < 0 || file < 0)
+		return 1;
+	if (ioctl32(dev, IOURING2_IOC_QUERY, &m->query) ||
+	    m->query.abi_version != IOURING2_ABI_VERSION)
+		return 2;
+	m->setup.entries = 8;
+	r.fd = ioctl32(dev, IOURING2_IOC_SETUP, &m->setup);
+	if (r.fd < 0)
+		return 3;
+	r.setup = m->setup;
+	if (ring_map(&r))
+		return 4;
+	m->reg.opcode = IOURING2_REGISTER_PROBE;
+	m->reg.nr_args = ARRAY_SIZE(m->ops);
+	m->reg.arg = (uintptr_t)&m->probe;
+	if (ioctl32(r.fd, IOURING2_IOC_REGISTER, &m->reg) ||
+	    m->probe.ops_len != ARRAY_SIZE(m->ops))
+		return 5;
+	/* 4 and 4 bytes, described as a 32-bit program does */
+	m->iov[0].base = (uintptr_t)m->data;
+	m->iov[1].base = m->iov[0].base + 4;
+	m->iov[0].len = 4;
+	m->iov[1].len = 4;
+	sqe = ring_sqe(&r);
+	prep(sqe, IOURING2_OP_READV, file, m->iov, 2, 0);
+	ring_publish(&r);
+	m->enter.to_submit = 1;
+	m->enter.min_complete = 1;
+	m->enter.flags = IOURING2_ENTER_GETEVENTS;
+	if (ioctl32(r.fd, IOURING2_IOC_ENTER, &m->enter) != 1)
+		return 6;
+	if (!ring_peek(&r, &cqe) || cqe.res != 8)
+		return 7;
+	for (i = 0; i < 8; i++)
+		if ((unsigned char)m->data[i] != pattern_byte(i))
+			return 8;
+	return 0;
+}
+
+RING_TEST(from_32_bits)
+{
+	struct low *m;
+	int status;
+	pid_t pid;
+
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	ASSERT_NE(MAP_FAILED, m);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(as_32_bits(m));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	munmap(m, sizeof(*m));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV)
+		SKIP(return, "no 32-bit system calls");
+	EXPECT_EQ(0, status) {
+		TH_LOG("step %d", WEXITSTATUS(status));
+	}
+}
+#endif
 
 RING_TEST_MAIN
