@@ -3,7 +3,7 @@
  * Setup-failure injection.  Stock kernels have no fault injection, so the
  * steps of SETUP carry their own: every fallible step calls
  * io2_fault_inject() just before (or, where memory was taken, just after) it,
- * and a test arms the N-th.
+ * and a test arms the N-th.  What else a test wants of a SETUP is here as well.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -26,6 +26,11 @@ static int setup_fragmented;
 module_param(setup_fragmented, int, 0644);
 MODULE_PARM_DESC(setup_fragmented,
 		 "there is no contiguous memory for rings (debug builds)");
+
+static unsigned int setup_first;
+module_param(setup_first, uint, 0644);
+MODULE_PARM_DESC(setup_first,
+		 "what a new ring counts from, in all it counts (debug builds)");
 
 static char fail_point[64];
 static char *setup_fail_point = fail_point;
@@ -87,6 +92,19 @@ bool io2_fault_inject(const char *what, const char *step)
 bool io2_fault_fragmented(void)
 {
 	return READ_ONCE(setup_fragmented);
+}
+
+/**
+ * io2_fault_first() - from what number on does a new ring count?
+ *
+ * A ring that has worked for an hour can be had at once.
+ *
+ * Context: any.
+ * Return: the number.
+ */
+u32 io2_fault_first(void)
+{
+	return READ_ONCE(setup_first);
 }
 
 /**

@@ -9,6 +9,7 @@
 void io2_fault_begin(void);
 bool io2_fault_inject(const char *what, const char *step);
 bool io2_fault_fragmented(void);
+u32 io2_fault_first(void);
 void io2_fault_end(void);
 #else
 static inline void io2_fault_begin(void)
@@ -23,6 +24,11 @@ static inline bool io2_fault_inject(const char *what, const char *step)
 static inline bool io2_fault_fragmented(void)
 {
 	return false;
+}
+
+static inline u32 io2_fault_first(void)
+{
+	return 0;
 }
 
 static inline void io2_fault_end(void)

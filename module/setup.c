@@ -151,6 +151,27 @@ static void ring_place(struct io2_ring *ring, const struct layout *l)
 	ring->shared->cq_entries = ring->cq_entries;
 }
 
+/* As if @first requests had been there and gone: for tests, see fault.c. */
+static void ring_count_from(struct io2_ring *ring, u32 first)
+{
+	struct io2_shared *shared = ring->shared;
+
+	if (!first)
+		return;
+	ring->accepted = first;
+	ring->completed = first;
+	ring->gone = first;
+	ring->cq_events = first;
+	ring->sq_head = first;
+	shared->sq_head = first;
+	shared->sq_tail = first;
+	ring->cq_tail = first;
+	ring->cq_fill = first;
+	ring->cq_head_seen = first;
+	shared->cq_tail = first;
+	shared->cq_head = first;
+}
+
 static void fill_params(struct iouring2_params *p, const struct layout *l)
 {
 	memset(&p->sq_off, 0, sizeof(p->sq_off));
@@ -238,6 +259,7 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 	if (ret)
 		goto err_cqes;
 	ring_place(ring, &l);
+	ring_count_from(ring, io2_fault_first());
 	ret = ring_build_submitter(ring);
 	if (ret)
 		goto err_sqes;

@@ -639,6 +639,7 @@ static const struct param {
 	{ "setup_fail_nth", 0644, true },
 	{ "setup_fail_point", 0444, true },
 	{ "setup_fragmented", 0644, true },
+	{ "setup_first", 0644, true },
 	{ "setup_fail_pid", 0644, true },
 };
 
