@@ -130,6 +130,12 @@ RING_TEST(barriers)
 	ASSERT_LE(0, efd);
 	OLD_RING(&r, 8, 0);
 	for (i = 0; i < ROUNDS / 2; i++) {
+		/* one with nothing to wait for */
+		ASSERT_EQ(0, ring_nop(&r, 0));
+		r.sqes[(r.sqe_tail - 1) & *r.sq_mask].flags = DRAIN;
+		ASSERT_EQ(0, ring_do(&r)) {
+			TH_LOG("round %d", i);
+		}
 		for (j = 0; j < 3; j++) {
 			sqe = ring_sqe(&r);
 			if (j)
