@@ -350,12 +350,11 @@ static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 static int ring_fadvise(struct file *file, loff_t to_submit, loff_t min_complete,
 			int flags)
 {
-	u32 nr = to_submit, min = min_complete;
-
-	if (nr != to_submit || min != min_complete ||
+	/* neither may be wider than the ABI's numbers, nor negative */
+	if ((u64)(to_submit | min_complete) > U32_MAX ||
 	    (flags & IOURING2_ENTER_EXT_ARG))
 		return -EINVAL;
-	return io2_enter(file->private_data, nr, min,
+	return io2_enter(file->private_data, to_submit, min_complete,
 			 flags ^ IOURING2_ENTER_FADVISE, 0, 0);
 }
 
