@@ -172,13 +172,25 @@ static __always_inline void rw_end_io(struct io2_req *req)
 	}
 }
 
+/*
+ * The device ran out of tags: is the request to be tried again?  Nothing of this
+ * attempt was done.
+ */
+static bool rw_refused(struct io2_req *req)
+{
+	if (req->res != -EAGAIN || (req->flags & REQ_F_NOWAIT))
+		return false;
+	req->res = req->rw.done;
+	return true;
+}
+
 static void rw_run(struct io2_req *req, struct io2_batch *b)
 {
 	io2_assert(atomic_read(&req->io.parts) ==
 		   (IO2_IO_RETURNED | IO2_IO_ENDED));
 	rw_end_io(req);
-	/* the device ran out of tags: have a worker wait for one */
-	if (req->res == -EAGAIN && !(req->flags & REQ_F_NOWAIT) && req->sub) {
+	/* have a worker wait for a tag */
+	if (rw_refused(req)) {
 		io2_worker_queue(req, b);
 		return;
 	}
@@ -211,8 +223,7 @@ static __always_inline enum io2_issue rw_started(struct io2_req *req,
 	if (!rw_is_second(req, IO2_IO_RETURNED))
 		return IO2_ASYNC;
 	rw_end_io(req);
-	if (req->res == -EAGAIN && (flags & IO2_NONBLOCK) &&
-	    !(req->flags & REQ_F_NOWAIT))
+	if ((flags & IO2_NONBLOCK) && rw_refused(req))
 		return IO2_AGAIN;
 	return rw_finish(req, req->res);
 }
@@ -258,17 +269,29 @@ static void rw_set_pos(struct io2_req *req)
 	struct kiocb *kiocb = &req->io.kiocb;
 	const struct io2_rw *rw = &req->rw;
 
-	kiocb->ki_pos = rw->pos;
-	if (rw->pos == -1) {
-		if (req->file->f_mode & FMODE_STREAM) {
-			kiocb->ki_pos = 0;
-			return;
-		}
+	if (rw->pos != -1) {
+		kiocb->ki_pos = rw->pos + rw->done;
+	} else if (req->file->f_mode & FMODE_STREAM) {
+		kiocb->ki_pos = 0;
+	} else {
 		req->flags |= REQ_F_CUR_POS;
 		/* a race of the application's own, see above */
 		kiocb->ki_pos = data_race(req->file->f_pos);
 	}
-	kiocb->ki_pos += rw->done;
+}
+
+/* So much of it is done, whatever comes of the rest. */
+static void rw_progress(struct io2_req *req, ssize_t ret)
+{
+	struct io2_rw *rw = &req->rw;
+
+	rw->done += ret;
+	req->res = rw->done;
+	req->flags |= REQ_F_PARTIAL;
+	if (req->flags & REQ_F_CUR_POS) {
+		/* others may move it, too: see rw_set_pos() */
+		data_race(req->file->f_pos = req->io.kiocb.ki_pos);
+	}
 }
 
 /* The segments as they were asked for; @one is room for a single one. */
@@ -495,14 +518,16 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 		return IO2_AGAIN;
 	for (;;) {
 		ret = rw_attempt(req, flags, write);
-		if (ret == -EIOCBQUEUED)
+		if (ret == -EIOCBQUEUED) {
+			io2_req_track(req);
 			return rw_started(req, flags);
+		}
 		if (rw_would_block(req, ret, flags, write))
 			return IO2_AGAIN;
 		if (ret <= 0 || rw->done + ret >= rw->total ||
 		    !rw_wants_all(req) || (req->flags & REQ_F_NOWAIT))
 			return rw_finish(req, ret);
-		rw->done += ret;
+		rw_progress(req, ret);
 		if (fatal_signal_pending(current))
 			return rw_finish(req, -EINTR);
 	}

@@ -41,6 +41,7 @@
 #define REQ_F_TIMEOUT		BIT(19)	/* not seen by a timeout's count */
 #define REQ_F_ABORT		BIT(20)	/* is to end with res, not to be issued */
 #define REQ_F_ENDS_WAIT		BIT(21)	/* its CQE ends waits for more CQEs, too */
+#define REQ_F_PARTIAL		BIT(22)	/* res says how much of it is done */
 
 #define REQ_F_LINKS		(REQ_F_LINK | REQ_F_HARDLINK)
 
@@ -391,15 +392,19 @@ static inline void io2_req_track(struct io2_req *req)
 /**
  * io2_req_set() - set the result of a request
  * @req: the request
- * @res: for the CQE; negative errno fails the request
+ * @res: for the CQE; negative errno fails the request, but does not hide what it
+ *	has done before
  *
  * Return: IO2_DONE, for use as issue()'s return value.
  */
 static inline enum io2_issue io2_req_set(struct io2_req *req, s32 res)
 {
-	req->res = res;
-	if (res < 0)
+	if (res < 0) {
 		req->flags |= REQ_F_FAIL;
+		if (req->flags & REQ_F_PARTIAL)
+			return IO2_DONE;
+	}
+	req->res = res;
 	return IO2_DONE;
 }
 
