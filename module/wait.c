@@ -63,12 +63,19 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 	return autoremove_wake_function(entry, mode, sync, key);
 }
 
-/* Signals to handle, or work of others that needs us out of the kernel. */
+/*
+ * Signals to handle, or work of others that needs us out of the kernel.  That may
+ * be to let go of a file whose last reference a request of ours had, and what is
+ * waited for may be that: on the way out it is done, and ENTER begun again.
+ */
 static int wait_interrupted(void)
 {
-	if (!signal_pending(current))
+	if (task_sigpending(current))
+		return -EINTR;
+	if (likely(!signal_pending(current) && !task_work_pending(current)))
 		return 0;
-	return task_sigpending(current) ? -EINTR : -ERESTARTNOINTR;
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return -ERESTARTNOINTR;
 }
 
 static int wait_sleep(struct cq_waiter *w, ktime_t expires)
@@ -109,7 +116,8 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 		prepare_to_wait_exclusive(&ring->wait, &w->entry,
 					  TASK_INTERRUPTIBLE);
 		/* posts and hand-overs after this point wake us */
-		if (!io2_deferred_pending(ring) && io2_cq_ready(ring) < min &&
+		if (!io2_deferred_pending(ring) &&
+		    !READ_ONCE(ring->nr_backlog) && io2_cq_ready(ring) < min &&
 		    !wait_ended(ring, w->ends) && !signal_pending(current))
 			ret = wait_sleep(w, expires);
 		finish_wait(&ring->wait, &w->entry);
@@ -290,7 +298,8 @@ __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
 	io2_cq_flush(ring);
 	if (!io2_sq_full(ring))
 		mask |= EPOLLOUT | EPOLLWRNORM;
-	if (io2_cq_ready(ring))
+	/* what is behind a CQ that has room since that flush, too */
+	if (io2_cq_ready(ring) || READ_ONCE(ring->nr_backlog))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	return mask;
 }

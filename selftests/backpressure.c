@@ -641,4 +641,79 @@ RING_TEST(cap_within_a_batch)
 	ring_exit(&r);
 }
 
+struct reaper {
+	pthread_t self;
+	struct ring *r;
+	unsigned int spin;
+	bool go;
+};
+
+static void *reap_some_time(void *arg)
+{
+	struct reaper *p = arg;
+	long long end;
+
+	while (!ld_acq(&p->go))
+		;
+	end = now_ns(CLOCK_MONOTONIC) + p->spin * 1000LL;
+	while (now_ns(CLOCK_MONOTONIC) < end)
+		;
+	st_rel(p->r->cq_head, ld_acq(p->r->cq_tail));
+	return NULL;
+}
+
+/*
+ * I3: room is made while a waiter, or a poller, is on its way to sleep: what is
+ * behind the CQ is moved there, or said to be there, before it sleeps.
+ */
+static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
+{
+	enum { CQ = 4, NR = 7, ROUNDS = 60 };
+	struct pollfd pfd = { .events = POLLIN };
+	long long begin;
+	struct reaper p;
+	unsigned int i;
+	struct ring r;
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		ASSERT_EQ(0, ring_init(&r, 4, 4));
+		/* the second batch goes behind the CQ, all but one */
+		for (i = 0; i < NR; i++) {
+			ASSERT_EQ(0, ring_nop(&r, i));
+			if (i == 2)
+				ASSERT_EQ(3, ring_submit(&r));
+		}
+		ASSERT_EQ(NR - 3, ring_submit(&r));
+		p = (struct reaper) { .r = &r, .spin = round * 50 };
+		ASSERT_EQ(0, pthread_create(&p.self, NULL, reap_some_time,
+					    &p));
+		pfd.fd = r.fd;
+		begin = now_ns(CLOCK_MONOTONIC);
+		st_rel(&p.go, true);
+		if (polls) {
+			EXPECT_EQ(1, poll(&pfd, 1, 20000));
+			EXPECT_TRUE(pfd.revents & POLLIN);
+		} else {
+			EXPECT_EQ(0, enter_timeout(r.fd, 0, 3,
+						   20 * NSEC_PER_SEC));
+		}
+		EXPECT_GT(20 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin) {
+			TH_LOG("round %d", round);
+		}
+		pthread_join(p.self, NULL);
+		ring_exit(&r);
+	}
+}
+
+RING_TEST(waiter_sees_what_got_room)
+{
+	sleeps_on_nothing(_metadata, false);
+}
+
+RING_TEST(poller_sees_what_got_room)
+{
+	sleeps_on_nothing(_metadata, true);
+}
+
 RING_TEST_MAIN
