@@ -194,7 +194,7 @@ struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
  * struct cancel_match - what to cancel
  * @flags: IOURING2_ASYNC_CANCEL_*
  * @user_data: unless @flags say otherwise
- * @file: with IOURING2_ASYNC_CANCEL_FD
+ * @file: with IOURING2_ASYNC_CANCEL_FD; NULL: that of no request
  * @opcode: with IOURING2_ASYNC_CANCEL_OP
  * @files: only requests of this process, or NULL
  * @self: who asks: never cancels itself
@@ -228,7 +228,8 @@ static bool cancel_matches(const struct io2_req *req,
 		return false;
 	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
 		return true;
-	if ((m->flags & IOURING2_ASYNC_CANCEL_FD) && req->file != m->file)
+	if ((m->flags & IOURING2_ASYNC_CANCEL_FD) &&
+	    (!m->file || req->file != m->file))
 		return false;
 	if ((m->flags & IOURING2_ASYNC_CANCEL_OP) && req->opcode != m->opcode)
 		return false;
@@ -343,13 +344,13 @@ static void cancel_drained_of(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_cancel_all() - cancel requests because of an exit or a last close
+ * io2_cancel_armed() - cancel what waits or runs, because of an exit or last close
  * @ring: the ring
- * @files: only those of the process with this fd table; NULL for all
+ * @files: only requests of the process with this fd table; NULL for all
  *
- * Context: may sleep; no lock of the ring held.
+ * Context: task context, does not sleep; no lock of the ring held.
  */
-void io2_cancel_all(struct io2_ring *ring, void *files)
+void io2_cancel_armed(struct io2_ring *ring, void *files)
 {
 	struct cancel_match m = {
 		.flags = IOURING2_ASYNC_CANCEL_ANY,
@@ -358,6 +359,18 @@ void io2_cancel_all(struct io2_ring *ring, void *files)
 	};
 
 	cancel_matching(ring, &m);
+}
+
+/**
+ * io2_cancel_drained() - the same of what waits behind a drain barrier
+ * @ring: the ring
+ * @files: see io2_cancel_armed()
+ *
+ * Context: may sleep, for as long as somebody's ENTER takes; no lock of the ring
+ * held.
+ */
+void io2_cancel_drained(struct io2_ring *ring, void *files)
+{
 	if (files)
 		cancel_drained_of(ring, files);
 	else
@@ -397,13 +410,16 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	req->file = fget(cancel->fd);
 	if (!req->file)
 		return -EBADF;
-	if (io2_is_ring_file(req->file)) {
-		/* only compared: a reference could become a cycle */
-		fput(req->file);
-		req->flags |= REQ_F_OWN_RING;
-	} else {
+	if (!io2_is_ring_file(req->file)) {
 		io2_count_add(IO2_COUNT_FILES, 1);
+		return 0;
 	}
+	/* a reference could become a cycle: but our own outlives us */
+	fput(req->file);
+	if (req->file == req->ring->file)
+		req->flags |= REQ_F_OWN_RING;
+	else
+		req->file = NULL;	/* no request has another ring's */
 	return 0;
 }
 

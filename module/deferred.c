@@ -214,23 +214,6 @@ void io2_deferred_waiter_left(struct io2_ring *ring)
 }
 
 /**
- * io2_deferred_waiter_done() - no longer
- * @ring: the ring
- *
- * Hands over what came too late.
- *
- * Context: task context.
- */
-void io2_deferred_waiter_done(struct io2_ring *ring)
-{
-	spin_lock_irq(&ring->deferred_lock);
-	ring->nr_waiters--;
-	if (io2_deferred_pending(ring))
-		deferred_kick(ring);
-	spin_unlock_irq(&ring->deferred_lock);
-}
-
-/**
  * io2_deferred_quiesce() - after this nothing runs on behalf of @ring
  * @ring: a ring whose requests have all completed
  *

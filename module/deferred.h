@@ -45,7 +45,6 @@ static inline bool io2_deferred_run(struct io2_ring *ring)
 void io2_deferred_handover(struct io2_ring *ring);
 void io2_deferred_waiter(struct io2_ring *ring);
 void io2_deferred_waiter_left(struct io2_ring *ring);
-void io2_deferred_waiter_done(struct io2_ring *ring);
 void io2_deferred_quiesce(struct io2_ring *ring);
 void io2_queue_notify(struct io2_ring *ring);
 void io2_queue_reap(struct io2_ring *ring);

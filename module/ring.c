@@ -102,27 +102,44 @@ static bool ring_drained(struct io2_ring *ring, void *files)
 		       io2_cq_all_done(ring);
 }
 
+/* What comes of it is run here.  Return: whether there was something. */
+static bool ring_cancel_armed(struct io2_ring *ring, void *files)
+{
+	io2_deferred_waiter(ring);
+	io2_cancel_armed(ring, files);
+	io2_deferred_waiter_left(ring);
+	return io2_deferred_run(ring);
+}
+
+static void ring_wait_drained(struct io2_ring *ring, void *files)
+{
+	io2_deferred_waiter(ring);
+	wait_event_timeout(ring->wait, io2_deferred_pending(ring) ||
+			   ring_drained(ring, files), CANCEL_AGAIN);
+	io2_deferred_waiter_left(ring);
+	io2_deferred_run(ring);
+}
+
 /*
  * Waits until no request is left, of all or of one process.  Requests that a
  * worker was just about to start are cancelled at a later round.
  */
 static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 {
-	io2_deferred_waiter(ring);
+	bool more;
+
 	for (;;) {
-		io2_cancel_all(ring, files);
-		if (io2_deferred_run(ring)) {
-			/* a hard link has begun what came next */
-			cond_resched();
-			continue;
-		}
+		more = ring_cancel_armed(ring, files);
+		/* not relied on meanwhile: that takes as long as others' ENTER */
+		io2_cancel_drained(ring, files);
 		if (ring_drained(ring, files))
 			break;
-		wait_event_timeout(ring->wait,
-				   io2_deferred_pending(ring) ||
-				   ring_drained(ring, files), CANCEL_AGAIN);
+		/* a hard link has begun what came next: no time to lose */
+		if (more)
+			cond_resched();
+		else
+			ring_wait_drained(ring, files);
 	}
-	io2_deferred_waiter_done(ring);
 }
 
 static void ring_free_parts(struct io2_ring *ring)
@@ -173,6 +190,8 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 {
 	bool idle;
 
+	if (!io2_submitters_leave(ring, files))
+		return;
 	do {
 		if (!io2_submitters_idle(ring, files)) {
 			ring_cancel_and_wait(ring, files);

@@ -216,6 +216,7 @@ struct io2_wq {
  * @hash_few: @hash, as long as there are few
  * @counted: timeouts that wait for a number of completions, soonest first
  * @nr_counted: length of @counted; read without the lock by posters
+ * @leaves: times that a process gave up the ring, modulo 2^32
  *
  * @submitters: every submitter that owns requests, under @inflight_lock
  * @wait: tasks in ENTER, close and exit; woken under no spinlock but
@@ -281,6 +282,7 @@ struct io2_ring {
 	u32			nr_counted;
 	struct list_head	counted;
 	struct list_head	submitters;
+	u32			leaves;
 
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	poll_wait;

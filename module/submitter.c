@@ -84,6 +84,20 @@ bool io2_submitter_killed(const struct io2_submitter *sub)
 	return killed;
 }
 
+/* Not if somebody has left since @leaves: it may be the process of @sub. */
+static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
+			  u32 leaves)
+{
+	bool same;
+
+	spin_lock(&ring->inflight_lock);
+	same = ring->leaves == leaves;
+	if (same)
+		list_add(&sub->node, submitters_of(ring));
+	spin_unlock(&ring->inflight_lock);
+	return same;
+}
+
 /**
  * io2_submitter_make() - find or make the submitter that stands for current
  * @ring: the ring; see io2_submitter_get(), which this is the long way of
@@ -94,25 +108,54 @@ bool io2_submitter_killed(const struct io2_submitter *sub)
 int io2_submitter_make(struct io2_ring *ring)
 {
 	struct io2_submitter *sub;
+	bool added;
+	u32 leaves;
 
 	lockdep_assert_held(&ring->uring_lock);
-	spin_lock(&ring->inflight_lock);
-	sub = submitter_find(ring);
-	spin_unlock(&ring->inflight_lock);
-	if (sub)
-		goto out;
-	if (!io2_ring_reachable(ring))
-		return -EBADF;
-	sub = submitter_alloc();
-	if (!sub)
-		return -ENOMEM;
-	io2_submitters_drop(ring, NULL);
-	spin_lock(&ring->inflight_lock);
-	list_add(&sub->node, submitters_of(ring));
-	spin_unlock(&ring->inflight_lock);
-out:
+	do {
+		spin_lock(&ring->inflight_lock);
+		sub = submitter_find(ring);
+		leaves = ring->leaves;
+		spin_unlock(&ring->inflight_lock);
+		if (sub)
+			break;
+		if (!io2_ring_reachable(ring))
+			return -EBADF;
+		sub = submitter_alloc();
+		if (!sub)
+			return -ENOMEM;
+		io2_submitters_drop(ring, NULL);
+		added = submitter_add(ring, sub, leaves);
+		if (!added)
+			submitter_free(sub);
+	} while (!added);
 	ring->submitter = sub;
 	return 0;
+}
+
+/**
+ * io2_submitters_leave() - a process gives up the ring
+ * @ring: the ring
+ * @files: its fd table, in which the ring is no more
+ *
+ * One that has never submitted need not wait for others who do.  It becomes no
+ * submitter from now on, see io2_submitter_make().
+ *
+ * Context: atomic.
+ * Return: whether there is a submitter of it.
+ */
+bool io2_submitters_leave(struct io2_ring *ring, void *files)
+{
+	struct io2_submitter *sub;
+	bool found = false;
+
+	spin_lock(&ring->inflight_lock);
+	ring->leaves++;
+	list_for_each_entry(sub, submitters_of(ring), node)
+		if (sub->files == files)
+			found = true;
+	spin_unlock(&ring->inflight_lock);
+	return found;
 }
 
 /**

@@ -98,6 +98,7 @@ static inline int io2_submitter_get(struct io2_ring *ring)
 	return io2_submitter_make(ring);
 }
 
+bool io2_submitters_leave(struct io2_ring *ring, void *files);
 void io2_submitters_drop(struct io2_ring *ring, void *files);
 bool io2_submitters_idle(struct io2_ring *ring, void *files);
 void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub);

@@ -209,6 +209,50 @@ RING_TEST(by_ring)
 	ring_exit(&r);
 }
 
+/*
+ * By another ring, which is gone when the cancel runs: nothing has that file, and
+ * least of all a request without one.
+ */
+RING_TEST(by_another_ring)
+{
+	static const unsigned int how[] = { FD, FD | ALL };
+	struct __kernel_timespec soon = ts_ns(20 * NSEC_PER_MSEC);
+	struct __kernel_timespec hour = ts_ns(3600 * NSEC_PER_SEC);
+	struct ring r, other, filler[8];
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	unsigned int i, j;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_timeout(ring_sqe(&r), &hour, 0, 0);
+	EXPECT_EQ(1, ring_submit(&r));
+	for (i = 0; i < ARRAY_SIZE(how); i++) {
+		ASSERT_EQ(0, ring_init(&other, 8, 0));
+		sqe = ring_sqe(&r);
+		prep_timeout(sqe, &soon, 0, 0);
+		sqe->flags = IOURING2_SQE_IO_HARDLINK;
+		sqe->user_data = 1;
+		sqe = ring_sqe(&r);
+		prep_cancel(sqe, 0, how[i]);
+		sqe->fd = other.fd;
+		sqe->flags = IOURING2_SQE_ASYNC;
+		sqe->user_data = 2;
+		EXPECT_EQ(2, ring_submit(&r));
+		ring_exit(&other);
+		/* somebody may have its memory by now */
+		for (j = 0; j < ARRAY_SIZE(filler); j++)
+			ASSERT_EQ(0, ring_init(&filler[j], 8, 0));
+		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+		EXPECT_EQ(-ETIME, cqe.res);
+		ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+		EXPECT_EQ(how[i] & ALL ? 0 : -ENOENT, cqe.res);
+		EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+		for (j = 0; j < ARRAY_SIZE(filler); j++)
+			ring_exit(&filler[j]);
+	}
+	ring_exit(&r);
+}
+
 /* A cancel that a worker runs is in flight, too, but is not what is meant */
 RING_TEST(not_itself)
 {

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <linux/userfaultfd.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
@@ -539,6 +540,276 @@ RING_TEST(enter_beside_close)
 	if (!what)
 		SKIP(return, "no userfaultfd");
 	EXPECT_STREQ("", what);
+}
+
+/* ------------------------------------ one who submits is stuck, others leave */
+
+struct stuck_submitter {
+	pthread_t self;
+	struct ring *r;
+	struct absent a;
+	int ret;
+};
+
+static void *submit_stuck(void *arg)
+{
+	struct stuck_submitter *s = arg;
+
+	s->ret = ring_submit(s->r);
+	return NULL;
+}
+
+/* It reads its segments from the page, with the ring's lock held */
+static int stuck_start(struct stuck_submitter *s, struct ring *r, int file)
+{
+	s->r = r;
+	prep(ring_sqe(r), IOURING2_OP_READV, file, s->a.page, 2, 0);
+	r->sqes[(r->sqe_tail - 1) & *r->sq_mask].user_data = 9;
+	if (pthread_create(&s->self, NULL, submit_stuck, s))
+		return -EAGAIN;
+	return until(absent_wanted(&s->a)) ? 0 : -ETIME;
+}
+
+static int stuck_end(struct stuck_submitter *s)
+{
+	static char page[4096];
+	int ret = absent_provide(&s->a, page);
+
+	pthread_join(s->self, NULL);
+	absent_free(&s->a);
+	return ret ? ret : s->ret;
+}
+
+/* A process that was handed a ring and never used it closes it at any time */
+RING_TEST(close_beside_submitter)
+{
+	struct stuck_submitter s;
+	int ret, file, status;
+	struct ring r;
+	pid_t pid;
+
+	ret = absent_make(&s.a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	file = tmp_file(4096);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, stuck_start(&s, &r, file));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(r.fd);
+		_exit(0);
+	}
+	EXPECT_TRUE(until_ms(waitpid(pid, &status, WNOHANG) == pid, 10000)) {
+		TH_LOG("the child's close waits");
+	}
+	EXPECT_EQ(1, stuck_end(&s));
+	ring_exit(&r);
+	close(file);
+}
+
+/* One that has requests waits for the lock; what others defer meanwhile is run */
+RING_TEST(leaver_is_no_waiter)
+{
+	struct __kernel_timespec ts = ts_ns(700 * NSEC_PER_MSEC);
+	struct stuck_submitter s;
+	struct iouring2_cqe cqe;
+	int ret, file, efd;
+	struct talk t;
+	struct ring r;
+	pid_t pid;
+
+	ret = absent_make(&s.a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	file = tmp_file(4096);
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		talk_child(&t);
+		prep_poll(ring_sqe(&r), efd, POLLIN);
+		if (ring_submit(&r) != 1)
+			_exit(1);
+		say(&t, '+');
+		wait_for_parent(&t);
+		close(r.fd);
+		_exit(0);
+	}
+	talk_parent(&t);
+	ASSERT_EQ('+', listen_to(&t));
+	r.sqe_tail = *r.sq_tail;
+	prep_timeout(ring_sqe(&r), &ts, 0, 0);
+	r.sqes[1].user_data = 7;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, stuck_start(&s, &r, file));
+	/* the child goes on to close, and waits for who is stuck */
+	talk_close(&t);
+	/* its poll's CQE, and the timeout's, with nobody in ENTER but that one */
+	EXPECT_TRUE(until_ms(ring_ready(&r) == 2, 10000)) {
+		TH_LOG("%u are there", ring_ready(&r));
+	}
+	EXPECT_EQ(1, stuck_end(&s));
+	EXPECT_EQ(0, reap(pid));
+	ASSERT_EQ(0, ring_take(&r, 7, &cqe));
+	EXPECT_EQ(-ETIME, cqe.res);
+	ring_exit(&r);
+	close(efd);
+	close(file);
+}
+
+struct first_use {
+	pthread_t self;
+	struct ring *r;
+	bool go;
+	int ret;
+};
+
+static void *use_first(void *arg)
+{
+	struct first_use *u = arg;
+
+	while (!ld_acq(&u->go))
+		;
+	u->ret = enter(u->r->fd, 1, 0, 0, NULL, 0);
+	return NULL;
+}
+
+/* In a process that has never used the ring: its first ENTER and its last close */
+static void first_and_last(struct ring *r, int efd, unsigned int spin)
+{
+	struct first_use u = { .r = r };
+	volatile unsigned int i;
+
+	prep_poll(ring_sqe(r), efd, POLLIN);
+	ring_publish(r);
+	if (pthread_create(&u.self, NULL, use_first, &u))
+		_exit(1);
+	st_rel(&u.go, true);
+	for (i = spin; i; i--)
+		;
+	close(r->fd);
+	pthread_join(u.self, NULL);
+	if (u.ret != 1 && u.ret != -EBADF)
+		_exit(2);
+	/* It was too late, or it has ended */
+	_exit(counter("files") ? 3 : 0);
+}
+
+RING_TEST(first_enter_and_last_close)
+{
+	unsigned int round;
+	struct ring r;
+	int efd, status;
+	pid_t pid;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	for (round = 0; round < 40; round++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			first_and_last(&r, efd, round * 5000);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status) {
+			TH_LOG("round %u: %d", round, WEXITSTATUS(status));
+		}
+		ring_exit(&r);
+	}
+	close(efd);
+}
+
+/* --------------------------------------------- what was done before a cancel */
+
+/* The first half of a file is in the page cache, the second is not */
+static bool cache_half(int fd, size_t half)
+{
+	char *mem = malloc(half);
+	bool ok;
+
+	fsync(fd);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	ok = pread(fd, mem, half, 0) == (ssize_t)half;
+	free(mem);
+	return ok;
+}
+
+/*
+ * A read that has got half of what it wants waits for a worker, and is cancelled:
+ * what it has got is its result, and the file's position is behind that.
+ */
+RING_TEST(cancelled_half_way)
+{
+	enum { HALF = 65536 };
+	long was = module_param("workers_bounded");
+	static char data[2 * HALF], page[4096];
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	int ret, file, other, i;
+	struct absent a;
+	struct ring r;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	if (module_param_set("workers_bounded", 1) < 0)
+		SKIP(return, "parameters not writable");
+	file = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	other = tmp_file(4096);
+	ASSERT_LE(0, file);
+	for (i = 0; i < 2 * HALF; i++)
+		data[i] = pattern_byte(i);
+	ASSERT_EQ(2 * HALF, write(file, data, 2 * HALF));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(1, async_rw(&r, IOURING2_OP_READ, other, a.page, 1));
+	ASSERT_TRUE(until(absent_wanted(&a)));
+	for (i = 0; i < 20; i++) {
+		ASSERT_TRUE(cache_half(file, HALF));
+		memset(data, 0, sizeof(data));
+		ASSERT_EQ(0, lseek(file, 0, SEEK_SET));
+		sqe = ring_sqe(&r);
+		prep_read(sqe, file, data, 2 * HALF, -1);
+		sqe->user_data = 2;
+		sqe->flags = LINK;
+		sqe = ring_sqe(&r);
+		prep_nop(sqe);
+		sqe->user_data = 3;
+		ASSERT_EQ(2, ring_submit(&r));
+		/* unless the disk was faster than that */
+		if (!ring_ready(&r))
+			break;
+		ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+		ASSERT_EQ(0, ring_take(&r, 3, &cqe));
+	}
+	if (i < 20) {
+		EXPECT_EQ(0, cancel_it(&r, 2));
+		ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+		EXPECT_LE(HALF, cqe.res);
+		EXPECT_GT(2 * HALF, cqe.res);
+		EXPECT_EQ(cqe.res, lseek(file, 0, SEEK_CUR));
+		for (i = 0; i < cqe.res; i++)
+			ASSERT_EQ(pattern_byte(i), (unsigned char)data[i]);
+		/* It is not what was asked for: what is linked does not run */
+		ASSERT_EQ(0, ring_take(&r, 3, &cqe));
+		EXPECT_EQ(-ECANCELED, cqe.res);
+		i = 0;
+	}
+	ASSERT_EQ(0, absent_provide(&a, page));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	ring_exit(&r);
+	close(file);
+	close(other);
+	absent_free(&a);
+	EXPECT_EQ(0, module_param_set("workers_bounded", was));
+	if (i)
+		SKIP(return, "nothing is ever half in the page cache");
 }
 
 /* ------------------------------------------------ one who waits is stuck */
