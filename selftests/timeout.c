@@ -613,17 +613,17 @@ static void *take_all(void *arg)
  */
 RING_TEST(never_stops)
 {
-	enum { TIMERS = 8 };
+	enum { TIMERS = 64 };
 	struct taker t = { };
 	struct ring r;
 	pthread_t thread;
-	int i, ret;
+	int i, n, ret;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 4096));
 	t.ring = &r;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, take_all, &t));
 	for (i = 0; i < 20; i++) {
-		while (fdinfo(r.fd, "Inflight") < TIMERS) {
+		for (n = fdinfo(r.fd, "Inflight"); n < TIMERS; n++) {
 			ret = start(&r, ts_ns(0), 0, MULTI, 1);
 			EXPECT_TRUE(ret == 1 || ret == -EBUSY);
 		}
