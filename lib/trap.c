@@ -11,6 +11,7 @@
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/iouring2.h>
+#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/wait.h>
@@ -208,10 +209,112 @@ static int same(const char *a, const char *b)
 	return *a == *b;
 }
 
+/*
+ * struct area - what the launcher is started with
+ * @next: the one that was mapped before it
+ * @size: of all
+ * @busy: somebody's
+ * @flags: the launcher's
+ * @exe: room for a path
+ * @args: arguments
+ *
+ * Not on the stack: there may be as little of that as musl's posix_spawn gives,
+ * or a small alternate one, and the memory below it is the parent's.
+ */
+struct area {
+	struct area	*next;
+	unsigned long	size;
+	int		busy;
+	char		flags[IO2_EXEC_FLAGS];
+	char		exe[IO2_RUN_MAX];
+	char		*args[];
+};
+
+static struct area *areas;
+
+/*
+ * An exec that succeeds in a child of vfork leaves the area in the parent, where
+ * nobody knows of it. So the kernel is asked to clear @busy when the child no
+ * longer uses this memory, and the next child takes the area again. That takes
+ * the place of CLONE_CHILD_CLEARTID, which threads need: those, and where the
+ * kernel does not tell, do without.
+ */
+static int can_be_left(void)
+{
+	int *clear;
+
+	return !io2_syscall(__NR_prctl, PR_GET_TID_ADDRESS, IO2_P(&clear), 0, 0,
+			    0, 0) && !clear;
+}
+
+static int take(struct area *area)
+{
+	int no = 0;
+
+	return __atomic_compare_exchange_n(&area->busy, &no, 1, 0,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static struct area *get_area(unsigned long n, int left)
+{
+	unsigned long size = 4096;
+	struct area *area;
+	long at;
+
+	/* doubled, so that few sizes are left */
+	while (size < sizeof(*area) + n * sizeof(char *))
+		size *= 2;
+	area = left ? __atomic_load_n(&areas, __ATOMIC_ACQUIRE) : (void *)0;
+	while (area && (area->size < size || !take(area)))
+		area = area->next;
+	if (!area) {
+		at = io2_syscall(__NR_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (at < 0 && at >= -4095)
+			return (void *)0;
+		area = (void *)at;
+		area->size = size;
+		area->busy = 1;
+		area->next = __atomic_load_n(&areas, __ATOMIC_RELAXED);
+		while (left && !__atomic_compare_exchange_n(&areas, &area->next, area, 0,
+							    __ATOMIC_RELEASE,
+							    __ATOMIC_RELAXED))
+			;
+	}
+	if (left)
+		io2_syscall(__NR_set_tid_address, IO2_P(&area->busy), 0, 0, 0, 0, 0);
+	return area;
+}
+
+static void put_area(struct area *area, int left)
+{
+	if (!left) {
+		io2_syscall(__NR_munmap, IO2_P(area), (long)area->size, 0, 0, 0, 0);
+		return;
+	}
+	io2_syscall(__NR_set_tid_address, 0, 0, 0, 0, 0, 0);
+	__atomic_store_n(&area->busy, 0, __ATOMIC_RELEASE);
+}
+
+static long exec_launcher(const char *path, char *const *argv, char *const *envp)
+{
+	int left = can_be_left();
+	struct area *area = get_area(io2_exec_count(argv) + IO2_EXEC_EXTRA + 1, left);
+	long ret;
+
+	if (!area)
+		return -ENOMEM;
+	io2_exec_arguments(io2_exec_real(path, area->exe), argv, area->args,
+			   area->flags);
+	ret = io2_syscall(__NR_execve, IO2_P(area->args[0]), IO2_P(area->args),
+			  IO2_P(envp), 0, 0, 0);
+	put_area(area, left);
+	return ret;
+}
+
 static long do_execve(const char *path, char *const *argv, char *const *envp)
 {
-	char flags[IO2_EXEC_FLAGS], room[IO2_RUN_MAX];
-	long nr = __NR_execve, ret;
+	long ret;
 
 	ret = io2_syscall(__NR_access, IO2_P(path), 0, 0, 0, 0, 0);
 	if (ret)
@@ -221,20 +324,18 @@ static long do_execve(const char *path, char *const *argv, char *const *envp)
 		ret = io2_exec_check(path);
 		if (ret < 0)
 			return ret;
-		if (ret) {
-			char *args[io2_exec_count(argv) + IO2_EXEC_EXTRA + 1];
-
-			io2_exec_arguments(io2_exec_real(path, room), argv,
-					   args, flags);
-			return io2_syscall(nr, IO2_P(args[0]), IO2_P(args),
-					   IO2_P(envp), 0, 0, 0);
-		}
+		if (ret)
+			return exec_launcher(path, argv, envp);
 	}
-	return io2_syscall(nr, IO2_P(path), IO2_P(argv), IO2_P(envp), 0, 0, 0);
+	return io2_syscall(__NR_execve, IO2_P(path), IO2_P(argv), IO2_P(envp), 0, 0,
+			   0);
 }
 
-/* /proc/self/fd/N, N/PATH: what a descriptor and a path mean together */
-static long do_execveat(const long *a)
+/*
+ * /proc/self/fd/N, N/PATH: what a descriptor and a path mean together. Not
+ * inlined, as all other calls would need the stack for the name, too.
+ */
+__attribute__((noinline)) static long do_execveat(const long *a)
 {
 	const char *path = (char *)a[1];
 	char name[512] = "/proc/self/fd/", digits[12];

@@ -5,7 +5,7 @@
  * fails for what is in it shows as well how it came to the kernel.
  *
  * usage: trap [PROGRAM]	PROGRAM is started in several ways, and has to
- *				exit with 0
+ *				exit with 0; with more arguments, nothing is done
  *
  * exit: 0, or 1 after a line about what is wrong
  */
@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -231,6 +232,59 @@ static int status_of(pid_t pid)
 	return status;
 }
 
+/* Return: pages of memory that this process has. */
+static long pages(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long n = 0;
+
+	CHECK(f && fscanf(f, "%ld", &n) == 1);
+	fclose(f);
+	return n;
+}
+
+static pid_t start_by_vfork(char *program, char **argv)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execve(program, argv, environ);
+		_exit(9);
+	}
+	return pid;
+}
+
+/*
+ * More arguments than the alternate stack has room for, which a child shares
+ * with its parent. What is below that stay as it is, and nothing be left over.
+ */
+static void many_arguments(char *program)
+{
+	enum { BELOW = 1 << 20, STACK = 1 << 15, ARGS = 10000 };
+	char *below = mmap(NULL, BELOW + STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t stack = { .ss_sp = below + BELOW, .ss_size = STACK }, old;
+	char **argv = calloc(ARGS + 1, sizeof(*argv));
+	long before = 0;
+	int i;
+
+	CHECK(below != MAP_FAILED && argv);
+	for (i = 0; i < ARGS; i++)
+		argv[i] = program;
+	CHECK(!sigaltstack(&stack, &old));
+	for (i = 0; i < 6; i++) {
+		CHECK(!status_of(start_by_vfork(program, argv)));
+		if (!i)
+			before = pages();
+	}
+	CHECK(pages() < before + ARGS * (long)sizeof(*argv) / 4096);
+	for (i = 0; i < BELOW; i++)
+		CHECK(!below[i]);
+	CHECK(!sigaltstack(&old, NULL));
+	munmap(below, BELOW + STACK);
+	free(argv);
+}
+
 static void children(char *program)
 {
 	char *argv[2] = { program, NULL }, **none = argv + 1;
@@ -253,6 +307,7 @@ static void children(char *program)
 	}
 	CHECK(!status_of(pid));
 	CHECK(!system(program));
+	many_arguments(program);
 	CHECK(execve("/nonexistent", argv, environ) == -1 && errno == ENOENT);
 	CHECK(execvp("no-such-program", argv) == -1 && errno == ENOENT);
 	CHECK(execv("/", argv) == -1 && errno == EACCES);
@@ -262,6 +317,8 @@ static void children(char *program)
 
 int main(int argc, char **argv)
 {
+	if (argc > 2)
+		return 0;
 	CHECK(call_works());
 	masks();
 	handlers();
