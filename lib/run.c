@@ -426,6 +426,9 @@ static void start(const char *path, char **argv)
 		raw_trap();
 	set_environment();
 	io2_settings.skip = skip;
+	/* with them, the program's loader would leave our library out */
+	if (!skip && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		DIE(EXIT_US, "no new privileges: %s", strerror(errno));
 	if (kind != FOREIGN && (inherited == IO2_PROBE_WIDE ||
 				(kind == STATIC && (!skip || inherited))))
 		exec_with_trap(path, argv);
