@@ -118,7 +118,8 @@ __attribute__((constructor)) static void start(void)
 	char name[17] = "";
 	int ret;
 
-	io2_settings_read(&io2_settings);
+	/* too many names: the launcher has refused them */
+	(void)io2_settings_read(&io2_settings);
 	own_name(name);
 	io2_settings.skip = io2_skipped(io2_settings.names, name);
 	if (io2_settings.skip && !io2_inherited_filter())

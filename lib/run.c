@@ -464,7 +464,8 @@ static void add_name(const char *name)
 	if (!name)
 		DIE(EXIT_US, "--skip needs a name");
 	if (n + strlen(name) + 2 > sizeof(io2_settings.names))
-		DIE(EXIT_US, "too many names");
+		DIE(EXIT_US, "too many names to skip, more than %zu characters",
+		    sizeof(io2_settings.names) - 1);
 	sprintf(io2_settings.names + n, "%s%s", n ? ":" : "", name);
 }
 
@@ -481,7 +482,9 @@ int main(int argc, char **argv)
 {
 	int i, check = 0, ended = 0;
 
-	io2_settings_read(&io2_settings);
+	if (io2_settings_read(&io2_settings))
+		DIE(EXIT_US, IO2_ENV_SKIP ": too many names, more than %zu characters",
+		    sizeof(io2_settings.names) - 1);
 	find_ourselves();
 	if (argc > 1 && !strcmp(argv[1], "--exec"))
 		exec_for_program(argv);

@@ -19,22 +19,26 @@ static int is_on(const char *name)
 	return value && *value && strcmp(value, "0");
 }
 
-static void take(char *to, size_t size, const char *name)
+static int take(char *to, size_t size, const char *name)
 {
 	const char *value = getenv(name);
 
 	to[0] = 0;
-	if (value && strlen(value) < size)
-		strcpy(to, value);
+	if (!value)
+		return 0;
+	if (strlen(value) >= size)
+		return -1;
+	strcpy(to, value);
+	return 0;
 }
 
-void io2_settings_read(struct io2_settings *s)
+int io2_settings_read(struct io2_settings *s)
 {
 	s->trace = is_on(IO2_ENV_TRACE);
 	s->fallback = is_on(IO2_ENV_FALLBACK);
 	s->ebusy = is_on(IO2_ENV_EBUSY);
 	take(s->run, sizeof(s->run), IO2_ENV_RUN);
-	take(s->names, sizeof(s->names), IO2_ENV_SKIP);
+	return take(s->names, sizeof(s->names), IO2_ENV_SKIP);
 }
 
 /* As mmap, but without errno and never somewhere else. */

@@ -17,8 +17,10 @@ extern const char io2_trap_text[], io2_trap_text_end[];
 /**
  * io2_settings_read() - settings from the environment
  * @s: where to
+ *
+ * Return: 0, or -1 if there are more names to skip than fit: then there are none.
  */
-void io2_settings_read(struct io2_settings *s);
+int io2_settings_read(struct io2_settings *s);
 
 /**
  * io2_trap_map() - put the trap where it belongs, in this process
