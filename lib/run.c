@@ -234,6 +234,10 @@ static void set_environment(void)
 
 	if (!beside("libiouring2-preload.so", path))
 		DIE(EXIT_US, "libiouring2-preload.so is not where it was installed");
+	/* which ld.so takes for the end of a name, and goes on without the library */
+	if (strpbrk(path, " :"))
+		DIE(EXIT_US, "%s: cannot be preloaded from a path with a space or a colon in it",
+		    path);
 	prepend("LD_PRELOAD", path);
 	if (beside("liburing", path))
 		prepend("LD_LIBRARY_PATH", path);
