@@ -114,7 +114,8 @@ static int check_device(void)
 
 /* ---- what is to be started ------------------------------------------------- */
 
-enum kind { FOREIGN, STATIC, DYNAMIC };
+/* OTHER: with another C library's loader */
+enum kind { FOREIGN, STATIC, OTHER, DYNAMIC };
 
 static enum kind kind_of_elf(int fd, const Elf64_Ehdr *eh)
 {
@@ -132,8 +133,7 @@ static enum kind kind_of_elf(int fd, const Elf64_Ehdr *eh)
 			continue;
 		n = pread(fd, loader, sizeof(loader) - 1, ph.p_offset);
 		loader[n < 0 ? 0 : n] = 0;
-		/* another C library's loader would not take our library */
-		return strstr(loader, "/ld-linux-x86-64.so.2") ? DYNAMIC : STATIC;
+		return strstr(loader, "/ld-linux-x86-64.so.2") ? DYNAMIC : OTHER;
 	}
 	return STATIC;
 }
@@ -186,15 +186,15 @@ static const char *find(const char *name)
 
 /* ---- the environment ------------------------------------------------------- */
 
-/* whether a list with colons has that element */
-static int has_element(const char *list, const char *value)
+/* where in a list with colons that element is, or NULL */
+static const char *find_element(const char *list, const char *value)
 {
 	size_t n = strlen(value);
 
 	for (; list; list = strchr(list, ':'), list += !!list)
 		if (!strncmp(list, value, n) && (!list[n] || list[n] == ':'))
-			return 1;
-	return 0;
+			return list;
+	return NULL;
 }
 
 /* VAR=VALUE:..., once; what a program of ours has put before it stays there */
@@ -203,11 +203,32 @@ static void prepend(const char *var, const char *value)
 	const char *old = getenv(var);
 	char *new;
 
-	if (has_element(old, value))
+	if (find_element(old, value))
 		return;
 	if (asprintf(&new, "%s%s%s", value, old && *old ? ":" : "", old ? old : "") < 0)
 		DIE(EXIT_US, "no memory");
 	setenv(var, new, 1);
+	free(new);
+}
+
+/* VAR without VALUE, which is in it at most once */
+static void leave_out(const char *var, const char *value)
+{
+	const char *old = getenv(var), *at = find_element(old, value), *rest;
+	char *new;
+
+	if (!at)
+		return;
+	rest = at + strlen(value);
+	rest += *rest == ':';
+	if (at > old && !*rest)
+		at--;
+	if (asprintf(&new, "%.*s%s", (int)(at - old), old, rest) < 0)
+		DIE(EXIT_US, "no memory");
+	if (*new)
+		setenv(var, new, 1);
+	else
+		unsetenv(var);
 	free(new);
 }
 
@@ -228,8 +249,14 @@ static int beside(const char *name, char *path)
 	return 0;
 }
 
-static void set_environment(void)
+/*
+ * Another C library's loader would take ours, and not start the program. What
+ * that starts comes here again, unless it is skipped, and gets them with ours in.
+ */
+static void set_environment(enum kind kind)
 {
+	void (*change)(const char *var, const char *value) =
+		kind == OTHER ? leave_out : prepend;
 	char path[PATH_MAX];
 
 	if (!beside("libiouring2-preload.so", path))
@@ -238,9 +265,9 @@ static void set_environment(void)
 	if (strpbrk(path, " :"))
 		DIE(EXIT_US, "%s: cannot be preloaded from a path with a space or a colon in it",
 		    path);
-	prepend("LD_PRELOAD", path);
+	change("LD_PRELOAD", path);
 	if (beside("liburing", path))
-		prepend("LD_LIBRARY_PATH", path);
+		change("LD_LIBRARY_PATH", path);
 	setenv(IO2_ENV_RUN, io2_settings.run, 1);
 	if (io2_settings.trace)
 		setenv(IO2_ENV_TRACE, "1", 1);
@@ -428,13 +455,13 @@ static void start(const char *path, char **argv)
 
 	if (inherited == IO2_PROBE_WIDE)
 		raw_trap();
-	set_environment();
+	set_environment(kind);
 	io2_settings.skip = skip;
 	/* with them, the program's loader would leave our library out */
 	if (!skip && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		DIE(EXIT_US, "no new privileges: %s", strerror(errno));
 	if (kind != FOREIGN && (inherited == IO2_PROBE_WIDE ||
-				(kind == STATIC && (!skip || inherited))))
+				(kind != DYNAMIC && (!skip || inherited))))
 		exec_with_trap(path, argv);
 	execve(path, argv, environ);
 	DIE(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(errno));
