@@ -645,8 +645,21 @@ struct reaper {
 	pthread_t self;
 	struct ring *r;
 	unsigned int spin;
-	bool go;
+	bool posts, go;
 };
+
+/* Four CQEs and three behind them */
+static int fill_and_more(struct ring *r)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < 7 && ret >= 0; i++) {
+		ret = ring_nop(r, i);
+		if (i == 2 && !ret)
+			ret = ring_submit(r) == 3 ? 0 : -EPROTO;
+	}
+	return ret ? ret : ring_submit(r) == 4 ? 0 : -EPROTO;
+}
 
 static void *reap_some_time(void *arg)
 {
@@ -658,8 +671,10 @@ static void *reap_some_time(void *arg)
 	end = now_ns(CLOCK_MONOTONIC) + p->spin * 1000LL;
 	while (now_ns(CLOCK_MONOTONIC) < end)
 		;
+	if (p->posts && fill_and_more(p->r))
+		return NULL;
 	st_rel(p->r->cq_head, ld_acq(p->r->cq_tail));
-	return NULL;
+	return p;
 }
 
 /*
@@ -668,24 +683,22 @@ static void *reap_some_time(void *arg)
  */
 static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 {
-	enum { CQ = 4, NR = 7, ROUNDS = 60 };
+	enum { ROUNDS = 60 };
 	struct pollfd pfd = { .events = POLLIN };
 	long long begin;
 	struct reaper p;
-	unsigned int i;
 	struct ring r;
 	int round;
+	void *ok;
 
 	for (round = 0; round < ROUNDS; round++) {
 		ASSERT_EQ(0, ring_init(&r, 4, 4));
-		/* the second batch goes behind the CQ, all but one */
-		for (i = 0; i < NR; i++) {
-			ASSERT_EQ(0, ring_nop(&r, i));
-			if (i == 2)
-				ASSERT_EQ(3, ring_submit(&r));
-		}
-		ASSERT_EQ(NR - 3, ring_submit(&r));
-		p = (struct reaper) { .r = &r, .spin = round * 50 };
+		/* a poller is told of what is posted, so that must be before */
+		if (polls)
+			ASSERT_EQ(0, fill_and_more(&r));
+		p = (struct reaper) {
+			.r = &r, .spin = round * 50, .posts = !polls,
+		};
 		ASSERT_EQ(0, pthread_create(&p.self, NULL, reap_some_time,
 					    &p));
 		pfd.fd = r.fd;
@@ -701,7 +714,8 @@ static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 		EXPECT_GT(20 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin) {
 			TH_LOG("round %d", round);
 		}
-		pthread_join(p.self, NULL);
+		pthread_join(p.self, &ok);
+		EXPECT_NE(NULL, ok);
 		ring_exit(&r);
 	}
 }
