@@ -442,9 +442,6 @@ static __always_inline ssize_t rw_attempt(struct io2_req *req,
 	}
 	req->run = rw_run;
 	atomic_set(&req->io.parts, 0);
-	/* a retry after the device refused needs to know whose it is */
-	if (req->io.kiocb.ki_flags & IOCB_DIRECT)
-		io2_req_track(req);
 	return write ? rw_call_write(req, &iter, flags) :
 		       rw_call_read(req, &iter, flags);
 }
@@ -519,6 +516,7 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 	for (;;) {
 		ret = rw_attempt(req, flags, write);
 		if (ret == -EIOCBQUEUED) {
+			/* close waits for it; a retry has to know whose it is */
 			io2_req_track(req);
 			return rw_started(req, flags);
 		}
