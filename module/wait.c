@@ -63,19 +63,12 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 	return autoremove_wake_function(entry, mode, sync, key);
 }
 
-/*
- * Signals to handle, or work of others that needs us out of the kernel.  That may
- * be to let go of a file whose last reference a request of ours had, and what is
- * waited for may be that: on the way out it is done, and ENTER begun again.
- */
+/* Signals to handle, or work of others that needs us out of the kernel. */
 static int wait_interrupted(void)
 {
-	if (task_sigpending(current))
-		return -EINTR;
-	if (likely(!signal_pending(current) && !task_work_pending(current)))
+	if (!signal_pending(current))
 		return 0;
-	set_thread_flag(TIF_NOTIFY_SIGNAL);
-	return -ERESTARTNOINTR;
+	return task_sigpending(current) ? -EINTR : -ERESTARTNOINTR;
 }
 
 static int wait_sleep(struct cq_waiter *w, ktime_t expires)

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -739,53 +738,6 @@ RING_TEST(foreign_work)
 	ring_exit(&native);
 	close(w.first);
 	close(w.second);
-}
-
-/*
- * A request gives back the last reference on a file, in a task that goes on to wait
- * for what only comes when the file is closed.
- */
-RING_TEST(last_reference)
-{
-	struct iouring2_cqe cqe;
-	char in[2], byte;
-	int s[2], round;
-	struct ring r;
-
-	for (round = 0; round < 2; round++) {
-		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-					s));
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		/* 1: the only one that has s[0] */
-		prep_read(ring_sqe(&r), s[0], &byte, 1, 0);
-		r.sqes[0].user_data = 1;
-		EXPECT_EQ(1, ring_submit(&r));
-		close(s[0]);
-		/* 2: ends with s[0]; 3: ends 1, and with it s[0] */
-		prep_read(ring_sqe(&r), s[1], in, 1, 0);
-		r.sqes[1].user_data = 2;
-		prep_write(ring_sqe(&r), s[1], "x", 1, 0);
-		r.sqes[2].user_data = 3;
-		if (round) {
-			EXPECT_EQ(2, ring_submit(&r));
-			EXPECT_EQ(0, enter_timeout(r.fd, 0, 3,
-						   20 * NSEC_PER_SEC));
-		} else {
-			ring_publish(&r);
-			/* what has been submitted is told, the wait goes on */
-			EXPECT_EQ(2, enter(r.fd, 2, 3, GETEVENTS, NULL, 0));
-			EXPECT_EQ(0, enter(r.fd, 0, 3, GETEVENTS, NULL, 0));
-		}
-		EXPECT_EQ(3, (int)ring_ready(&r));
-		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
-		EXPECT_EQ(1, cqe.res);
-		ASSERT_EQ(0, ring_take(&r, 3, &cqe));
-		EXPECT_EQ(1, cqe.res);
-		ASSERT_EQ(0, ring_take(&r, 2, &cqe));
-		EXPECT_TRUE(cqe.res == 0 || cqe.res == -ECONNRESET);
-		ring_exit(&r);
-		close(s[1]);
-	}
 }
 
 /* ------------------------------------------------------- what stops a batch */

@@ -16,7 +16,6 @@
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/poll.h>
-#include <linux/task_work.h>
 #include <linux/uio.h>
 #include <linux/version.h>
 
@@ -31,14 +30,6 @@
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
-}
-#endif
-
-/* 5.18 has a function for it */
-#ifndef HAVE_TASK_WORK_PENDING
-static inline bool task_work_pending(struct task_struct *task)
-{
-	return READ_ONCE(task->task_works);
 }
 #endif
 

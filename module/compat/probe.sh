@@ -54,8 +54,6 @@ run_probes() {
 		'struct iov_iter *i = NULL; iov_iter_ubuf(i, 0, NULL, 0);' "$@"
 	probe PLUG_NR_IOS linux/blkdev.h \
 		'struct blk_plug *p = NULL; p->nr_ios = 1;' "$@"
-	probe TASK_WORK_PENDING linux/task_work.h \
-		'(void)task_work_pending(current);' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }
