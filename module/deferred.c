@@ -69,6 +69,36 @@ void io2_defer(struct io2_req *req)
 }
 
 /**
+ * io2_defer_elsewhere() - have req->run() called by the workqueue, by no task
+ * @req: the request; not touched by the caller afterwards
+ *
+ * Context: task context.
+ */
+void io2_defer_elsewhere(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	spin_lock_irq(&ring->deferred_lock);
+	list_add_tail(&req->node, &ring->elsewhere);
+	queue_work(io2_workqueue, &ring->deferred_work);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+static void foreign_run(struct io2_req *req, struct io2_batch *b)
+{
+	struct io2_borrow bw = {};
+
+	if (!(req->flags & REQ_F_NO_WORKER)) {
+		io2_worker_retry(req, b);
+		return;
+	}
+	req->flags &= ~REQ_F_NO_WORKER;
+	io2_borrow(&bw, req->sub);
+	io2_req_issue_borrowed(req, b, &bw);
+	io2_unborrow(&bw);
+}
+
+/**
  * io2_defer_foreign() - for the workqueue alone, as there is no worker
  * @req: uses the submitter's memory; not touched by the caller afterwards
  *
@@ -79,14 +109,10 @@ void io2_defer(struct io2_req *req)
  */
 void io2_defer_foreign(struct io2_req *req)
 {
-	struct io2_ring *ring = req->ring;
-
 	if (current->flags & PF_WQ_WORKER)
 		req->flags |= REQ_F_NO_WORKER;
-	spin_lock_irq(&ring->deferred_lock);
-	list_add_tail(&req->node, &ring->foreign);
-	queue_work(io2_workqueue, &ring->deferred_work);
-	spin_unlock_irq(&ring->deferred_lock);
+	req->run = foreign_run;
+	io2_defer_elsewhere(req);
 }
 
 static struct io2_req *deferred_take(struct io2_ring *ring)
@@ -130,20 +156,6 @@ void io2_deferred_run_all(struct io2_ring *ring)
 	io2_batch_flush(&b);
 }
 
-static void foreign_run(struct io2_req *req, struct io2_batch *b)
-{
-	struct io2_borrow bw = {};
-
-	if (!(req->flags & REQ_F_NO_WORKER)) {
-		io2_worker_retry(req, b);
-		return;
-	}
-	req->flags &= ~REQ_F_NO_WORKER;
-	io2_borrow(&bw, req->sub);
-	io2_req_issue_borrowed(req, b, &bw);
-	io2_unborrow(&bw);
-}
-
 static void deferred_work_fn(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(work, struct io2_ring,
@@ -156,14 +168,14 @@ static void deferred_work_fn(struct work_struct *work)
 		io2_cq_notify(ring);
 	io2_deferred_run(ring);
 	spin_lock_irq(&ring->deferred_lock);
-	list_splice_init(&ring->foreign, &list);
+	list_splice_init(&ring->elsewhere, &list);
 	spin_unlock_irq(&ring->deferred_lock);
 	if (list_empty(&list))
 		return;
 	io2_batch_init(&b, ring, IO2_NONBLOCK);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
-		foreign_run(req, &b);
+		req->run(req, &b);
 	}
 	io2_batch_flush(&b);
 	/* an exiting task may wait for the borrowed context */
@@ -224,7 +236,7 @@ void io2_deferred_quiesce(struct io2_ring *ring)
 	cancel_work_sync(&ring->deferred_work);
 	/* whoever added the last request has left the critical section */
 	spin_lock_irq(&ring->deferred_lock);
-	io2_assert(!io2_deferred_pending(ring) && list_empty(&ring->foreign));
+	io2_assert(!io2_deferred_pending(ring) && list_empty(&ring->elsewhere));
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
@@ -238,7 +250,7 @@ void io2_deferred_init(struct io2_ring *ring)
 {
 	spin_lock_init(&ring->deferred_lock);
 	io2_list_init(&ring->deferred);
-	INIT_LIST_HEAD(&ring->foreign);
+	INIT_LIST_HEAD(&ring->elsewhere);
 	INIT_WORK(&ring->deferred_work, deferred_work_fn);
 }
 

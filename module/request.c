@@ -11,6 +11,7 @@
 #include "cancel.h"
 #include "counters.h"
 #include "cq.h"
+#include "deferred.h"
 #include "poll.h"
 #include "request.h"
 #include "submitter.h"
@@ -107,7 +108,12 @@ bool io2_req_cache_fill(struct io2_ring *ring)
 	return true;
 }
 
-/* In a kernel thread a plain fput() would close the file later (I9). */
+/*
+ * Whoever lets go of the last reference closes the file.  A kernel thread does it
+ * here: with a plain fput() it would be later (I9).  A task does it on its way out
+ * of the kernel, which is soon for who closes the ring.  Who is in ENTER may wait
+ * for what comes of that very close: the kernel does it for them, as for interrupts.
+ */
 static __always_inline void req_put_file(struct io2_req *req)
 {
 	struct file *file = req->file;
@@ -118,10 +124,15 @@ static __always_inline void req_put_file(struct io2_req *req)
 	if (req->flags & REQ_F_OWN_RING)
 		return;
 	io2_count_sub(IO2_COUNT_FILES, 1);
-	if (current->flags & PF_KTHREAD)
+	if (current->flags & PF_KTHREAD) {
 		__fput_sync(file);
-	else
+	} else if (io2_ring_dying(req->ring)) {
 		fput(file);
+	} else {
+		local_bh_disable();
+		fput(file);
+		local_bh_enable();
+	}
 }
 
 static __always_inline void req_release(struct io2_req *req)
@@ -204,12 +215,29 @@ static void req_fail_links(struct io2_req *link, bool skip,
 	}
 }
 
+/* Does it have its file alone, where that cannot be closed? */
+static bool req_ends_file(const struct io2_req *req)
+{
+	return req->file && !(req->flags & REQ_F_OWN_RING) &&
+	       file_count(req->file) == 1 && !(current->flags & PF_KTHREAD) &&
+	       !io2_ring_dying(req->ring);
+}
+
+static void req_ended_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_complete(req, b);
+}
+
 /**
  * io2_req_complete() - a request has its result: complete it
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects it, and what may start now
  *
- * Context: task context; inflight_lock not held.
+ * A file that goes with it is closed before the CQE is there; the workqueue does
+ * that for who may wait for what comes of it.
+ *
+ * Context: task context; inflight_lock not held; uring_lock held, unless @req is
+ * tracked.
  */
 void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 {
@@ -218,6 +246,12 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 
 	if (READ_ONCE(req->armed) != IO2_ARMED_NONE)
 		io2_unhash(req);
+	if (unlikely(req_ends_file(req))) {
+		io2_req_track(req);
+		req->run = req_ended_run;
+		io2_defer_elsewhere(req);
+		return;
+	}
 	if (req->flags & REQ_F_FAIL)
 		req_fail(req);
 	flags = req->flags;

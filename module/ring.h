@@ -203,9 +203,9 @@ struct io2_wq {
  *
  * Guarded by @deferred_lock:
  * @deferred: requests that some context handed over, oldest first
- * @foreign: requests that wanted a worker when none could be made
+ * @elsewhere: requests for the workqueue alone
  * @nr_waiters: tasks in ENTER that will run @deferred
- * @deferred_work: runs @deferred where nobody waits, and @foreign
+ * @deferred_work: runs @deferred where nobody waits, and @elsewhere
  * @notify: @deferred_work is to tell who polls the ring; under @cq_lock or none
  *
  * Guarded by @inflight_lock:
@@ -269,7 +269,7 @@ struct io2_ring {
 	spinlock_t		deferred_lock ____cacheline_aligned;
 	u32			nr_waiters;
 	struct io2_req_list	deferred;
-	struct list_head	foreign;
+	struct list_head	elsewhere;
 	struct work_struct	deferred_work;
 	bool			notify;
 

@@ -5,7 +5,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +19,9 @@
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "rw.h"
+
+#define GETEVENTS	IOURING2_ENTER_GETEVENTS
+#define LINK		IOURING2_SQE_IO_LINK
 
 /* ------------------------------------------------------ files that wait */
 
@@ -61,6 +66,7 @@ close:
 }
 
 static const char line[8] = "1234567\n";
+#define MORE	16	/* than a line: what is there is an answer */
 
 RING_TEST(streams)
 {
@@ -80,7 +86,7 @@ RING_TEST(streams)
 			for (o = 0; o < ARRAY_SIZE(offs); o++) {
 				/* Nothing there: it waits */
 				memset(buf, 0, 16);
-				queue(&r, IOURING2_OP_READ, fd[0], buf, 8,
+				queue(&r, IOURING2_OP_READ, fd[0], buf, MORE,
 				      offs[o], async);
 				EXPECT_EQ(1, ring_submit(&r));
 				EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
@@ -98,7 +104,7 @@ RING_TEST(streams)
 						 line, 8, offs[o], async));
 				memset(buf, 0, 16);
 				EXPECT_EQ(8, one(&r, IOURING2_OP_READ, fd[0],
-						 buf, 8, offs[o], async)) {
+						 buf, MORE, offs[o], async)) {
 					TH_LOG("%s", stream_names[kind]);
 				}
 				EXPECT_EQ(0, memcmp(buf, line, 8));
@@ -237,6 +243,137 @@ RING_TEST(file_goes_first)
 		close(fd[1]);
 	}
 	ring_exit(&r);
+}
+
+struct in_enter {
+	pthread_t self;
+	int fd, ret;
+};
+
+static void *wait_in_enter(void *arg)
+{
+	struct in_enter *w = arg;
+
+	w->ret = enter(w->fd, 0, UINT_MAX, GETEVENTS, NULL, 0);
+	return NULL;
+}
+
+/* The same where a task in ENTER reads it, and goes on waiting */
+RING_TEST(file_goes_first_in_enter)
+{
+	struct __kernel_timespec soon = ts_ns(NSEC_PER_MSEC);
+	struct pollfd p = { .events = POLLOUT };
+	struct in_enter w = {};
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, fd[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	w.fd = r.fd;
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_enter, &w));
+	for (i = 0; i < 30; i++) {
+		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		prep_read(ring_sqe(&r), fd[0], buf, 1, 0);
+		ASSERT_EQ(1, ring_submit(&r));
+		close(fd[0]);
+		ASSERT_EQ(1, write(fd[1], line, 1));
+		while (!ring_ready(&r))
+			sched_yield();
+		p.fd = fd[1];
+		EXPECT_EQ(1, poll(&p, 1, 0));
+		EXPECT_TRUE(p.revents & POLLERR) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(1, cqe.res);
+		close(fd[1]);
+	}
+	/* which ends every wait */
+	prep_timeout(ring_sqe(&r), &soon, 0, 0);
+	ASSERT_EQ(1, ring_submit(&r));
+	pthread_join(w.self, NULL);
+	EXPECT_EQ(0, w.ret);
+	ring_exit(&r);
+}
+
+/*
+ * A request gives back the last reference on a file, in a task that goes on to wait
+ * for what only comes when the file is closed. Before ENTER waits, or meanwhile.
+ */
+RING_TEST(last_reference)
+{
+	struct iouring2_cqe cqe;
+	char in[2], byte;
+	int s[2], round;
+	struct ring r;
+
+	for (round = 0; round < 2; round++) {
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+					s));
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		/* 1: the only one that has s[0] */
+		prep_read(ring_sqe(&r), s[0], &byte, 1, 0);
+		r.sqes[0].user_data = 1;
+		EXPECT_EQ(1, ring_submit(&r));
+		close(s[0]);
+		/* 2: ends with s[0]; 3: ends 1, and with it s[0] */
+		prep_read(ring_sqe(&r), s[1], in, 1, 0);
+		r.sqes[1].user_data = 2;
+		prep_write(ring_sqe(&r), s[1], "x", 1, 0);
+		r.sqes[2].user_data = 3;
+		if (round) {
+			EXPECT_EQ(2, ring_submit(&r));
+			EXPECT_EQ(0, enter_timeout(r.fd, 0, 3,
+						   20 * NSEC_PER_SEC));
+		} else {
+			ring_publish(&r);
+			EXPECT_EQ(2, enter(r.fd, 2, 3, GETEVENTS, NULL, 0));
+		}
+		EXPECT_EQ(3, (int)ring_ready(&r));
+		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+		EXPECT_EQ(1, cqe.res);
+		ASSERT_EQ(0, ring_take(&r, 3, &cqe));
+		EXPECT_EQ(1, cqe.res);
+		ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+		EXPECT_TRUE(cqe.res == 0 || cqe.res == -ECONNRESET);
+		ring_exit(&r);
+		close(s[1]);
+	}
+}
+
+/* The same of a request that never began, as what it was linked to has failed */
+RING_TEST(last_reference_of_a_link)
+{
+	struct iouring2_cqe cqe;
+	int s[2], held[2];
+	struct ring r;
+	char in;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s));
+	ASSERT_EQ(0, pipe2(held, O_CLOEXEC));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	queue(&r, IOURING2_OP_READ, held[0], buf, 1, 0, LINK)->user_data = 1;
+	queue(&r, IOURING2_OP_READ, s[0], buf, 1, 0, 0)->user_data = 2;
+	queue(&r, IOURING2_OP_READ, s[1], &in, 1, 0, 0)->user_data = 3;
+	EXPECT_EQ(3, ring_submit(&r));
+	close(s[0]);
+	prep_cancel(ring_sqe(&r), 1, 0);
+	r.sqes[3].user_data = 4;
+	ring_publish(&r);
+	EXPECT_EQ(1, enter(r.fd, 1, 4, GETEVENTS, NULL, 0));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	ASSERT_EQ(0, ring_take(&r, 3, &cqe));
+	EXPECT_EQ(0, cqe.res);
+	ASSERT_EQ(0, ring_take(&r, 4, &cqe));
+	EXPECT_EQ(0, cqe.res);
+	ring_exit(&r);
+	close(s[1]);
+	close(held[0]);
+	close(held[1]);
 }
 
 /* A pipe that is full: what does not fit waits, nothing is lost */
