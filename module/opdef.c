@@ -46,10 +46,12 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.prep		= io2_poll_add_prep,
 		.issue		= io2_poll_add_issue,
 		.needs_file	= 1,
+		.polls		= 1,
 	},
 	[IOURING2_OP_POLL_REMOVE] = {
 		.prep		= io2_poll_remove_prep,
 		.issue		= io2_poll_remove_issue,
+		.polls		= 1,
 	},
 	[IOURING2_OP_TIMEOUT] = {
 		.prep		= io2_timeout_prep,

@@ -25,6 +25,7 @@ enum io2_issue;
  * @pollout: wait for EPOLLOUT when it would block
  * @needs_file: sqe->fd must be a file
  * @uses_mm: issue() touches user memory
+ * @polls: issue() asks files for their events
  * @blocking: always issued by a worker
  * @plug: block devices had better see a batch of them at once
  * @ioprio: sqe->ioprio means something
@@ -39,6 +40,7 @@ struct io2_op {
 	u8		pollout:1;
 	u8		needs_file:1;
 	u8		uses_mm:1;
+	u8		polls:1;
 	u8		blocking:1;
 	u8		hash_write:1;
 	u8		ioprio:1;

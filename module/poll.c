@@ -17,6 +17,7 @@
 #include "deferred.h"
 #include "poll.h"
 #include "request.h"
+#include "worker.h"
 
 /* events that are reported whether or not they were asked for */
 #define POLL_ALWAYS	(EPOLLERR | EPOLLHUP)
@@ -39,6 +40,11 @@ static bool poll_take(struct io2_poll *poll, int note)
 	int old = atomic_fetch_or(IO2_POLL_OWNED | note, &poll->state);
 
 	return !(old & IO2_POLL_OWNED);
+}
+
+static bool poll_is_canceled(const struct io2_poll *poll)
+{
+	return atomic_read(&poll->state) & IO2_POLL_CANCEL;
 }
 
 /* The owner lets go.  Return: false if there is a note to look at first. */
@@ -173,14 +179,20 @@ static void poll_disarm_entry(struct io2_poll_entry *e)
 }
 
 /* After this no wake-up runs or will run for @req; the caller owns it. */
-static void poll_disarm(struct io2_req *req)
+static void poll_leave_queues(struct io2_req *req)
 {
 	unsigned int i;
 
-	io2_unhash(req);
 	for (i = 0; i < req->poll.nr; i++)
 		poll_disarm_entry(&req->poll.entry[i]);
 	req->poll.nr = 0;
+}
+
+/* The same, and it is not found any more by who cancels. */
+static void poll_disarm(struct io2_req *req)
+{
+	io2_unhash(req);
+	poll_leave_queues(req);
 }
 
 static __poll_t poll_check(struct io2_req *req)
@@ -261,7 +273,7 @@ int io2_poll_cancel(struct io2_req *req)
 static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
 {
 	poll_disarm(req);
-	if (atomic_read(&req->poll.state) & IO2_POLL_CANCEL) {
+	if (poll_is_canceled(&req->poll)) {
 		io2_req_set(req, -ECANCELED);
 		io2_req_complete(req, b);
 		return;
@@ -320,8 +332,19 @@ static bool poll_add_report(struct io2_req *req, __poll_t mask,
 	return true;
 }
 
+/*
+ * The file may never answer, and the workqueue cannot be killed: a worker arms
+ * it once more.  It can be found, and told to end, all the time.
+ */
+static void poll_by_worker(struct io2_req *req, struct io2_batch *b)
+{
+	poll_leave_queues(req);
+	io2_worker_retry(req, b);
+}
+
 static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 {
+	bool by_worker = io2_req_needs_worker(req);
 	struct io2_poll *poll = &req->poll;
 
 	do {
@@ -340,7 +363,12 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 			WRITE_ONCE(poll->events,
 				   poll->events | EPOLLONESHOT);
 		poll->revents = 0;
-		if (!mask || !(poll->events & EPOLLONESHOT))
+		if (!mask && by_worker) {
+			poll_by_worker(req, b);
+			return;
+		}
+		/* of a multishot, whether it is still there */
+		if (!mask || (!(poll->events & EPOLLONESHOT) && !by_worker))
 			mask = poll_check(req);
 		if (poll_add_report(req, mask, b))
 			return;
@@ -371,6 +399,7 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	if ((sqe->len & IOURING2_POLL_ADD_MULTI) &&
 	    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
 		return -EINVAL;
+	atomic_set(&req->poll.state, 0);
 	req->poll.events = poll_events(sqe);
 	/* files ask for EPOLLET: a pipe, whether to tell of what is added to data */
 	if (sqe->len & IOURING2_POLL_ADD_MULTI)
@@ -390,6 +419,10 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
 {
 	int ret;
+
+	/* before it was handed to a worker */
+	if (poll_is_canceled(&req->poll))
+		return io2_req_set(req, -ECANCELED);
 
 	/* often there is nothing to wait for, nor to arm then */
 	if (req->poll.events & EPOLLONESHOT) {
@@ -443,6 +476,14 @@ int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	return 0;
 }
 
+/* It is being asked for by a worker, or waits for one. */
+static bool poll_is_with_worker(struct io2_ring *ring, u64 user_data)
+{
+	struct io2_req *req = io2_hash_find(ring, user_data, IO2_ARMED_WORKER);
+
+	return req && req->opcode == IOURING2_OP_POLL_ADD;
+}
+
 /* Finds the poll and takes it out of the hands of its wake-ups. */
 static struct io2_req *poll_steal(struct io2_ring *ring, u64 user_data,
 				  int *err)
@@ -452,7 +493,8 @@ static struct io2_req *poll_steal(struct io2_ring *ring, u64 user_data,
 	spin_lock(&ring->inflight_lock);
 	req = io2_hash_find(ring, user_data, IO2_ARMED_POLL);
 	if (!req || req->opcode != IOURING2_OP_POLL_ADD) {
-		*err = -ENOENT;
+		*err = poll_is_with_worker(ring, user_data) ? -EALREADY :
+							      -ENOENT;
 		req = NULL;
 	} else if (!poll_take(&req->poll, 0)) {
 		*err = -EALREADY;

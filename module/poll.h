@@ -24,6 +24,23 @@ static inline bool io2_file_nowait(const struct file *file)
 	       S_ISSOCK(file_inode(file)->i_mode);
 }
 
+/**
+ * io2_file_answers() - does @file say at once which events are there?
+ * @file: the file
+ *
+ * Pipes, sockets and what else has no path do; others may have to ask somebody,
+ * who may never answer.
+ *
+ * Return: whether it does.
+ */
+static inline bool io2_file_answers(struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	return S_ISFIFO(inode->i_mode) || S_ISSOCK(inode->i_mode) ||
+	       (inode->i_sb->s_flags & SB_NOUSER) || !file_can_poll(file);
+}
+
 enum io2_issue io2_poll_wait(struct io2_req *req);
 int io2_poll_cancel(struct io2_req *req);
 int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe);

@@ -433,15 +433,31 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 		io2_cancel_chain(req, b);
 }
 
-/*
- * User memory is for its owner to touch, or for a worker that is on record as
- * running the request: it may take a page fault that never ends.
- */
-static bool req_needs_worker(const struct io2_req *req)
+/* POLL_REMOVE has no file yet: it may find one that does not answer. */
+static bool req_may_wait_for_answer(const struct io2_req *req)
 {
-	return io2_req_op(req)->uses_mm && req->sub &&
-	       ((current->flags & PF_KTHREAD) ||
-		!io2_submitter_is_current(req->sub));
+	return io2_req_op(req)->polls &&
+	       !(req->file && io2_file_answers(req->file));
+}
+
+/**
+ * io2_req_needs_worker() - is it for a worker that is on record as running it?
+ * @req: the request
+ *
+ * User memory is for its owner to touch, or for such a worker: it may take a page
+ * fault that never ends.  So may asking a file for its events, which the workqueue
+ * must not do: it cannot be killed.
+ *
+ * Context: task context, not that worker.
+ * Return: whether it is.
+ */
+bool io2_req_needs_worker(const struct io2_req *req)
+{
+	if (!req->sub)
+		return false;
+	if (current->flags & PF_KTHREAD)
+		return io2_req_op(req)->uses_mm || req_may_wait_for_answer(req);
+	return io2_req_op(req)->uses_mm && !io2_submitter_is_current(req->sub);
 }
 
 /**
@@ -453,7 +469,7 @@ static bool req_needs_worker(const struct io2_req *req)
  */
 void io2_req_retry(struct io2_req *req, struct io2_batch *b)
 {
-	if (req_needs_worker(req))
+	if (io2_req_needs_worker(req))
 		io2_worker_retry(req, b);
 	else
 		io2_req_issue(req, b, b->issue_flags);
@@ -483,7 +499,7 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_worker_queue(req, b);
 		return;
 	}
-	if (req_needs_worker(req))
+	if (io2_req_needs_worker(req))
 		io2_worker_retry(req, b);
 	else
 		req_issue(req, b, b->issue_flags);

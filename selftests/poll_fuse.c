@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * POLL_ADD on a file that has to ask somebody for its events: of a FUSE file
+ * system, whose server is a thread here. One that does not answer keeps nobody
+ * from closing a ring, nor what else the ring has to do from being done.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <linux/fuse.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "polls.h"
+
+#define LINK		IOURING2_SQE_IO_LINK
+#define NODE		2	/* of the only file there is */
+#define RESCUE_MS	10000
+
+/*
+ * @dev: the server's end
+ * @file: open on the file
+ * @events: that the file has
+ * @asked: polls answered
+ * @deaf: nothing is read from @dev; then @asked stays
+ * @deaf_at: after so many answers, if not 0
+ * @stop: the server is to end
+ * @rescued: it took the test too long, and @deaf has ended
+ */
+struct server {
+	int dev, file;
+	char dir[32];
+	unsigned int events, asked, deaf_at;
+	__u64 kh;
+	bool deaf, stop, done, rescued;
+	pthread_t self, rescuer;
+};
+
+static int reply(struct server *s, __u64 unique, int error, const void *data,
+		 size_t len)
+{
+	struct {
+		struct fuse_out_header h;
+		char data[256];
+	} out = { .h = { .unique = unique, .error = error } };
+
+	out.h.len = sizeof(out.h) + len;
+	if (len)
+		memcpy(out.data, data, len);
+	return write(s->dev, &out, out.h.len) == out.h.len ? 0 : -1;
+}
+
+static struct fuse_attr attr_of(__u64 node)
+{
+	struct fuse_attr a = {
+		.ino = node,
+		.mode = node == NODE ? S_IFREG | 0666 : S_IFDIR | 0755,
+		.nlink = 1,
+	};
+
+	return a;
+}
+
+static int serve(struct server *s, const struct fuse_in_header *h,
+		 const void *arg)
+{
+	struct fuse_init_out init = {
+		.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096,
+	};
+	struct fuse_entry_out entry = { .nodeid = NODE, .attr = attr_of(NODE) };
+	struct fuse_attr_out attr = { .attr = attr_of(h->nodeid) };
+	struct fuse_open_out open = { .open_flags = FOPEN_DIRECT_IO };
+	struct fuse_poll_out poll = {};
+
+	switch (h->opcode) {
+	case FUSE_INIT:
+		return reply(s, h->unique, 0, &init, sizeof(init));
+	case FUSE_LOOKUP:
+		return reply(s, h->unique, 0, &entry, sizeof(entry));
+	case FUSE_GETATTR:
+		return reply(s, h->unique, 0, &attr, sizeof(attr));
+	case FUSE_OPEN:
+		return reply(s, h->unique, 0, &open, sizeof(open));
+	case FUSE_POLL:
+		s->kh = ((const struct fuse_poll_in *)arg)->kh;
+		poll.revents = ld_acq(&s->events);
+		st_rel(&s->asked, s->asked + 1);
+		if (s->asked == s->deaf_at)
+			st_rel(&s->deaf, true);
+		return reply(s, h->unique, 0, &poll, sizeof(poll));
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		return 0;
+	default:
+		return reply(s, h->unique, -ENOSYS, NULL, 0);
+	}
+}
+
+static void *server_fn(void *arg)
+{
+	static char in[FUSE_MIN_READ_BUFFER + 4096];
+	const struct fuse_in_header *h = (void *)in;
+	struct server *s = arg;
+
+	while (!ld_acq(&s->stop)) {
+		struct pollfd p = { .fd = s->dev, .events = POLLIN };
+
+		if (ld_acq(&s->deaf) || poll(&p, 1, 10) != 1) {
+			usleep(1000);
+			continue;
+		}
+		if (read(s->dev, in, sizeof(in)) <= 0)
+			continue;
+		serve(s, h, h + 1);
+	}
+	return NULL;
+}
+
+/* Return: 0, -ENODEV where there is no FUSE or no permission, or -errno */
+static int server_start(struct server *s)
+{
+	char opts[80], path[40];
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	if (system("modprobe -q fuse >/dev/null 2>&1"))
+		errno = 0;	/* built in, or the node says that it is not there */
+	strcpy(s->dir, "/tmp/io2fuseXXXXXX");
+	s->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (s->dev < 0 || !mkdtemp(s->dir))
+		return -ENODEV;
+	snprintf(opts, sizeof(opts), "fd=%d,rootmode=40000,user_id=0,group_id=0",
+		 s->dev);
+	if (mount("iouring2-test", s->dir, "fuse", MS_NOSUID | MS_NODEV, opts)) {
+		err = errno;
+		rmdir(s->dir);
+		close(s->dev);
+		return err == EPERM ? -ENODEV : -err;
+	}
+	if (pthread_create(&s->self, NULL, server_fn, s))
+		return -EAGAIN;
+	snprintf(path, sizeof(path), "%s/file", s->dir);
+	s->file = open(path, O_RDWR | O_CLOEXEC);
+	return s->file < 0 ? -errno : 0;
+}
+
+static void server_end(struct server *s)
+{
+	st_rel(&s->deaf, false);
+	close(s->file);
+	umount2(s->dir, MNT_DETACH);
+	st_rel(&s->stop, true);
+	pthread_join(s->self, NULL);
+	close(s->dev);
+	rmdir(s->dir);
+}
+
+/* There is something new: whoever polls the file asks again */
+static int notify(struct server *s)
+{
+	struct {
+		struct fuse_out_header h;
+		struct fuse_notify_poll_wakeup_out w;
+	} out = {
+		.h = { .len = sizeof(out), .error = FUSE_NOTIFY_POLL },
+		.w = { .kh = s->kh },
+	};
+
+	return write(s->dev, &out, sizeof(out)) == sizeof(out) ? 0 : -errno;
+}
+
+static int happens(struct server *s, unsigned int events)
+{
+	st_rel(&s->events, events);
+	return notify(s);
+}
+
+static void busy_ns(long long ns)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) + ns;
+
+	while (now_ns(CLOCK_MONOTONIC) < end)
+		;
+}
+
+/* Somebody waits for an answer that does not come */
+static bool unanswered(struct server *s)
+{
+	struct pollfd p = { .fd = s->dev, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* So that a module that waits for it fails a test and not the machine */
+static void *rescue(void *arg)
+{
+	struct server *s = arg;
+
+	if (until_ms(ld_acq(&s->done), RESCUE_MS))
+		return NULL;
+	st_rel(&s->rescued, true);
+	st_rel(&s->deaf, false);
+	return NULL;
+}
+
+static int rescue_start(struct server *s)
+{
+	return pthread_create(&s->rescuer, NULL, rescue, s);
+}
+
+static bool rescue_end(struct server *s)
+{
+	st_rel(&s->done, true);
+	pthread_join(s->rescuer, NULL);
+	return s->rescued;
+}
+
+#define START(s) do {							\
+	int start_ret = server_start(s);				\
+									\
+	if (start_ret == -ENODEV)					\
+		SKIP(return, "no FUSE");				\
+	ASSERT_EQ(0, start_ret);					\
+} while (0)
+
+/* ------------------------------------------------------------ who answers */
+
+RING_TEST(oneshot)
+{
+	struct iouring2_cqe cqe;
+	struct server s;
+	struct ring r;
+
+	START(&s);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* there already */
+	s.events = POLLIN;
+	EXPECT_EQ(1, arm(&r, s.file, POLLIN, 1, false));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	/* later, with nobody in ENTER */
+	s.events = 0;
+	EXPECT_EQ(1, arm(&r, s.file, POLLIN, 2, false));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ(0, happens(&s, POLLIN | POLLOUT));
+	ASSERT_TRUE(until(ring_ready(&r)));
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(0, cqe.flags);
+	/* told, but of nothing that was asked for: it goes on waiting */
+	s.events = 0;
+	EXPECT_EQ(1, arm(&r, s.file, POLLIN, 3, false));
+	EXPECT_EQ(0, happens(&s, POLLOUT));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 50 * NSEC_PER_MSEC));
+	EXPECT_EQ(0, happens(&s, POLLIN));
+	ASSERT_EQ(0, ring_take(&r, 3, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	ring_exit(&r);
+	server_end(&s);
+}
+
+/* Told again and again, with nobody in ENTER, and with somebody */
+RING_TEST(multishot)
+{
+	struct iouring2_cqe cqe;
+	struct server s;
+	struct ring r;
+	int i;
+
+	START(&s);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, arm(&r, s.file, POLLIN, 1, true));
+	for (i = 0; i < 6; i++) {
+		EXPECT_EQ(0, happens(&s, POLLIN));
+		if (i % 2)
+			ASSERT_TRUE(until(ring_ready(&r)));
+		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(MORE, cqe.flags);
+		/* not any more: nothing is to be told */
+		EXPECT_EQ(0, happens(&s, 0));
+		usleep(20000);
+		EXPECT_EQ(0, (int)ring_ready(&r));
+	}
+	prep_cancel(ring_sqe(&r), 1, 0);
+	r.sqes[(r.sqe_tail - 1) & *r.sq_mask].user_data = 2;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(0, cqe.res);
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	EXPECT_EQ(0, cqe.flags);
+	ring_exit(&r);
+	server_end(&s);
+}
+
+/* ------------------------------------------------------- who does not answer */
+
+/* Ways to have the file asked by whoever runs what is deferred: 0 or -errno */
+static int ask_oneshot(struct ring *r, struct server *s)
+{
+	return arm(r, s->file, POLLIN, 1, false) == 1 ? 0 : -EIO;
+}
+
+static int ask_multishot(struct ring *r, struct server *s)
+{
+	return arm(r, s->file, POLLIN, 1, true) == 1 ? 0 : -EIO;
+}
+
+static int wake(struct server *s)
+{
+	st_rel(&s->deaf, true);
+	/* it may be reading already */
+	usleep(30000);
+	return notify(s);
+}
+
+/* Not asked until something else has ended */
+static int ask_behind_link(struct ring *r, struct server *s)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+	int ret, efd = new_eventfd();
+
+	prep_poll(sqe, efd, POLLIN);
+	sqe->flags = LINK;
+	prep_poll(ring_sqe(r), s->file, POLLIN);
+	ret = ring_submit(r) == 2 ? 0 : -EIO;
+	st_rel(&s->deaf, true);
+	usleep(30000);
+	if (poke(efd))
+		ret = -EIO;
+	close(efd);
+	return ret;
+}
+
+static const struct {
+	const char *name;
+	int (*arm)(struct ring *r, struct server *s);
+	int (*wake)(struct server *s);
+} ways[] = {
+	{ "oneshot", ask_oneshot, wake },
+	{ "multishot", ask_multishot, wake },
+	{ "behind a link", ask_behind_link, NULL },
+};
+
+RING_TEST(close_does_not_wait)
+{
+	struct server s;
+	struct ring r;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		START(&s);
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, ways[i].arm(&r, &s));
+		if (ways[i].wake)
+			ASSERT_EQ(0, ways[i].wake(&s));
+		ASSERT_TRUE(until(unanswered(&s))) {
+			TH_LOG("%s: not asked", ways[i].name);
+		}
+		ASSERT_EQ(0, rescue_start(&s));
+		ring_exit(&r);
+		EXPECT_STREQ("", state_diff(&self->before, false));
+		EXPECT_FALSE(rescue_end(&s)) {
+			TH_LOG("%s: close waited", ways[i].name);
+		}
+		server_end(&s);
+	}
+}
+
+/* What a worker has been told is not asked once more */
+RING_TEST(answer_is_taken)
+{
+	struct iouring2_cqe cqe;
+	struct server s;
+	struct ring r;
+
+	START(&s);
+	/* for whoever arms it, and for the worker */
+	s.deaf_at = 2;
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, ask_multishot(&r, &s));
+	EXPECT_EQ(0, happens(&s, POLLIN));
+	EXPECT_TRUE(until(ring_ready(&r))) {
+		TH_LOG("asked %u times", s.asked);
+	}
+	EXPECT_EQ(2, ld_acq(&s.asked));
+	EXPECT_FALSE(unanswered(&s));
+	st_rel(&s.deaf, false);
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(MORE, cqe.flags);
+	ring_exit(&r);
+	server_end(&s);
+}
+
+/* Told to end at any moment between the wake-up and the answer, it ends */
+RING_TEST(cancelled_on_its_way)
+{
+	struct iouring2_cqe cqe;
+	struct server s;
+	struct ring r;
+	int i, ret;
+
+	START(&s);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, ask_multishot(&r, &s));
+		EXPECT_EQ(0, happens(&s, 0));
+		busy_ns(i % 20 * 10000);
+		prep_cancel(ring_sqe(&r), 1, 0);
+		r.sqes[(r.sqe_tail - 1) & *r.sq_mask].user_data = 2;
+		EXPECT_EQ(1, ring_submit(&r));
+		ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+		ret = cqe.res;
+		EXPECT_TRUE(ret == 0 || ret == -EALREADY) {
+			TH_LOG("round %d: %d", i, ret);
+		}
+		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+		EXPECT_EQ(-ECANCELED, cqe.res);
+	}
+	ring_exit(&r);
+	server_end(&s);
+}
+
+/* What else is deferred is run all the same, and the poll can be told to end */
+RING_TEST(others_go_on)
+{
+	struct iouring2_cqe cqe;
+	struct server s;
+	struct ring r;
+	int efd;
+
+	START(&s);
+	efd = new_eventfd();
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, arm(&r, efd, POLLIN, 2, true));
+	ASSERT_EQ(0, ask_multishot(&r, &s));
+	ASSERT_EQ(0, wake(&s));
+	ASSERT_TRUE(until(unanswered(&s)));
+	ASSERT_EQ(0, rescue_start(&s));
+	/* nobody is in ENTER */
+	EXPECT_EQ(0, poke(efd));
+	EXPECT_TRUE(until(ring_ready(&r)));
+	EXPECT_FALSE(ld_acq(&s.rescued));
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	/* it is being asked for */
+	EXPECT_EQ(-EALREADY, update(&r, 1, EVENTS, POLLOUT, 0));
+	prep_cancel(ring_sqe(&r), 1, 0);
+	EXPECT_EQ(-EALREADY, ring_do(&r));
+	st_rel(&s.deaf, false);
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	EXPECT_FALSE(rescue_end(&s));
+	ring_exit(&r);
+	close(efd);
+	server_end(&s);
+}
+
+RING_TEST_MAIN
