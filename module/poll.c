@@ -342,9 +342,23 @@ static void poll_by_worker(struct io2_req *req, struct io2_batch *b)
 	io2_worker_retry(req, b);
 }
 
+/*
+ * *@mask is what woke it, if that is known; of a multishot it may be gone by now.
+ *
+ * Return: false when a worker has to ask.
+ */
+static bool poll_ask(struct io2_req *req, __poll_t *mask)
+{
+	if (*mask && (req->poll.events & EPOLLONESHOT))
+		return true;
+	if (io2_req_needs_worker(req))
+		return *mask;
+	*mask = poll_check(req);
+	return true;
+}
+
 static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 {
-	bool by_worker = io2_req_needs_worker(req);
 	struct io2_poll *poll = &req->poll;
 
 	do {
@@ -363,13 +377,10 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 			WRITE_ONCE(poll->events,
 				   poll->events | EPOLLONESHOT);
 		poll->revents = 0;
-		if (!mask && by_worker) {
+		if (!poll_ask(req, &mask)) {
 			poll_by_worker(req, b);
 			return;
 		}
-		/* of a multishot, whether it is still there */
-		if (!mask || (!(poll->events & EPOLLONESHOT) && !by_worker))
-			mask = poll_check(req);
 		if (poll_add_report(req, mask, b))
 			return;
 	} while (!poll_let_go(poll));

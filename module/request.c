@@ -114,6 +114,19 @@ bool io2_req_cache_fill(struct io2_ring *ring)
  * of the kernel, which is soon for who closes the ring.  Who is in ENTER may wait
  * for what comes of that very close: the kernel does it for them, as for interrupts.
  */
+static noinline void req_close_file(struct io2_req *req, struct file *file)
+{
+	if (current->flags & PF_KTHREAD) {
+		__fput_sync(file);
+	} else if (io2_ring_dying(req->ring)) {
+		fput(file);
+	} else {
+		local_bh_disable();
+		fput(file);
+		local_bh_enable();
+	}
+}
+
 static __always_inline void req_put_file(struct io2_req *req)
 {
 	struct file *file = req->file;
@@ -124,15 +137,8 @@ static __always_inline void req_put_file(struct io2_req *req)
 	if (req->flags & REQ_F_OWN_RING)
 		return;
 	io2_count_sub(IO2_COUNT_FILES, 1);
-	if (current->flags & PF_KTHREAD) {
-		__fput_sync(file);
-	} else if (io2_ring_dying(req->ring)) {
-		fput(file);
-	} else {
-		local_bh_disable();
-		fput(file);
-		local_bh_enable();
-	}
+	if (unlikely(!io2_file_put_shared(file)))
+		req_close_file(req, file);
 }
 
 static __always_inline void req_release(struct io2_req *req)
@@ -216,7 +222,7 @@ static void req_fail_links(struct io2_req *link, bool skip,
 }
 
 /* Does it have its file alone, where that cannot be closed? */
-static bool req_ends_file(const struct io2_req *req)
+static __always_inline bool req_ends_file(const struct io2_req *req)
 {
 	return req->file && !(req->flags & REQ_F_OWN_RING) &&
 	       file_count(req->file) == 1 && !(current->flags & PF_KTHREAD) &&

@@ -94,12 +94,15 @@ static int serve(struct server *s, const struct fuse_in_header *h,
 		if (s->asked == s->deaf_at)
 			st_rel(&s->deaf, true);
 		return reply(s, h->unique, 0, &poll, sizeof(poll));
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
+		return reply(s, h->unique, 0, NULL, 0);
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
 	case FUSE_INTERRUPT:
 		return 0;
 	default:
-		return reply(s, h->unique, -ENOSYS, NULL, 0);
+		return reply(s, h->unique, -EOPNOTSUPP, NULL, 0);
 	}
 }
 

@@ -33,6 +33,25 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/**
+ * io2_file_put_shared() - let go of a file that somebody else has, too
+ * @file: the file
+ *
+ * 6.13 counts references from 0.
+ *
+ * Context: any.
+ * Return: whether there was somebody else; otherwise the caller still has the last
+ * reference.
+ */
+static inline bool io2_file_put_shared(struct file *file)
+{
+#ifdef HAVE_FILE_REF
+	return atomic_long_add_unless(&file->f_ref.refcnt, -1, FILE_REF_ONEREF);
+#else
+	return atomic_long_add_unless(&file->f_count, -1, 1);
+#endif
+}
+
 /* 6.13 sets clock and callback in one step; hrtimer_init() then went */
 #ifndef HAVE_HRTIMER_SETUP
 static inline void hrtimer_setup(struct hrtimer *timer,

@@ -54,6 +54,8 @@ run_probes() {
 		'struct iov_iter *i = NULL; iov_iter_ubuf(i, 0, NULL, 0);' "$@"
 	probe PLUG_NR_IOS linux/blkdev.h \
 		'struct blk_plug *p = NULL; p->nr_ios = 1;' "$@"
+	probe FILE_REF linux/fs.h \
+		'struct file *f = NULL; file_ref_read(&f->f_ref);' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }
