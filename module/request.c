@@ -178,7 +178,9 @@ void io2_req_disown(struct io2_req *req)
 	req->file = NULL;
 	if (file && !(req->flags & REQ_F_OWN_RING)) {
 		io2_count_sub(IO2_COUNT_FILES, 1);
-		fput(file);
+		/* if that other one closes it now, it is our task's to do */
+		if (unlikely(!io2_file_put_shared(file)))
+			fput(file);
 	}
 	atomic_dec(&req->sub->nr_reqs);
 	req->sub = NULL;
