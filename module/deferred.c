@@ -69,6 +69,25 @@ void io2_defer(struct io2_req *req)
 }
 
 /**
+ * io2_defer_to_task() - have req->run() called by the next task in ENTER
+ * @req: the request; not touched by the caller afterwards
+ *
+ * Who waits there now is told, nobody else.
+ *
+ * Context: kernel thread.
+ */
+void io2_defer_to_task(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	spin_lock_irq(&ring->deferred_lock);
+	io2_list_add(&ring->deferred, req);
+	if (ring->nr_waiters)
+		deferred_kick(ring);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
  * io2_defer_elsewhere() - have req->run() called by the workqueue, by no task
  * @req: the request; not touched by the caller afterwards
  *

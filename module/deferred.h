@@ -23,6 +23,7 @@ int io2_deferred_module_init(void);
 void io2_deferred_module_exit(void);
 void io2_deferred_init(struct io2_ring *ring);
 void io2_defer(struct io2_req *req);
+void io2_defer_to_task(struct io2_req *req);
 void io2_defer_elsewhere(struct io2_req *req);
 void io2_defer_foreign(struct io2_req *req);
 void io2_deferred_run_batch(struct io2_batch *b);

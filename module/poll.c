@@ -342,8 +342,15 @@ static void poll_by_worker(struct io2_req *req, struct io2_batch *b)
 	io2_worker_retry(req, b);
 }
 
+/* Would the file tell current of somebody else's events than the submitter's? */
+static bool poll_is_not_ours(const struct io2_req *req)
+{
+	return io2_req_is_foreign(req) && io2_file_is_personal(req->file);
+}
+
 /*
  * *@mask is what woke it, if that is known; of a multishot it may be gone by now.
+ * What only its submitter could see is believed: better told once too often than not.
  *
  * Return: false when a worker has to ask.
  */
@@ -353,7 +360,10 @@ static bool poll_ask(struct io2_req *req, __poll_t *mask)
 		return true;
 	if (io2_req_needs_worker(req))
 		return *mask;
-	*mask = poll_check(req);
+	if (poll_is_not_ours(req))
+		*mask = req->poll.events & EPOLLIN;
+	else
+		*mask = poll_check(req);
 	return true;
 }
 
@@ -425,7 +435,8 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  * @req: the request
  * @flags: IO2_SUBMIT when in the submitter
  *
- * Return: IO2_ASYNC when armed; IO2_DONE with the events, or an errno.
+ * Return: IO2_ASYNC when armed; IO2_DONE with the events, or an errno; -EOPNOTSUPP
+ * where it would be armed for somebody else than its submitter.
  */
 enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
 {
@@ -434,6 +445,8 @@ enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
 	/* before it was handed to a worker */
 	if (poll_is_canceled(&req->poll))
 		return io2_req_set(req, -ECANCELED);
+	if (!(flags & IO2_SUBMIT) && poll_is_not_ours(req))
+		return io2_req_set(req, -EOPNOTSUPP);
 
 	/* often there is nothing to wait for, nor to arm then */
 	if (req->poll.events & EPOLLONESHOT) {

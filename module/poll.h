@@ -4,7 +4,9 @@
 #define IO2_POLL_H
 
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/poll.h>
+#include <linux/string.h>
 
 #include "ring.h"
 
@@ -39,6 +41,23 @@ static inline bool io2_file_answers(struct file *file)
 
 	return S_ISFIFO(inode->i_mode) || S_ISSOCK(inode->i_mode) ||
 	       (inode->i_sb->s_flags & SB_NOUSER) || !file_can_poll(file);
+}
+
+/**
+ * io2_file_is_personal() - does @file have for everybody who asks something else?
+ * @file: the file
+ *
+ * A signalfd has the signals of who reads or polls it, and wakes who armed it.  There
+ * is no other such file that can be polled, and no better way to know it.
+ *
+ * Return: whether it does.
+ */
+static inline bool io2_file_is_personal(const struct file *file)
+{
+	const struct dentry *dentry = file->f_path.dentry;
+
+	return dentry->d_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	       !strcmp(dentry->d_name.name, "[signalfd]");
 }
 
 enum io2_issue io2_poll_wait(struct io2_req *req);

@@ -328,6 +328,18 @@ void io2_batch_flush(struct io2_batch *b)
 
 /* --- issuing ----------------------------------------------------------- */
 
+static bool req_is_personal(const struct io2_req *req)
+{
+	return io2_req_op(req)->uses_mm && req->file &&
+	       io2_file_is_personal(req->file);
+}
+
+static void req_refuse(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_set(req, -EOPNOTSUPP);
+	io2_req_complete(req, b);
+}
+
 static bool req_can_poll(const struct io2_req *req)
 {
 	const struct io2_op *op = io2_req_op(req);
@@ -353,6 +365,11 @@ bool io2_req_go_async(struct io2_req *req, struct io2_batch *b)
 	enum io2_issue ret;
 
 	io2_req_track(req);
+	/* a worker would read its own signals */
+	if (req_is_personal(req) && !io2_file_nowait(req->file)) {
+		req_refuse(req, b);
+		return false;
+	}
 	if (req_can_poll(req)) {
 		ret = io2_poll_wait(req);
 		if (ret == IO2_DONE)
@@ -441,6 +458,19 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 		io2_cancel_chain(req, b);
 }
 
+/**
+ * io2_req_is_foreign() - is current somebody else than who submitted it?
+ * @req: the request
+ *
+ * Context: task context.
+ * Return: whether it is; true in a kernel thread, whatever that has borrowed.
+ */
+bool io2_req_is_foreign(const struct io2_req *req)
+{
+	return req->sub && ((current->flags & PF_KTHREAD) ||
+			    !io2_submitter_is_current(req->sub));
+}
+
 /* POLL_REMOVE has no file yet: it may find one that does not answer. */
 static bool req_may_wait_for_answer(const struct io2_req *req)
 {
@@ -461,11 +491,22 @@ static bool req_may_wait_for_answer(const struct io2_req *req)
  */
 bool io2_req_needs_worker(const struct io2_req *req)
 {
-	if (!req->sub)
-		return false;
-	if (current->flags & PF_KTHREAD)
-		return io2_req_op(req)->uses_mm || req_may_wait_for_answer(req);
-	return io2_req_op(req)->uses_mm && !io2_submitter_is_current(req->sub);
+	if (io2_req_op(req)->uses_mm)
+		return io2_req_is_foreign(req);
+	return req->sub && (current->flags & PF_KTHREAD) &&
+	       req_may_wait_for_answer(req);
+}
+
+/*
+ * Only its submitter can read it.  Without one in ENTER it has to wait for the next;
+ * another process cannot wait for that.
+ */
+static void req_for_submitter(struct io2_req *req, struct io2_batch *b)
+{
+	if ((current->flags & PF_KTHREAD) && !io2_ring_dying(req->ring))
+		io2_defer_to_task(req);
+	else
+		req_refuse(req, b);
 }
 
 /**
@@ -477,10 +518,12 @@ bool io2_req_needs_worker(const struct io2_req *req)
  */
 void io2_req_retry(struct io2_req *req, struct io2_batch *b)
 {
-	if (io2_req_needs_worker(req))
-		io2_worker_retry(req, b);
-	else
+	if (!io2_req_needs_worker(req))
 		io2_req_issue(req, b, b->issue_flags);
+	else if (req_is_personal(req))
+		req_for_submitter(req, b);
+	else
+		io2_worker_retry(req, b);
 }
 
 /**
@@ -504,13 +547,18 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 	}
 	if (op->blocking || (req->flags & REQ_F_ASYNC)) {
 		io2_req_track(req);
-		io2_worker_queue(req, b);
+		if (req_is_personal(req))
+			req_refuse(req, b);
+		else
+			io2_worker_queue(req, b);
 		return;
 	}
-	if (io2_req_needs_worker(req))
-		io2_worker_retry(req, b);
-	else
+	if (!io2_req_needs_worker(req))
 		req_issue(req, b, b->issue_flags);
+	else if (req_is_personal(req))
+		req_refuse(req, b);
+	else
+		io2_worker_retry(req, b);
 }
 
 /**

@@ -443,6 +443,7 @@ void io2_req_issue(struct io2_req *req, struct io2_batch *b,
 void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b);
 void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 			    const struct io2_borrow *bw);
+bool io2_req_is_foreign(const struct io2_req *req);
 bool io2_req_needs_worker(const struct io2_req *req);
 void io2_req_retry(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete(struct io2_req *req, struct io2_batch *b);

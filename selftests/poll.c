@@ -87,6 +87,11 @@ static int open_signal(int fd[2])
 	return fd[0] < 0 || fd[1] < 0;
 }
 
+static int send_signal(int fd[2])
+{
+	return kill(getpid(), SIGUSR2);
+}
+
 static int open_epoll(int fd[2])
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -132,6 +137,7 @@ static const struct kind kinds[] = {
 	{ "eventfd", POLLIN, open_event, write_event },
 	{ "timerfd", POLLIN, open_timer, set_timer },
 	{ "epoll", POLLIN, open_epoll, write_event },
+	{ "signalfd", POLLIN, open_signal, send_signal },
 };
 
 /* What poll(2) sees, as a completion's result */
@@ -811,6 +817,116 @@ RING_TEST(wait_queue_goes_first)
 		EXPECT_FALSE(cqe.flags & MORE);
 	}
 	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* A signalfd has the signals of who looks: with nobody in ENTER that is the kernel */
+RING_TEST(signal_outside_of_enter)
+{
+	struct signalfd_siginfo info;
+	struct iouring2_cqe cqe;
+	int fd[2], i, multi;
+	struct ring r;
+
+	ASSERT_EQ(0, open_signal(fd));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (multi = 0; multi < 2; multi++) {
+		for (i = 0; i < 10; i++) {
+			if (!multi || !i)
+				EXPECT_EQ(1, arm(&r, fd[0], POLLIN, 1, multi));
+			EXPECT_EQ(0, send_signal(fd));
+			ASSERT_TRUE(until(ring_peek(&r, &cqe)));
+			EXPECT_EQ(POLLIN, cqe.res);
+			EXPECT_EQ(multi ? MORE : 0, cqe.flags);
+			EXPECT_EQ(sizeof(info),
+				  read(fd[0], &info, sizeof(info)));
+			EXPECT_EQ(SIGUSR2, (int)info.ssi_signo);
+		}
+	}
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+struct sender {
+	pthread_t self;
+	pid_t tid;
+	int sig;
+};
+
+static void *send_to_sleeper(void *arg)
+{
+	struct sender *s = arg;
+
+	until(task_sleeps(s->tid));
+	kill(getpid(), s->sig);
+	return NULL;
+}
+
+/* Who waits in ENTER knows its own: another signal is no event */
+RING_TEST(signal_of_another_kind)
+{
+	struct sender s = { .tid = gettid() };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	sigset_t mask;
+	int fd[2];
+
+	ASSERT_EQ(0, open_signal(fd));
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, arm(&r, fd[0], POLLIN, 1, false));
+	s.sig = SIGUSR1;
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, send_to_sleeper, &s));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 500 * NSEC_PER_MSEC));
+	pthread_join(s.self, NULL);
+	s.sig = SIGUSR2;
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, send_to_sleeper, &s));
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_SEC));
+	pthread_join(s.self, NULL);
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* Nor can anybody else arm one: it would be armed for the kernel's signals */
+RING_TEST(signal_not_ours)
+{
+	struct iouring2_cqe cqe;
+	struct iouring2_sqe *sqe;
+	int fd[2], efd;
+	struct ring r;
+
+	ASSERT_EQ(0, open_signal(fd));
+	efd = new_eventfd();
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, fd[0], POLLIN);
+	sqe->flags = IOURING2_SQE_ASYNC;
+	EXPECT_EQ(-EOPNOTSUPP, ring_do(&r));
+	/* begun by whoever ends what it is linked to */
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, efd, POLLIN);
+	sqe->flags = IOURING2_SQE_IO_LINK;
+	sqe->user_data = 1;
+	sqe = ring_sqe(&r);
+	prep_poll(sqe, fd[0], POLLIN);
+	sqe->user_data = 2;
+	EXPECT_EQ(2, ring_submit(&r));
+	EXPECT_EQ(0, poke(efd));
+	EXPECT_TRUE(until(ring_ready(&r) == 2));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(-EOPNOTSUPP, cqe.res);
+	EXPECT_EQ(self->before.counter[5], counter("files"));
+	ring_exit(&r);
+	close(efd);
 	close(fd[0]);
 	close(fd[1]);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -272,7 +273,9 @@ RING_TEST(file_goes_first_in_enter)
 	w.fd = r.fd;
 	ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_enter, &w));
 	for (i = 0; i < 30; i++) {
-		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
+		/* which needs no worker to be read from, on any kernel */
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+					fd));
 		prep_read(ring_sqe(&r), fd[0], buf, 1, 0);
 		ASSERT_EQ(1, ring_submit(&r));
 		close(fd[0]);
@@ -281,7 +284,7 @@ RING_TEST(file_goes_first_in_enter)
 			sched_yield();
 		p.fd = fd[1];
 		EXPECT_EQ(1, poll(&p, 1, 0));
-		EXPECT_TRUE(p.revents & POLLERR) {
+		EXPECT_TRUE(p.revents & POLLHUP) {
 			TH_LOG("round %d", i);
 		}
 		ASSERT_TRUE(ring_peek(&r, &cqe));
@@ -374,6 +377,95 @@ RING_TEST(last_reference_of_a_link)
 	close(s[1]);
 	close(held[0]);
 	close(held[1]);
+}
+
+static int signals_open(int flags)
+{
+	struct timespec now = { };
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	/* One from before would make it ready too early */
+	while (sigtimedwait(&mask, NULL, &now) == SIGUSR1)
+		;
+	return signalfd(-1, &mask, SFD_CLOEXEC | flags);
+}
+
+static int queue_signal(struct ring *r, int fd, struct signalfd_siginfo *info,
+			unsigned int flags)
+{
+	memset(info, 0, sizeof(*info));
+	queue(r, IOURING2_OP_READ, fd, info, sizeof(*info), 0, flags);
+	return ring_submit(r);
+}
+
+/* A signalfd is read by its submitter, whose signals it has, and by nobody else */
+RING_TEST(signals)
+{
+	struct signalfd_siginfo info;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fd, i;
+
+	fd = signals_open(SFD_NONBLOCK);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* there already */
+	EXPECT_EQ(0, kill(getpid(), SIGUSR1));
+	EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(sizeof(info), cqe.res);
+	EXPECT_EQ(SIGUSR1, (int)info.ssi_signo);
+	/* later, with nobody in ENTER: it is read by the next who is */
+	for (i = 0; i < 10; i++) {
+		EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
+		EXPECT_EQ(0, kill(getpid(), SIGUSR1));
+		usleep(i * 2000);
+		EXPECT_EQ(0, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_SEC));
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(sizeof(info), cqe.res);
+		EXPECT_EQ(SIGUSR1, (int)info.ssi_signo);
+	}
+	/* a worker would wait for signals of its own */
+	EXPECT_EQ(1, queue_signal(&r, fd, &info, ASYNC));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-EOPNOTSUPP, cqe.res);
+	/* one that waits is cancelled, and left behind */
+	EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
+	prep_cancel(ring_sqe(&r), 0, 0);
+	r.sqes[(r.sqe_tail - 1) & *r.sq_mask].user_data = 9;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_take(&r, 9, &cqe));
+	EXPECT_EQ(0, cqe.res);
+	ASSERT_EQ(0, ring_take(&r, 0, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
+	EXPECT_EQ(0, kill(getpid(), SIGUSR1));
+	usleep(20000);
+	ring_exit(&r);
+	close(fd);
+}
+
+/* One that blocks is read at once, or refused: which, is the kernel's affair */
+RING_TEST(signals_of_one_that_blocks)
+{
+	struct signalfd_siginfo info;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int fd;
+
+	fd = signals_open(0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(0, kill(getpid(), SIGUSR1));
+	EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_TRUE(cqe.res == sizeof(info) || cqe.res == -EOPNOTSUPP);
+	EXPECT_EQ(cqe.res > 0 ? SIGUSR1 : 0, (int)info.ssi_signo);
+	ring_exit(&r);
+	close(fd);
 }
 
 /* A pipe that is full: what does not fit waits, nothing is lost */
