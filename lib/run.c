@@ -16,35 +16,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 #include <linux/iouring2.h>
 #include <unistd.h>
 
-#include "exec.h"
+#include "inject.h"
 #include "settings.h"
 #include "sys.h"
 
 #define EXIT_US		125	/* as env and timeout: we failed */
 #define EXIT_CANNOT	126	/* the program cannot be started */
 #define EXIT_NOT_FOUND	127
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE	0x100000
-#endif
 
 static void complain(const char *format, ...)
 {
@@ -279,161 +268,33 @@ static void set_environment(enum kind kind)
 		setenv(IO2_ENV_SKIP, io2_settings.names, 1);
 }
 
-/* ---- putting the trap into a stopped program ------------------------------- */
+/* ---- start ----------------------------------------------------------------- */
 
-static int say_to(int fd, int value)
+__attribute__((noreturn)) static void cannot_start(const char *path, int err)
 {
-	return write(fd, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
-}
-
-static int hear(int fd)
-{
-	int value;
-
-	return read(fd, &value, sizeof(value)) == sizeof(value) ? value : -1;
-}
-
-/* Wait for a stop of that kind, letting signals through. Return: 0 or -1. */
-static int wait_for(pid_t pid, int wanted)
-{
-	int status;
-
-	for (;;) {
-		if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
-			return -1;
-		if (status >> 8 == wanted)
-			return 0;
-		if (ptrace(PTRACE_CONT, pid, 0, status >> 16 ? 0 : WSTOPSIG(status)))
-			return -1;
-	}
-}
-
-static int poke(pid_t pid, unsigned long at, const void *from, size_t size)
-{
-	const char *p = from;
-	unsigned long word;
-	size_t i, n;
-
-	for (i = 0; i < size; i += n) {
-		n = size - i < sizeof(word) ? size - i : sizeof(word);
-		word = 0;
-		memcpy(&word, p + i, n);
-		if (ptrace(PTRACE_POKEDATA, pid, at + i, word))
-			return -1;
-	}
-	return 0;
-}
-
-/* A system call made by the stopped program, at its first instruction. */
-static long remote_mmap(pid_t pid, const struct user_regs_struct *begin,
-			unsigned long at, unsigned long size, int prot)
-{
-	struct user_regs_struct r = *begin;
-
-	r.orig_rax = -1UL;
-	r.rax = __NR_mmap;
-	r.rdi = at;
-	r.rsi = size;
-	r.rdx = prot;
-	r.r10 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-	r.r8 = -1UL;
-	r.r9 = 0;
-	if (ptrace(PTRACE_SETREGS, pid, 0, &r) || ptrace(PTRACE_CONT, pid, 0, 0) ||
-	    wait_for(pid, SIGTRAP) || ptrace(PTRACE_GETREGS, pid, 0, &r))
-		return -1;
-	return r.rax == at ? 0 : -1;
-}
-
-static int put_trap(pid_t pid, const struct io2_trap_start *start)
-{
-	static const unsigned char call[8] = { 0x0f, 0x05, 0xcc }; /* syscall, int3 */
-	struct io2_trap_start s = *start;
-	struct user_regs_struct begin;
-	unsigned long text;
-	size_t size = io2_trap_text_end - io2_trap_text;
-	int failed;
-
-	if (ptrace(PTRACE_GETREGS, pid, 0, &begin))
-		return -1;
-	errno = 0;
-	text = ptrace(PTRACE_PEEKDATA, pid, begin.rip, 0);
-	if (errno || poke(pid, begin.rip, call, sizeof(call)))
-		return -1;
-	failed = remote_mmap(pid, &begin, IO2_TRAP_BASE, size, PROT_READ | PROT_EXEC) ||
-		 remote_mmap(pid, &begin, IO2_TRAP_DATA, IO2_TRAP_DATA_SIZE,
-			     PROT_READ | PROT_WRITE);
-	if (poke(pid, begin.rip, &text, sizeof(text)) || failed)
-		return -1;
-	s.entry = begin.rip;
-	if (poke(pid, IO2_TRAP_BASE, io2_trap_text, size) ||
-	    poke(pid, IO2_TRAP_DATA, &s, sizeof(s)))
-		return -1;
-	begin.orig_rax = -1UL;
-	begin.rax = 0;
-	memcpy(&begin.rip, io2_trap_text + offsetof(struct io2_trap_head, start),
-	       sizeof(begin.rip));
-	return ptrace(PTRACE_SETREGS, pid, 0, &begin) ? -1 : 0;
-}
-
-/* The helper: from before the exec to the first instruction after it. */
-static void help(pid_t pid, int channel, const struct io2_trap_start *start)
-{
-	long options = PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
-
-	if (hear(channel) < 0)
-		_exit(1);
-	if (ptrace(PTRACE_SEIZE, pid, 0, options)) {
-		say_to(channel, errno);
-		_exit(1);
-	}
-	say_to(channel, 0);
-	close(channel);
-	if (wait_for(pid, SIGTRAP | PTRACE_EVENT_EXEC << 8))
-		_exit(1);
-	/* leave the exec's own system call, whose end would change rax */
-	if (ptrace(PTRACE_SYSCALL, pid, 0, 0) || wait_for(pid, SIGTRAP | 0x80) ||
-	    put_trap(pid, start)) {
-		complain("the trap could not be put into the program");
-		_exit(1);	/* and EXITKILL ends the program */
-	}
-	ptrace(PTRACE_DETACH, pid, 0, 0);
-	_exit(0);
+	DIE(err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(err));
 }
 
 static void exec_with_trap(const char *path, char **argv)
 {
-	static struct io2_trap_start start;
-	int channel[2], err;
-	pid_t self = getpid(), helper;
+	struct io2_inject what = {
+		.dir = AT_FDCWD,
+		.path = path,
+		.argv = argv,
+		.envp = environ,
+		.skip = io2_settings.skip,
+		.text = io2_trap_text,
+		.size = io2_trap_text_end - io2_trap_text,
+	};
+	long err;
 
-	start.settings = io2_settings;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel))
-		DIE(EXIT_US, "socketpair: %s", strerror(errno));
 	fflush(NULL);
-	/* not by fork(): no signal to the program when it ends */
-	helper = (pid_t)io2_syscall(__NR_clone, 0, 0, 0, 0, 0, 0);
-	if (helper < 0)
-		DIE(EXIT_US, "clone: %s", strerror(-helper));
-	if (!helper) {
-		start.helper = (int)io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
-		close(channel[0]);
-		help(self, channel[1], &start);
-	}
-	close(channel[1]);
-	prctl(PR_SET_PTRACER, helper, 0, 0, 0);
-	say_to(channel[0], 0);
-	err = hear(channel[0]);
-	if (err)
+	err = io2_inject(&what);
+	if (err > 0)
 		DIE(EXIT_CANNOT, "%s: a program without a dynamic C library is prepared by ptrace, and that is refused: %s",
-		    path, err > 0 ? strerror(err) : "the helper has died");
-	execve(path, argv, environ);
-	err = errno;
-	kill(helper, SIGKILL);
-	waitpid(helper, NULL, __WALL);
-	DIE(err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(err));
+		    path, strerror((int)err));
+	cannot_start(path, (int)-err);
 }
-
-/* ---- start ----------------------------------------------------------------- */
 
 /* Below a wide filter: let what it traps through, here. */
 static void raw_trap(void)
@@ -464,7 +325,7 @@ static void start(const char *path, char **argv)
 				(kind != DYNAMIC && (!skip || inherited))))
 		exec_with_trap(path, argv);
 	execve(path, argv, environ);
-	DIE(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(errno));
+	cannot_start(path, errno);
 }
 
 /* iouring2-run --exec FLAGS PATH ARGV0...: for a program that is redirected */
