@@ -198,16 +198,6 @@ __attribute__((noreturn)) static void help(const struct io2_inject *what, long p
 
 /* ---- the caller ------------------------------------------------------------ */
 
-long io2_exec_as_is(int dir, const char *path, char *const *argv,
-		   char *const *envp, int flags)
-{
-	if (dir == AT_FDCWD && !flags)
-		return io2_syscall(__NR_execve, IO2_P(path), IO2_P(argv), IO2_P(envp),
-				   0, 0, 0);
-	return io2_syscall(__NR_execveat, dir, IO2_P(path), IO2_P(argv), IO2_P(envp),
-			   flags, 0);
-}
-
 /*
  * Not by fork(): no signal to the program when it ends. No signal meanwhile, as
  * the handlers are the caller's.
@@ -252,8 +242,7 @@ long io2_inject(const struct io2_inject *what)
 	if (ret < 0)
 		ret = ECHILD;
 	if (!ret)
-		ret = io2_exec_as_is(what->dir, what->path, what->argv, what->envp,
-				    what->flags);
+		ret = io2_exec_as_is(what->exec);
 	close_fd(channel[0]);
 	io2_syscall(__NR_kill, helper, SIGKILL, 0, 0, 0, 0);
 	while (io2_syscall(__NR_wait4, helper, 0, __WALL, 0, 0, 0) == -EINTR)

@@ -3,26 +3,20 @@
 #ifndef IO2_INJECT_H
 #define IO2_INJECT_H
 
+#include "exec.h"
+
 /**
  * struct io2_inject - a program to be started with the trap
- * @dir: as execveat's, and so are the next four
- * @path: the program
- * @argv: its arguments
- * @envp: its environment
- * @flags: flags
+ * @exec: which
  * @skip: it is left alone, but needs the handler for a filter it inherits
  * @text: the trap's
  * @size: of that
  */
 struct io2_inject {
-	int		dir;
-	const char	*path;
-	char *const	*argv;
-	char *const	*envp;
-	int		flags;
-	int		skip;
-	const char	*text;
-	unsigned long	size;
+	const struct io2_exec	*exec;
+	int			skip;
+	const char		*text;
+	unsigned long		size;
 };
 
 /**
@@ -36,18 +30,5 @@ struct io2_inject {
  * errno if it was not tried, as there can be no helper.
  */
 long io2_inject(const struct io2_inject *what);
-
-/**
- * io2_exec_as_is() - execveat, or execve where that is the same
- * @dir: as execveat's, and so is the rest
- * @path: the program
- * @argv: its arguments
- * @envp: its environment
- * @flags: flags
- *
- * Return: a negative errno.
- */
-long io2_exec_as_is(int dir, const char *path, char *const *argv,
-		   char *const *envp, int flags);
 
 #endif

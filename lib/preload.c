@@ -337,54 +337,24 @@ EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
 
 /* ---- starting other programs ----------------------------------------------- */
 
-/*
- * struct by_launcher - arguments with the launcher before them
- * @path: what to start
- * @argv: with what
- * @flags: the launcher's
- * @exe: room for a path
- */
-struct by_launcher {
-	const char	*path;
-	char *const	*argv;
-	char		flags[IO2_EXEC_FLAGS];
-	char		exe[IO2_RUN_MAX];
-};
-
-#define LAUNCHER_ROOM(argv) (io2_exec_count(argv) + IO2_EXEC_EXTRA + 1)
-
-/* Return: 0, or why the program cannot be started at all. */
-static long add_launcher(struct by_launcher *l, const char *path, char *const *argv,
-			 char **room)
+/* In the process without the trap: there is no filter that a program inherits. */
+long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind)
 {
-	long ret;
+	(void)kind;
+	return io2_exec_as_is(e);
+}
 
-	l->path = path;
-	l->argv = argv;
-	if (!path || !io2_settings.run[0] || !strcmp(path, io2_settings.run))
-		return 0;
-	ret = io2_exec_check(path);
-	/* cannot be read: it may be started, but not looked into */
-	if (ret == -EACCES && !access(path, X_OK))
-		ret = 0;
-	if (ret <= 0)
-		return ret;
-	io2_exec_arguments(io2_exec_real(path, l->exe), argv, room, l->flags);
-	l->path = room[0];
-	l->argv = room;
-	return 0;
+static int exec_program(int dir, const char *path, char *const *argv,
+			char *const *envp, int flags)
+{
+	struct io2_exec e = { dir, path, argv, envp, flags };
+
+	return result(trap_is_there ? IO2_TRAP_HEAD->execveat(&e) : io2_execveat(&e));
 }
 
 static int exec_path(const char *path, char *const *argv, char *const *envp)
 {
-	char *room[LAUNCHER_ROOM(argv)];
-	struct by_launcher l;
-	long ret = add_launcher(&l, path, argv, room);
-
-	if (!ret)
-		ret = io2_syscall(__NR_execve, IO2_P(l.path), IO2_P(l.argv),
-				  IO2_P(envp), 0, 0, 0);
-	return result(ret);
+	return exec_program(AT_FDCWD, path, argv, envp, 0);
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
@@ -399,19 +369,9 @@ EXPORT int execv(const char *path, char *const argv[])
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	char path[32];
-	int flags = fcntl(fd, F_GETFD);
-
-	if (flags < 0)
-		return -1;
-	/* a script's interpreter opens it again, and so does the launcher */
-	if (flags & FD_CLOEXEC)
-		fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	exec_path(path, argv, envp);
-	if (flags & FD_CLOEXEC)
-		fcntl(fd, F_SETFD, flags);
-	return -1;
+	if (fd < 0 || !envp)
+		return result(-EINVAL);
+	return exec_program(fd, "", argv, envp, AT_EMPTY_PATH);
 }
 
 /* The next place of PATH in which @file may be; NULL after the last. */
@@ -437,10 +397,19 @@ static const char *search_path(void)
 	return path ? path : "/bin:/usr/bin";
 }
 
+static unsigned long count_array(char *const *argv)
+{
+	unsigned long n = 0;
+
+	while (argv && argv[n])
+		n++;
+	return n;
+}
+
 /* A file that the kernel does not know how to start is the shell's. */
 static int exec_by_shell(const char *path, char *const *argv, char *const *envp)
 {
-	unsigned long i, n = io2_exec_count(argv);
+	unsigned long i, n = count_array(argv);
 	char *args[n + 3];
 
 	args[0] = "/bin/sh";
@@ -557,16 +526,17 @@ EXPORT int posix_spawn(pid_t *pid, const char *path,
 		       const posix_spawnattr_t *attr, char *const argv[],
 		       char *const envp[])
 {
-	char *room[LAUNCHER_ROOM(argv)];
-	struct by_launcher l;
-	long ret = add_launcher(&l, path, argv, room);
+	struct io2_exec e = { AT_FDCWD, path, argv, envp, 0 };
+	struct io2_exec_area *area;
+	int ret;
 
-	/* the actions may change the folder that the path is relative to */
-	if (ret) {
-		l.path = path;
-		l.argv = argv;
-	}
-	return NEXT(posix_spawn)(pid, l.path, actions, attr, l.argv, envp);
+	if (!io2_settings.run[0] || eaccess(io2_settings.run, X_OK) ||
+	    io2_exec_check(&e) != IO2_EXEC_PROGRAM || !strcmp(path, io2_settings.run) ||
+	    io2_exec_get(&e, 0, &area))
+		return NEXT(posix_spawn)(pid, path, actions, attr, argv, envp);
+	ret = NEXT(posix_spawn)(pid, area->args[0], actions, attr, area->args, envp);
+	io2_exec_put(area, 0);
+	return ret;
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file,
@@ -576,12 +546,13 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file,
 {
 	const char *at = search_path();
 	char path[PATH_MAX + 1];
+	struct io2_exec e = { AT_FDCWD, path, argv, envp, 0 };
 
 	if (strchr(file, '/'))
 		return posix_spawn(pid, file, actions, attr, argv, envp);
 	while (at) {
 		at = next_place(at, file, path);
-		if (io2_exec_check(path) == 1)
+		if (io2_exec_check(&e) == IO2_EXEC_PROGRAM)
 			return posix_spawn(pid, path, actions, attr, argv, envp);
 	}
 	return NEXT(posix_spawnp)(pid, file, actions, attr, argv, envp);

@@ -277,11 +277,9 @@ __attribute__((noreturn)) static void cannot_start(const char *path, int err)
 
 static void exec_with_trap(const char *path, char **argv)
 {
+	struct io2_exec exec = { AT_FDCWD, path, argv, environ, 0 };
 	struct io2_inject what = {
-		.dir = AT_FDCWD,
-		.path = path,
-		.argv = argv,
-		.envp = environ,
+		.exec = &exec,
 		.skip = io2_settings.skip,
 		.text = io2_trap_text,
 		.size = io2_trap_text_end - io2_trap_text,

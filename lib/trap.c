@@ -11,13 +11,13 @@
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/iouring2.h>
-#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/wait.h>
 #include <stddef.h>
 
 #include "exec.h"
+#include "inject.h"
 #include "sys.h"
 #include "trap.h"
 
@@ -200,168 +200,65 @@ static long do_enter(const long *a)
 
 /* ---- exec ------------------------------------------------------------------ */
 
-static int same(const char *a, const char *b)
+extern const char io2_trap_end[];
+
+/* Called from here, it is only answered by a filter. */
+static long inherited(void)
 {
-	while (*a && *a == *b) {
-		a++;
-		b++;
+	return -io2_syscall(IO2_NR_SETUP, IO2_PROBE, 0, 0, 0, 0, 0);
+}
+
+static int is_skipped(const char *path)
+{
+	const char *name = path;
+
+	for (; *path; path++) {
+		if (*path == '/')
+			name = path + 1;
 	}
-	return *a == *b;
+	return io2_skipped(io2_settings.names, name);
 }
 
 /*
- * struct area - what the launcher is started with
- * @next: the one that was mapped before it
- * @size: of all
- * @busy: somebody's
- * @flags: the launcher's
- * @exe: room for a path
- * @args: arguments
- *
- * Not on the stack: there may be as little of that as musl's posix_spawn gives,
- * or a small alternate one, and the memory below it is the parent's.
+ * In another root folder than the launcher's, or a program that has no path: it
+ * is executed from here, and gets the trap as it is here.
  */
-struct area {
-	struct area	*next;
-	unsigned long	size;
-	int		busy;
-	char		flags[IO2_EXEC_FLAGS];
-	char		exe[IO2_RUN_MAX];
-	char		*args[];
-};
-
-static struct area *areas;
-
-/*
- * An exec that succeeds in a child of vfork leaves the area in the parent, where
- * nobody knows of it. So the kernel is asked to clear @busy when the child no
- * longer uses this memory, and the next child takes the area again. That takes
- * the place of CLONE_CHILD_CLEARTID, which threads need: those, and where the
- * kernel does not tell, do without.
- */
-static int can_be_left(void)
+long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind)
 {
-	int *clear;
+	struct io2_inject what = {
+		.exec = e,
+		.text = (const char *)IO2_TRAP_BASE,
+		.size = (unsigned long)(io2_trap_end - (const char *)IO2_TRAP_BASE),
+	};
+	long ret, filter = inherited();
 
-	return !io2_syscall(__NR_prctl, PR_GET_TID_ADDRESS, IO2_P(&clear), 0, 0,
-			    0, 0) && !clear;
-}
-
-static int take(struct area *area)
-{
-	int no = 0;
-
-	return __atomic_compare_exchange_n(&area->busy, &no, 1, 0,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-static struct area *get_area(unsigned long n, int left)
-{
-	unsigned long size = 4096;
-	struct area *area;
-	long at;
-
-	/* doubled, so that few sizes are left */
-	while (size < sizeof(*area) + n * sizeof(char *))
-		size *= 2;
-	area = left ? __atomic_load_n(&areas, __ATOMIC_ACQUIRE) : (void *)0;
-	while (area && (area->size < size || !take(area)))
-		area = area->next;
-	if (!area) {
-		at = io2_syscall(__NR_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (at < 0 && at >= -4095)
-			return (void *)0;
-		area = (void *)at;
-		area->size = size;
-		area->busy = 1;
-		area->next = __atomic_load_n(&areas, __ATOMIC_RELAXED);
-		while (left && !__atomic_compare_exchange_n(&areas, &area->next, area, 0,
-							    __ATOMIC_RELEASE,
-							    __ATOMIC_RELAXED))
-			;
-	}
-	if (left)
-		io2_syscall(__NR_set_tid_address, IO2_P(&area->busy), 0, 0, 0, 0, 0);
-	return area;
-}
-
-static void put_area(struct area *area, int left)
-{
-	if (!left) {
-		io2_syscall(__NR_munmap, IO2_P(area), (long)area->size, 0, 0, 0, 0);
-		return;
-	}
-	io2_syscall(__NR_set_tid_address, 0, 0, 0, 0, 0, 0);
-	__atomic_store_n(&area->busy, 0, __ATOMIC_RELEASE);
-}
-
-static long exec_launcher(const char *path, char *const *argv, char *const *envp)
-{
-	int left = can_be_left();
-	struct area *area = get_area(io2_exec_count(argv) + IO2_EXEC_EXTRA + 1, left);
-	long ret;
-
-	if (!area)
-		return -ENOMEM;
-	io2_exec_arguments(io2_exec_real(path, area->exe), argv, area->args,
-			   area->flags);
-	ret = io2_syscall(__NR_execve, IO2_P(area->args[0]), IO2_P(area->args),
-			  IO2_P(envp), 0, 0, 0);
-	put_area(area, left);
-	return ret;
-}
-
-static long do_execve(const char *path, char *const *argv, char *const *envp)
-{
-	long ret;
-
-	ret = io2_syscall(__NR_access, IO2_P(path), 0, 0, 0, 0, 0);
-	if (ret)
+	if (kind == IO2_EXEC_UNREADABLE && filter == IO2_PROBE_WIDE)
+		return -EACCES;
+	/* below the narrow one, what is not known begins well without a handler */
+	if (kind == IO2_EXEC_UNREADABLE || !filter ||
+	    (kind == IO2_EXEC_UNKNOWN && filter != IO2_PROBE_WIDE))
+		return io2_exec_as_is(e);
+	what.skip = is_skipped(e->path);
+	ret = io2_inject(&what);
+	if (ret <= 0)
 		return ret;
-	/* the launcher on its own needs no launcher */
-	if (io2_settings.run[0] && !same(path, io2_settings.run)) {
-		ret = io2_exec_check(path);
-		if (ret < 0)
-			return ret;
-		if (ret)
-			return exec_launcher(path, argv, envp);
+	if (kind == IO2_EXEC_UNKNOWN)
+		return io2_exec_as_is(e);
+	say("iouring2-run: cannot be put in between, and ptrace is refused: ");
+	say(e->path[0] ? e->path : "a program");
+	if (filter == IO2_PROBE_WIDE) {
+		say(" is not started\n");
+		return -ret;
 	}
-	return io2_syscall(__NR_execve, IO2_P(path), IO2_P(argv), IO2_P(envp), 0, 0,
-			   0);
+	say(" is started without the trap, and killed if it uses io_uring\n");
+	return io2_exec_as_is(e);
 }
 
-/*
- * /proc/self/fd/N, N/PATH: what a descriptor and a path mean together. Not
- * inlined, as all other calls would need the stack for the name, too.
- */
-__attribute__((noinline)) static long do_execveat(const long *a)
+static long do_exec(int dir, const long *a, int flags)
 {
-	const char *path = (char *)a[1];
-	char name[512] = "/proc/self/fd/", digits[12];
-	unsigned int n = 14, i = 0, fd = (unsigned int)a[0];
+	struct io2_exec e = { dir, (void *)a[0], (void *)a[1], (void *)a[2], flags };
 
-	if (!path)
-		return -EFAULT;
-	if (path[0] == '/' || (path[0] && (int)a[0] == AT_FDCWD))
-		return do_execve(path, (void *)a[2], (void *)a[3]);
-	if (!path[0] && !(a[4] & AT_EMPTY_PATH))
-		return -ENOENT;
-	do
-		digits[i++] = '0' + fd % 10;
-	while (fd /= 10);
-	while (i)
-		name[n++] = digits[--i];
-	if (path[0])
-		name[n++] = '/';
-	else
-		io2_syscall(__NR_fcntl, a[0], F_SETFD, 0, 0, 0, 0);
-	while (*path && n < sizeof(name) - 1)
-		name[n++] = *path++;
-	if (*path)
-		return -ENAMETOOLONG;
-	name[n] = 0;
-	return do_execve(name, (void *)a[2], (void *)a[3]);
+	return io2_execveat(&e);
 }
 
 /* ---- the handler ----------------------------------------------------------- */
@@ -390,9 +287,9 @@ static long dispatch(long nr, const long *a, struct context *c)
 	case __NR_pselect6:
 		return do_pselect(a);
 	case __NR_execve:
-		return do_execve((void *)a[0], (void *)a[1], (void *)a[2]);
+		return do_exec(AT_FDCWD, a, 0);
 	case __NR_execveat:
-		return do_execveat(a);
+		return do_exec((int)a[0], a + 1, (int)a[4]);
 	default:
 		return -ENOSYS;
 	}
@@ -540,12 +437,6 @@ static const struct sock_filter wide[] = {
 	ALLOW,
 };
 
-/* Called from here, it is only answered by a filter. */
-static long inherited(void)
-{
-	return -io2_syscall(IO2_NR_SETUP, IO2_PROBE, 0, 0, 0, 0, 0);
-}
-
 static long install_filter(enum io2_trap_kind kind)
 {
 	struct sock_fprog prog = {
@@ -622,4 +513,5 @@ const struct io2_trap_head io2_trap_head_at = {
 	.begin = begin,
 	.translate = io2_translate,
 	.chain = chain,
+	.execveat = io2_execveat,
 };

@@ -52,6 +52,8 @@ struct io2_trap_start {
 	int			helper;
 };
 
+struct io2_exec;
+
 /**
  * struct io2_trap_head - what is at IO2_TRAP_BASE
  * @magic: IO2_TRAP_MAGIC
@@ -59,6 +61,7 @@ struct io2_trap_start {
  * @begin: for a program that mapped the trap itself; 0 or a negative errno
  * @translate: io2_translate(); what it asks the kernel is not trapped
  * @chain: get and set the handler that the program itself wants for SIGSYS
+ * @execveat: io2_execveat()
  */
 struct io2_trap_head {
 	unsigned long	magic;
@@ -68,6 +71,7 @@ struct io2_trap_head {
 	long		(*translate)(long nr, const long *a, const char *way);
 	void		(*chain)(const struct io2_kernel_sigaction *act,
 				 struct io2_kernel_sigaction *old);
+	long		(*execveat)(const struct io2_exec *e);
 };
 
 #define IO2_TRAP_HEAD	((const struct io2_trap_head *)IO2_TRAP_BASE)
