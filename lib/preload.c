@@ -48,11 +48,18 @@ static int result(long ret)
 
 /* ---- syscall() ------------------------------------------------------------- */
 
+static int exec_program(int dir, const char *path, char *const *argv,
+			char *const *envp, int flags);
+
 __attribute__((used)) long io2_syscall_c(long nr, long a, long b, long c, long d, long e, long f)
 {
 	long args[6] = { a, b, c, d, e, f };
 	long ret;
 
+	if (nr == __NR_execve)
+		return exec_program(AT_FDCWD, (void *)a, (void *)b, (void *)c, 0);
+	if (nr == __NR_execveat)
+		return exec_program((int)a, (void *)b, (void *)c, (void *)d, (int)e);
 	if (trap_is_there)
 		ret = IO2_TRAP_HEAD->translate(nr, args, "syscall()");
 	else
@@ -66,8 +73,8 @@ __attribute__((used)) long io2_syscall_c(long nr, long a, long b, long c, long d
 }
 
 /*
- * Others than the three are made here, too, without a stack frame: a clone with
- * another stack returns through this twice.
+ * Others than the three and exec are made here, too, without a stack frame: a
+ * clone with another stack returns through this twice.
  */
 __asm__(".text\n"
 	".globl syscall\n"
@@ -76,6 +83,10 @@ __asm__(".text\n"
 	"	lea -425(%rdi), %rax\n"
 	"	cmp $2, %rax\n"
 	"	jbe io2_syscall_c\n"
+	"	cmp $59, %rdi\n"		/* execve */
+	"	je io2_syscall_c\n"
+	"	cmp $322, %rdi\n"	/* execveat */
+	"	je io2_syscall_c\n"
 	"	mov %rdi, %rax\n"
 	"	mov %rsi, %rdi\n"
 	"	mov %rdx, %rsi\n"
@@ -367,6 +378,16 @@ EXPORT int execv(const char *path, char *const argv[])
 	return exec_path(path, argv, environ);
 }
 
+/* not in every C library */
+int execveat(int dir, const char *path, char *const argv[], char *const envp[],
+	     int flags);
+
+EXPORT int execveat(int dir, const char *path, char *const argv[],
+		    char *const envp[], int flags)
+{
+	return exec_program(dir, path, argv, envp, flags);
+}
+
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	if (fd < 0 || !envp)
@@ -521,22 +542,136 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	return ret;
 }
 
+/* ---- posix_spawn ----------------------------------------------------------- */
+
+typedef int spawn_fn(pid_t *pid, const char *path,
+		     const posix_spawn_file_actions_t *actions,
+		     const posix_spawnattr_t *attr, char *const argv[],
+		     char *const envp[]);
+
+/*
+ * struct spawning - the arguments of posix_spawn
+ * @next: the C library's, for a path
+ * @nextp: and for a name
+ * @pid: and so on: theirs
+ */
+struct spawning {
+	spawn_fn			*next, *nextp;
+	pid_t				*pid;
+	const posix_spawn_file_actions_t *actions;
+	const posix_spawnattr_t		*attr;
+	char *const			*argv;
+	char *const			*envp;
+};
+
+/* Whether they change the folder: noted where the C library has nothing. */
+#define MOVES	0x6d6f7665
+
+static void note_move(posix_spawn_file_actions_t *actions, int failed)
+{
+	if (!failed)
+		actions->__pad[15] = MOVES;
+}
+
+static int moves(const posix_spawn_file_actions_t *actions)
+{
+	return actions && actions->__pad[15] == MOVES;
+}
+
+EXPORT int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions,
+						const char *path)
+{
+	int ret = NEXT(posix_spawn_file_actions_addchdir_np)(actions, path);
+
+	note_move(actions, ret);
+	return ret;
+}
+
+EXPORT int posix_spawn_file_actions_addfchdir_np(posix_spawn_file_actions_t *actions,
+						 int fd)
+{
+	int ret = NEXT(posix_spawn_file_actions_addfchdir_np)(actions, fd);
+
+	note_move(actions, ret);
+	return ret;
+}
+
+/*
+ * The launcher's arguments, or NULL where there is to be no launcher. A path
+ * that is relative to another folder cannot be looked at: it is believed.
+ */
+static struct io2_exec_area *spawn_area(const char *path, char *const *argv, int moved)
+{
+	struct io2_exec e = { AT_FDCWD, path, argv, NULL, 0 };
+	struct io2_exec_area *area;
+
+	if (!io2_settings.run[0] || eaccess(io2_settings.run, X_OK) ||
+	    !strcmp(path, io2_settings.run))
+		return NULL;
+	if (!(moved && *path && *path != '/') && io2_exec_check(&e) != IO2_EXEC_PROGRAM)
+		return NULL;
+	return io2_exec_get(&e, 0, &area) ? NULL : area;
+}
+
+static int spawn_path(const struct spawning *s, const char *path)
+{
+	struct io2_exec_area *area = spawn_area(path, s->argv, moves(s->actions));
+	int ret;
+
+	if (!area)
+		return s->next(s->pid, path, s->actions, s->attr, s->argv, s->envp);
+	ret = s->next(s->pid, area->args[0], s->actions, s->attr, area->args, s->envp);
+	io2_exec_put(area, 0);
+	return ret;
+}
+
+/* Where a search of the C library's goes on, and does not fail. */
+static int goes_on(long err)
+{
+	return err == -EACCES || err == -ENOENT || err == -ENOTDIR || err == -ESTALE ||
+	       err == -ENODEV || err == -ETIMEDOUT;
+}
+
+/* The first that the C library would start, not the first that we would. */
+static int spawn_name(const struct spawning *s, const char *file)
+{
+	const char *at = search_path();
+	char path[PATH_MAX + 1];
+	struct io2_exec e = { AT_FDCWD, path, NULL, NULL, 0 };
+	long kind;
+
+	if (strchr(file, '/'))
+		return spawn_path(s, file);
+	while (at && *file) {
+		at = next_place(at, file, path);
+		if (moves(s->actions) && *path != '/')
+			break;
+		kind = io2_exec_check(&e);
+		if (kind >= 0)
+			return spawn_path(s, path);
+		if (!goes_on(kind))
+			break;
+	}
+	return s->nextp(s->pid, file, s->actions, s->attr, s->argv, s->envp);
+}
+
+/* the newest: the first ones start a shell for what the kernel does not know */
+static spawn_fn *next_spawn(const char *name)
+{
+	void *next = dlvsym(RTLD_NEXT, name, "GLIBC_2.15");
+
+	return (spawn_fn *)(next ? next : dlsym(RTLD_NEXT, name));
+}
+
 EXPORT int posix_spawn(pid_t *pid, const char *path,
 		       const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attr, char *const argv[],
 		       char *const envp[])
 {
-	struct io2_exec e = { AT_FDCWD, path, argv, envp, 0 };
-	struct io2_exec_area *area;
-	int ret;
+	struct spawning s = { next_spawn("posix_spawn"), NULL, pid, actions, attr, argv,
+			      envp };
 
-	if (!io2_settings.run[0] || eaccess(io2_settings.run, X_OK) ||
-	    io2_exec_check(&e) != IO2_EXEC_PROGRAM || !strcmp(path, io2_settings.run) ||
-	    io2_exec_get(&e, 0, &area))
-		return NEXT(posix_spawn)(pid, path, actions, attr, argv, envp);
-	ret = NEXT(posix_spawn)(pid, area->args[0], actions, attr, area->args, envp);
-	io2_exec_put(area, 0);
-	return ret;
+	return spawn_path(&s, path);
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file,
@@ -544,16 +679,102 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file,
 			const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
-	const char *at = search_path();
-	char path[PATH_MAX + 1];
-	struct io2_exec e = { AT_FDCWD, path, argv, envp, 0 };
+	struct spawning s = { next_spawn("posix_spawn"), next_spawn("posix_spawnp"), pid,
+			      actions, attr, argv, envp };
 
-	if (strchr(file, '/'))
-		return posix_spawn(pid, file, actions, attr, argv, envp);
-	while (at) {
-		at = next_place(at, file, path);
-		if (io2_exec_check(&e) == IO2_EXEC_PROGRAM)
-			return posix_spawn(pid, path, actions, attr, argv, envp);
+	return spawn_name(&s, file);
+}
+
+/* since glibc 2.39; who looks for them has to find that there are none */
+spawn_fn pidfd_spawn, pidfd_spawnp;
+
+EXPORT int pidfd_spawn(int *fd, const char *path,
+		       const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[],
+		       char *const envp[])
+{
+	struct spawning s = { NEXT(pidfd_spawn), NULL, fd, actions, attr, argv, envp };
+
+	return s.next ? spawn_path(&s, path) : ENOSYS;
+}
+
+EXPORT int pidfd_spawnp(int *fd, const char *file,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[],
+			char *const envp[])
+{
+	struct spawning s = { NEXT(pidfd_spawn), NEXT(pidfd_spawnp), fd, actions, attr,
+			      argv, envp };
+
+	return s.next && s.nextp ? spawn_name(&s, file) : ENOSYS;
+}
+
+/* ---- system() and popen() -------------------------------------------------- */
+
+/* Inside of quotes, for the shell. */
+static char *put_quoted(char *to, const char *word)
+{
+	*to++ = '\'';
+	for (; *word; word++) {
+		if (*word == '\'')
+			to = stpcpy(to, "'\\'");
+		*to++ = *word;
 	}
-	return NEXT(posix_spawnp)(pid, file, actions, attr, argv, envp);
+	*to++ = '\'';
+	return to;
+}
+
+/*
+ * The shell is started inside of the C library. One that gets our library does
+ * as we do; where the program has changed the environment, it is told to become
+ * the launcher's. Return: what to tell it, for free(); NULL: nothing else.
+ */
+static char *through_launcher(const char *command)
+{
+	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
+	const char *list = getenv("LD_PRELOAD");
+	struct io2_exec_area *area;
+	size_t i, size = sizeof("exec");
+	char *new, *to;
+
+	if (!command || (list && strstr(list, "/libiouring2-preload.so") &&
+			 getenv(IO2_ENV_RUN)))
+		return NULL;
+	area = spawn_area("/bin/sh", argv, 0);
+	if (!area)
+		return NULL;
+	for (i = 0; area->args[i]; i++)
+		size += 4 * strlen(area->args[i]) + 3;
+	new = malloc(size);
+	if (new) {
+		to = stpcpy(new, "exec");
+		for (i = 0; area->args[i]; i++) {
+			*to++ = ' ';
+			to = put_quoted(to, area->args[i]);
+		}
+		*to = 0;
+	}
+	io2_exec_put(area, 0);
+	return new;
+}
+
+EXPORT int system(const char *command)
+{
+	char *changed = through_launcher(command);
+	int ret = NEXT(system)(changed ? changed : command), err = errno;
+
+	free(changed);
+	errno = err;
+	return ret;
+}
+
+EXPORT FILE *popen(const char *command, const char *mode)
+{
+	char *changed = through_launcher(command);
+	FILE *f = NEXT(popen)(changed ? changed : command, mode);
+	int err = errno;
+
+	free(changed);
+	errno = err;
+	return f;
 }
