@@ -326,27 +326,6 @@ static void start(const char *path, char **argv)
 	cannot_start(path, errno);
 }
 
-/* iouring2-run --exec FLAGS PATH ARGV0...: for a program that is redirected */
-static void exec_for_program(char **argv)
-{
-	const char *flags = argv[2];
-
-	if (!flags || !argv[3] || strlen(flags) < 4)
-		DIE(EXIT_US, "--exec is not for use by hand");
-	io2_settings.trace |= flags[0] == 't';
-	io2_settings.fallback |= flags[1] == 'f';
-	io2_settings.ebusy |= flags[2] == 'b';
-	snprintf(io2_settings.names, sizeof(io2_settings.names), "%s", flags + 4);
-	if (!strchr(argv[3], '/')) {
-		char *path;
-
-		if (asprintf(&path, "./%s", argv[3]) < 0)
-			DIE(EXIT_US, "no memory");
-		argv[3] = path;
-	}
-	start(argv[3], argv + 4);
-}
-
 static void add_name(const char *name)
 {
 	size_t n = strlen(io2_settings.names);
@@ -357,6 +336,40 @@ static void add_name(const char *name)
 		DIE(EXIT_US, "too many names to skip, more than %zu characters",
 		    sizeof(io2_settings.names) - 1);
 	sprintf(io2_settings.names + n, "%s%s", n ? ":" : "", name);
+}
+
+/* The names that the caller has, and those of the environment that it has not. */
+static void join_names(const char *callers)
+{
+	char own[IO2_SKIP_MAX], *rest = own, *name;
+
+	strcpy(own, io2_settings.names);
+	snprintf(io2_settings.names, sizeof(io2_settings.names), "%s", callers);
+	while ((name = strsep(&rest, ":"))) {
+		if (*name && !find_element(io2_settings.names, name))
+			add_name(name);
+	}
+}
+
+/* iouring2-run --exec FLAGS PATH ARGV0...: for a program that is redirected */
+static void exec_for_program(char **argv)
+{
+	const char *flags = argv[2];
+
+	if (!flags || !argv[3] || strlen(flags) < 4)
+		DIE(EXIT_US, "--exec is not for use by hand");
+	io2_settings.trace |= flags[0] == 't';
+	io2_settings.fallback |= flags[1] == 'f';
+	io2_settings.ebusy |= flags[2] == 'b';
+	join_names(flags + 4);
+	if (!strchr(argv[3], '/')) {
+		char *path;
+
+		if (asprintf(&path, "./%s", argv[3]) < 0)
+			DIE(EXIT_US, "no memory");
+		argv[3] = path;
+	}
+	start(argv[3], argv + 4);
 }
 
 static void find_ourselves(void)
