@@ -255,8 +255,12 @@ static void set_environment(enum kind kind)
 		DIE(EXIT_US, "%s: cannot be preloaded from a path with a space or a colon in it",
 		    path);
 	change("LD_PRELOAD", path);
-	if (beside("liburing", path))
+	if (beside("liburing", path)) {
+		if (strchr(path, ';'))
+			DIE(EXIT_US, "%s: cannot be searched from a path with a semicolon in it",
+			    path);
 		change("LD_LIBRARY_PATH", path);
+	}
 	setenv(IO2_ENV_RUN, io2_settings.run, 1);
 	if (io2_settings.trace)
 		setenv(IO2_ENV_TRACE, "1", 1);
