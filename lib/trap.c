@@ -465,8 +465,11 @@ static int begin(const struct io2_settings *settings, enum io2_trap_kind kind)
 	io2_settings = *settings;
 	raw = kind == IO2_RAW;
 	ret = install_handler();
-	if (ret || raw || settings->skip)
+	if (ret || raw)
 		return (int)ret;
+	/* one that is skipped needs none, unless it has the other already */
+	if (settings->skip && !inherited())
+		return 0;
 	return (int)install_filter(kind);
 }
 
