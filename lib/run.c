@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -103,8 +104,13 @@ static int check_device(void)
 
 /* ---- what is to be started ------------------------------------------------- */
 
-/* OTHER: with another C library's loader */
-enum kind { FOREIGN, STATIC, OTHER, DYNAMIC };
+/*
+ * FOREIGN	32 bits
+ * UNKNOWN	the kernel may know it, or binfmt_misc
+ * OTHER	with another C library's loader
+ * SECURE	with ours, which takes no library this time
+ */
+enum kind { FOREIGN, UNKNOWN, STATIC, OTHER, SECURE, DYNAMIC };
 
 static enum kind kind_of_elf(int fd, const Elf64_Ehdr *eh)
 {
@@ -113,11 +119,13 @@ static enum kind kind_of_elf(int fd, const Elf64_Ehdr *eh)
 	ssize_t n;
 	int i;
 
-	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
+	if (eh->e_ident[EI_CLASS] == ELFCLASS32 && eh->e_machine == EM_386)
 		return FOREIGN;
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
+		return UNKNOWN;
 	for (i = 0; i < eh->e_phnum; i++) {
 		if (pread(fd, &ph, sizeof(ph), eh->e_phoff + i * sizeof(ph)) != sizeof(ph))
-			return FOREIGN;
+			return UNKNOWN;
 		if (ph.p_type != PT_INTERP)
 			continue;
 		n = pread(fd, loader, sizeof(loader) - 1, ph.p_offset);
@@ -131,13 +139,13 @@ static enum kind kind_of_elf(int fd, const Elf64_Ehdr *eh)
 static enum kind kind_of(const char *path, int depth)
 {
 	char head[256], *p, *end;
-	enum kind kind = FOREIGN;
+	enum kind kind = UNKNOWN;
 	ssize_t n;
 	int fd;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return FOREIGN;
+		return UNKNOWN;
 	n = pread(fd, head, sizeof(head) - 1, 0);
 	head[n < 0 ? 0 : n] = 0;
 	if (n > 2 && !memcmp(head, "#!", 2) && depth < 5) {
@@ -279,7 +287,8 @@ __attribute__((noreturn)) static void cannot_start(const char *path, int err)
 	DIE(err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(err));
 }
 
-static void exec_with_trap(const char *path, char **argv)
+/* Return: a positive errno, if the trap cannot be put in. */
+static int exec_with_trap(const char *path, char **argv)
 {
 	struct io2_exec exec = { AT_FDCWD, path, argv, environ, 0 };
 	struct io2_inject what = {
@@ -292,10 +301,9 @@ static void exec_with_trap(const char *path, char **argv)
 
 	fflush(NULL);
 	err = io2_inject(&what);
-	if (err > 0)
-		DIE(EXIT_CANNOT, "%s: a program without a dynamic C library is prepared by ptrace, and that is refused: %s",
-		    path, strerror((int)err));
-	cannot_start(path, (int)-err);
+	if (err < 0)
+		cannot_start(path, (int)-err);
+	return (int)err;
 }
 
 /* Below a wide filter: let what it traps through, here. */
@@ -309,23 +317,43 @@ static void raw_trap(void)
 		DIE(EXIT_US, "cannot map the trap: %s", strerror(-ret));
 }
 
+static int needs_trap(enum kind kind, int inherited, int skip)
+{
+	/* what has no handler does not get far */
+	if (inherited == IO2_PROBE_WIDE)
+		return kind != FOREIGN;
+	return kind != FOREIGN && kind != UNKNOWN && kind != DYNAMIC &&
+	       (!skip || inherited);
+}
+
+static int can_do_without(enum kind kind, int inherited)
+{
+	return kind == UNKNOWN || (kind == SECURE && inherited != IO2_PROBE_WIDE);
+}
+
 static void start(const char *path, char **argv)
 {
 	int inherited = io2_inherited_filter();
 	const char *name = strrchr(path, '/') + 1;
 	enum kind kind = kind_of(path, 0);
 	int skip = io2_skipped(io2_settings.names, name);
+	int err = 0;
 
 	if (inherited == IO2_PROBE_WIDE)
 		raw_trap();
+	/* with another effective user than the real one, the loader takes no library */
+	if (kind == DYNAMIC && getauxval(AT_SECURE))
+		kind = SECURE;
 	set_environment(kind);
 	io2_settings.skip = skip;
 	/* with them, the program's loader would leave our library out */
 	if (!skip && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		DIE(EXIT_US, "no new privileges: %s", strerror(errno));
-	if (kind != FOREIGN && (inherited == IO2_PROBE_WIDE ||
-				(kind != DYNAMIC && (!skip || inherited))))
-		exec_with_trap(path, argv);
+	if (needs_trap(kind, inherited, skip))
+		err = exec_with_trap(path, argv);
+	if (err && !can_do_without(kind, inherited))
+		DIE(EXIT_CANNOT, "%s: a program without a dynamic C library is prepared by ptrace, and that is refused: %s",
+		    path, strerror(err));
 	execve(path, argv, environ);
 	cannot_start(path, errno);
 }
@@ -379,7 +407,11 @@ static void exec_for_program(char **argv)
 static void find_ourselves(void)
 {
 	ssize_t n = readlink("/proc/self/exe", io2_settings.run, sizeof(io2_settings.run));
+	const char *path = (const char *)getauxval(AT_EXECFN);
 
+	/* no /proc: a program that is redirected has started us by our path */
+	if (n <= 0 && path && *path == '/')
+		n = snprintf(io2_settings.run, sizeof(io2_settings.run), "%s", path);
 	if (n <= 0 || n >= (ssize_t)sizeof(io2_settings.run))
 		DIE(EXIT_US, "/proc/self/exe cannot be read");
 	io2_settings.run[n] = 0;
