@@ -11,10 +11,12 @@
 
 /*
  * Where it is. The filter lets through whatever is called from these 4 GiB, by
- * the upper half of the address. Nothing else lives here: programs are at the
- * ends of the address space, and the sanitizers' shadows elsewhere.
+ * the upper half of the address. Nothing else lives here: programs that can be
+ * moved are above 0x5555_0000_0000, all others at the ends of the address space.
+ * The sanitizers take this for a program's memory, not for theirs (MSan from
+ * 0x5100_0000_0000 on, TSan from 0x5500_0000_0000).
  */
-#define IO2_TRAP_HIGH	0x4b42UL
+#define IO2_TRAP_HIGH	0x5510UL
 #define IO2_TRAP_BASE	(IO2_TRAP_HIGH << 32)
 #define IO2_TRAP_DATA	(IO2_TRAP_BASE + 0x10000)
 #define IO2_TRAP_DATA_SIZE	0x2000UL

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One of io_uring's calls, and memory of each kind, in a program that is built
+ * with a sanitizer: its runtime has fixed places in the address space, too.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../sys.h"
+
+static char area[1 << 20];
+
+int main(void)
+{
+	char *more = malloc(sizeof(area)), few[64];
+	long ret = io2_syscall(426, -1, 0, 0, 0, 0, 0);
+
+	if (!more)
+		return 1;
+	memset(area, 1, sizeof(area));
+	memset(more, 2, sizeof(area));
+	memset(few, 3, sizeof(few));
+	ret = area[9] + more[9] + few[9] == 6 && (ret == -EBADF || ret == -ENOSYS);
+	free(more);
+	if (!ret)
+		puts("# the call, or memory, is wrong");
+	return !ret;
+}
