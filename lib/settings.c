@@ -71,7 +71,7 @@ int io2_trap_map(void)
 
 int io2_inherited_filter(void)
 {
-	long ret = io2_syscall(IO2_NR_SETUP, IO2_PROBE, 0, 0, 0, 0, 0);
+	long ret = io2_syscall(__NR_close, IO2_PROBE, 0, 0, 0, 0, 0);
 
 	return ret == -IO2_PROBE_NARROW || ret == -IO2_PROBE_WIDE ? -ret : 0;
 }

@@ -205,7 +205,7 @@ extern const char io2_trap_end[];
 /* Called from here, it is only answered by a filter. */
 static long inherited(void)
 {
-	return -io2_syscall(IO2_NR_SETUP, IO2_PROBE, 0, 0, 0, 0, 0);
+	return -io2_syscall(__NR_close, IO2_PROBE, 0, 0, 0, 0, 0);
 }
 
 static int is_skipped(const char *path)
@@ -395,7 +395,7 @@ static long install_handler(void)
 	LOAD(offsetof(struct seccomp_data, arch)),			\
 	IF_SKIP(AUDIT_ARCH_X86_64, 1), ALLOW,				\
 	LOAD(offsetof(struct seccomp_data, nr)),			\
-	UNLESS_SKIP(IO2_NR_SETUP, 3),					\
+	UNLESS_SKIP(__NR_close, 3),					\
 	LOAD(LOW(0)), UNLESS_SKIP(IO2_PROBE, 1),			\
 	RETURN(SECCOMP_RET_ERRNO | (answer)),				\
 	LOAD(offsetof(struct seccomp_data, instruction_pointer) + 4),	\

@@ -22,8 +22,12 @@
 #define IO2_TRAP_DATA_SIZE	0x2000UL
 #define IO2_TRAP_MAGIC	0x70617274676e7230UL
 
-/* io_uring_setup(IO2_PROBE, NULL) fails with these where there is a filter */
-#define IO2_PROBE	0x10a2b3c4U
+/*
+ * close(IO2_PROBE) fails with these where there is a filter of ours: a descriptor
+ * that cannot be, of a call that no other filter forbids. One may kill on
+ * io_uring_setup, also in programs that do not use it.
+ */
+#define IO2_PROBE	0x90a2b3c4U
 #define IO2_PROBE_NARROW	1170
 #define IO2_PROBE_WIDE	1171
 
