@@ -182,13 +182,15 @@ static void wanted_sigsys(const struct sigaction *act, struct sigaction *old)
 	if (act) {
 		memset(&next, 0, sizeof(next));
 		next.handler = (void (*)(int, void *, void *))act->sa_sigaction;
-		next.flags = (unsigned long)act->sa_flags;
+		next.flags = (unsigned int)act->sa_flags;
+		memcpy(&next.mask, &act->sa_mask, sizeof(next.mask));
 	}
 	IO2_TRAP_HEAD->chain(act ? &next : NULL, &was);
 	if (old) {
 		memset(old, 0, sizeof(*old));
 		old->sa_sigaction = (void (*)(int, siginfo_t *, void *))was.handler;
 		old->sa_flags = (int)was.flags;
+		memcpy(&old->sa_mask, &was.mask, sizeof(was.mask));
 	}
 }
 
@@ -196,12 +198,12 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 {
 	struct sigaction changed;
 
-	if (!trap_is_there || !act)
-		return NEXT(sigaction)(sig, act, old);
-	if (sig == SIGSYS) {
+	if (trap_is_there && sig == SIGSYS) {
 		wanted_sigsys(act, old);
 		return 0;
 	}
+	if (!trap_is_there || !act)
+		return NEXT(sigaction)(sig, act, old);
 	changed = *act;
 	sigdelset(&changed.sa_mask, SIGSYS);
 	return NEXT(sigaction)(sig, &changed, old);
@@ -209,7 +211,7 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 
 EXPORT sighandler_t signal(int sig, sighandler_t handler)
 {
-	struct sigaction act = { .sa_handler = handler }, old;
+	struct sigaction act = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
 
 	if (!trap_is_there || sig != SIGSYS || handler == SIG_ERR)
 		return NEXT(signal)(sig, handler);

@@ -11,6 +11,7 @@
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/iouring2.h>
+#include <linux/kcmp.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/wait.h>
@@ -26,9 +27,13 @@
 #define SIG_BLOCK	0
 #define SIG_UNBLOCK	1
 #define SIG_SETMASK	2
+#define SA_SIGINFO	4UL
 #define SA_ONSTACK	0x08000000UL
 #define SA_RESTORER	0x04000000UL
+#define SA_RESTART	0x10000000UL
 #define SA_NODEFER	0x40000000UL
+#define SA_RESETHAND	0x80000000UL
+#define SIG_IGN		1UL
 #define BIT_OF(sig)	(1UL << ((sig) - 1))
 /* SIGKILL and SIGSTOP cannot be blocked; SIGSYS must not be */
 #define NEVER_BLOCKED	(BIT_OF(SIGSYS) | BIT_OF(9) | BIT_OF(19))
@@ -125,13 +130,51 @@ static long do_sigprocmask(const long *a, struct context *c)
 	return 0;
 }
 
+static void on_sigsys(int sig, void *siginfo, void *context);
+__attribute__((visibility("hidden"))) void io2_trap_return(void);
+__asm__(".text\n"
+	"io2_trap_return:\n"
+	"	mov $15, %eax\n"	/* rt_sigreturn */
+	"	syscall\n");
+
+/* A SIGSYS that is not ours goes on with a call, or ends it, as the program wishes. */
+static long install_handler(void)
+{
+	struct io2_kernel_sigaction act = {
+		.handler = on_sigsys,
+		.flags = SA_SIGINFO | SA_RESTORER | SA_NODEFER | SA_ONSTACK,
+		.restorer = io2_trap_return,
+	};
+
+	if ((unsigned long)wanted.handler == SIG_IGN)
+		act.flags |= SA_RESTART;
+	else
+		act.flags |= wanted.flags & SA_RESTART;
+	return io2_syscall(__NR_rt_sigaction, SIGSYS, IO2_P(&act), 0, MASK_SIZE,
+			   0, 0);
+}
+
+/* A child of vfork or posix_spawn resets handlers, but @wanted is its parent's. */
+static int is_parents_memory(void)
+{
+	long pid = io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
+	long parent = io2_syscall(__NR_getppid, 0, 0, 0, 0, 0, 0);
+
+	return !io2_syscall(__NR_kcmp, pid, parent, KCMP_VM, 0, 0, 0);
+}
+
 static void chain(const struct io2_kernel_sigaction *act,
 		  struct io2_kernel_sigaction *old)
 {
 	struct io2_kernel_sigaction was = wanted;
 
-	if (act)
+	if (act && !is_parents_memory()) {
 		wanted = *act;
+		/* got by a call that nobody stands in the way of: no handler then */
+		if (wanted.handler == on_sigsys)
+			wanted.handler = (void *)0;
+		install_handler();
+	}
 	if (old)
 		*old = was;
 }
@@ -143,12 +186,12 @@ static long do_sigaction(const long *a)
 
 	if (a[3] != MASK_SIZE)
 		return -EINVAL;
-	if (!a[1])
-		return real(__NR_rt_sigaction, a);
 	if ((int)a[0] == SIGSYS) {
 		chain((void *)a[1], (void *)a[2]);
 		return 0;
 	}
+	if (!a[1])
+		return real(__NR_rt_sigaction, a);
 	act = *(struct io2_kernel_sigaction *)a[1];
 	act.mask &= ~NEVER_BLOCKED;
 	return real(__NR_rt_sigaction, args);
@@ -318,18 +361,34 @@ static int is_ours(const struct info *info)
 	}
 }
 
+/* The program's handler; the mask from before it comes back with its return. */
+static void call_wanted(int sig, void *info, struct context *c,
+			struct io2_kernel_sigaction *act)
+{
+	struct io2_kernel_sigaction none = { .handler = 0 };
+
+	if (act->flags & SA_RESETHAND)
+		chain(&none, 0);
+	act->mask &= ~NEVER_BLOCKED;
+	if (act->mask)
+		io2_syscall(__NR_rt_sigprocmask, SIG_BLOCK, IO2_P(&act->mask), 0,
+			    MASK_SIZE, 0, 0);
+	act->handler(sig, info, c);
+	c->mask &= ~NEVER_BLOCKED;
+}
+
 /* A SIGSYS that the program, or another filter of its own, has asked for. */
 static void not_ours(int sig, void *info, void *context)
 {
 	struct io2_kernel_sigaction act = wanted, none = { .handler = 0 };
 	long pid, tid;
 
-	if ((unsigned long)act.handler > 1) {
-		act.handler(sig, info, context);
+	if ((unsigned long)act.handler > SIG_IGN) {
+		call_wanted(sig, info, context, &act);
 		return;
 	}
 	/* ignored, unless the kernel insists */
-	if ((unsigned long)act.handler == 1 && ((struct info *)info)->code <= 0)
+	if ((unsigned long)act.handler == SIG_IGN && ((struct info *)info)->code <= 0)
 		return;
 	pid = io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
 	tid = io2_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
@@ -350,24 +409,16 @@ static void on_sigsys(int sig, void *siginfo, void *context)
 		not_ours(sig, siginfo, context);
 }
 
-__attribute__((visibility("hidden"))) void io2_trap_return(void);
-__asm__(".text\n"
-	"io2_trap_return:\n"
-	"	mov $15, %eax\n"	/* rt_sigreturn */
-	"	syscall\n");
-
-static long install_handler(void)
+/* What was there before is the program's: a constructor's, or ignored already. */
+static long take_sigsys(void)
 {
-	struct io2_kernel_sigaction act = {
-		.handler = on_sigsys,
-		.flags = 4 /* SA_SIGINFO */ | SA_RESTORER | SA_NODEFER | SA_ONSTACK,
-		.restorer = io2_trap_return,
-	};
 	unsigned long unblock = BIT_OF(SIGSYS);
 	long ret;
 
-	ret = io2_syscall(__NR_rt_sigaction, SIGSYS, IO2_P(&act), 0, MASK_SIZE,
+	ret = io2_syscall(__NR_rt_sigaction, SIGSYS, 0, IO2_P(&wanted), MASK_SIZE,
 			  0, 0);
+	if (!ret)
+		ret = install_handler();
 	if (!ret)
 		ret = io2_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK,
 				  IO2_P(&unblock), 0, MASK_SIZE, 0, 0);
@@ -386,6 +437,10 @@ static long install_handler(void)
 #define IF_SKIP(v, n)		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, n, 0)
 /* the call @nr is trapped; loads nothing, so these can follow one another */
 #define TRAP_CALL(nr)	UNLESS_SKIP(nr, 1), TRAP
+/* the call @call is trapped if its first argument is @v */
+#define TRAP_IF_FIRST(call, v)						\
+	UNLESS_SKIP(call, 4), LOAD(LOW(0)), UNLESS_SKIP(v, 1), TRAP,	\
+	LOAD(offsetof(struct seccomp_data, nr))
 /* the call @nr is trapped if pointer @i is not NULL; ends the program */
 #define TRAP_IF_POINTER(nr, i)						\
 	UNLESS_SKIP(nr, 6), LOAD(LOW(i)), UNLESS_SKIP(0, 3),		\
@@ -428,6 +483,7 @@ static const struct sock_filter wide[] = {
 	TRAP_CALL(__NR_execve), TRAP_CALL(__NR_execveat),
 	TRAP_CALL(__NR_rt_sigsuspend),
 	UNLESS_SKIP(NR_CLONE3, 1), RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+	TRAP_IF_FIRST(__NR_rt_sigaction, SIGSYS),
 	TRAP_IF_POINTER(__NR_rt_sigaction, 1),
 	TRAP_IF_POINTER(__NR_rt_sigprocmask, 1),
 	TRAP_IF_POINTER(__NR_ppoll, 3),
@@ -464,7 +520,7 @@ static int begin(const struct io2_settings *settings, enum io2_trap_kind kind)
 
 	io2_settings = *settings;
 	raw = kind == IO2_RAW;
-	ret = install_handler();
+	ret = take_sigsys();
 	if (ret || raw)
 		return (int)ret;
 	/* one that is skipped needs none, unless it has the other already */

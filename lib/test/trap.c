@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "../sys.h"
+#include "../trap.h"
 
 #define CHECK(condition) \
 	do { \
@@ -60,6 +61,39 @@ static int call_works(void)
 	long ret = io2_syscall(426, -1, 0, 0, 0, 0, 0);
 
 	return ret == -EBADF || ret == -ENOSYS;
+}
+
+static void on_early(int sig)
+{
+	handled = -sig;
+}
+
+static int early_is_lost;
+
+/*
+ * Before the preloaded library's constructor, and all others. A filter that a
+ * dynamic program has inherited is there before that, and takes no handler.
+ */
+static void early(void)
+{
+	early_is_lost = io2_syscall(__NR_close, IO2_PROBE, 0, 0, 0, 0, 0) == -IO2_PROBE_NARROW;
+	signal(SIGSYS, on_early);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const at_start)(void) = early;
+
+/* A handler from before the trap is the program's. */
+static void earlier_handler(void)
+{
+	struct sigaction now;
+
+	if (early_is_lost)
+		return;
+	CHECK(!sigaction(SIGSYS, NULL, &now) && now.sa_handler == on_early);
+	raise(SIGSYS);
+	CHECK(handled == -SIGSYS);
+	CHECK(call_works() && handled == -SIGSYS);
+	CHECK(signal(SIGSYS, SIG_DFL) == on_early);
 }
 
 static void masks(void)
@@ -99,6 +133,98 @@ static void handlers(void)
 	CHECK(signal(SIGSYS, SIG_IGN) == on_signal);
 	CHECK(call_works());
 	raise(SIGSYS);
+}
+
+static int status_of(pid_t pid);
+
+static sigset_t mask_in_handler;
+
+static void on_masked(int sig)
+{
+	handled = sig;
+	sigprocmask(SIG_SETMASK, NULL, &mask_in_handler);
+}
+
+/* What is asked for with a handler of SIGSYS is had, and told. */
+static void masked_handler(void)
+{
+	struct sigaction act = { .sa_handler = on_masked, .sa_flags = SA_RESETHAND }, old;
+	sigset_t now;
+
+	sigemptyset(&act.sa_mask);
+	sigaddset(&act.sa_mask, SIGUSR2);
+	sigaddset(&act.sa_mask, SIGSYS);
+	CHECK(!sigaction(SIGSYS, &act, NULL));
+	CHECK(!sigaction(SIGSYS, NULL, &old));
+	CHECK(old.sa_handler == on_masked && (old.sa_flags & SA_RESETHAND));
+	CHECK(sigismember(&old.sa_mask, SIGUSR2) && !sigismember(&old.sa_mask, SIGUSR1));
+	/* not raise(): an older one blocks signals meanwhile, and SIGSYS is not */
+	kill(getpid(), SIGSYS);
+	CHECK(handled == SIGSYS);
+	CHECK(sigismember(&mask_in_handler, SIGUSR2) && !sigismember(&mask_in_handler, SIGUSR1));
+	CHECK(!sigprocmask(SIG_SETMASK, NULL, &now) && !sigismember(&now, SIGUSR2));
+	CHECK(!sigaction(SIGSYS, NULL, &old) && old.sa_handler == SIG_DFL);
+}
+
+/* Return: what a read is that SIGSYS comes into. */
+static long read_interrupted(void)
+{
+	struct timespec nap = { .tv_nsec = 50000000 };
+	int fds[2], err;
+	char c = 0;
+	pid_t pid;
+	long ret;
+
+	CHECK(!pipe(fds));
+	pid = fork();
+	if (!pid) {
+		nanosleep(&nap, NULL);
+		kill(getppid(), SIGSYS);
+		nanosleep(&nap, NULL);
+		_exit(write(fds[1], &c, 1) != 1);
+	}
+	ret = read(fds[0], &c, 1);
+	err = errno;
+	CHECK(!status_of(pid));
+	close(fds[0]);
+	close(fds[1]);
+	return ret < 0 ? -err : ret;
+}
+
+static void restarted(void)
+{
+	struct sigaction act = { .sa_handler = on_masked };
+
+	CHECK(!sigaction(SIGSYS, &act, NULL));
+	CHECK(read_interrupted() == -EINTR);
+	act.sa_flags = SA_RESTART;
+	CHECK(!sigaction(SIGSYS, &act, NULL));
+	CHECK(read_interrupted() == 1);
+	CHECK(signal(SIGSYS, SIG_IGN) == on_masked);
+	CHECK(read_interrupted() == 1);
+	CHECK(signal(SIGSYS, SIG_DFL) == SIG_IGN);
+}
+
+/* Who reads the action by a call of its own, and sets that again, has no handler. */
+static void action_put_back(void)
+{
+	struct { void *handler; unsigned long flags; void *restorer; unsigned long mask; } raw;
+	struct sigaction act;
+	int status;
+	pid_t pid;
+
+	memset(&act, 0, sizeof(act));
+	pid = fork();
+	if (!pid) {
+		io2_syscall(__NR_rt_sigaction, SIGSYS, 0, IO2_P(&raw), 8, 0, 0);
+		act.sa_handler = (void (*)(int))raw.handler;
+		act.sa_flags = (int)raw.flags;
+		sigaction(SIGSYS, &act, NULL);
+		raise(SIGSYS);
+		_exit(9);
+	}
+	status = status_of(pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
 /* a wait with everything blocked but one signal, whose handler traps */
@@ -285,6 +411,32 @@ static void many_arguments(char *program)
 	free(argv);
 }
 
+/* A child that shares this process's memory resets its handlers, and only those. */
+static void handler_reset_in_child(char *program)
+{
+	char *argv[2] = { program, NULL };
+	posix_spawnattr_t attr;
+	sigset_t set;
+	pid_t pid;
+
+	CHECK(signal(SIGSYS, on_signal) != SIG_ERR);
+	pid = vfork();
+	if (!pid) {
+		signal(SIGSYS, SIG_DFL);
+		_exit(0);
+	}
+	CHECK(!status_of(pid));
+	sigemptyset(&set);
+	sigaddset(&set, SIGSYS);
+	CHECK(!posix_spawnattr_init(&attr) && !posix_spawnattr_setsigdefault(&attr, &set));
+	CHECK(!posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF));
+	CHECK(!posix_spawn(&pid, program, NULL, &attr, argv, environ));
+	CHECK(!status_of(pid));
+	handled = 0;
+	raise(SIGSYS);
+	CHECK(handled == SIGSYS);
+}
+
 static void children(char *program)
 {
 	char *argv[2] = { program, NULL }, **none = argv + 1;
@@ -307,6 +459,7 @@ static void children(char *program)
 	}
 	CHECK(!status_of(pid));
 	CHECK(!system(program));
+	handler_reset_in_child(program);
 	many_arguments(program);
 	CHECK(execve("/nonexistent", argv, environ) == -1 && errno == ENOENT);
 	CHECK(execvp("no-such-program", argv) == -1 && errno == ENOENT);
@@ -320,8 +473,12 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		return 0;
 	CHECK(call_works());
+	earlier_handler();
 	masks();
 	handlers();
+	masked_handler();
+	restarted();
+	action_put_back();
 	waits();
 	threads();
 	timer();
