@@ -102,6 +102,20 @@ static void say(const char *text)
 
 /* ---- signals: SIGSYS stays unblocked, and its handler in place ------------- */
 
+/*
+ * Addresses that may be bad are the kernel's to look at, in calls that do nothing
+ * else; where it finds one bad, the call is made as it is, for its error.
+ */
+static int is_mask(long at)
+{
+	return io2_syscall(__NR_rt_sigprocmask, -1, at, 0, MASK_SIZE, 0, 0) != -EFAULT;
+}
+
+static int is_action(long at)
+{
+	return io2_syscall(__NR_rt_sigaction, 0, at, 0, MASK_SIZE, 0, 0) != -EFAULT;
+}
+
 static long do_sigprocmask(const long *a, struct context *c)
 {
 	const unsigned long *set = (void *)a[1];
@@ -110,6 +124,8 @@ static long do_sigprocmask(const long *a, struct context *c)
 	if (a[3] != MASK_SIZE)
 		return -EINVAL;
 	if (set) {
+		if (!is_mask(a[1]))
+			return -EFAULT;
 		switch ((int)a[0]) {
 		case SIG_BLOCK:
 			c->mask |= *set;
@@ -125,8 +141,12 @@ static long do_sigprocmask(const long *a, struct context *c)
 		}
 		c->mask &= ~NEVER_BLOCKED;
 	}
-	if (a[2])
+	if (a[2]) {
+		if (io2_syscall(__NR_rt_sigprocmask, SIG_BLOCK, 0, a[2], MASK_SIZE,
+				0, 0) == -EFAULT)
+			return -EFAULT;
 		*(unsigned long *)a[2] = old;
+	}
 	return 0;
 }
 
@@ -184,17 +204,30 @@ static long do_sigaction(const long *a)
 	struct io2_kernel_sigaction act;
 	long args[6] = { a[0], IO2_P(&act), a[2], a[3], 0, 0 };
 
-	if (a[3] != MASK_SIZE)
-		return -EINVAL;
+	if (a[3] != MASK_SIZE || (a[1] && !is_action(a[1])))
+		return real(__NR_rt_sigaction, a);
+	if (a[1])
+		act = *(struct io2_kernel_sigaction *)a[1];
 	if ((int)a[0] == SIGSYS) {
-		chain((void *)a[1], (void *)a[2]);
+		args[1] = 0;
+		if (a[2] && real(__NR_rt_sigaction, args) == -EFAULT)
+			return -EFAULT;
+		chain(a[1] ? &act : (void *)0, (void *)a[2]);
 		return 0;
 	}
 	if (!a[1])
 		return real(__NR_rt_sigaction, a);
-	act = *(struct io2_kernel_sigaction *)a[1];
 	act.mask &= ~NEVER_BLOCKED;
 	return real(__NR_rt_sigaction, args);
+}
+
+/* The mask at @at without SIGSYS, in @copy. Return: what to use instead of @at. */
+static long mask_for_wait(long at, unsigned long *copy)
+{
+	if (!at || !is_mask(at))
+		return at;
+	*copy = *(unsigned long *)at & ~NEVER_BLOCKED;
+	return IO2_P(copy);
 }
 
 /* A call that waits with another signal mask, whose address is argument @i. */
@@ -203,10 +236,7 @@ static long with_mask(long nr, const long *a, int i)
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
 	unsigned long mask;
 
-	if (!args[i])
-		return real(nr, args);
-	mask = *(unsigned long *)args[i] & ~NEVER_BLOCKED;
-	args[i] = IO2_P(&mask);
+	args[i] = mask_for_wait(args[i], &mask);
 	return real(nr, args);
 }
 
@@ -214,31 +244,51 @@ static long with_mask(long nr, const long *a, int i)
 static long do_pselect(const long *a)
 {
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
-	struct { unsigned long *mask, size; } set;
+	struct { long mask, size; } set;
 	unsigned long mask;
 
-	if (!args[5])
+	if (!args[5] || !is_mask(args[5]) || !is_mask(args[5] + 8))
 		return real(__NR_pselect6, args);
-	set.mask = ((unsigned long **)args[5])[0];
-	set.size = ((unsigned long *)args[5])[1];
-	if (set.mask) {
-		mask = *set.mask & ~NEVER_BLOCKED;
-		set.mask = &mask;
-	}
+	set.mask = mask_for_wait(((long *)args[5])[0], &mask);
+	set.size = ((long *)args[5])[1];
 	args[5] = IO2_P(&set);
 	return real(__NR_pselect6, args);
 }
 
-static long do_enter(const long *a)
+/* The mask may be in a structure, with a time-out. */
+static long do_enter_ext(const long *a, const char *way)
+{
+	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
+	struct iouring2_getevents_arg ext;
+	unsigned long mask;
+
+	if (!is_mask(a[4]) || !is_mask(a[4] + sizeof(ext) - MASK_SIZE))
+		return io2_translate(IO2_NR_ENTER, a, way);
+	ext = *(struct iouring2_getevents_arg *)a[4];
+	if (ext.sigmask_sz == MASK_SIZE)
+		ext.sigmask = (unsigned long)mask_for_wait((long)ext.sigmask, &mask);
+	args[4] = IO2_P(&ext);
+	return io2_translate(IO2_NR_ENTER, args, way);
+}
+
+static long do_enter(const long *a, const char *way)
 {
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
 	unsigned long mask;
 
-	if (!a[4] || a[5] != MASK_SIZE || (a[3] & IOURING2_ENTER_EXT_ARG))
-		return io2_translate(IO2_NR_ENTER, args, "trap");
-	mask = *(unsigned long *)a[4] & ~NEVER_BLOCKED;
-	args[4] = IO2_P(&mask);
-	return io2_translate(IO2_NR_ENTER, args, "trap");
+	if (!a[4] || (a[3] & IOURING2_ENTER_EXT_ARG_REG))
+		return io2_translate(IO2_NR_ENTER, a, way);
+	if (a[3] & IOURING2_ENTER_EXT_ARG)
+		return a[5] == sizeof(struct iouring2_getevents_arg) ?
+			do_enter_ext(a, way) : io2_translate(IO2_NR_ENTER, a, way);
+	if (a[5] == MASK_SIZE)
+		args[4] = mask_for_wait(a[4], &mask);
+	return io2_translate(IO2_NR_ENTER, args, way);
+}
+
+static long translate(long nr, const long *a, const char *way)
+{
+	return nr == IO2_NR_ENTER ? do_enter(a, way) : io2_translate(nr, a, way);
 }
 
 /* ---- exec ------------------------------------------------------------------ */
@@ -314,10 +364,9 @@ static long dispatch(long nr, const long *a, struct context *c)
 		return real(nr, a);
 	switch (nr) {
 	case IO2_NR_ENTER:
-		return do_enter(a);
 	case IO2_NR_SETUP:
 	case IO2_NR_REGISTER:
-		return io2_translate(nr, a, "trap");
+		return translate(nr, a, "trap");
 	case __NR_rt_sigaction:
 		return do_sigaction(a);
 	case __NR_rt_sigsuspend:
@@ -570,7 +619,7 @@ const struct io2_trap_head io2_trap_head_at = {
 	.magic = IO2_TRAP_MAGIC,
 	.start = io2_trap_entry,
 	.begin = begin,
-	.translate = io2_translate,
+	.translate = translate,
 	.chain = chain,
 	.execveat = io2_execveat,
 };

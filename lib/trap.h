@@ -65,7 +65,8 @@ struct io2_exec;
  * @magic: IO2_TRAP_MAGIC
  * @start: where a stopped program is sent
  * @begin: for a program that mapped the trap itself; 0 or a negative errno
- * @translate: io2_translate(); what it asks the kernel is not trapped
+ * @translate: io2_translate(), which never waits with SIGSYS blocked; what it asks
+ *	the kernel is not trapped
  * @chain: get and set the handler that the program itself wants for SIGSYS
  * @execveat: io2_execveat()
  */

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -260,6 +262,95 @@ static void waits(void)
 	CHECK(!sigprocmask(SIG_SETMASK, &none, NULL));
 }
 
+/* struct io_uring_getevents_arg, which is not in all headers */
+struct wait_arg {
+	uint64_t	mask;
+	uint32_t	mask_size, pad;
+	uint64_t	time;
+};
+
+static int by_instruction(int fd, int flags, void *arg, size_t size)
+{
+	return (int)io2_syscall(426, fd, 0, 1, flags, IO2_P(arg), (long)size);
+}
+
+static int by_function(int fd, int flags, void *arg, size_t size)
+{
+	return syscall(426, fd, 0, 1, flags, arg, size) < 0 ? -errno : 0;
+}
+
+/* Waits of a ring's, with everything blocked but one signal, whose handler traps. */
+static void ring_waits(int (*wait)(int fd, int flags, void *arg, size_t size))
+{
+	struct itimerval soon = { .it_value = { .tv_usec = 50000 } };
+	char params[120] = "";
+	struct wait_arg ext = { .mask_size = 8 };
+	struct timespec second = { 1, 0 };
+	long fd = io2_syscall(425, 4, IO2_P(params), 0, 0, 0, 0);
+	sigset_t set;
+
+	/* there is no io_uring here */
+	if (fd == -ENOSYS || fd == -EPERM)
+		return;
+	CHECK(fd >= 0);
+	CHECK(signal(SIGALRM, on_signal) != SIG_ERR);
+	sigfillset(&set);
+	sigdelset(&set, SIGALRM);
+	handled = 0;
+	CHECK(!setitimer(ITIMER_REAL, &soon, NULL));
+	CHECK(wait((int)fd, 1, &set, 8) == -EINTR && handled == SIGALRM);
+	ext.mask = (uint64_t)&set;
+	ext.time = (uint64_t)&second;
+	handled = 0;
+	CHECK(!setitimer(ITIMER_REAL, &soon, NULL));
+	CHECK(wait((int)fd, 1 | 8, &ext, sizeof(ext)) == -EINTR && handled == SIGALRM);
+	CHECK(wait((int)fd, 1, (void *)16, 8) == -EFAULT);
+	CHECK(wait((int)fd, 1 | 8, (void *)16, sizeof(ext)) == -EFAULT);
+	ext.mask = 16;
+	CHECK(wait((int)fd, 1 | 8, &ext, sizeof(ext)) == -EFAULT);
+	close((int)fd);
+	sigemptyset(&set);
+	CHECK(!sigprocmask(SIG_SETMASK, &set, NULL));
+}
+
+static long five(long nr, long a, long b, long c, long d, long e)
+{
+	return io2_syscall(nr, a, b, c, d, e, 0);
+}
+
+/* Bad addresses are errors, and nothing is changed. By no C library: that looks itself. */
+static void bad_addresses(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct { long mask, size; } set = { 16, 8 };
+	struct sigaction act = { .sa_handler = on_signal }, now;
+	unsigned long usr1 = 1UL << (SIGUSR1 - 1), old = 0;
+	struct timespec none = { 0, 0 };
+	long end = IO2_P(page) + 4096;
+
+	CHECK(page != MAP_FAILED && !munmap(page + 4096, 4096));
+	CHECK(five(__NR_rt_sigprocmask, SIG_BLOCK, 16, 0, 8, 0) == -EFAULT);
+	CHECK(five(__NR_rt_sigprocmask, SIG_BLOCK, end - 4, 0, 8, 0) == -EFAULT);
+	CHECK(five(__NR_rt_sigprocmask, SIG_BLOCK, IO2_P(&usr1), end - 8, 8, 0) == -EFAULT);
+	CHECK(!five(__NR_rt_sigprocmask, SIG_UNBLOCK, IO2_P(&usr1), IO2_P(&old), 8, 0));
+	CHECK(old & usr1);
+	CHECK(!five(__NR_rt_sigprocmask, SIG_BLOCK, end - 8, 0, 8, 0));
+	CHECK(five(__NR_rt_sigprocmask, SIG_BLOCK, 16, 0, 4, 0) == -EINVAL);
+	CHECK(!sigaction(SIGUSR1, &act, NULL));
+	CHECK(five(__NR_rt_sigaction, SIGUSR1, end - 8, 0, 8, 0) == -EFAULT);
+	CHECK(!sigaction(SIGUSR1, NULL, &now) && now.sa_handler == on_signal);
+	CHECK(five(__NR_ppoll, 0, 0, IO2_P(&none), 16, 8) == -EFAULT);
+	CHECK(io2_syscall(__NR_pselect6, 0, 0, 0, 0, IO2_P(&none), end - 8) == -EFAULT);
+	CHECK(io2_syscall(__NR_pselect6, 0, 0, 0, 0, IO2_P(&none), IO2_P(&set)) == -EFAULT);
+	CHECK(five(__NR_rt_sigsuspend, 16, 8, 0, 0, 0) == -EFAULT);
+	munmap(page, 4096);
+	if (io2_syscall(__NR_close, IO2_PROBE, 0, 0, 0, 0, 0) == -IO2_PROBE_NARROW)
+		return;
+	CHECK(five(__NR_rt_sigaction, SIGSYS, 16, 0, 8, 0) == -EFAULT);
+	CHECK(five(__NR_rt_sigaction, SIGSYS, 0, 16, 8, 0) == -EFAULT);
+	CHECK(!sigaction(SIGSYS, NULL, &now) && now.sa_handler == SIG_DFL);
+}
+
 static void *in_thread(void *arg)
 {
 	masks();
@@ -479,6 +570,9 @@ int main(int argc, char **argv)
 	masked_handler();
 	restarted();
 	action_put_back();
+	bad_addresses();
+	ring_waits(by_instruction);
+	ring_waits(by_function);
 	waits();
 	threads();
 	timer();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One of io_uring's calls, and memory of each kind, in a program that is built
- * with a sanitizer: its runtime has fixed places in the address space, too.
+ * One of io_uring's calls, and memory of each kind: for what trap.c does too much
+ * in. Built with a sanitizer, too, whose runtime has fixed places in the address
+ * space.
  */
 #include <stdio.h>
 #include <stdlib.h>
