@@ -209,15 +209,106 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 	return NEXT(sigaction)(sig, &changed, old);
 }
 
-EXPORT sighandler_t signal(int sig, sighandler_t handler)
+/* Is that a handler for SIGSYS, which only wanted_sigsys() can set? */
+static int is_for_sigsys(int sig, sighandler_t handler)
 {
-	struct sigaction act = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
+	return trap_is_there && sig == SIGSYS && handler != SIG_ERR;
+}
 
-	if (!trap_is_there || sig != SIGSYS || handler == SIG_ERR)
-		return NEXT(signal)(sig, handler);
+static sighandler_t simple_handler(sighandler_t handler, unsigned int flags)
+{
+	struct sigaction act = { .sa_handler = handler, .sa_flags = (int)flags }, old;
+
 	wanted_sigsys(&act, &old);
 	return old.sa_handler;
 }
+
+EXPORT sighandler_t signal(int sig, sighandler_t handler)
+{
+	if (!is_for_sigsys(sig, handler))
+		return NEXT(signal)(sig, handler);
+	return simple_handler(handler, SA_RESTART);
+}
+
+/* not declared everywhere */
+sighandler_t bsd_signal(int sig, sighandler_t handler);
+
+EXPORT sighandler_t bsd_signal(int sig, sighandler_t handler)
+{
+	return signal(sig, handler);
+}
+
+EXPORT sighandler_t ssignal(int sig, sighandler_t handler)
+{
+	return signal(sig, handler);
+}
+
+EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
+{
+	if (!is_for_sigsys(sig, handler))
+		return NEXT(__sysv_signal)(sig, handler);
+	return simple_handler(handler, SA_RESETHAND | SA_NODEFER);
+}
+
+EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
+{
+	return __sysv_signal(sig, handler);
+}
+
+/* ---- the same, by old names ------------------------------------------------ */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+EXPORT sighandler_t sigset(int sig, sighandler_t handler)
+{
+	struct sigaction now;
+
+	if (!is_for_sigsys(sig, handler))
+		return NEXT(sigset)(sig, handler);
+	if (handler != SIG_HOLD)
+		return simple_handler(handler, 0);
+	wanted_sigsys(NULL, &now);
+	return now.sa_handler;
+}
+
+EXPORT int sigignore(int sig)
+{
+	if (!is_for_sigsys(sig, SIG_IGN))
+		return NEXT(sigignore)(sig);
+	simple_handler(SIG_IGN, 0);
+	return 0;
+}
+
+EXPORT int sighold(int sig)
+{
+	return trap_is_there && sig == SIGSYS ? 0 : NEXT(sighold)(sig);
+}
+
+static int old_mask(int mask)
+{
+	return trap_is_there ? mask & ~(1 << (SIGSYS - 1)) : mask;
+}
+
+EXPORT int sigblock(int mask)
+{
+	return NEXT(sigblock)(old_mask(mask));
+}
+
+EXPORT int sigsetmask(int mask)
+{
+	return NEXT(sigsetmask)(old_mask(mask));
+}
+
+/* the header's sigpause() is another one, which takes a signal out of the mask */
+int io2_sigpause(int mask) __asm__("sigpause");
+
+EXPORT int io2_sigpause(int mask)
+{
+	return ((__typeof__(io2_sigpause) *)dlsym(RTLD_NEXT, "sigpause"))(old_mask(mask));
+}
+
+#pragma GCC diagnostic pop
 
 /* A mask for the time of a wait, in which handlers run. */
 static const sigset_t *mask_for_wait(const sigset_t *set, sigset_t *copy)
@@ -276,6 +367,21 @@ EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout,
 	sigset_t copy;
 
 	return NEXT_ONCE(&next, epoll_pwait)(fd, events, n, timeout, mask_for_wait(set, &copy));
+}
+
+/* since glibc 2.35 */
+int epoll_pwait2(int fd, struct epoll_event *events, int n,
+		 const struct timespec *timeout, const sigset_t *set);
+
+EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n,
+			const struct timespec *timeout, const sigset_t *set)
+{
+	static void *cache;
+	__typeof__(epoll_pwait2) *next = NEXT_ONCE(&cache, epoll_pwait2);
+	sigset_t copy;
+
+	return next ? next(fd, events, n, timeout, mask_for_wait(set, &copy)) :
+		      result(-ENOSYS);
 }
 
 /* ---- threads that begin with all signals blocked --------------------------- */

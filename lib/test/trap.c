@@ -168,11 +168,11 @@ static void masked_handler(void)
 	CHECK(!sigaction(SIGSYS, NULL, &old) && old.sa_handler == SIG_DFL);
 }
 
-/* Return: what a read is that SIGSYS comes into. */
-static long read_interrupted(void)
+/* Return: what a read is that SIGSYS comes into, @times at most. */
+static long read_interrupted(int times)
 {
-	struct timespec nap = { .tv_nsec = 50000000 };
-	int fds[2], err;
+	struct timespec nap = { .tv_nsec = 20000000 };
+	int fds[2], err, i;
 	char c = 0;
 	pid_t pid;
 	long ret;
@@ -180,14 +180,17 @@ static long read_interrupted(void)
 	CHECK(!pipe(fds));
 	pid = fork();
 	if (!pid) {
-		nanosleep(&nap, NULL);
-		kill(getppid(), SIGSYS);
+		for (i = 0; i < times; i++) {
+			nanosleep(&nap, NULL);
+			kill(getppid(), SIGSYS);
+		}
 		nanosleep(&nap, NULL);
 		_exit(write(fds[1], &c, 1) != 1);
 	}
 	ret = read(fds[0], &c, 1);
 	err = errno;
-	CHECK(!status_of(pid));
+	kill(pid, SIGKILL);
+	status_of(pid);
 	close(fds[0]);
 	close(fds[1]);
 	return ret < 0 ? -err : ret;
@@ -198,12 +201,12 @@ static void restarted(void)
 	struct sigaction act = { .sa_handler = on_masked };
 
 	CHECK(!sigaction(SIGSYS, &act, NULL));
-	CHECK(read_interrupted() == -EINTR);
+	CHECK(read_interrupted(500) == -EINTR);
 	act.sa_flags = SA_RESTART;
 	CHECK(!sigaction(SIGSYS, &act, NULL));
-	CHECK(read_interrupted() == 1);
+	CHECK(read_interrupted(2) == 1);
 	CHECK(signal(SIGSYS, SIG_IGN) == on_masked);
-	CHECK(read_interrupted() == 1);
+	CHECK(read_interrupted(2) == 1);
 	CHECK(signal(SIGSYS, SIG_DFL) == SIG_IGN);
 }
 
@@ -261,6 +264,75 @@ static void waits(void)
 	CHECK(sigsuspend(&set) == -1 && errno == EINTR && handled == SIGUSR1);
 	CHECK(!sigprocmask(SIG_SETMASK, &none, NULL));
 }
+
+/* since glibc 2.35 */
+int epoll_pwait2(int fd, struct epoll_event *events, int n,
+		 const struct timespec *timeout, const sigset_t *set);
+#pragma weak epoll_pwait2
+
+static void newer_wait(void)
+{
+	struct timespec second = { 1, 0 };
+	int epoll = epoll_create1(0);
+	struct epoll_event event;
+	sigset_t set;
+
+	sigemptyset(&set);
+	CHECK(!sigprocmask(SIG_SETMASK, &set, NULL));
+	if (epoll_pwait2 && (!epoll_pwait2(epoll, &event, 1, &(struct timespec){ 0 }, NULL) ||
+			     errno != ENOSYS)) {
+		sigaddset(&set, SIGUSR1);
+		CHECK(!sigprocmask(SIG_BLOCK, &set, NULL));
+		raise(SIGUSR1);
+		sigfillset(&set);
+		sigdelset(&set, SIGUSR1);
+		handled = 0;
+		CHECK(epoll_pwait2(epoll, &event, 1, &second, &set) == -1 && errno == EINTR);
+		CHECK(handled == SIGUSR1);
+		sigemptyset(&set);
+		CHECK(!sigprocmask(SIG_SETMASK, &set, NULL));
+	}
+	close(epoll);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+/* the header's sigpause() takes a signal out of the mask */
+int pause_with(int mask) __asm__("sigpause");
+
+/* masks and handlers by names from before POSIX's */
+static void old_names(void)
+{
+	const int usr1 = 1 << (SIGUSR1 - 1), none = sigblock(-1);
+
+	CHECK(!none && call_works());
+	CHECK(sigsetmask(-1) & usr1);
+	CHECK(call_works());
+	raise(SIGUSR1);
+	handled = 0;
+	CHECK(pause_with(~usr1) == -1 && errno == EINTR && handled == SIGUSR1);
+	CHECK(sigsetmask(0) & usr1);
+	CHECK(!sighold(SIGSYS));
+	CHECK(call_works());
+	CHECK(sigset(SIGSYS, on_signal) == SIG_DFL);
+	CHECK(sigset(SIGSYS, SIG_HOLD) == on_signal);
+	CHECK(call_works());
+	handled = 0;
+	raise(SIGSYS);
+	CHECK(handled == SIGSYS);
+	CHECK(!sigignore(SIGSYS));
+	raise(SIGSYS);
+	CHECK(sysv_signal(SIGSYS, on_signal) == SIG_IGN);
+	handled = 0;
+	raise(SIGSYS);
+	CHECK(handled == SIGSYS);
+	sigsetmask(0);
+	CHECK(ssignal(SIGSYS, on_signal) == SIG_DFL);
+	CHECK(signal(SIGSYS, SIG_DFL) == on_signal);
+}
+
+#pragma GCC diagnostic pop
 
 /* struct io_uring_getevents_arg, which is not in all headers */
 struct wait_arg {
@@ -528,6 +600,21 @@ static void handler_reset_in_child(char *program)
 	CHECK(handled == SIGSYS);
 }
 
+/* with everything blocked, by an attribute */
+static void masked_child(char *program)
+{
+	char *argv[2] = { program, NULL };
+	posix_spawnattr_t attr;
+	sigset_t set;
+	pid_t pid;
+
+	sigfillset(&set);
+	CHECK(!posix_spawnattr_init(&attr) && !posix_spawnattr_setsigmask(&attr, &set));
+	CHECK(!posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK));
+	CHECK(!posix_spawn(&pid, program, NULL, &attr, argv, environ));
+	CHECK(!status_of(pid));
+}
+
 static void children(char *program)
 {
 	char *argv[2] = { program, NULL }, **none = argv + 1;
@@ -551,6 +638,7 @@ static void children(char *program)
 	CHECK(!status_of(pid));
 	CHECK(!system(program));
 	handler_reset_in_child(program);
+	masked_child(program);
 	many_arguments(program);
 	CHECK(execve("/nonexistent", argv, environ) == -1 && errno == ENOENT);
 	CHECK(execvp("no-such-program", argv) == -1 && errno == ENOENT);
@@ -574,6 +662,8 @@ int main(int argc, char **argv)
 	ring_waits(by_instruction);
 	ring_waits(by_function);
 	waits();
+	newer_wait();
+	old_names();
 	threads();
 	timer();
 	masked_thread();
