@@ -110,25 +110,34 @@ __asm__(".text\n"
 
 /* ---- start ----------------------------------------------------------------- */
 
+/* not by prctl(): a sanitizer's may not be ready this early */
 static void own_name(char *name)
 {
-	if (prctl(PR_GET_NAME, name))
+	if (io2_syscall(__NR_prctl, PR_GET_NAME, IO2_P(name), 0, 0, 0, 0))
 		name[0] = 0;
 }
 
-static void give_up(int err)
+static void give_up(const char *name, int err)
 {
 	fprintf(stderr, "iouring2-run: %s: cannot install the trap: %s\n"
 		"(--fallback starts the program without it)\n",
-		program_invocation_short_name, strerror(err));
+		name, strerror(err));
 	_exit(126);
 }
 
-__attribute__((constructor)) static void start(void)
+/*
+ * Linked to be the first of all constructors (-z initfirst), so that those of
+ * other libraries are redirected, too. That is before the C library's own.
+ */
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
 {
 	char name[17] = "";
 	int ret;
 
+	(void)argc;
+	(void)argv;
+	if (!environ)
+		environ = envp;
 	/* too many names: the launcher has refused them */
 	(void)io2_settings_read(&io2_settings);
 	own_name(name);
@@ -141,7 +150,7 @@ __attribute__((constructor)) static void start(void)
 	/* the launcher may have put it there before */
 	trap_is_there = !ret || (ret == -EEXIST && io2_inherited_filter());
 	if (!trap_is_there && !io2_settings.fallback)
-		give_up(-ret);
+		give_up(name, -ret);
 }
 
 /* ---- signals: SIGSYS stays unblocked, and its handler in place ------------- */

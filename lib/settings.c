@@ -12,24 +12,31 @@
 #define MAP_FIXED_NOREPLACE	0x100000
 #endif
 
+/*
+ * This runs before all other constructors in the preloaded library. The string
+ * functions of a sanitizer, which would be called here, may not be ready.
+ */
 static int is_on(const char *name)
 {
 	const char *value = getenv(name);
 
-	return value && *value && strcmp(value, "0");
+	return value && value[0] && (value[0] != '0' || value[1]);
 }
 
 static int take(char *to, size_t size, const char *name)
 {
 	const char *value = getenv(name);
+	size_t i = 0;
 
-	to[0] = 0;
-	if (!value)
+	while (value && value[i] && i < size - 1) {
+		to[i] = value[i];
+		i++;
+	}
+	to[i] = 0;
+	if (!value || !value[i])
 		return 0;
-	if (strlen(value) >= size)
-		return -1;
-	strcpy(to, value);
-	return 0;
+	to[0] = 0;
+	return -1;
 }
 
 int io2_settings_read(struct io2_settings *s)
@@ -65,7 +72,7 @@ int io2_trap_map(void)
 		ret = io2_syscall(__NR_mprotect, IO2_TRAP_BASE, size,
 				  PROT_READ | PROT_EXEC, 0, 0, 0);
 	if (ret)
-		munmap((void *)IO2_TRAP_BASE, size);
+		io2_syscall(__NR_munmap, IO2_TRAP_BASE, (long)size, 0, 0, 0, 0);
 	return ret;
 }
 
