@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Does this machine let anybody do what the trap needs? It has none of its code:
+ * what is refused here is no failure of it.
+ *
+ * exit: 0, or 77 after a line about what is not possible
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t trapped;
+
+static void on_sigsys(int sig)
+{
+	trapped = sig;
+}
+
+static int no(const char *what)
+{
+	printf("%s: %s\n", what, strerror(errno));
+	return 77;
+}
+
+/* a child attaches to its parent, as the launcher's does */
+static int attaches(void)
+{
+	pid_t parent = getpid(), pid;
+	int status, channel[2];
+	char c = 0;
+
+	if (pipe(channel))
+		return 0;
+	pid = fork();
+	if (!pid) {
+		if (read(channel[0], &c, 1) != 1)
+			_exit(1);
+		_exit(ptrace(PTRACE_SEIZE, parent, 0, 0) ? errno : 0);
+	}
+	prctl(PR_SET_PTRACER, pid, 0, 0, 0);
+	if (write(channel[1], &c, 1) != 1 || waitpid(pid, &status, 0) != pid)
+		return 0;
+	errno = WEXITSTATUS(status);
+	return !status;
+}
+
+int main(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = 4, .filter = code };
+
+	if (!attaches())
+		return no("ptrace of a parent is refused");
+	if (signal(SIGSYS, on_sigsys) == SIG_ERR || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
+		return no("no seccomp filter can be set");
+	syscall(__NR_getppid);
+	if (!trapped)
+		return no("a seccomp filter does not trap");
+	return 0;
+}
