@@ -33,11 +33,18 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* 6.13 counts a file's references from 0 */
+#ifdef HAVE_FILE_REF
+#define io2_file_refs(file)	(&(file)->f_ref.refcnt)
+#define IO2_FILE_LAST_REF	0
+#else
+#define io2_file_refs(file)	(&(file)->f_count)
+#define IO2_FILE_LAST_REF	1
+#endif
+
 /**
  * io2_file_put_shared() - let go of a file that somebody else has, too
  * @file: the file
- *
- * 6.13 counts references from 0.
  *
  * Context: any.
  * Return: whether there was somebody else; otherwise the caller still has the last
@@ -45,11 +52,12 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
  */
 static inline bool io2_file_put_shared(struct file *file)
 {
-#ifdef HAVE_FILE_REF
-	return atomic_long_add_unless(&file->f_ref.refcnt, -1, FILE_REF_ONEREF);
-#else
-	return atomic_long_add_unless(&file->f_count, -1, 1);
-#endif
+	long refs = atomic_long_read(io2_file_refs(file));
+
+	while (refs > IO2_FILE_LAST_REF)
+		if (atomic_long_try_cmpxchg(io2_file_refs(file), &refs, refs - 1))
+			return true;
+	return false;
 }
 
 /* 6.13 sets clock and callback in one step; hrtimer_init() then went */
