@@ -448,6 +448,34 @@ RING_TEST(signals)
 	close(fd);
 }
 
+/* Who gets into ENTER while the kernel finds that it cannot read it is told */
+RING_TEST(signals_in_a_hurry)
+{
+	struct signalfd_siginfo info;
+	struct iouring2_cqe cqe;
+	long long until_ns;
+	struct ring r;
+	int fd, i;
+
+	fd = signals_open(SFD_NONBLOCK);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < 500; i++) {
+		EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
+		EXPECT_EQ(0, kill(getpid(), SIGUSR1));
+		until_ns = now_ns(CLOCK_MONOTONIC) + i % 100 * 3000;
+		while (now_ns(CLOCK_MONOTONIC) < until_ns)
+			;
+		ASSERT_EQ(0, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_SEC)) {
+			TH_LOG("round %d", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(sizeof(info), cqe.res);
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
 /* One that blocks is read at once, or refused: which, is the kernel's affair */
 RING_TEST(signals_of_one_that_blocks)
 {
