@@ -17,6 +17,8 @@
 static struct fake {
 	long	open_result, setup_result, vm_result;
 	int	no_vm;
+	long	door_result;		/* of fadvise64 of a ring, 0: as ENTER */
+	long	door[4];		/* its arguments */
 	long	last_real;		/* system call that went to the kernel */
 	long	real_args[6];
 	int	device_open, ring_closed;
@@ -51,6 +53,21 @@ static long fake_ioctl(int fd, unsigned long request, void *arg)
 		return -EINVAL;
 	}
 	return -ENOTTY;
+}
+
+/* As a ring, a closed descriptor, and any other file answer an advice that is none */
+static long fake_fadvise(long fd, long off, long len, long advice)
+{
+	const long args[] = { fd, off, len, advice };
+
+	memcpy(k.door, args, sizeof(args));
+	if (fd == CLOSED || fd < 0)
+		return -EBADF;
+	if (fd != RING || !(advice & IOURING2_ENTER_FADVISE))
+		return -EINVAL;
+	if (k.door_result)
+		return k.door_result;
+	return off == 99 ? -EBUSY : off;
 }
 
 static long fake_vm(int out, const struct iovec *l, const struct iovec *r)
@@ -88,6 +105,8 @@ long io2_syscall(long nr, long a, long b, long c, long d, long e, long f)
 		return fake_vm(0, (void *)b, (void *)d);
 	case __NR_process_vm_writev:
 		return k.vm_result ? k.vm_result : fake_vm(1, (void *)b, (void *)d);
+	case __NR_fadvise64:
+		return fake_fadvise(a, b, c, d);
 	case __NR_ioctl:
 		return fake_ioctl((int)a, (unsigned long)b, (void *)c);
 	case __NR_write:
@@ -202,9 +221,38 @@ static void test_no_device(void)
 	      "no fallback for want of memory");
 }
 
+static void test_enter_by_fadvise(void)
+{
+	static const long refusals[] = { -EINVAL, -ESPIPE, -EPERM, -EACCES, -ENOSYS };
+	unsigned int i;
+
+	reset();
+	check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3 && !k.ioctls &&
+	      k.door[1] == 3 && k.door[2] == 2 &&
+	      k.door[3] == (1 | IOURING2_ENTER_FADVISE), "enter without an argument");
+	check(call(IO2_NR_ENTER, RING, 99, 0, 0, 0, 0) == -EBUSY && !k.ioctls,
+	      "its error is the answer");
+	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		reset();
+		k.door_result = refusals[i];
+		check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3 && k.ioctls == 1,
+		      "the other door, where this one is shut");
+	}
+	reset();
+	call(IO2_NR_ENTER, NATIVE, 1, 0, IOURING2_ENTER_FADVISE | 4, 0, 0);
+	check(!k.door[0], "no other file is advised of anything");
+	reset();
+	call(IO2_NR_ENTER, RING, 1, 1, 8, 0x1000, 24);
+	check(!k.door[0] && k.ioctls == 1, "nor a ring, with an argument in a structure");
+	reset();
+	call(IO2_NR_ENTER, RING, 1, 1, 1, 0x1000, 8);
+	check(!k.door[0] && k.ioctls == 1, "or with a mask");
+}
+
 static void test_enter(void)
 {
 	reset();
+	k.door_result = -EINVAL;
 	check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3, "enter's result");
 	check(k.enter.to_submit == 3 && k.enter.min_complete == 2 &&
 	      k.enter.flags == 1 && !k.enter.arg && k.enter.argsz == 8,
@@ -284,6 +332,7 @@ int main(void)
 {
 	test_setup();
 	test_no_device();
+	test_enter_by_fadvise();
 	test_enter();
 	test_register();
 	test_settings();
