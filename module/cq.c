@@ -332,7 +332,7 @@ static void cq_retire(struct io2_ring *ring, struct io2_req *req)
  *	to be touched any more
  *
  * For those who may not sleep, in a place where any lock may be held: it takes
- * the ring's locks only if they are free.  All of it is done with cq_lock held,
+ * the ring's locks only if they are free, and closes no file.  All of it is done with cq_lock held,
  * so that the ring is not freed before this has finished with it.
  *
  * Context: any.
@@ -341,6 +341,7 @@ static void cq_retire(struct io2_ring *ring, struct io2_req *req)
 bool io2_cq_try_post(struct io2_req *req)
 {
 	struct io2_ring *ring = req->ring;
+	bool gone;
 
 	if (!spin_trylock(&ring->cq_lock))
 		return false;
@@ -351,9 +352,15 @@ bool io2_cq_try_post(struct io2_req *req)
 		spin_unlock(&ring->cq_lock);
 		return false;
 	}
-	io2_hash_del(req);
+	/* hashed until it has none: who cancels it compares its file */
+	gone = io2_req_disown(req);
+	if (gone)
+		io2_hash_del(req);
 	spin_unlock(&ring->inflight_lock);
-	io2_req_disown(req);
+	if (!gone) {
+		spin_unlock(&ring->cq_lock);
+		return false;
+	}
 	WRITE_ONCE(ring->completed, ring->completed + 1);
 	if (cq_post_one(ring, req))
 		cq_retire(ring, req);

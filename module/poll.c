@@ -79,8 +79,7 @@ static bool poll_complete(struct io2_req *req)
 {
 	const struct io2_poll *poll = &req->poll;
 
-	if (req->run != poll_add_run || poll->nr != 1 || req->link ||
-	    file_count(req->file) < 2)
+	if (req->run != poll_add_run || poll->nr != 1 || req->link)
 		return false;
 	/* who cancels it now is told that it is too late */
 	req->res = mangle_poll(poll->revents);

@@ -111,79 +111,98 @@ bool io2_req_cache_fill(struct io2_ring *ring)
 /*
  * Whoever lets go of the last reference closes the file.  A kernel thread does it
  * here: with a plain fput() it would be later (I9).  A task does it on its way out
- * of the kernel, which is soon for who closes the ring.  Who is in ENTER may wait
- * for what comes of that very close: the kernel does it for them, as for interrupts.
+ * of the kernel, which is soon for who leaves the ring, or ends it.  Who is in
+ * ENTER may wait for what comes of that very close, and must not.
  */
-static noinline void req_close_file(struct io2_req *req, struct file *file)
+static noinline void req_close_file(struct io2_req *req)
 {
-	if (current->flags & PF_KTHREAD) {
+	struct file *file = req->file;
+
+	req->file = NULL;
+	io2_count_sub(IO2_COUNT_FILES, 1);
+	if (current->flags & PF_KTHREAD)
 		__fput_sync(file);
-	} else if (io2_ring_dying(req->ring)) {
+	else
 		fput(file);
-	} else {
-		local_bh_disable();
-		fput(file);
-		local_bh_enable();
-	}
 }
 
-static __always_inline void req_put_file(struct io2_req *req)
+static bool req_may_close_file(const struct io2_req *req)
+{
+	return (current->flags & PF_KTHREAD) || io2_ring_dying(req->ring);
+}
+
+/* Return: false if nobody else has the file; then it is still there. */
+static __always_inline bool req_put_file(struct io2_req *req)
 {
 	struct file *file = req->file;
 
 	if (!file)
-		return;
+		return true;
+	if (!(req->flags & REQ_F_OWN_RING)) {
+		if (unlikely(!io2_file_put_shared(file)))
+			return false;
+		io2_count_sub(IO2_COUNT_FILES, 1);
+	}
 	req->file = NULL;
-	if (req->flags & REQ_F_OWN_RING)
-		return;
-	io2_count_sub(IO2_COUNT_FILES, 1);
-	if (unlikely(!io2_file_put_shared(file)))
-		req_close_file(req, file);
+	return true;
 }
 
-static __always_inline void req_release(struct io2_req *req)
+static __always_inline void req_free_data(struct io2_req *req)
 {
 	if (req->flags & REQ_F_DATA) {
 		req->flags &= ~REQ_F_DATA;
 		io2_req_op(req)->cleanup(req);
 	}
-	req_put_file(req);
+}
+
+static __always_inline void req_drop_submitter(struct io2_req *req)
+{
 	if (req->sub) {
 		atomic_dec(&req->sub->nr_reqs);
 		req->sub = NULL;
 	}
 }
 
+/* Return: false if that would close the file, which is not for current to do. */
+static __always_inline bool req_release(struct io2_req *req)
+{
+	req_free_data(req);
+	if (unlikely(!req_put_file(req))) {
+		if (!req_may_close_file(req))
+			return false;
+		req_close_file(req);
+	}
+	req_drop_submitter(req);
+	return true;
+}
+
 /**
  * io2_req_release() - give back all that a request holds but its own memory
  * @req: a request that will not be issued again
  *
- * Context: task context, may sleep.
+ * Context: task context, may sleep; current leaves the ring or ends it.
  */
 void io2_req_release(struct io2_req *req)
 {
-	req_release(req);
+	req_free_data(req);
+	if (!req_put_file(req))
+		req_close_file(req);
+	req_drop_submitter(req);
 }
 
 /**
  * io2_req_disown() - give back what a request holds, where nothing may sleep
- * @req: has no data of its own; somebody else has its file open, too
+ * @req: has no data of its own
  *
  * Context: any.
+ * Return: false if it would have to close its file; then nothing has changed.
  */
-void io2_req_disown(struct io2_req *req)
+bool io2_req_disown(struct io2_req *req)
 {
-	struct file *file = req->file;
-
-	req->file = NULL;
-	if (file && !(req->flags & REQ_F_OWN_RING)) {
-		io2_count_sub(IO2_COUNT_FILES, 1);
-		/* if that other one closes it now, it is our task's to do */
-		if (unlikely(!io2_file_put_shared(file)))
-			fput(file);
-	}
-	atomic_dec(&req->sub->nr_reqs);
-	req->sub = NULL;
+	if (!req_put_file(req))
+		return false;
+	req_drop_submitter(req);
+	return true;
 }
 
 /* --- completing -------------------------------------------------------- */
@@ -197,11 +216,22 @@ static void req_fail(struct io2_req *req)
 	req->flags |= REQ_F_SKIP_LINK_CQES;
 }
 
-static __always_inline void req_finish(struct io2_req *req,
-				       struct io2_batch *b)
+/* Its file is closed by the workqueue, which then goes on. */
+static noinline void req_end_file(struct io2_req *req)
 {
-	req_release(req);
-	io2_batch_add_done(b, req);
+	io2_req_track(req);
+	req->run = io2_req_complete;
+	io2_defer_elsewhere(req);
+}
+
+/* It is completed when those before it, which the batch has, are posted. */
+static void req_fail_later(struct io2_req *link, bool skip, struct io2_batch *b)
+{
+	link->flags &= ~REQ_F_FAIL;
+	link->flags |= REQ_F_ABORT;
+	if (skip)
+		link->flags |= REQ_F_SKIP_LINK_CQES;
+	io2_list_add(&b->start, link);
 }
 
 /* The rest of a broken chain completes with its own error or ECANCELED. */
@@ -211,29 +241,20 @@ static void req_fail_links(struct io2_req *link, bool skip,
 	while (link) {
 		struct io2_req *next = link->link;
 
-		link->link = NULL;
 		if (!(link->flags & REQ_F_ABORT))
 			link->res = -ECANCELED;
 		if (skip)
 			link->flags |= REQ_F_CQE_SKIP;
 		else
 			link->flags &= ~REQ_F_CQE_SKIP;
-		req_finish(link, b);
+		if (unlikely(!req_release(link))) {
+			req_fail_later(link, skip, b);
+			return;
+		}
+		link->link = NULL;
+		io2_batch_add_done(b, link);
 		link = next;
 	}
-}
-
-/* Does it have its file alone, where that cannot be closed? */
-static __always_inline bool req_ends_file(const struct io2_req *req)
-{
-	return req->file && !(req->flags & REQ_F_OWN_RING) &&
-	       file_count(req->file) == 1 && !(current->flags & PF_KTHREAD) &&
-	       !io2_ring_dying(req->ring);
-}
-
-static void req_ended_run(struct io2_req *req, struct io2_batch *b)
-{
-	io2_req_complete(req, b);
 }
 
 /**
@@ -254,17 +275,15 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 
 	if (READ_ONCE(req->armed) != IO2_ARMED_NONE)
 		io2_unhash(req);
-	if (unlikely(req_ends_file(req))) {
-		io2_req_track(req);
-		req->run = req_ended_run;
-		io2_defer_elsewhere(req);
+	if (unlikely(!req_release(req))) {
+		req_end_file(req);
 		return;
 	}
 	if (req->flags & REQ_F_FAIL)
 		req_fail(req);
 	flags = req->flags;
 	req->link = NULL;
-	req_finish(req, b);
+	io2_batch_add_done(b, req);
 	if (!link)
 		return;
 	if ((flags & REQ_F_ABORT) ||
@@ -272,6 +291,21 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 		req_fail_links(link, flags & REQ_F_SKIP_LINK_CQES, b);
 	else
 		io2_list_add(&b->start, link);
+}
+
+/**
+ * io2_req_complete_plain() - the same for one that nobody else has seen
+ * @req: alone, with its result; not to be touched afterwards
+ * @b: collects it
+ *
+ * Context: task context; uring_lock held.
+ */
+void io2_req_complete_plain(struct io2_req *req, struct io2_batch *b)
+{
+	if (unlikely(!req_release(req)))
+		req_end_file(req);
+	else
+		io2_batch_add_done(b, req);
 }
 
 /**

@@ -245,8 +245,9 @@ static __always_inline void submit_done(struct submit_state *st,
 					struct io2_req *req)
 {
 	if (req->file || req->sub || (req->flags & REQ_F_DATA))
-		io2_req_release(req);
-	io2_batch_add_done(&st->batch, req);
+		io2_req_complete_plain(req, &st->batch);
+	else
+		io2_batch_add_done(&st->batch, req);
 }
 
 /*

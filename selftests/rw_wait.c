@@ -216,32 +216,47 @@ RING_TEST(descriptor_closed_meanwhile)
 	ring_exit(&r);
 }
 
+static bool other_end_gone(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+}
+
+/* A read that is the last to have fd[0]; "" or what was wrong */
+static const char *read_last(struct ring *r, int fd[2])
+{
+	struct iouring2_cqe cqe;
+	bool gone;
+
+	prep_read(ring_sqe(r), fd[0], buf, 1, 0);
+	if (ring_submit(r) != 1)
+		return "submit";
+	close(fd[0]);
+	if (write(fd[1], line, 1) != 1)
+		return "write";
+	while (!ring_ready(r))
+		sched_yield();
+	gone = other_end_gone(fd[1]);
+	close(fd[1]);
+	if (!ring_peek(r, &cqe) || cqe.res != 1)
+		return "result";
+	return gone ? "" : "file after CQE";
+}
+
 /* By the time that a completion is seen, its request's file is gone */
 RING_TEST(file_goes_first)
 {
-	struct pollfd p = { .events = POLLOUT };
-	struct iouring2_cqe cqe;
 	struct ring r;
 	int i, fd[2];
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < 100; i++) {
 		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
-		prep_read(ring_sqe(&r), fd[0], buf, 1, 0);
-		ASSERT_EQ(1, ring_submit(&r));
-		close(fd[0]);
-		ASSERT_EQ(1, write(fd[1], line, 1));
 		/* Nobody enters: the kernel reads it by itself */
-		while (!ring_ready(&r))
-			sched_yield();
-		p.fd = fd[1];
-		EXPECT_EQ(1, poll(&p, 1, 0));
-		EXPECT_TRUE(p.revents & POLLERR) {
+		EXPECT_STREQ("", read_last(&r, fd)) {
 			TH_LOG("round %d", i);
 		}
-		ASSERT_TRUE(ring_peek(&r, &cqe));
-		EXPECT_EQ(1, cqe.res);
-		close(fd[1]);
 	}
 	ring_exit(&r);
 }
@@ -263,9 +278,7 @@ static void *wait_in_enter(void *arg)
 RING_TEST(file_goes_first_in_enter)
 {
 	struct __kernel_timespec soon = ts_ns(NSEC_PER_MSEC);
-	struct pollfd p = { .events = POLLOUT };
 	struct in_enter w = {};
-	struct iouring2_cqe cqe;
 	struct ring r;
 	int i, fd[2];
 
@@ -276,26 +289,106 @@ RING_TEST(file_goes_first_in_enter)
 		/* which needs no worker to be read from, on any kernel */
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
 					fd));
-		prep_read(ring_sqe(&r), fd[0], buf, 1, 0);
-		ASSERT_EQ(1, ring_submit(&r));
-		close(fd[0]);
-		ASSERT_EQ(1, write(fd[1], line, 1));
-		while (!ring_ready(&r))
-			sched_yield();
-		p.fd = fd[1];
-		EXPECT_EQ(1, poll(&p, 1, 0));
-		EXPECT_TRUE(p.revents & POLLHUP) {
+		EXPECT_STREQ("", read_last(&r, fd)) {
 			TH_LOG("round %d", i);
 		}
-		ASSERT_TRUE(ring_peek(&r, &cqe));
-		EXPECT_EQ(1, cqe.res);
-		close(fd[1]);
 	}
 	/* which ends every wait */
 	prep_timeout(ring_sqe(&r), &soon, 0, 0);
 	ASSERT_EQ(1, ring_submit(&r));
 	pthread_join(w.self, NULL);
 	EXPECT_EQ(0, w.ret);
+	ring_exit(&r);
+}
+
+#define LINKS	4	/* the last of them without a file of its own */
+
+/* A read that waits, and reads linked to it, which are the last to have fd[] */
+static int chain_of_last(struct ring *r, int held, int fd[][2],
+			 unsigned int flags)
+{
+	struct iouring2_sqe *sqe;
+	int i;
+
+	queue(r, IOURING2_OP_READ, held, buf, 1, 0, LINK | flags)->user_data = 0;
+	for (i = 1; i < LINKS; i++) {
+		if (pipe2(fd[i], O_CLOEXEC))
+			return -errno;
+		queue(r, IOURING2_OP_READ, fd[i][0], buf, 1, 0, LINK)
+			->user_data = i;
+	}
+	sqe = ring_sqe(r);
+	prep_nop(sqe);
+	sqe->user_data = LINKS;
+	if (ring_submit(r) != LINKS + 1)
+		return -EPROTO;
+	for (i = 1; i < LINKS; i++)
+		close(fd[i][0]);
+	/* the chain breaks, in a task that is in ENTER */
+	sqe = ring_sqe(r);
+	prep_cancel(sqe, 0, 0);
+	sqe->user_data = LINKS + 1;
+	ring_publish(r);
+	return enter(r->fd, 1, 0, 0, NULL, 0) == 1 ? 0 : -EPROTO;
+}
+
+/* And so with each file of a chain that breaks, whose CQEs keep their order */
+RING_TEST(file_goes_first_of_links)
+{
+	int held[2], fd[LINKS][2], i, j;
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pipe2(held, O_CLOEXEC));
+	for (i = 0; i < 150; i++) {
+		ASSERT_EQ(0, chain_of_last(&r, held[0], fd, 0));
+		for (j = 0; j <= LINKS; ) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			if (cqe.user_data == LINKS + 1)
+				continue;
+			EXPECT_EQ(j, (int)cqe.user_data);
+			EXPECT_EQ(-ECANCELED, cqe.res);
+			if (j && j < LINKS) {
+				EXPECT_TRUE(other_end_gone(fd[j][1])) {
+					TH_LOG("round %d, %d", i, j);
+				}
+				close(fd[j][1]);
+			}
+			j++;
+		}
+		while (ring_peek(&r, &cqe))
+			;
+	}
+	close(held[0]);
+	close(held[1]);
+	ring_exit(&r);
+}
+
+/* Where the chain is not to say anything, only the request that failed does */
+RING_TEST(files_of_silent_links)
+{
+	int held[2], fd[LINKS][2], i, nr;
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pipe2(held, O_CLOEXEC));
+	ASSERT_EQ(0, chain_of_last(&r, held[0], fd,
+				   IOURING2_SQE_CQE_SKIP_SUCCESS));
+	EXPECT_TRUE(until(!fdinfo(r.fd, "Inflight")));
+	for (nr = 0; ring_peek(&r, &cqe); nr++) {
+		/* its canceller says that it has found it */
+		EXPECT_TRUE(cqe.user_data == LINKS + 1 || !cqe.user_data);
+		EXPECT_EQ(cqe.user_data ? 0 : -ECANCELED, cqe.res);
+	}
+	EXPECT_EQ(2, nr);
+	for (i = 1; i < LINKS; i++) {
+		EXPECT_TRUE(other_end_gone(fd[i][1]));
+		close(fd[i][1]);
+	}
+	close(held[0]);
+	close(held[1]);
 	ring_exit(&r);
 }
 
