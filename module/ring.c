@@ -146,7 +146,7 @@ static void ring_free_parts(struct io2_ring *ring)
 {
 	io2_req_list_free(ring->free_reqs);
 	io2_req_list_free(ring->retired.first);
-	io2_submitters_drop(ring, NULL);
+	io2_submitters_drop(ring);
 	io2_region_free(&ring->sqes_mem);
 	io2_region_free(&ring->rings_mem[1]);
 	io2_region_free(&ring->rings_mem[0]);
@@ -177,9 +177,7 @@ void io2_ring_shutdown(struct io2_ring *ring)
  * @ring: the ring
  * @files: the process's fd table
  *
- * The ring may be shared: only requests of this process end.  A worker that
- * had its memory may have been the last user of that, and so have unmapped
- * the ring: such references go now, and not some time later.
+ * The ring may be shared: only requests of this process end.
  *
  * Another thread of it may still be inside ENTER: what that has submitted by
  * now ends as well, and it submits no more, see io2_submitter_get().
@@ -188,20 +186,20 @@ void io2_ring_shutdown(struct io2_ring *ring)
  */
 void io2_ring_leave(struct io2_ring *ring, void *files)
 {
+	LIST_HEAD(left);
 	bool idle;
 
 	if (!io2_submitters_leave(ring, files))
 		return;
 	do {
-		if (!io2_submitters_idle(ring, files)) {
+		if (!io2_submitters_idle(ring, files))
 			ring_cancel_and_wait(ring, files);
-			flush_delayed_fput();
-		}
 		mutex_lock(&ring->uring_lock);
-		io2_submitters_drop(ring, files);
+		io2_submitters_take(ring, files, &left);
 		idle = io2_submitters_idle(ring, files);
 		mutex_unlock(&ring->uring_lock);
 	} while (!idle);
+	io2_submitters_free(&left);
 }
 
 /* --- the file ----------------------------------------------------------- */

@@ -286,7 +286,7 @@ err_file:
 err_fd:
 	put_unused_fd(fd);
 err_submitter:
-	io2_submitters_drop(ring, NULL);
+	io2_submitters_drop(ring);
 err_sqes:
 	io2_region_free(&ring->sqes_mem);
 err_cqes:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Submitters: identity kept for requests that outlive their ENTER. */
+#include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
@@ -13,6 +14,8 @@
 
 static void submitter_free(struct io2_submitter *sub)
 {
+	if (sub->keeps_mm)
+		mmput(sub->mm);
 	mmdrop(sub->mm);
 	put_pid(sub->tgid);
 	put_cred(sub->cred);
@@ -20,7 +23,14 @@ static void submitter_free(struct io2_submitter *sub)
 	io2_count_sub(IO2_COUNT_SUBMITTERS, 1);
 }
 
-static void submitters_free(struct list_head *list)
+/**
+ * io2_submitters_free() - free what io2_submitters_take() took
+ * @list: the submitters
+ *
+ * Context: may sleep, as long as it takes to unmap all that a process has, if it was
+ * one that leaves; then uring_lock is not held.
+ */
+void io2_submitters_free(struct list_head *list)
 {
 	struct io2_submitter *sub, *next;
 
@@ -124,7 +134,7 @@ int io2_submitter_make(struct io2_ring *ring)
 		sub = submitter_alloc();
 		if (!sub)
 			return -ENOMEM;
-		io2_submitters_drop(ring, NULL);
+		io2_submitters_drop(ring);
 		added = submitter_add(ring, sub, leaves);
 		if (!added)
 			submitter_free(sub);
@@ -141,6 +151,10 @@ int io2_submitter_make(struct io2_ring *ring)
  * One that has never submitted need not wait for others who do.  It becomes no
  * submitter from now on, see io2_submitter_make().
  *
+ * A worker may still use its memory, be the last to do so, and with that unmap the
+ * ring: the ring's file would be let go of some time later, as with all that a
+ * kernel thread lets go of.  So current keeps the memory until it has left.
+ *
  * Context: atomic.
  * Return: whether there is a submitter of it.
  */
@@ -151,33 +165,56 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
 
 	spin_lock(&ring->inflight_lock);
 	ring->leaves++;
-	list_for_each_entry(sub, submitters_of(ring), node)
-		if (sub->files == files)
-			found = true;
+	list_for_each_entry(sub, submitters_of(ring), node) {
+		if (sub->files != files)
+			continue;
+		found = true;
+		if (!sub->keeps_mm)
+			sub->keeps_mm = mmget_not_zero(sub->mm);
+	}
 	spin_unlock(&ring->inflight_lock);
 	return found;
 }
 
+/* With all that is there, what somebody keeps for leaving is for them to forget. */
+static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
+{
+	return files ? sub->files == files : !sub->keeps_mm;
+}
+
 /**
- * io2_submitters_drop() - forget submitters without requests
+ * io2_submitters_take() - forget submitters without requests
  * @ring: the ring
- * @files: of this fd table, or NULL for all
+ * @files: of this fd table, which leaves the ring, or NULL for all
+ * @list: they are added here
  *
- * Context: may sleep; uring_lock held, or nobody else has the ring.
+ * Context: uring_lock held, or nobody else has the ring.
  */
-void io2_submitters_drop(struct io2_ring *ring, void *files)
+void io2_submitters_take(struct io2_ring *ring, void *files,
+			 struct list_head *list)
 {
 	struct io2_submitter *sub, *next;
-	LIST_HEAD(idle);
 
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry_safe(sub, next, submitters_of(ring), node)
-		if ((!files || sub->files == files) &&
-		    !atomic_read(&sub->nr_reqs))
-			list_move(&sub->node, &idle);
+		if (submitter_is_of(sub, files) && !atomic_read(&sub->nr_reqs))
+			list_move(&sub->node, list);
 	ring->submitter = NULL;
 	spin_unlock(&ring->inflight_lock);
-	submitters_free(&idle);
+}
+
+/**
+ * io2_submitters_drop() - forget and free the submitters without requests
+ * @ring: the ring
+ *
+ * Context: may sleep; uring_lock held, or nobody else has the ring.
+ */
+void io2_submitters_drop(struct io2_ring *ring)
+{
+	LIST_HEAD(idle);
+
+	io2_submitters_take(ring, NULL, &idle);
+	io2_submitters_free(&idle);
 }
 
 /**
@@ -201,6 +238,19 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 	return idle;
 }
 
+/*
+ * The process may be on its way to leave: its memory is gone, and its rings are not.
+ * What it has mapped of them had better go before they do.
+ */
+static void borrow_mmput(struct mm_struct *mm)
+{
+	bool last = atomic_read(&mm->mm_users) == 1;
+
+	mmput(mm);
+	if (last)
+		flush_delayed_fput();
+}
+
 /**
  * io2_unborrow() - give back what io2_borrow() borrowed
  * @bw: the same
@@ -211,11 +261,11 @@ void io2_unborrow(struct io2_borrow *bw)
 {
 	if (!bw->sub)
 		return;
-	if (bw->have_mm) {
+	if (bw->have_mm)
 		kthread_unuse_mm(bw->sub->mm);
-		mmput(bw->sub->mm);
-	}
 	revert_creds(bw->old_cred);
+	if (bw->have_mm)
+		borrow_mmput(bw->sub->mm);
 	atomic_dec(&bw->sub->nr_reqs);
 	bw->sub = NULL;
 }

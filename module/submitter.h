@@ -20,10 +20,12 @@
  * @tgid: the process itself; referenced
  * @files: its fd table; only compared, never used
  * @fsize: its RLIMIT_FSIZE in bytes
+ * @keeps_mm: who leaves the ring has a use of @mm, too, until it has left; under
+ *	inflight_lock
  *
  * Lifetime: made when a process first enters a ring (or its credentials
  * changed), freed when it has no request and another one is made, when its
- * process exits, or with the ring.  Constant but for @nr_reqs and @node.
+ * process exits, or with the ring.  Constant but for @nr_reqs, @node and @keeps_mm.
  */
 struct io2_submitter {
 	struct list_head	node;
@@ -33,6 +35,7 @@ struct io2_submitter {
 	struct pid		*tgid;
 	void			*files;
 	unsigned long		fsize;
+	bool			keeps_mm;
 };
 
 /**
@@ -99,7 +102,10 @@ static inline int io2_submitter_get(struct io2_ring *ring)
 }
 
 bool io2_submitters_leave(struct io2_ring *ring, void *files);
-void io2_submitters_drop(struct io2_ring *ring, void *files);
+void io2_submitters_take(struct io2_ring *ring, void *files,
+			 struct list_head *list);
+void io2_submitters_free(struct list_head *list);
+void io2_submitters_drop(struct io2_ring *ring);
 bool io2_submitters_idle(struct io2_ring *ring, void *files);
 void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub);
 void io2_unborrow(struct io2_borrow *bw);

@@ -172,12 +172,28 @@ static void become_another(struct talk *t)
 	_exit(98);
 }
 
+/* What the child maps, too: the last to have it closes it, which takes its time */
+static const char *slow_to_close;
+
+static void map_slow(void)
+{
+	int fd = open(slow_to_close, O_RDWR | O_CLOEXEC);
+	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		_exit(95);
+	*(volatile char *)p = 1;
+	close(fd);
+}
+
 static void child(enum there how, struct load *l, struct talk *t)
 {
 	pthread_t thread;
 	struct ring r;
 	int i;
 
+	if (slow_to_close)
+		map_slow();
 	if (ring_init(&r, SQ, CQ))
 		_exit(97);
 	if (load_start(l, &r)) {
@@ -339,6 +355,23 @@ RING_TEST(executed_mapped)
 RING_TEST(killed_threads_in_enter)
 {
 	EXPECT_STREQ("", with_child(KILL_THREADS_IN_ENTER, ALL & ~WAITS));
+}
+
+/*
+ * A worker may be the last to use the process's memory. Where it unmaps that the
+ * kernel lets go of what was mapped later, and one by one: the ring is not next.
+ */
+RING_TEST(killed_with_slow_mapping)
+{
+	int fd = slow_disk(200);
+
+	if (fd < 0)
+		SKIP(return, "no null_blk");
+	close(fd);
+	slow_to_close = "/dev/nullb0";
+	EXPECT_STREQ("", with_child(KILL_OUTSIDE, kind_bit("blocked worker")));
+	slow_to_close = NULL;
+	EXPECT_TRUE(slow_disk_gone(-1));
 }
 
 /* --------------------------------------------------- what cannot be ended */
