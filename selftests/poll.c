@@ -73,16 +73,7 @@ static int set_timer(int fd[2])
 
 static int open_signal(int fd[2])
 {
-	struct timespec now = { };
-	sigset_t mask;
-
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &mask, NULL);
-	/* One from before would make it ready too early */
-	while (sigtimedwait(&mask, NULL, &now) == SIGUSR2)
-		;
-	fd[0] = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd[0] = signals_open(SIGUSR2, SFD_NONBLOCK);
 	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
 	return fd[0] < 0 || fd[1] < 0;
 }

@@ -6,12 +6,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -779,6 +781,20 @@ bool full_stress(void)
 }
 
 /* A block device that takes one request at a time, and @ms for each */
+int signals_open(int sig, int flags)
+{
+	struct timespec now = { };
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, sig);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	/* One from before would make it ready too early */
+	while (sigtimedwait(&mask, NULL, &now) == sig)
+		;
+	return signalfd(-1, &mask, SFD_CLOEXEC | flags);
+}
+
 int slow_disk(unsigned int ms)
 {
 	char cmd[128];

@@ -472,20 +472,6 @@ RING_TEST(last_reference_of_a_link)
 	close(held[1]);
 }
 
-static int signals_open(int flags)
-{
-	struct timespec now = { };
-	sigset_t mask;
-
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &mask, NULL);
-	/* One from before would make it ready too early */
-	while (sigtimedwait(&mask, NULL, &now) == SIGUSR1)
-		;
-	return signalfd(-1, &mask, SFD_CLOEXEC | flags);
-}
-
 static int queue_signal(struct ring *r, int fd, struct signalfd_siginfo *info,
 			unsigned int flags)
 {
@@ -502,7 +488,7 @@ RING_TEST(signals)
 	struct ring r;
 	int fd, i;
 
-	fd = signals_open(SFD_NONBLOCK);
+	fd = signals_open(SIGUSR1, SFD_NONBLOCK);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	/* there already */
@@ -550,7 +536,7 @@ RING_TEST(signals_in_a_hurry)
 	struct ring r;
 	int fd, i;
 
-	fd = signals_open(SFD_NONBLOCK);
+	fd = signals_open(SIGUSR1, SFD_NONBLOCK);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < 500; i++) {
@@ -577,7 +563,7 @@ RING_TEST(signals_of_one_that_blocks)
 	struct ring r;
 	int fd;
 
-	fd = signals_open(0);
+	fd = signals_open(SIGUSR1, 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(0, kill(getpid(), SIGUSR1));
