@@ -137,15 +137,21 @@ void io2_rw_cleanup(struct io2_req *req)
 
 /* --- result ------------------------------------------------------------- */
 
+/* An attempt has transferred something; see rw_set_pos(). */
+static __always_inline void rw_move_pos(struct io2_req *req)
+{
+	/* others may move it, too */
+	if (req->flags & REQ_F_CUR_POS)
+		data_race(req->file->f_pos = req->io.kiocb.ki_pos);
+}
+
 /* Sets the result, with what earlier attempts transferred. */
 static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 {
 	struct io2_rw *rw = &req->rw;
 
-	if ((req->flags & REQ_F_CUR_POS) && (ret > 0 || rw->done)) {
-		/* others may move it, too: see rw_set_pos() */
-		data_race(req->file->f_pos = req->io.kiocb.ki_pos);
-	}
+	if (ret > 0)
+		rw_move_pos(req);
 	if (ret >= 0)
 		ret += rw->done;
 	else if (rw->done)
@@ -288,10 +294,7 @@ static void rw_progress(struct io2_req *req, ssize_t ret)
 	rw->done += ret;
 	req->res = rw->done;
 	req->flags |= REQ_F_PARTIAL;
-	if (req->flags & REQ_F_CUR_POS) {
-		/* others may move it, too: see rw_set_pos() */
-		data_race(req->file->f_pos = req->io.kiocb.ki_pos);
-	}
+	rw_move_pos(req);
 }
 
 /* The segments as they were asked for; @one is room for a single one. */
