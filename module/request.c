@@ -492,6 +492,12 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 		io2_cancel_chain(req, b);
 }
 
+static __always_inline bool req_is_foreign(const struct io2_req *req)
+{
+	return req->sub && ((current->flags & PF_KTHREAD) ||
+			    !io2_submitter_is_current(req->sub));
+}
+
 /**
  * io2_req_is_foreign() - is current somebody else than who submitted it?
  * @req: the request
@@ -501,15 +507,22 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
  */
 bool io2_req_is_foreign(const struct io2_req *req)
 {
-	return req->sub && ((current->flags & PF_KTHREAD) ||
-			    !io2_submitter_is_current(req->sub));
+	return req_is_foreign(req);
 }
 
 /* POLL_REMOVE has no file yet: it may find one that does not answer. */
 static bool req_may_wait_for_answer(const struct io2_req *req)
 {
-	return io2_req_op(req)->polls &&
-	       !(req->file && io2_file_answers(req->file));
+	return !(req->file && io2_file_answers(req->file));
+}
+
+static __always_inline bool req_needs_worker(const struct io2_req *req,
+					     const struct io2_op *op)
+{
+	if (op->uses_mm)
+		return req_is_foreign(req);
+	return op->polls && req->sub && (current->flags & PF_KTHREAD) &&
+	       req_may_wait_for_answer(req);
 }
 
 /**
@@ -525,10 +538,7 @@ static bool req_may_wait_for_answer(const struct io2_req *req)
  */
 bool io2_req_needs_worker(const struct io2_req *req)
 {
-	if (io2_req_op(req)->uses_mm)
-		return io2_req_is_foreign(req);
-	return req->sub && (current->flags & PF_KTHREAD) &&
-	       req_may_wait_for_answer(req);
+	return req_needs_worker(req, io2_req_op(req));
 }
 
 /*
@@ -587,7 +597,7 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 			io2_worker_queue(req, b);
 		return;
 	}
-	if (!io2_req_needs_worker(req))
+	if (!req_needs_worker(req, op))
 		req_issue(req, b, b->issue_flags);
 	else if (req_is_personal(req))
 		req_refuse(req, b);
