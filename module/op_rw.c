@@ -140,9 +140,10 @@ void io2_rw_cleanup(struct io2_req *req)
 /* An attempt has transferred something; see rw_set_pos(). */
 static __always_inline void rw_move_pos(struct io2_req *req)
 {
-	/* others may move it, too */
-	if (req->flags & REQ_F_CUR_POS)
+	if (req->flags & REQ_F_CUR_POS) {
+		/* others may move it, too */
 		data_race(req->file->f_pos = req->io.kiocb.ki_pos);
+	}
 }
 
 /* Sets the result, with what earlier attempts transferred. */
