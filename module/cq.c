@@ -332,8 +332,8 @@ static void cq_retire(struct io2_ring *ring, struct io2_req *req)
  *	to be touched any more
  *
  * For those who may not sleep, in a place where any lock may be held: it takes
- * the ring's locks only if they are free, and closes no file.  All of it is done with cq_lock held,
- * so that the ring is not freed before this has finished with it.
+ * the ring's locks only if they are free, and closes no file.  All of it is done
+ * with cq_lock held, so that the ring is not freed before this has finished with it.
  *
  * Context: any.
  * Return: whether it was posted.

@@ -184,10 +184,10 @@ static __always_inline bool req_release(struct io2_req *req)
  */
 void io2_req_release(struct io2_req *req)
 {
-	req_free_data(req);
-	if (!req_put_file(req))
+	if (!req_release(req)) {
 		req_close_file(req);
-	req_drop_submitter(req);
+		req_drop_submitter(req);
+	}
 }
 
 /**
@@ -227,6 +227,7 @@ static noinline void req_end_file(struct io2_req *req)
 /* It is completed when those before it, which the batch has, are posted. */
 static void req_fail_later(struct io2_req *link, bool skip, struct io2_batch *b)
 {
+	/* it has been decided who is heard */
 	link->flags &= ~REQ_F_FAIL;
 	link->flags |= REQ_F_ABORT;
 	if (skip)
@@ -492,24 +493,6 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 		io2_cancel_chain(req, b);
 }
 
-static __always_inline bool req_is_foreign(const struct io2_req *req)
-{
-	return req->sub && ((current->flags & PF_KTHREAD) ||
-			    !io2_submitter_is_current(req->sub));
-}
-
-/**
- * io2_req_is_foreign() - is current somebody else than who submitted it?
- * @req: the request
- *
- * Context: task context.
- * Return: whether it is; true in a kernel thread, whatever that has borrowed.
- */
-bool io2_req_is_foreign(const struct io2_req *req)
-{
-	return req_is_foreign(req);
-}
-
 /* POLL_REMOVE has no file yet: it may find one that does not answer. */
 static bool req_may_wait_for_answer(const struct io2_req *req)
 {
@@ -520,7 +503,7 @@ static __always_inline bool req_needs_worker(const struct io2_req *req,
 					     const struct io2_op *op)
 {
 	if (op->uses_mm)
-		return req_is_foreign(req);
+		return io2_req_is_foreign(req);
 	return op->polls && req->sub && (current->flags & PF_KTHREAD) &&
 	       req_may_wait_for_answer(req);
 }

@@ -390,6 +390,19 @@ static inline void io2_req_track(struct io2_req *req)
 }
 
 /**
+ * io2_req_is_foreign() - is current somebody else than who submitted it?
+ * @req: the request
+ *
+ * Context: task context.
+ * Return: whether it is; true in a kernel thread, whatever that has borrowed.
+ */
+static inline bool io2_req_is_foreign(const struct io2_req *req)
+{
+	return req->sub && ((current->flags & PF_KTHREAD) ||
+			    !io2_submitter_is_current(req->sub));
+}
+
+/**
  * io2_req_set() - set the result of a request
  * @req: the request
  * @res: for the CQE; negative errno fails the request, but does not hide what it
@@ -443,7 +456,6 @@ void io2_req_issue(struct io2_req *req, struct io2_batch *b,
 void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b);
 void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 			    const struct io2_borrow *bw);
-bool io2_req_is_foreign(const struct io2_req *req);
 bool io2_req_needs_worker(const struct io2_req *req);
 void io2_req_retry(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete(struct io2_req *req, struct io2_batch *b);

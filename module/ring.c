@@ -147,6 +147,7 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_req_list_free(ring->free_reqs);
 	io2_req_list_free(ring->retired.first);
 	io2_submitters_drop(ring);
+	io2_assert(list_empty(&ring->submitters));
 	io2_region_free(&ring->sqes_mem);
 	io2_region_free(&ring->rings_mem[1]);
 	io2_region_free(&ring->rings_mem[0]);
@@ -195,8 +196,7 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 		if (!io2_submitters_idle(ring, files))
 			ring_cancel_and_wait(ring, files);
 		mutex_lock(&ring->uring_lock);
-		io2_submitters_take(ring, files, &left);
-		idle = io2_submitters_idle(ring, files);
+		idle = io2_submitters_take(ring, files, &left);
 		mutex_unlock(&ring->uring_lock);
 	} while (!idle);
 	io2_submitters_free(&left);

@@ -176,7 +176,7 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
 	return found;
 }
 
-/* With all that is there, what somebody keeps for leaving is for them to forget. */
+/* Whoever leaves takes its own: what has their use of the memory is for no one else. */
 static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
 {
 	return files ? sub->files == files : !sub->keeps_mm;
@@ -189,18 +189,26 @@ static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
  * @list: they are added here
  *
  * Context: uring_lock held, or nobody else has the ring.
+ * Return: whether these were all of them.
  */
-void io2_submitters_take(struct io2_ring *ring, void *files,
+bool io2_submitters_take(struct io2_ring *ring, void *files,
 			 struct list_head *list)
 {
 	struct io2_submitter *sub, *next;
+	bool all = true;
 
 	spin_lock(&ring->inflight_lock);
-	list_for_each_entry_safe(sub, next, submitters_of(ring), node)
-		if (submitter_is_of(sub, files) && !atomic_read(&sub->nr_reqs))
+	list_for_each_entry_safe(sub, next, submitters_of(ring), node) {
+		if (!submitter_is_of(sub, files))
+			continue;
+		if (atomic_read(&sub->nr_reqs))
+			all = false;
+		else
 			list_move(&sub->node, list);
+	}
 	ring->submitter = NULL;
 	spin_unlock(&ring->inflight_lock);
+	return all;
 }
 
 /**
@@ -240,7 +248,8 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 
 /*
  * The process may be on its way to leave: its memory is gone, and its rings are not.
- * What it has mapped of them had better go before they do.
+ * What it has mapped of them had better go before they do.  That is all there is to
+ * be done: what somebody else has taken from the kernel's list goes when they do it.
  */
 static void borrow_mmput(struct mm_struct *mm)
 {

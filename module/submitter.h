@@ -20,8 +20,8 @@
  * @tgid: the process itself; referenced
  * @files: its fd table; only compared, never used
  * @fsize: its RLIMIT_FSIZE in bytes
- * @keeps_mm: who leaves the ring has a use of @mm, too, until it has left; under
- *	inflight_lock
+ * @keeps_mm: holds a use of @mm, from io2_submitters_leave() until who leaves frees
+ *	it; under inflight_lock
  *
  * Lifetime: made when a process first enters a ring (or its credentials
  * changed), freed when it has no request and another one is made, when its
@@ -102,7 +102,7 @@ static inline int io2_submitter_get(struct io2_ring *ring)
 }
 
 bool io2_submitters_leave(struct io2_ring *ring, void *files);
-void io2_submitters_take(struct io2_ring *ring, void *files,
+bool io2_submitters_take(struct io2_ring *ring, void *files,
 			 struct list_head *list);
 void io2_submitters_free(struct list_head *list);
 void io2_submitters_drop(struct io2_ring *ring);

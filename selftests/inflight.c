@@ -432,13 +432,6 @@ int load_start(struct load *l, struct ring *r)
 	return fdinfo(r->fd, "Inflight") >= nr ? 0 : -ECHILD;
 }
 
-bool hung_up(int fd)
-{
-	struct pollfd p = { .fd = fd };
-
-	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
-}
-
 static bool deleted(int fd)
 {
 	struct inotify_event ev;

@@ -55,7 +55,6 @@ void close_uses(struct hold *h);
 void close_peers(struct hold *h);
 int submit(struct ring *r, int nr);	/* 0 if all @nr were taken */
 int start_worker(struct ring *r, struct hold *h);
-bool hung_up(int fd);
 
 const char *kind_name(int i);
 unsigned int kind_bit(const char *name);

@@ -780,7 +780,13 @@ bool full_stress(void)
 	return s && !strcmp(s, "full");
 }
 
-/* A block device that takes one request at a time, and @ms for each */
+bool hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+}
+
 int signals_open(int sig, int flags)
 {
 	struct timespec now = { };
@@ -795,6 +801,7 @@ int signals_open(int sig, int flags)
 	return signalfd(-1, &mask, SFD_CLOEXEC | flags);
 }
 
+/* A block device that takes one request at a time, and @ms for each */
 int slow_disk(unsigned int ms)
 {
 	char cmd[128];

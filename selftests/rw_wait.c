@@ -216,13 +216,6 @@ RING_TEST(descriptor_closed_meanwhile)
 	ring_exit(&r);
 }
 
-static bool other_end_gone(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
-}
-
 /* A read that is the last to have fd[0]; "" or what was wrong */
 static const char *read_last(struct ring *r, int fd[2])
 {
@@ -237,7 +230,7 @@ static const char *read_last(struct ring *r, int fd[2])
 		return "write";
 	while (!ring_ready(r))
 		sched_yield();
-	gone = other_end_gone(fd[1]);
+	gone = hung_up(fd[1]);
 	close(fd[1]);
 	if (!ring_peek(r, &cqe) || cqe.res != 1)
 		return "result";
@@ -350,7 +343,7 @@ RING_TEST(file_goes_first_of_links)
 			EXPECT_EQ(j, (int)cqe.user_data);
 			EXPECT_EQ(-ECANCELED, cqe.res);
 			if (j && j < LINKS) {
-				EXPECT_TRUE(other_end_gone(fd[j][1])) {
+				EXPECT_TRUE(hung_up(fd[j][1])) {
 					TH_LOG("round %d, %d", i, j);
 				}
 				close(fd[j][1]);
@@ -384,7 +377,7 @@ RING_TEST(files_of_silent_links)
 	}
 	EXPECT_EQ(2, nr);
 	for (i = 1; i < LINKS; i++) {
-		EXPECT_TRUE(other_end_gone(fd[i][1]));
+		EXPECT_TRUE(hung_up(fd[i][1]));
 		close(fd[i][1]);
 	}
 	close(held[0]);
