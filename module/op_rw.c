@@ -259,6 +259,9 @@ static __always_inline int rw_init_kiocb(struct io2_req *req,
 	}
 	if (kiocb->ki_flags & IOCB_HIPRI)
 		return -EINVAL;
+	/* overlayfs gives its freeze count back only where it finds this */
+	if (write)
+		kiocb->ki_flags |= IOCB_WRITE;
 	if (kiocb->ki_flags & IOCB_NOWAIT)
 		req->flags |= REQ_F_NOWAIT;
 	if (flags & IO2_NONBLOCK)
