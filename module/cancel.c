@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "cancel.h"
+#include "compat/compat.h"
 #include "counters.h"
 #include "cq.h"
 #include "deferred.h"
@@ -124,7 +125,8 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 	struct io2_ring *ring = req->ring;
 
 	lockdep_assert_held(&ring->inflight_lock);
-	if (io2_ring_dying(ring) || io2_worker_was_interrupted(req))
+	if (io2_ring_dying(ring) || io2_worker_was_interrupted(req) ||
+	    req->sub->gone)
 		return false;
 	if (req->armed == IO2_ARMED_NONE) {
 		hlist_add_head(&req->hash, hash_bucket(ring, req->user_data));
@@ -197,6 +199,7 @@ struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
  * @file: with IOURING2_ASYNC_CANCEL_FD; NULL: that of no request
  * @opcode: with IOURING2_ASYNC_CANCEL_OP
  * @files: only requests of this process, or NULL
+ * @mm: only requests of who has this memory, or NULL
  * @self: who asks: never cancels itself
  * @kill: wake workers from killable sleeps, too
  */
@@ -206,6 +209,7 @@ struct cancel_match {
 	struct file	*file;
 	u32		opcode;
 	void		*files;
+	struct mm_struct *mm;
 	const struct io2_req *self;
 	bool		kill;
 };
@@ -225,6 +229,8 @@ static bool cancel_matches(const struct io2_req *req,
 	if (req == m->self)
 		return false;
 	if (m->files && (!req->sub || req->sub->files != m->files))
+		return false;
+	if (m->mm && (!req->sub || req->sub->mm != m->mm))
 		return false;
 	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
 		return true;
@@ -263,8 +269,7 @@ static bool cancel_bucket(struct hlist_head *bucket,
 		if (!cancel_matches(req, m))
 			continue;
 		*ret = cancel_one(req, m->kill);
-		if (!*ret)
-			++*nr;
+		++*nr;
 		if (!all)
 			return false;
 	}
@@ -272,7 +277,7 @@ static bool cancel_bucket(struct hlist_head *bucket,
 }
 
 /*
- * Return: with ALL or ANY the number cancelled; else 0, -ENOENT when there is
+ * Return: with ALL or ANY the number found; else 0, -ENOENT when there is
  * no such request, -EALREADY when it is too late.
  */
 static int cancel_matching(struct io2_ring *ring, const struct cancel_match *m)
@@ -312,7 +317,7 @@ static void cancel_drained(struct io2_ring *ring)
 	struct io2_batch b;
 	LIST_HEAD(list);
 
-	io2_batch_init(&b, ring, 0);
+	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
 	io2_cq_drain_take(ring, &list);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
@@ -331,7 +336,7 @@ static void cancel_drained_of(struct io2_ring *ring, void *files)
 	struct io2_req *req;
 	LIST_HEAD(list);
 
-	io2_batch_init(&b, ring, IO2_NONBLOCK);
+	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
 	/* nobody adds to the drain queue while we have it */
 	mutex_lock(&ring->uring_lock);
 	io2_cq_drain_take(ring, &list);
@@ -355,6 +360,24 @@ void io2_cancel_armed(struct io2_ring *ring, void *files)
 	struct cancel_match m = {
 		.flags = IOURING2_ASYNC_CANCEL_ANY,
 		.files = files,
+		.kill = true,
+	};
+
+	cancel_matching(ring, &m);
+}
+
+/**
+ * io2_cancel_mm() - the same for a program that has been replaced by another one
+ * @ring: the ring
+ * @mm: its memory, which nobody uses any more
+ *
+ * Context: task context, does not sleep; no lock of the ring held.
+ */
+void io2_cancel_mm(struct io2_ring *ring, struct mm_struct *mm)
+{
+	struct cancel_match m = {
+		.flags = IOURING2_ASYNC_CANCEL_ANY,
+		.mm = mm,
 		.kill = true,
 	};
 
@@ -405,21 +428,28 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	if ((cancel->flags & IOURING2_ASYNC_CANCEL_OP) &&
 	    cancel->opcode >= IO2_OP_LAST)
 		return -EINVAL;
-	if (!(cancel->flags & IOURING2_ASYNC_CANCEL_FD))
-		return 0;
-	req->file = fget(cancel->fd);
-	if (!req->file)
+	return 0;
+}
+
+/* Return: 0 or -EBADF; the file stays without a reference if it is a ring's. */
+static int cancel_get_file(struct io2_req *req)
+{
+	struct file *file = io2_req_lookup(req, req->cancel.fd);
+
+	if (!file)
 		return -EBADF;
-	if (!io2_is_ring_file(req->file)) {
+	if (!io2_is_ring_file(file)) {
 		io2_count_add(IO2_COUNT_FILES, 1);
+		req->file = file;
 		return 0;
 	}
 	/* a reference could become a cycle: but our own outlives us */
-	fput(req->file);
-	if (req->file == req->ring->file)
+	if (file == req->ring->file) {
 		req->flags |= REQ_F_OWN_RING;
-	else
-		req->file = NULL;	/* no request has another ring's */
+		req->file = file;
+	}
+	/* no request has another ring's */
+	io2_file_put(file);
 	return 0;
 }
 
@@ -428,18 +458,24 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  * @req: the request
  * @flags: unused
  *
- * Return: IO2_DONE; res is 0, the number cancelled with ALL or ANY, -ENOENT
- * or -EALREADY.
+ * Return: IO2_DONE; res is 0, the number found with ALL or ANY, -ENOENT,
+ * -EALREADY or -EBADF.
  */
 enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags)
 {
 	struct cancel_match m = {
 		.flags = req->cancel.flags,
 		.user_data = req->cancel.user_data,
-		.file = req->file,
 		.opcode = req->cancel.opcode,
 		.self = req,
 	};
+	int ret;
 
+	if (m.flags & IOURING2_ASYNC_CANCEL_FD) {
+		ret = cancel_get_file(req);
+		if (ret)
+			return io2_req_set(req, ret);
+		m.file = req->file;
+	}
 	return io2_req_set(req, cancel_matching(req->ring, &m));
 }

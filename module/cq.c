@@ -91,10 +91,13 @@ static void cq_commit(struct io2_ring *ring)
 	smp_store_release(&ring->wait_ends, ring->wait_ends_fill);
 }
 
-/* I4: the flag says exactly whether there is a backlog. */
+/* I4: the flag says exactly whether there is a backlog; the other what is parked. */
 static void cq_update_flag(struct io2_ring *ring)
 {
 	u32 flags = ring->nr_backlog ? IOURING2_SQ_CQ_OVERFLOW : 0;
+
+	if (unlikely(READ_ONCE(ring->nr_parked)))
+		flags |= IOURING2_SQ_TASKRUN;
 
 	if (likely(ring->sq_flags == flags))
 		return;
@@ -311,6 +314,22 @@ static void cq_notify_anywhere(struct io2_ring *ring)
 	/* after the barrier in there, which pairs with io2_ring_poll()'s */
 	if (waitqueue_active(&ring->poll_wait) || READ_ONCE(ring->nr_counted))
 		io2_queue_notify(ring);
+}
+
+/**
+ * io2_cq_update_flags() - have the SQ flags say what is parked
+ * @ring: the ring
+ *
+ * Who changes that and who posts come one after the other: the last one is right.
+ *
+ * Context: task context; takes cq_lock.
+ */
+void io2_cq_update_flags(struct io2_ring *ring)
+{
+	spin_lock(&ring->cq_lock);
+	cq_assert(ring);
+	cq_update_flag(ring);
+	spin_unlock(&ring->cq_lock);
 }
 
 /* For the submitter to use again; it is no use to keep more than a few. */

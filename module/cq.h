@@ -5,7 +5,7 @@
 
 #include "ring.h"
 
-/* keys of wake-ups of ring->wait */
+/* keys of wake-ups of ring->wait; others are a submitter, see io2_wake_process() */
 #define IO2_WAKE_CQ		((void *)0)	/* something was posted */
 #define IO2_WAKE_DEFERRED	((void *)1)	/* there is work to run */
 
@@ -40,6 +40,7 @@ bool io2_cq_try_post(struct io2_req *req);
 bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags);
 struct io2_req *io2_cq_retired(struct io2_ring *ring);
 void io2_cq_notify(struct io2_ring *ring);
+void io2_cq_update_flags(struct io2_ring *ring);
 bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags);
 void io2_cq_flush_backlog(struct io2_ring *ring);
 

@@ -27,6 +27,8 @@
 #define IO2_WATCH	HZ
 
 static struct workqueue_struct *io2_workqueue;
+/* closes files; its items may wait for a peer */
+static struct workqueue_struct *io2_closers;
 
 /* Tells somebody who will run the list. */
 static void deferred_kick(struct io2_ring *ring)
@@ -69,25 +71,6 @@ void io2_defer(struct io2_req *req)
 }
 
 /**
- * io2_defer_to_task() - have req->run() called by the next task in ENTER
- * @req: the request; not touched by the caller afterwards
- *
- * Who waits there now is told, nobody else.
- *
- * Context: kernel thread.
- */
-void io2_defer_to_task(struct io2_req *req)
-{
-	struct io2_ring *ring = req->ring;
-
-	spin_lock_irq(&ring->deferred_lock);
-	io2_list_add(&ring->deferred, req);
-	if (ring->nr_waiters)
-		deferred_kick(ring);
-	spin_unlock_irq(&ring->deferred_lock);
-}
-
-/**
  * io2_defer_elsewhere() - have req->run() called by the workqueue, by no task
  * @req: the request; not touched by the caller afterwards
  *
@@ -103,9 +86,40 @@ void io2_defer_elsewhere(struct io2_req *req)
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
+/**
+ * io2_defer_close() - have a request's file closed by a work item of its own
+ * @req: with its close; not touched by the caller afterwards
+ *
+ * Context: task context.
+ */
+void io2_defer_close(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	spin_lock_irq(&ring->deferred_lock);
+	ring->nr_closing++;
+	spin_unlock_irq(&ring->deferred_lock);
+	queue_work(io2_closers, &req->close);
+}
+
+/**
+ * io2_defer_closed() - such a work item has posted the request
+ * @ring: not to be touched any more by the work item
+ *
+ * Context: task context.
+ */
+void io2_defer_closed(struct io2_ring *ring)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	if (!--ring->nr_closing)
+		wake_up(&ring->wait);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
 static void foreign_run(struct io2_req *req, struct io2_batch *b)
 {
 	struct io2_borrow bw = {};
+	struct io2_batch own;
 
 	if (!(req->flags & REQ_F_NO_WORKER)) {
 		io2_worker_retry(req, b);
@@ -113,22 +127,25 @@ static void foreign_run(struct io2_req *req, struct io2_batch *b)
 	}
 	req->flags &= ~REQ_F_NO_WORKER;
 	io2_borrow(&bw, req->sub);
-	io2_req_issue_borrowed(req, b, &bw);
+	io2_batch_init(&own, b->ring, IO2_CTX_WORKER);
+	io2_req_issue_borrowed(req, &own, &bw);
+	io2_batch_flush(&own);
 	io2_unborrow(&bw);
 }
 
 /**
  * io2_defer_foreign() - for the workqueue alone, as there is no worker
  * @req: uses the submitter's memory; not touched by the caller afterwards
+ * @last: it is the workqueue that could not make one
  *
  * The workqueue tries once more to make a worker for it.  If that fails as
  * well, it does the request itself: completing must not depend on memory (I1).
  *
  * Context: task context.
  */
-void io2_defer_foreign(struct io2_req *req)
+void io2_defer_foreign(struct io2_req *req, bool last)
 {
-	if (current->flags & PF_WQ_WORKER)
+	if (last)
 		req->flags |= REQ_F_NO_WORKER;
 	req->run = foreign_run;
 	io2_defer_elsewhere(req);
@@ -163,14 +180,15 @@ void io2_deferred_run_batch(struct io2_batch *b)
 /**
  * io2_deferred_run_all() - run what was deferred, and post what ends
  * @ring: the ring; see io2_deferred_run()
+ * @ctx: who does
  *
  * Context: task context, may sleep; uring_lock not held.
  */
-void io2_deferred_run_all(struct io2_ring *ring)
+void io2_deferred_run_all(struct io2_ring *ring, enum io2_ctx ctx)
 {
 	struct io2_batch b;
 
-	io2_batch_init(&b, ring, IO2_NONBLOCK);
+	io2_batch_init(&b, ring, ctx);
 	io2_deferred_run_batch(&b);
 	io2_batch_flush(&b);
 }
@@ -185,13 +203,13 @@ static void deferred_work_fn(struct work_struct *work)
 
 	if (xchg(&ring->notify, false))
 		io2_cq_notify(ring);
-	io2_deferred_run(ring);
+	io2_deferred_run(ring, IO2_CTX_WQ);
 	spin_lock_irq(&ring->deferred_lock);
 	list_splice_init(&ring->elsewhere, &list);
 	spin_unlock_irq(&ring->deferred_lock);
 	if (list_empty(&list))
 		return;
-	io2_batch_init(&b, ring, IO2_NONBLOCK);
+	io2_batch_init(&b, ring, IO2_CTX_WQ);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
 		req->run(req, &b);
@@ -253,9 +271,11 @@ void io2_deferred_waiter_left(struct io2_ring *ring)
 void io2_deferred_quiesce(struct io2_ring *ring)
 {
 	cancel_work_sync(&ring->deferred_work);
+	wait_event(ring->wait, !READ_ONCE(ring->nr_closing));
 	/* whoever added the last request has left the critical section */
 	spin_lock_irq(&ring->deferred_lock);
-	io2_assert(!io2_deferred_pending(ring) && list_empty(&ring->elsewhere));
+	io2_assert(!io2_deferred_pending(ring) && list_empty(&ring->elsewhere) &&
+		   !ring->nr_closing);
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
@@ -293,7 +313,7 @@ void io2_queue_notify(struct io2_ring *ring)
  */
 void io2_queue_reap(struct io2_ring *ring)
 {
-	queue_work(io2_workqueue, &ring->wq.reap);
+	queue_work(io2_workqueue, &ring->reap);
 }
 
 /**
@@ -304,29 +324,39 @@ void io2_queue_reap(struct io2_ring *ring)
  */
 void io2_queue_watch(struct io2_ring *ring)
 {
-	if (!delayed_work_pending(&ring->wq.watch))
-		queue_delayed_work(io2_workqueue, &ring->wq.watch,
+	if (!delayed_work_pending(&ring->watch))
+		queue_delayed_work(io2_workqueue, &ring->watch,
 				   round_jiffies_relative(IO2_WATCH));
 }
 
 /**
- * io2_deferred_module_init() - make the module's workqueue
+ * io2_deferred_module_init() - make the module's workqueues
  *
  * Context: module init.
  * Return: 0 or -ENOMEM.
  */
 int io2_deferred_module_init(void)
 {
-	io2_workqueue = alloc_workqueue("iouring2", WQ_UNBOUND, 0);
-	return io2_workqueue ? 0 : -ENOMEM;
+	io2_workqueue = alloc_workqueue("iouring2",
+					WQ_UNBOUND | WQ_FREEZABLE, 0);
+	if (!io2_workqueue)
+		return -ENOMEM;
+	io2_closers = alloc_workqueue("iouring2-close", WQ_UNBOUND,
+				      WQ_UNBOUND_MAX_ACTIVE);
+	if (!io2_closers) {
+		destroy_workqueue(io2_workqueue);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
- * io2_deferred_module_exit() - destroy it
+ * io2_deferred_module_exit() - destroy them
  *
  * Context: module exit; no ring exists.
  */
 void io2_deferred_module_exit(void)
 {
+	destroy_workqueue(io2_closers);
 	destroy_workqueue(io2_workqueue);
 }

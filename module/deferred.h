@@ -3,6 +3,7 @@
 #ifndef IO2_DEFERRED_H
 #define IO2_DEFERRED_H
 
+#include "request.h"
 #include "ring.h"
 
 struct io2_batch;
@@ -23,24 +24,26 @@ int io2_deferred_module_init(void);
 void io2_deferred_module_exit(void);
 void io2_deferred_init(struct io2_ring *ring);
 void io2_defer(struct io2_req *req);
-void io2_defer_to_task(struct io2_req *req);
 void io2_defer_elsewhere(struct io2_req *req);
-void io2_defer_foreign(struct io2_req *req);
+void io2_defer_foreign(struct io2_req *req, bool last);
+void io2_defer_close(struct io2_req *req);
+void io2_defer_closed(struct io2_ring *ring);
 void io2_deferred_run_batch(struct io2_batch *b);
-void io2_deferred_run_all(struct io2_ring *ring);
+void io2_deferred_run_all(struct io2_ring *ring, enum io2_ctx ctx);
 
 /**
  * io2_deferred_run() - run what was deferred, if there is any
  * @ring: the ring
+ * @ctx: who does
  *
  * Context: task context, may sleep; uring_lock not held.
  * Return: whether anything was run.
  */
-static inline bool io2_deferred_run(struct io2_ring *ring)
+static inline bool io2_deferred_run(struct io2_ring *ring, enum io2_ctx ctx)
 {
 	if (!io2_deferred_pending(ring))
 		return false;
-	io2_deferred_run_all(ring);
+	io2_deferred_run_all(ring, ctx);
 	return true;
 }
 

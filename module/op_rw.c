@@ -8,11 +8,13 @@
 #include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <linux/magic.h>
+#include <linux/pkeys.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "compat/compat.h"
 #include "deferred.h"
+#include "kind.h"
 #include "ops.h"
 #include "poll.h"
 #include "request.h"
@@ -60,8 +62,6 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 	rw->rw_flags = (__force u32)sqe->rw_flags;
 	rw->ioprio = sqe->ioprio;
 	rw->done = 0;
-	if (rw->pos < -1)
-		return -EINVAL;
 	/* metadata and write streams: not supported */
 	if (sqe->attr_type_mask || sqe->write_stream)
 		return -EINVAL;
@@ -167,10 +167,6 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 /* An I/O that went on by itself has ended; here is task context again. */
 static __always_inline void rw_end_io(struct io2_req *req)
 {
-	if (req->flags & REQ_F_WRITE_STARTED) {
-		req->flags &= ~REQ_F_WRITE_STARTED;
-		kiocb_end_write(&req->io.kiocb);
-	}
 	if (req->res > 0) {
 		if (req_is_write(req))
 			fsnotify_modify(req->file);
@@ -180,12 +176,16 @@ static __always_inline void rw_end_io(struct io2_req *req)
 }
 
 /*
- * The device ran out of tags: is the request to be tried again?  Nothing of this
+ * It was tried with an IOCB_NOWAIT of ours, and the device ran out of tags, or
+ * cannot do without waiting: is the request to be tried again?  Nothing of this
  * attempt was done.
  */
 static bool rw_refused(struct io2_req *req)
 {
-	if (req->res != -EAGAIN || (req->flags & REQ_F_NOWAIT))
+	if (req->res != -EAGAIN && req->res != -EOPNOTSUPP)
+		return false;
+	if ((req->flags & REQ_F_NOWAIT) ||
+	    !(req->io.kiocb.ki_flags & IOCB_NOWAIT))
 		return false;
 	req->res = req->rw.done;
 	return true;
@@ -196,9 +196,10 @@ static void rw_run(struct io2_req *req, struct io2_batch *b)
 	io2_assert(atomic_read(&req->io.parts) ==
 		   (IO2_IO_RETURNED | IO2_IO_ENDED));
 	rw_end_io(req);
-	/* have a worker wait for a tag */
 	if (rw_refused(req)) {
-		io2_worker_queue(req, b);
+		/* not by its poll: it is not data that is missing */
+		req->flags |= REQ_F_POLLED;
+		io2_req_go(req, b, io2_req_where(req, IO2_STAGE_AGAIN, b->ctx));
 		return;
 	}
 	rw_finish(req, req->res);
@@ -218,6 +219,11 @@ static void rw_complete(IO2_KI_COMPLETE_ARGS)
 {
 	struct io2_req *req = container_of(kiocb, struct io2_req, io.kiocb);
 
+	/* at once: who would run the rest may be waiting for a frozen file system */
+	if (req->flags & REQ_F_WRITE_STARTED) {
+		req->flags &= ~REQ_F_WRITE_STARTED;
+		kiocb_end_write(kiocb);
+	}
 	req->res = res;
 	if (rw_is_second(req, IO2_IO_ENDED))
 		io2_defer(req);
@@ -230,8 +236,10 @@ static __always_inline enum io2_issue rw_started(struct io2_req *req,
 	if (!rw_is_second(req, IO2_IO_RETURNED))
 		return IO2_ASYNC;
 	rw_end_io(req);
-	if ((flags & IO2_NONBLOCK) && rw_refused(req))
+	if ((flags & IO2_NONBLOCK) && rw_refused(req)) {
+		req->flags |= REQ_F_POLLED;
 		return IO2_AGAIN;
+	}
 	return rw_finish(req, req->res);
 }
 
@@ -313,15 +321,16 @@ static __always_inline const struct iovec *rw_iov(const struct io2_rw *rw,
 }
 
 /* The iterator uses @one as long as it is used itself. */
-static __always_inline void rw_set_iter(const struct io2_rw *rw,
+static __always_inline void rw_set_iter(const struct io2_req *req,
 					struct iov_iter *iter,
 					struct iovec *one, bool write)
 {
+	const struct io2_rw *rw = &req->rw;
 	const struct iovec *iov = rw_iov(rw, one);
 	unsigned int dir = write ? ITER_SOURCE : ITER_DEST;
 
 	if (rw->nr_segs == 1) {
-		io2_iter_ubuf(iter, dir, iov, rw->total, rw->done);
+		io2_iter_ubuf(iter, dir, iov, rw->total, rw->done, req->file);
 		return;
 	}
 	iov_iter_init(iter, dir, iov, rw->nr_segs, rw->total);
@@ -329,9 +338,78 @@ static __always_inline void rw_set_iter(const struct io2_rw *rw,
 		iov_iter_advance(iter, rw->done);
 }
 
+/* --- memory with a protection key ----------------------------------------- */
+
+#ifdef CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS
+
+/* Key 0 is everybody's. */
+static bool mm_has_pkeys(const struct mm_struct *mm)
+{
+	return READ_ONCE(mm->context.pkey_allocation_map) & ~1;
+}
+
+static bool range_has_pkey(struct mm_struct *mm, const struct iovec *iov)
+{
+	unsigned long start = (unsigned long)iov->iov_base;
+	unsigned long end = start + iov->iov_len;
+	struct vm_area_struct *vma;
+
+	for (vma = find_vma(mm, start); vma && vma->vm_start < end;
+	     vma = find_vma(mm, vma->vm_end))
+		if (vma_pkey(vma))
+			return true;
+	return false;
+}
+
+static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
+{
+	const struct iovec *iov;
+	struct iovec one;
+	bool has = false;
+	unsigned int i;
+
+	iov = rw_iov(&req->rw, &one);
+	mmap_read_lock(mm);
+	for (i = 0; i < req->rw.nr_segs && !has; i++)
+		has = range_has_pkey(mm, &iov[i]);
+	mmap_read_unlock(mm);
+	return has;
+}
+
+/**
+ * io2_rw_is_personal() - is the memory for its submitter alone to touch?
+ * @req: the request; tracked, or current is its submitter
+ *
+ * What a thread may do with a protection key is in a register of it, and a kernel
+ * thread has one that allows nothing.
+ *
+ * Context: task context, may sleep.
+ * Return: whether some of it has a protection key.
+ */
+bool io2_rw_is_personal(const struct io2_req *req)
+{
+	struct mm_struct *mm = req->sub ? req->sub->mm : current->mm;
+	bool has;
+
+	if (!mm_has_pkeys(mm) || !mmget_not_zero(mm))
+		return false;
+	has = rw_has_pkey(req, mm);
+	io2_mmput(mm);
+	return has;
+}
+
+#else
+
+bool io2_rw_is_personal(const struct io2_req *req)
+{
+	return false;
+}
+
+#endif
+
 /*
- * A worker has the limits of init: apply the submitter's file size limit.
- * SIGXFSZ is not sent, there being no thread of the submitter's to send it to.
+ * A worker has the limits of init: apply the submitter's file size limit, and tell
+ * the process, as its own write would.
  */
 static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 {
@@ -344,8 +422,10 @@ static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 		return 0;
 	if (kiocb->ki_flags & IOCB_APPEND)
 		pos = i_size_read(inode);
-	if (pos >= limit)
+	if (pos >= limit) {
+		io2_submitter_signal(req->sub, SIGXFSZ);
 		return -EFBIG;
+	}
 	iov_iter_truncate(iter, limit - pos);
 	return 0;
 }
@@ -363,6 +443,9 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 	ssize_t ret, sum = 0;
 	unsigned int i;
 
+	/* readv(2) and writev(2) of nothing ask nobody */
+	if (!rw->total && rw->nr_segs != 1)
+		return 0;
 	ret = io2_compat_verify_area(write ? WRITE : READ, file, ppos,
 				     rw->total - rw->done);
 	if (ret)
@@ -372,7 +455,7 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 		char __user *base = iov[i].iov_base;
 		size_t len = iov[i].iov_len;
 
-		if (skip >= len) {
+		if (skip >= len && rw->total) {
 			skip -= len;
 			continue;
 		}
@@ -396,13 +479,35 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 	return sum;
 }
 
+/*
+ * Some devices do one thing for read(2) and another for readv(2).  Who only has
+ * both to be quicker is a kind that we know.
+ */
+static __always_inline bool rw_has_own_read(const struct io2_req *req)
+{
+	const struct file *file = req->file;
+
+	return unlikely(file->f_op->read) && req->rw.nr_segs == 1 &&
+	       !io2_file_kind(file);
+}
+
+static __always_inline bool rw_has_own_write(const struct io2_req *req)
+{
+	const struct file *file = req->file;
+
+	return unlikely(file->f_op->write) && req->rw.nr_segs == 1 &&
+	       !io2_file_kind(file);
+}
+
 static __always_inline ssize_t rw_call_read(struct io2_req *req,
 					    struct iov_iter *iter,
 					    unsigned int flags)
 {
 	struct file *file = req->file;
 
-	if (file->f_op->read_iter)
+	if (!req->rw.total && req->rw.nr_segs != 1)
+		return 0;
+	if (file->f_op->read_iter && !rw_has_own_read(req))
 		return io2_read_iter(&req->io.kiocb, iter);
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
 		return -EAGAIN;
@@ -415,8 +520,9 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 	struct file *file = req->file;
 	ssize_t ret;
 
-	if (file->f_op->write_iter) {
-		if (!iov_iter_count(iter))
+	if (file->f_op->write_iter && !rw_has_own_write(req)) {
+		/* writev(2) of nothing asks nobody, write(2) does */
+		if (!req->rw.total && req->rw.nr_segs != 1)
 			return 0;
 		if (S_ISREG(file_inode(file)->i_mode))
 			req->flags |= REQ_F_WRITE_STARTED;
@@ -427,7 +533,11 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 	}
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
 		return -EAGAIN;
-	return rw_loop(req, true);
+	/* takes a regular file's freeze count only */
+	file_start_write(file);
+	ret = rw_loop(req, true);
+	file_end_write(file);
+	return ret;
 }
 
 static __always_inline ssize_t rw_attempt(struct io2_req *req,
@@ -441,8 +551,8 @@ static __always_inline ssize_t rw_attempt(struct io2_req *req,
 	if (ret)
 		return ret;
 	rw_set_pos(req);
-	rw_set_iter(&req->rw, &iter, &one, write);
-	if (write && (flags & IO2_WORKER)) {
+	rw_set_iter(req, &iter, &one, write);
+	if (write && io2_flags_ctx(flags) == IO2_CTX_WORKER) {
 		ret = rw_check_fsize(req, &iter);
 		if (ret)
 			return ret;
@@ -453,12 +563,29 @@ static __always_inline ssize_t rw_attempt(struct io2_req *req,
 		       rw_call_read(req, &iter, flags);
 }
 
-/* Regular files and block devices: less than asked for is not an answer yet. */
-static bool rw_wants_all(const struct io2_req *req)
+/* A write ended where the next byte is not allowed: that is all there is to it. */
+static bool rw_is_at_limit(const struct io2_req *req)
+{
+	struct inode *inode = file_inode(req->file);
+	loff_t pos = req->io.kiocb.ki_pos;
+	unsigned long fsize = req->sub ? req->sub->fsize :
+					 rlimit(RLIMIT_FSIZE);
+
+	return S_ISREG(inode->i_mode) &&
+	       (pos >= inode->i_sb->s_maxbytes ||
+		(fsize != RLIM_INFINITY && pos >= fsize));
+}
+
+/*
+ * A file or device full of data had less ready than was asked for: that is not an
+ * answer yet.  What blocks has said all that there is.
+ */
+static bool rw_wants_all(const struct io2_req *req, unsigned int flags)
 {
 	umode_t mode = file_inode(req->file)->i_mode;
 
-	return S_ISREG(mode) || S_ISBLK(mode);
+	return (S_ISREG(mode) || S_ISBLK(mode)) && (flags & IO2_NONBLOCK) &&
+	       (io2_file_kind(req->file) & IO2_KIND_DATA);
 }
 
 /*
@@ -500,13 +627,43 @@ static int rw_check_mode(const struct file *file, bool write)
 	return 0;
 }
 
-static bool rw_would_block(const struct io2_req *req, ssize_t ret,
-			   unsigned int flags, bool write)
+/* A sleep was ended before anything was transferred. */
+static bool rw_was_broken(ssize_t ret)
 {
-	if (!(flags & IO2_NONBLOCK) || (req->flags & REQ_F_NOWAIT))
+	switch (ret) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+	case -EINTR:
+		return true;
+	default:
 		return false;
-	/* some files refuse to write with IOCB_NOWAIT rather than to block */
-	return ret == -EAGAIN || (write && ret == -EOPNOTSUPP);
+	}
+}
+
+static bool rw_would_block(struct io2_req *req, ssize_t ret,
+			   unsigned int flags)
+{
+	if (req->flags & REQ_F_NOWAIT)
+		return false;
+	if (!(flags & IO2_NONBLOCK))
+		return (flags & IO2_BREAKABLE) && rw_was_broken(ret);
+	/* some files refuse IOCB_NOWAIT rather than block: their poll says nothing */
+	if (ret == -EOPNOTSUPP)
+		req->flags |= REQ_F_POLLED;
+	return ret == -EAGAIN || ret == -EOPNOTSUPP;
+}
+
+/* A pipe or stream that nobody reads: a worker's signals are not the process's. */
+static void rw_tell_broken_pipe(struct io2_req *req, ssize_t ret,
+				unsigned int flags)
+{
+	if (unlikely(ret == -EPIPE) &&
+	    io2_flags_ctx(flags) == IO2_CTX_WORKER &&
+	    io2_file_raises_sigpipe(req->file) &&
+	    !io2_kiocb_is_silent(&req->io.kiocb))
+		io2_submitter_signal(req->sub, SIGPIPE);
 }
 
 static __always_inline enum io2_issue rw_issue(struct io2_req *req,
@@ -516,6 +673,8 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 	ssize_t ret;
 
 	ret = rw_check_mode(req->file, write);
+	if (unlikely(rw->pos < -1))
+		ret = ret ? : -EINVAL;
 	if (ret)
 		return io2_req_set(req, ret);
 	if (!rw_may_try(req, flags, write))
@@ -527,10 +686,13 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 			io2_req_track(req);
 			return rw_started(req, flags);
 		}
-		if (rw_would_block(req, ret, flags, write))
+		if (rw_would_block(req, ret, flags))
 			return IO2_AGAIN;
+		if (write)
+			rw_tell_broken_pipe(req, ret, flags);
 		if (ret <= 0 || rw->done + ret >= rw->total ||
-		    !rw_wants_all(req) || (req->flags & REQ_F_NOWAIT))
+		    (req->flags & REQ_F_NOWAIT) || !rw_wants_all(req, flags) ||
+		    (write && rw_is_at_limit(req)))
 			return rw_finish(req, ret);
 		rw_progress(req, ret);
 		if (fatal_signal_pending(current))
@@ -541,7 +703,7 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 /**
  * io2_read_issue() - do a READ or READV
  * @req: the request
- * @flags: IO2_NONBLOCK, IO2_WORKER
+ * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and who does it
  *
  * Return: IO2_DONE, IO2_ASYNC or IO2_AGAIN.
  */
@@ -553,7 +715,7 @@ enum io2_issue io2_read_issue(struct io2_req *req, unsigned int flags)
 /**
  * io2_write_issue() - do a WRITE or WRITEV
  * @req: the request
- * @flags: IO2_NONBLOCK, IO2_WORKER
+ * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and who does it
  *
  * Return: IO2_DONE, IO2_ASYNC or IO2_AGAIN.
  */

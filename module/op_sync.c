@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* FSYNC: blocks, so workers do it. */
+/* FSYNC: blocks. */
 #include <linux/fs.h>
 
 #include "ops.h"
@@ -30,7 +30,7 @@ int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 /**
  * io2_fsync_issue() - do an FSYNC
  * @req: the request
- * @flags: IO2_WORKER
+ * @flags: unused
  *
  * Return: IO2_DONE.
  */

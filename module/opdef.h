@@ -21,12 +21,14 @@ enum io2_issue;
  *	asks a worker.  With IO2_NONBLOCK it must not sleep for long.
  * @cleanup: free what prep or issue left; called once if REQ_F_DATA is set.
  *	May sleep; any task context.
+ * @personal: does what it was asked need its submitter, whatever the file is?
+ *	May sleep; any task context.  NULL: it does not.
  * @pollin: wait for EPOLLIN when it would block
  * @pollout: wait for EPOLLOUT when it would block
  * @needs_file: sqe->fd must be a file
  * @uses_mm: issue() touches user memory
  * @polls: issue() asks files for their events
- * @blocking: always issued by a worker
+ * @blocking: cannot be tried without blocking
  * @plug: block devices had better see a batch of them at once
  * @ioprio: sqe->ioprio means something
  * @hash_write: buffered writes to one file keep their order in workers
@@ -36,6 +38,7 @@ struct io2_op {
 				const struct iouring2_sqe *sqe);
 	enum io2_issue	(*issue)(struct io2_req *req, unsigned int flags);
 	void		(*cleanup)(struct io2_req *req);
+	bool		(*personal)(const struct io2_req *req);
 	u8		pollin:1;
 	u8		pollout:1;
 	u8		needs_file:1;

@@ -11,10 +11,13 @@
  * request to the deferred list, whose runner completes it, issues it again,
  * or lets go of it.
  */
+#include <linux/slab.h>
+
 #include "compat/compat.h"
 #include "cancel.h"
 #include "cq.h"
 #include "deferred.h"
+#include "kind.h"
 #include "poll.h"
 #include "request.h"
 #include "worker.h"
@@ -136,6 +139,33 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 	return 1;
 }
 
+/* Return: an entry for @head; NULL if it has one, or on error. */
+static struct io2_poll_entry *poll_new_entry(struct io2_poll *poll,
+					     struct wait_queue_head *head,
+					     int *error)
+{
+	switch (poll->nr) {
+	case 0:
+		poll->nr = 1;
+		return &poll->entry;
+	case 1:
+		if (poll->entry.head == head)
+			return NULL;
+		/* a file may add itself with a lock held */
+		poll->second = kmalloc(sizeof(*poll->second), GFP_ATOMIC);
+		if (!poll->second) {
+			*error = -ENOMEM;
+			return NULL;
+		}
+		poll->nr = 2;
+		return poll->second;
+	default:
+		if (poll->entry.head != head && poll->second->head != head)
+			*error = -EINVAL;
+		return NULL;
+	}
+}
+
 static void poll_enqueue(struct file *file, struct wait_queue_head *head,
 			 struct poll_table_struct *pt)
 {
@@ -143,13 +173,9 @@ static void poll_enqueue(struct file *file, struct wait_queue_head *head,
 	struct io2_poll *poll = &arm->req->poll;
 	struct io2_poll_entry *e;
 
-	if (poll->nr && poll->entry[0].head == head)
+	e = poll_new_entry(poll, head, &arm->error);
+	if (!e)
 		return;
-	if (poll->nr == ARRAY_SIZE(poll->entry)) {
-		arm->error = -EINVAL;
-		return;
-	}
-	e = &poll->entry[poll->nr++];
 	init_waitqueue_func_entry(&e->wait, poll_wake);
 	INIT_LIST_HEAD(&e->wait.entry);
 	e->wait.private = arm->req;
@@ -180,11 +206,15 @@ static void poll_disarm_entry(struct io2_poll_entry *e)
 /* After this no wake-up runs or will run for @req; the caller owns it. */
 static void poll_leave_queues(struct io2_req *req)
 {
-	unsigned int i;
+	struct io2_poll *poll = &req->poll;
 
-	for (i = 0; i < req->poll.nr; i++)
-		poll_disarm_entry(&req->poll.entry[i]);
-	req->poll.nr = 0;
+	if (poll->nr > 0)
+		poll_disarm_entry(&poll->entry);
+	if (poll->nr > 1)
+		poll_disarm_entry(poll->second);
+	poll->nr = 0;
+	kfree(poll->second);
+	poll->second = NULL;
 }
 
 /* The same, and it is not found any more by who cancels. */
@@ -227,6 +257,7 @@ static int poll_arm(struct io2_req *req, bool multishot)
 	atomic_set(&poll->state, IO2_POLL_OWNED);
 	poll->revents = 0;
 	poll->nr = 0;
+	poll->second = NULL;
 	init_poll_funcptr(&arm.pt, poll_enqueue);
 	arm.pt._key = poll->events;
 	mask = vfs_poll(req->file, &arm.pt) & (poll->events | POLL_ALWAYS) &
@@ -277,11 +308,34 @@ static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 		return;
 	}
-	if (!io2_file_nowait(req->file)) {
-		req->flags |= REQ_F_POLLED;
-		req->retries = 0;
-	}
-	io2_req_retry(req, b);
+	io2_req_ready(req, b);
+}
+
+static __poll_t poll_wait_events(const struct io2_req *req)
+{
+	const struct io2_op *op = io2_req_op(req);
+	__poll_t events = EPOLLONESHOT | EPOLLERR | EPOLLHUP | EPOLLPRI;
+
+	if (op->pollin)
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (op->pollout)
+		events |= EPOLLOUT | EPOLLWRNORM;
+	return events;
+}
+
+/**
+ * io2_poll_is_ready() - would a request wait for its file?
+ * @req: reads or writes; owned by the caller, not armed
+ *
+ * Context: may sleep.
+ * Return: false if it would.
+ */
+bool io2_poll_is_ready(const struct io2_req *req)
+{
+	__poll_t events = poll_wait_events(req);
+	struct poll_table_struct pt = { ._key = events };
+
+	return vfs_poll(req->file, &pt) & events;
 }
 
 /**
@@ -294,15 +348,10 @@ static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
  */
 enum io2_issue io2_poll_wait(struct io2_req *req)
 {
-	const struct io2_op *op = io2_req_op(req);
 	int ret;
 
 	req->run = poll_wait_run;
-	req->poll.events = EPOLLONESHOT | EPOLLERR | EPOLLHUP | EPOLLPRI;
-	if (op->pollin)
-		req->poll.events |= EPOLLIN | EPOLLRDNORM;
-	if (op->pollout)
-		req->poll.events |= EPOLLOUT | EPOLLWRNORM;
+	req->poll.events = poll_wait_events(req);
 	ret = poll_arm(req, false);
 	if (!ret)
 		return IO2_ASYNC;
@@ -332,43 +381,44 @@ static bool poll_add_report(struct io2_req *req, __poll_t mask,
 }
 
 /*
- * The file may never answer, and the workqueue cannot be killed: a worker arms
- * it once more.  It can be found, and told to end, all the time.
+ * Current is not to ask the file: whoever may arms it once more.  It can be found,
+ * and told to end, all the time.
  */
-static void poll_by_worker(struct io2_req *req, struct io2_batch *b)
+static void poll_by_other(struct io2_req *req, struct io2_batch *b,
+			  enum io2_do where)
 {
 	poll_leave_queues(req);
-	io2_worker_retry(req, b);
-}
-
-/* Would the file tell current of somebody else's events than the submitter's? */
-static bool poll_is_not_ours(const struct io2_req *req)
-{
-	return io2_req_is_foreign(req) && io2_file_is_personal(req->file);
+	io2_req_go(req, b, where);
 }
 
 /*
  * *@mask is what woke it, if that is known; of a multishot it may be gone by now.
- * What only its submitter could see is believed: better told once too often than not.
+ * Where current must not ask, that is believed: better told once too often.
  *
- * Return: false when a worker has to ask.
+ * Return: IO2_DO_TRY, or who has to ask.
  */
-static bool poll_ask(struct io2_req *req, __poll_t *mask)
+static enum io2_do poll_ask(struct io2_req *req, __poll_t *mask,
+			    enum io2_ctx ctx)
 {
+	enum io2_do where;
+
 	if (*mask && (req->poll.events & EPOLLONESHOT))
-		return true;
-	if (io2_req_needs_worker(req))
-		return *mask;
-	if (poll_is_not_ours(req))
-		*mask = req->poll.events & EPOLLIN;
-	else
+		return IO2_DO_TRY;
+	where = io2_req_where_again(req, ctx);
+	if (where == IO2_DO_TRY) {
 		*mask = poll_check(req);
-	return true;
+		return where;
+	}
+	if (!*mask &&
+	    (io2_file_kind(req->file) & IO2_KIND_WAKE_TELLS))
+		*mask = req->poll.events & EPOLLIN;
+	return *mask ? IO2_DO_TRY : where;
 }
 
 static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 {
 	struct io2_poll *poll = &req->poll;
+	enum io2_do where;
 
 	do {
 		int state = atomic_fetch_andnot(IO2_POLL_AGAIN |
@@ -386,8 +436,9 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 			WRITE_ONCE(poll->events,
 				   poll->events | EPOLLONESHOT);
 		poll->revents = 0;
-		if (!poll_ask(req, &mask)) {
-			poll_by_worker(req, b);
+		where = poll_ask(req, &mask, b->ctx);
+		if (where != IO2_DO_TRY) {
+			poll_by_other(req, b, where);
 			return;
 		}
 		if (poll_add_report(req, mask, b))
@@ -420,6 +471,8 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
 		return -EINVAL;
 	atomic_set(&req->poll.state, 0);
+	req->poll.nr = 0;
+	req->poll.second = NULL;
 	req->poll.events = poll_events(sqe);
 	/* files ask for EPOLLET: a pipe, whether to tell of what is added to data */
 	if (sqe->len & IOURING2_POLL_ADD_MULTI)
@@ -432,10 +485,9 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 /**
  * io2_poll_add_issue() - do a POLL_ADD
  * @req: the request
- * @flags: IO2_SUBMIT when in the submitter
+ * @flags: unused
  *
- * Return: IO2_ASYNC when armed; IO2_DONE with the events, or an errno; -EOPNOTSUPP
- * where it would be armed for somebody else than its submitter.
+ * Return: IO2_ASYNC when armed; IO2_DONE with the events, or an errno.
  */
 enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
 {
@@ -444,9 +496,6 @@ enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
 	/* before it was handed to a worker */
 	if (poll_is_canceled(&req->poll))
 		return io2_req_set(req, -ECANCELED);
-	if (!(flags & IO2_SUBMIT) && poll_is_not_ours(req))
-		return io2_req_set(req, -EOPNOTSUPP);
-
 	/* often there is nothing to wait for, nor to arm then */
 	if (req->poll.events & EPOLLONESHOT) {
 		__poll_t mask = poll_check(req);
@@ -544,7 +593,14 @@ static void poll_end(struct io2_req *poll)
 	io2_defer(poll);
 }
 
-static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem)
+static void poll_rearm_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_again(req, b);
+}
+
+/* It is armed anew by whoever may, which current need not be. */
+static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem,
+			unsigned int flags)
 {
 	/* a multishot stays one, and so does what ends with its first event */
 	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
@@ -552,14 +608,18 @@ static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem)
 				    rem->events;
 	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
 		poll->user_data = rem->new_user_data;
-	if (io2_poll_add_issue(poll, IO2_NONBLOCK) == IO2_DONE)
+	if (io2_req_where_again(poll, io2_flags_ctx(flags)) != IO2_DO_TRY) {
+		poll->run = poll_rearm_run;
+		io2_defer(poll);
+	} else if (io2_poll_add_issue(poll, flags) == IO2_DONE) {
 		poll_end(poll);
+	}
 }
 
 /**
  * io2_poll_remove_issue() - do a POLL_REMOVE
  * @req: the request
- * @flags: IO2_SUBMIT when in the submitter
+ * @flags: who does it
  *
  * Return: IO2_DONE; res is 0, -ENOENT, or -EALREADY when the poll is being
  * completed.
@@ -575,7 +635,7 @@ enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
 		return io2_req_set(req, err);
 	poll_disarm(poll);
 	if (rem->flags & POLL_UPDATES) {
-		poll_update(poll, rem);
+		poll_update(poll, rem, flags);
 	} else {
 		io2_req_set(poll, -ECANCELED);
 		poll_end(poll);

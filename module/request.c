@@ -12,13 +12,17 @@
 #include "counters.h"
 #include "cq.h"
 #include "deferred.h"
+#include "key.h"
+#include "kind.h"
 #include "poll.h"
 #include "request.h"
 #include "submitter.h"
+#include "turn.h"
 #include "worker.h"
 
 #define REQ_BULK	16	/* requests allocated at a time */
-#define READY_RETRIES	8	/* before a worker has to try */
+#define READY_RETRIES	8	/* before somebody has to block */
+#define IO2_BLOCK_MS	50	/* for what was ready a moment ago */
 
 static struct kmem_cache *io2_req_cache;
 
@@ -108,27 +112,76 @@ bool io2_req_cache_fill(struct io2_ring *ring)
 	return true;
 }
 
-/*
- * Whoever lets go of the last reference closes the file.  A kernel thread does it
- * here: with a plain fput() it would be later (I9).  A task does it on its way out
- * of the kernel, which is soon for who leaves the ring, or ends it.  Who is in
- * ENTER may wait for what comes of that very close, and must not.
+/* --- the file ------------------------------------------------------------- */
+
+/**
+ * io2_req_lookup() - look up a descriptor in the table of who submitted a request
+ * @req: the request
+ * @fd: the descriptor
+ *
+ * Context: task context, anybody's; may sleep.
+ * Return: the file, referenced, or NULL.
  */
-static noinline void req_close_file(struct io2_req *req)
+struct file *io2_req_lookup(const struct io2_req *req, int fd)
+{
+	if (!req->sub || req->sub->files == current->files)
+		return fget(fd);
+	return io2_submitter_fget(req->sub, fd);
+}
+
+/**
+ * io2_req_get_file() - look up the file of a request that starts
+ * @req: owned by the caller, without a file
+ *
+ * Context: as io2_req_lookup().
+ * Return: 0; -EBADF; -EOPNOTSUPP for another ring.
+ */
+int io2_req_get_file(struct io2_req *req)
+{
+	struct file *file;
+
+	/* there are no registered files yet */
+	if (req->flags & IOURING2_SQE_FIXED_FILE)
+		return -EBADF;
+	file = io2_req_lookup(req, req->fd);
+	if (!file)
+		return -EBADF;
+	if (io2_is_ring_file(file)) {
+		bool own = file == req->ring->file;
+
+		io2_file_put(file);
+		/* two rings that hold each other would never be released */
+		if (!own)
+			return -EOPNOTSUPP;
+		/* the ring outlives its requests: no reference needed */
+		req->flags |= REQ_F_OWN_RING;
+	} else {
+		io2_count_add(IO2_COUNT_FILES, 1);
+	}
+	req->file = file;
+	return 0;
+}
+
+/*
+ * Who leaves the ring, or ends it, closes a file itself: on its way out of the
+ * kernel, which is soon.  For everybody else a work item does: the close may have
+ * to wait for a peer, and the ring must not.
+ */
+static bool req_may_close_file(const struct io2_req *req, enum io2_ctx ctx)
+{
+	/* its memory and its table of descriptors may be gone already */
+	return ctx == IO2_CTX_LEAVE &&
+	       (io2_ring_dying(req->ring) || !req->sub ||
+		req->sub->tgid == task_tgid(current));
+}
+
+static struct file *req_take_file(struct io2_req *req)
 {
 	struct file *file = req->file;
 
 	req->file = NULL;
 	io2_count_sub(IO2_COUNT_FILES, 1);
-	if (current->flags & PF_KTHREAD)
-		__fput_sync(file);
-	else
-		fput(file);
-}
-
-static bool req_may_close_file(const struct io2_req *req)
-{
-	return (current->flags & PF_KTHREAD) || io2_ring_dying(req->ring);
+	return file;
 }
 
 /* Return: false if nobody else has the file; then it is still there. */
@@ -164,13 +217,13 @@ static __always_inline void req_drop_submitter(struct io2_req *req)
 }
 
 /* Return: false if that would close the file, which is not for current to do. */
-static __always_inline bool req_release(struct io2_req *req)
+static __always_inline bool req_release(struct io2_req *req, enum io2_ctx ctx)
 {
 	req_free_data(req);
 	if (unlikely(!req_put_file(req))) {
-		if (!req_may_close_file(req))
+		if (!req_may_close_file(req, ctx))
 			return false;
-		req_close_file(req);
+		fput(req_take_file(req));
 	}
 	req_drop_submitter(req);
 	return true;
@@ -184,10 +237,10 @@ static __always_inline bool req_release(struct io2_req *req)
  */
 void io2_req_release(struct io2_req *req)
 {
-	if (!req_release(req)) {
-		req_close_file(req);
-		req_drop_submitter(req);
-	}
+	req_free_data(req);
+	if (!req_put_file(req))
+		fput(req_take_file(req));
+	req_drop_submitter(req);
 }
 
 /**
@@ -216,12 +269,28 @@ static void req_fail(struct io2_req *req)
 	req->flags |= REQ_F_SKIP_LINK_CQES;
 }
 
-/* Its file is closed by the workqueue, which then goes on. */
+static void req_close_fn(struct work_struct *work)
+{
+	struct io2_req *req = container_of(work, struct io2_req, close);
+	struct io2_ring *ring = req->ring;
+	struct io2_batch b;
+
+	__fput_sync(req_take_file(req));
+	io2_batch_init(&b, ring, IO2_CTX_WQ);
+	io2_req_complete(req, &b);
+	io2_batch_flush(&b);
+	io2_defer_closed(ring);
+}
+
+/*
+ * Its file is closed by a work item, which then goes on.  A process that leaves
+ * the ring meanwhile does not wait for that.
+ */
 static noinline void req_end_file(struct io2_req *req)
 {
-	io2_req_track(req);
-	req->run = io2_req_complete;
-	io2_defer_elsewhere(req);
+	req_drop_submitter(req);
+	INIT_WORK(&req->close, req_close_fn);
+	io2_defer_close(req);
 }
 
 /* It is completed when those before it, which the batch has, are posted. */
@@ -248,7 +317,7 @@ static void req_fail_links(struct io2_req *link, bool skip,
 			link->flags |= REQ_F_CQE_SKIP;
 		else
 			link->flags &= ~REQ_F_CQE_SKIP;
-		if (unlikely(!req_release(link))) {
+		if (unlikely(!req_release(link, b->ctx))) {
 			req_fail_later(link, skip, b);
 			return;
 		}
@@ -276,7 +345,9 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 
 	if (READ_ONCE(req->armed) != IO2_ARMED_NONE)
 		io2_unhash(req);
-	if (unlikely(!req_release(req))) {
+	if (unlikely(req->key))
+		io2_key_leave(req, b);
+	if (unlikely(!req_release(req, b->ctx))) {
 		req_end_file(req);
 		return;
 	}
@@ -303,7 +374,7 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
  */
 void io2_req_complete_plain(struct io2_req *req, struct io2_batch *b)
 {
-	if (unlikely(!req_release(req)))
+	if (unlikely(!req_release(req, b->ctx)))
 		req_end_file(req);
 	else
 		io2_batch_add_done(b, req);
@@ -327,7 +398,7 @@ static __always_inline void batch_post(struct io2_batch *b)
 {
 	u32 nr = io2_cq_post(b->ring, &b->done, &b->start);
 
-	if (b->issue_flags & IO2_SUBMIT)
+	if (b->ctx == IO2_CTX_SUBMIT)
 		io2_req_recycle(b->ring, &b->done, nr);
 	else
 		io2_req_list_free(b->done.first);
@@ -361,19 +432,7 @@ void io2_batch_flush(struct io2_batch *b)
 	}
 }
 
-/* --- issuing ----------------------------------------------------------- */
-
-static bool req_is_personal(const struct io2_req *req)
-{
-	return io2_req_op(req)->uses_mm && req->file &&
-	       io2_file_is_personal(req->file);
-}
-
-static void req_refuse(struct io2_req *req, struct io2_batch *b)
-{
-	io2_req_set(req, -EOPNOTSUPP);
-	io2_req_complete(req, b);
-}
+/* --- where it runs ------------------------------------------------------- */
 
 static bool req_can_poll(const struct io2_req *req)
 {
@@ -383,12 +442,177 @@ static bool req_can_poll(const struct io2_req *req)
 	       file_can_poll(req->file) && !(req->flags & REQ_F_POLLED);
 }
 
+/* What a kernel thread would do to the file: IO2_KIND_*. */
+static unsigned int op_uses(const struct io2_op *op)
+{
+	if (op->polls)
+		return IO2_KIND_ASK_LATE;
+	if (op->pollin)
+		return IO2_KIND_READ;
+	return op->pollout ? IO2_KIND_WRITE : IO2_KIND_SYNC;
+}
+
+static unsigned int what_of_file(const struct io2_req *req)
+{
+	const struct io2_op *op = io2_req_op(req);
+	unsigned int kind, what = 0;
+
+	if (!req->file)
+		return IO2_W_ANY | IO2_W_ASK_NOW;
+	kind = io2_file_kind(req->file);
+	if ((kind & op_uses(op)) && !(op->personal && op->personal(req)))
+		what |= IO2_W_ANY;
+	if (kind & IO2_KIND_ASK_NOW)
+		what |= IO2_W_ASK_NOW;
+	if (kind & IO2_KIND_ASK_LATE)
+		what |= IO2_W_ASK_LATE;
+	if (io2_file_nowait(req->file))
+		what |= IO2_W_TRIABLE;
+	return req_can_poll(req) ? what | IO2_W_POLLABLE : what;
+}
+
+static unsigned int what_of(const struct io2_req *req, enum io2_ctx ctx)
+{
+	const struct io2_op *op = io2_req_op(req);
+	unsigned int what = what_of_file(req);
+
+	if (op->uses_mm)
+		what |= IO2_W_MEMORY;
+	if (op->polls)
+		what |= IO2_W_ASKS;
+	if (op->blocking)
+		what |= IO2_W_BLOCKS;
+	if (req->flags & REQ_F_ASYNC)
+		what |= IO2_W_ASYNC;
+	if (io2_req_is_own(req, ctx))
+		what |= IO2_W_OWN;
+	return what;
+}
+
+/**
+ * io2_req_where() - decide where a request runs next
+ * @req: the request
+ * @stage: what has happened to it
+ * @ctx: who asks
+ *
+ * Context: task context.
+ * Return: IO2_DO_*.
+ */
+enum io2_do io2_req_where(const struct io2_req *req, enum io2_stage stage,
+			  enum io2_ctx ctx)
+{
+	return io2_where(stage, what_of(req, ctx));
+}
+
+/**
+ * io2_req_where_again() - where does what a request has begun go on?
+ * @req: the request
+ * @ctx: who asks
+ *
+ * Context: task context.
+ * Return: IO2_DO_*.
+ */
+enum io2_do io2_req_where_again(const struct io2_req *req, enum io2_ctx ctx)
+{
+	return io2_where(IO2_STAGE_START, what_of(req, ctx) &
+			 ~(IO2_W_ASYNC | IO2_W_BLOCKS));
+}
+
+static void req_wait(struct io2_req *req, struct io2_batch *b);
+
+/**
+ * io2_req_go() - have a request run where it was decided
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ * @where: from io2_req_where()
+ *
+ * Context: task context; anybody's.
+ */
+void io2_req_go(struct io2_req *req, struct io2_batch *b, enum io2_do where)
+{
+	switch (where) {
+	case IO2_DO_TRY:
+		io2_req_issue(req, b);
+		break;
+	case IO2_DO_POLL:
+		req_wait(req, b);
+		break;
+	case IO2_DO_WORKER:
+		io2_worker_queue(req, b);
+		break;
+	case IO2_DO_RETRY:
+		io2_worker_retry(req, b);
+		break;
+	default:
+		io2_park(req, b, io2_req_block);
+	}
+}
+
+/* It is ready so often without being so that somebody has to block for it. */
+static bool req_gives_up_polling(struct io2_req *req)
+{
+	if (req->retries++ < READY_RETRIES)
+		return false;
+	req->flags |= REQ_F_POLLED;
+	return true;
+}
+
+/**
+ * io2_req_ready() - go on with a request whose file has become ready
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ *
+ * Context: task context; anybody's.
+ */
+void io2_req_ready(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_go(req, b, io2_req_where(req, IO2_STAGE_READY, b->ctx));
+}
+
+/**
+ * io2_req_again() - start a request anew that has waited for others
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ *
+ * Context: task context; anybody's.
+ */
+void io2_req_again(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_go(req, b, io2_req_where_again(req, b->ctx));
+}
+
+/*
+ * Waits for the file.  Return: whether it is ready now, and to be gone on with;
+ * otherwise @req is not to be touched any more.
+ */
+static bool req_arm(struct io2_req *req, struct io2_batch *b)
+{
+	enum io2_issue ret;
+
+	if (!io2_key_take(req))
+		return false;
+	ret = io2_poll_wait(req);
+	if (ret == IO2_DONE)
+		io2_req_complete(req, b);
+	return ret == IO2_AGAIN;
+}
+
+static void req_wait(struct io2_req *req, struct io2_batch *b)
+{
+	if (!req_arm(req, b))
+		return;
+	if (req_gives_up_polling(req))
+		io2_req_go(req, b, io2_req_where(req, IO2_STAGE_AGAIN, b->ctx));
+	else
+		io2_req_ready(req, b);
+}
+
 /**
  * io2_req_go_async() - it would block: have it wait for
  * @req: owned by the caller
  * @b: collects its completion, if it is one already
  *
- * Waits for the file to become ready where it can tell, else has a worker block
+ * Waits for the file to become ready where it can tell, else has somebody block
  * for us.
  *
  * Context: task context; uring_lock held, unless @req is tracked.
@@ -397,33 +621,35 @@ static bool req_can_poll(const struct io2_req *req)
  */
 bool io2_req_go_async(struct io2_req *req, struct io2_batch *b)
 {
-	enum io2_issue ret;
+	enum io2_do where;
 
 	io2_req_track(req);
-	/* a worker would read its own signals */
-	if (req_is_personal(req) && !io2_file_nowait(req->file)) {
-		req_refuse(req, b);
-		return false;
-	}
-	if (req_can_poll(req)) {
-		ret = io2_poll_wait(req);
-		if (ret == IO2_DONE)
-			io2_req_complete(req, b);
-		if (ret != IO2_AGAIN)
+	where = io2_req_where(req, IO2_STAGE_AGAIN, b->ctx);
+	if (where == IO2_DO_POLL) {
+		if (!req_arm(req, b))
 			return false;
-		if (io2_file_nowait(req->file) &&
-		    req->retries++ < READY_RETRIES)
-			return true;
-		req->flags |= REQ_F_POLLED;
+		where = req_gives_up_polling(req) ?
+			io2_req_where(req, IO2_STAGE_AGAIN, b->ctx) :
+			io2_req_where(req, IO2_STAGE_READY, b->ctx);
 	}
-	io2_worker_queue(req, b);
+	if (where == IO2_DO_TRY)
+		return true;
+	io2_req_go(req, b, where);
 	return false;
 }
 
-static __always_inline void req_issue(struct io2_req *req,
-				      struct io2_batch *b,
-				      unsigned int flags)
+/* --- issuing ----------------------------------------------------------- */
+
+/**
+ * io2_req_issue() - try to do a request, whatever it takes
+ * @req: owned by the caller; not to be touched afterwards
+ * @b: collects its completion
+ *
+ * Context: task context with the submitter's memory, if the opcode wants it.
+ */
+void io2_req_issue(struct io2_req *req, struct io2_batch *b)
 {
+	unsigned int flags = io2_batch_flags(b, IO2_NONBLOCK);
 	const struct io2_op *op = io2_req_op(req);
 
 	for (;;) {
@@ -433,47 +659,93 @@ static __always_inline void req_issue(struct io2_req *req,
 			return;
 		if (ret == IO2_DONE)
 			break;
-		if (!(flags & IO2_NONBLOCK)) {
-			io2_req_set(req, -EAGAIN);
-			break;
-		}
 		if (!io2_req_go_async(req, b))
 			return;
 	}
 	io2_req_complete(req, b);
 }
 
-/**
- * io2_req_issue() - try to do a request, whatever it takes
- * @req: owned by the caller; not to be touched afterwards
- * @b: collects its completion
- * @flags: IO2_NONBLOCK, IO2_SUBMIT, IO2_WORKER
- *
- * Context: task context with the submitter's memory, if the opcode wants it.
+/*
+ * Blocks, until @expires if that is interruptible.  Return: IO2_AGAIN if that was
+ * so; nothing was done then.
  */
-void io2_req_issue(struct io2_req *req, struct io2_batch *b,
-		   unsigned int flags)
+static enum io2_issue req_block_until(struct io2_req *req,
+				      const struct io2_batch *b,
+				      ktime_t expires)
 {
-	req_issue(req, b, flags);
+	struct io2_breaker br;
+	enum io2_issue ret;
+
+	io2_breaker_start(&br, expires);
+	ret = io2_req_op(req)->issue(req, io2_batch_flags(b, IO2_BREAKABLE));
+	io2_breaker_stop(&br);
+	return ret;
+}
+
+/* Its sleep was ended, by time, a signal, or cancellation. */
+static void req_broken(struct io2_req *req, struct io2_batch *b)
+{
+	if (io2_worker_was_interrupted(req)) {
+		io2_req_set(req, -ECANCELED);
+		io2_req_complete(req, b);
+	} else if (b->ctx == IO2_CTX_WORKER && signal_pending(current)) {
+		/* its process ends */
+		io2_req_set(req, -EINTR);
+		io2_req_complete(req, b);
+	} else if (req_can_poll(req) && !req_gives_up_polling(req)) {
+		req_wait(req, b);
+	} else if (b->ctx == IO2_CTX_TURN) {
+		io2_park(req, b, io2_req_block);
+	} else {
+		io2_worker_queue(req, b);
+	}
+}
+
+/* Until when may current block? */
+static ktime_t block_expires(const struct io2_req *req,
+			     const struct io2_batch *b)
+{
+	ktime_t expires = b->ctx == IO2_CTX_TURN ? b->expires : KTIME_MAX;
+
+	if (!req_can_poll(req))
+		return expires;
+	/* a worker may wait until all is written */
+	if (b->ctx == IO2_CTX_WORKER && io2_req_op(req)->pollout)
+		return KTIME_MAX;
+	/* it was ready: if it blocks now, somebody else was quicker */
+	return min(expires, ktime_add_ms(ktime_get(), IO2_BLOCK_MS));
 }
 
 /**
- * io2_req_issue_worker() - do a request in a worker
+ * io2_req_block() - do a request where it may block
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
- * Even a request that asked for a worker does not block one as long as its
- * file can tell when it is ready.
+ * Even so it does not block as long as its file can tell when it is ready.
  *
- * Context: worker thread with the submitter's context.
+ * Context: a worker, or the turn of a task of its submitter.
  */
-void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b)
+void io2_req_block(struct io2_req *req, struct io2_batch *b)
 {
-	unsigned int flags = IO2_WORKER;
+	enum io2_issue ret;
 
-	if (!io2_req_op(req)->blocking && req_can_poll(req))
-		flags |= IO2_NONBLOCK;
-	io2_req_issue(req, b, flags);
+	if (req_can_poll(req) && !io2_req_op(req)->blocking) {
+		if (io2_file_nowait(req->file)) {
+			io2_req_issue(req, b);
+			return;
+		}
+		if (!req->key || !io2_poll_is_ready(req)) {
+			req_wait(req, b);
+			return;
+		}
+	}
+	ret = req_block_until(req, b, block_expires(req, b));
+	if (ret == IO2_AGAIN) {
+		req_broken(req, b);
+		return;
+	}
+	if (ret == IO2_DONE)
+		io2_req_complete(req, b);
 }
 
 /**
@@ -488,69 +760,18 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 			    const struct io2_borrow *bw)
 {
 	if (bw->have_mm)
-		io2_req_issue(req, b, IO2_NONBLOCK | IO2_WORKER);
+		io2_req_issue(req, b);
 	else
 		io2_cancel_chain(req, b);
 }
 
-/* POLL_REMOVE has no file yet: it may find one that does not answer. */
-static bool req_may_wait_for_answer(const struct io2_req *req)
+/* Return: whether it is not to be started any more. */
+static bool req_is_late(const struct io2_req *req, const struct io2_batch *b)
 {
-	return !(req->file && io2_file_answers(req->file));
-}
-
-static __always_inline bool req_needs_worker(const struct io2_req *req,
-					     const struct io2_op *op)
-{
-	if (op->uses_mm)
-		return io2_req_is_foreign(req);
-	return op->polls && req->sub && (current->flags & PF_KTHREAD) &&
-	       req_may_wait_for_answer(req);
-}
-
-/**
- * io2_req_needs_worker() - is it for a worker that is on record as running it?
- * @req: the request
- *
- * User memory is for its owner to touch, or for such a worker: it may take a page
- * fault that never ends.  So may asking a file for its events, which the workqueue
- * must not do: it cannot be killed.
- *
- * Context: task context, not that worker.
- * Return: whether it is.
- */
-bool io2_req_needs_worker(const struct io2_req *req)
-{
-	return req_needs_worker(req, io2_req_op(req));
-}
-
-/*
- * Only its submitter can read it.  Without one in ENTER it has to wait for the next;
- * another process cannot wait for that.
- */
-static void req_for_submitter(struct io2_req *req, struct io2_batch *b)
-{
-	if ((current->flags & PF_KTHREAD) && !io2_ring_dying(req->ring))
-		io2_defer_to_task(req);
-	else
-		req_refuse(req, b);
-}
-
-/**
- * io2_req_retry() - try again to do a request that had to wait
- * @req: tracked, owned by the caller; not to be touched afterwards
- * @b: collects its completion
- *
- * Context: task context; anybody's.
- */
-void io2_req_retry(struct io2_req *req, struct io2_batch *b)
-{
-	if (!io2_req_needs_worker(req))
-		io2_req_issue(req, b, b->issue_flags);
-	else if (req_is_personal(req))
-		req_for_submitter(req, b);
-	else
-		io2_worker_retry(req, b);
+	if (b->ctx == IO2_CTX_SUBMIT && !req->sub)
+		return false;
+	return io2_ring_dying(req->ring) ||
+	       (req->sub && READ_ONCE(req->sub->gone));
 }
 
 /**
@@ -563,29 +784,29 @@ void io2_req_retry(struct io2_req *req, struct io2_batch *b)
 void io2_req_start(struct io2_req *req, struct io2_batch *b)
 {
 	const struct io2_op *op = io2_req_op(req);
+	enum io2_do where;
+	int ret;
 
 	if (req->flags & REQ_F_ABORT) {
 		io2_req_complete(req, b);
 		return;
 	}
-	if (!(b->issue_flags & IO2_SUBMIT) && io2_ring_dying(req->ring)) {
+	if (req_is_late(req, b)) {
 		io2_cancel_chain(req, b);
 		return;
 	}
-	if (op->blocking || (req->flags & REQ_F_ASYNC)) {
-		io2_req_track(req);
-		if (req_is_personal(req))
-			req_refuse(req, b);
-		else
-			io2_worker_queue(req, b);
-		return;
+	if (op->needs_file) {
+		ret = io2_req_get_file(req);
+		if (ret) {
+			io2_req_set(req, ret);
+			io2_req_complete(req, b);
+			return;
+		}
 	}
-	if (!req_needs_worker(req, op))
-		req_issue(req, b, b->issue_flags);
-	else if (req_is_personal(req))
-		req_refuse(req, b);
-	else
-		io2_worker_retry(req, b);
+	where = io2_req_where(req, IO2_STAGE_START, b->ctx);
+	if (where != IO2_DO_TRY)
+		io2_req_track(req);
+	io2_req_go(req, b, where);
 }
 
 /**

@@ -18,10 +18,12 @@
 #include <linux/hrtimer.h>
 #include <linux/poll.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 
 #include "ring.h"
 #include "opdef.h"
 #include "submitter.h"
+#include "where.h"
 
 /* struct io2_req::flags; the low byte is the SQE's flags, unchanged */
 #define REQ_F_DRAIN		IOURING2_SQE_IO_DRAIN
@@ -53,7 +55,13 @@ enum io2_armed {
 	IO2_ARMED_WORKER,
 };
 
-/* struct io2_req::wq_state */
+/**
+ * enum io2_wq_state - struct io2_req::wq_state
+ * @IO2_WQ_NONE: nobody was ever asked to do it
+ * @IO2_WQ_QUEUED: it waits for a worker, a task in ENTER, or its ordering key
+ * @IO2_WQ_RUNNING: it was taken from there
+ * @IO2_WQ_INTERRUPTED: it was cancelled after that: it must not wait again
+ */
 enum io2_wq_state {
 	IO2_WQ_NONE,
 	IO2_WQ_QUEUED,
@@ -70,8 +78,32 @@ enum io2_issue {
 
 /* flags of issue() */
 #define IO2_NONBLOCK		BIT(0)	/* must not sleep for data or space */
-#define IO2_SUBMIT		BIT(1)	/* in the submitter, uring_lock held */
-#define IO2_WORKER		BIT(2)	/* in a worker thread: may block */
+#define IO2_BREAKABLE		BIT(1)	/* an interrupted sleep is IO2_AGAIN */
+#define IO2_CTX_SHIFT		8	/* enum io2_ctx, from here on */
+
+/**
+ * enum io2_ctx - who runs requests; passed on, never guessed
+ * @IO2_CTX_SUBMIT: the task in ENTER that submits; uring_lock is held
+ * @IO2_CTX_ENTER: a task in ENTER; no lock of the ring is held
+ * @IO2_CTX_TURN: the same, doing what is parked for its process: may block
+ * @IO2_CTX_LEAVE: a task that leaves the ring, or ends it
+ * @IO2_CTX_WORKER: a worker that has borrowed its submitter's memory, and is on
+ *	record as running the request
+ * @IO2_CTX_WQ: a work item
+ */
+enum io2_ctx {
+	IO2_CTX_SUBMIT,
+	IO2_CTX_ENTER,
+	IO2_CTX_TURN,
+	IO2_CTX_LEAVE,
+	IO2_CTX_WORKER,
+	IO2_CTX_WQ,
+};
+
+static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
+{
+	return flags >> IO2_CTX_SHIFT;
+}
 
 /* struct io2_poll::state */
 #define IO2_POLL_OWNED		BIT(0)	/* somebody looks after the request */
@@ -95,15 +127,18 @@ struct io2_poll_entry {
  * @state: IO2_POLL_*: who sets OWNED owns the request
  * @events: what is waited for; written by the owner, read by anybody
  * @revents: what woke the request; written by the owner
- * @nr: entries used
- * @entry: a file may have two queues, e.g. for reading and writing
+ * @nr: queues it is on
+ * @entry: the first
+ * @second: a file may have two queues, e.g. for reading and writing; NULL if it
+ *	has one; freed by the owner
  */
 struct io2_poll {
 	atomic_t		state;
 	__poll_t		events;
 	__poll_t		revents;
 	unsigned int		nr;
-	struct io2_poll_entry	entry[2];
+	struct io2_poll_entry	entry;
+	struct io2_poll_entry	*second;
 };
 
 /* struct io2_io::parts: who sets the second of them owns the request */
@@ -170,6 +205,7 @@ struct io2_sync {
  * @target: ring->cq_events at which to complete; under inflight_lock
  * @count: completions to wait for, or repeats of a multishot
  * @flags: IOURING2_TIMEOUT_*
+ * @stopped: a multishot that was cancelled: it fires no more; under inflight_lock
  */
 struct io2_timeout {
 	struct hrtimer		timer;
@@ -177,7 +213,8 @@ struct io2_timeout {
 	struct list_head	node;
 	u32			target;
 	u32			count;
-	u32			flags;
+	u16			flags;
+	bool			stopped;
 };
 
 /**
@@ -240,11 +277,13 @@ struct io2_cancel {
  * @armed: where it waits, if in @hash; under inflight_lock
  * @retries: times that poll said ready and issue() did not agree
  * @wq_state: what its worker does; under wq_lock
- * @wq_class: worker class; under wq_lock
- * @wq_hash: ordering key, 0 for none; under wq_lock
+ * @wq_class: which queue it is in; under wq_lock
+ * @fd: the descriptor that the SQE names, looked up when the request starts
  * @seq: requests accepted before it, modulo 2^32, of a chain's head
  * @hash: in ring->hash; under inflight_lock
+ * @key: the ordering key it holds, or NULL; written by the owner
  * @run: what the deferred context does with it
+ * @close: closes its file, once it has its result
  * @poll: armed on its file
  * @io: READ, WRITE, READV, WRITEV while it is tried
  * @sync: of FSYNC
@@ -275,21 +314,27 @@ struct io2_req {
 	u8			retries;
 	u8			wq_state;
 	u8			wq_class;
-	u8			wq_hash;
+	s32			fd;
 	u32			seq;
 	struct hlist_node	hash;
+	struct io2_key		*key;
 	void			(*run)(struct io2_req *req,
 				       struct io2_batch *b);
 	union {
-		struct io2_poll		poll;
-		struct io2_io		io;
+		struct {
+			union {
+				struct io2_poll	poll;
+				struct io2_io	io;
+			};
+			struct io2_rw	rw;
+		};
 		struct io2_sync		sync;
 		struct io2_timeout	timeout;
 		struct io2_timeout_rem	timeout_rem;
 		struct io2_poll_rem	poll_rem;
 		struct io2_cancel	cancel;
+		struct work_struct	close;
 	};
-	struct io2_rw		rw;
 };
 
 static_assert(sizeof(struct io2_req) <= 256);
@@ -299,7 +344,8 @@ static_assert(sizeof(struct io2_req) <= 256);
  * @ring: the ring
  * @done: completed requests in the order of their completion
  * @start: requests that may start now
- * @issue_flags: for those
+ * @ctx: who runs them
+ * @expires: of IO2_CTX_TURN: CLOCK_MONOTONIC, when it must not block any more
  *
  * Lives on the stack of the context that owns it.
  */
@@ -307,8 +353,15 @@ struct io2_batch {
 	struct io2_ring		*ring;
 	struct io2_req_list	done;
 	struct io2_req_list	start;
-	unsigned int		issue_flags;
+	enum io2_ctx		ctx;
+	ktime_t			expires;
 };
+
+static inline unsigned int io2_batch_flags(const struct io2_batch *b,
+					   unsigned int flags)
+{
+	return flags | b->ctx << IO2_CTX_SHIFT;
+}
 
 static inline void io2_list_init(struct io2_req_list *list)
 {
@@ -349,12 +402,12 @@ static inline struct io2_req *io2_list_take(struct io2_req_list *list)
 }
 
 static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
-				  unsigned int issue_flags)
+				  enum io2_ctx ctx)
 {
 	b->ring = ring;
 	io2_list_init(&b->done);
 	io2_list_init(&b->start);
-	b->issue_flags = issue_flags;
+	b->ctx = ctx;
 }
 
 /* The end of the list is marked when it is posted. */
@@ -390,16 +443,19 @@ static inline void io2_req_track(struct io2_req *req)
 }
 
 /**
- * io2_req_is_foreign() - is current somebody else than who submitted it?
+ * io2_req_is_own() - may current do for a request what only its submitter may?
  * @req: the request
+ * @ctx: who runs it
  *
  * Context: task context.
- * Return: whether it is; true in a kernel thread, whatever that has borrowed.
+ * Return: whether it is a task of the process that submitted it, with the same
+ * credentials, or a worker that stands for one.
  */
-static inline bool io2_req_is_foreign(const struct io2_req *req)
+static inline bool io2_req_is_own(const struct io2_req *req, enum io2_ctx ctx)
 {
-	return req->sub && ((current->flags & PF_KTHREAD) ||
-			    !io2_submitter_is_current(req->sub));
+	if (!req->sub || ctx == IO2_CTX_WORKER)
+		return true;
+	return ctx != IO2_CTX_WQ && io2_submitter_is_current(req->sub);
 }
 
 /**
@@ -450,14 +506,19 @@ static __always_inline void io2_req_recycle(struct io2_ring *ring,
 
 int io2_request_init(void);
 void io2_request_exit(void);
+int io2_req_get_file(struct io2_req *req);
+struct file *io2_req_lookup(const struct io2_req *req, int fd);
 void io2_req_start(struct io2_req *req, struct io2_batch *b);
-void io2_req_issue(struct io2_req *req, struct io2_batch *b,
-		   unsigned int flags);
-void io2_req_issue_worker(struct io2_req *req, struct io2_batch *b);
+void io2_req_issue(struct io2_req *req, struct io2_batch *b);
+void io2_req_block(struct io2_req *req, struct io2_batch *b);
 void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 			    const struct io2_borrow *bw);
-bool io2_req_needs_worker(const struct io2_req *req);
-void io2_req_retry(struct io2_req *req, struct io2_batch *b);
+enum io2_do io2_req_where(const struct io2_req *req, enum io2_stage stage,
+			  enum io2_ctx ctx);
+enum io2_do io2_req_where_again(const struct io2_req *req, enum io2_ctx ctx);
+void io2_req_go(struct io2_req *req, struct io2_batch *b, enum io2_do what);
+void io2_req_ready(struct io2_req *req, struct io2_batch *b);
+void io2_req_again(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete_plain(struct io2_req *req, struct io2_batch *b);
 void io2_req_release(struct io2_req *req);

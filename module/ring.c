@@ -37,7 +37,7 @@ static void ring_init(struct io2_ring *ring)
 	io2_cq_init(ring);
 	io2_deferred_init(ring);
 	io2_cancel_init(ring);
-	io2_worker_init(ring);
+	io2_workers_init(ring);
 }
 
 /**
@@ -108,7 +108,7 @@ static bool ring_cancel_armed(struct io2_ring *ring, void *files)
 	io2_deferred_waiter(ring);
 	io2_cancel_armed(ring, files);
 	io2_deferred_waiter_left(ring);
-	return io2_deferred_run(ring);
+	return io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
 static void ring_wait_drained(struct io2_ring *ring, void *files)
@@ -117,7 +117,7 @@ static void ring_wait_drained(struct io2_ring *ring, void *files)
 	wait_event_timeout(ring->wait, io2_deferred_pending(ring) ||
 			   ring_drained(ring, files), CANCEL_AGAIN);
 	io2_deferred_waiter_left(ring);
-	io2_deferred_run(ring);
+	io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
 /*
@@ -199,7 +199,33 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 		idle = io2_submitters_take(ring, files, &left);
 		mutex_unlock(&ring->uring_lock);
 	} while (!idle);
-	io2_submitters_free(&left);
+	io2_submitters_free(ring, &left);
+}
+
+#define MM_GONE_ROUNDS	100	/* of what is started by the end of others */
+
+/**
+ * io2_ring_mm_gone() - a program that used the ring has been replaced
+ * @ring: the ring
+ * @mm: its memory, which nobody uses any more
+ *
+ * Its requests end, those of whom nobody is just doing something here and now: no
+ * worker is, as a worker uses the memory.
+ *
+ * Context: task context, may sleep; in execve(2), or a worker; no lock of the ring
+ * held.
+ */
+void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
+{
+	unsigned int rounds = MM_GONE_ROUNDS;
+
+	while (io2_submitters_mm_gone(ring, mm) && rounds--) {
+		io2_cancel_mm(ring, mm);
+		if (current->flags & PF_KTHREAD)
+			return;
+		if (!io2_deferred_run(ring, IO2_CTX_LEAVE))
+			return;
+	}
 }
 
 /* --- the file ----------------------------------------------------------- */
@@ -291,8 +317,21 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
 	return io2_regions_access(r, nr, off & OFF_PLACE, buf, len, write);
 }
 
+/*
+ * The last use of a program's memory is gone, and not because it exits, which
+ * closes its descriptors, too: another program has taken its place.
+ */
+static void ring_vma_close(struct vm_area_struct *vma)
+{
+	struct mm_struct *mm = vma->vm_mm;
+
+	if (!atomic_read(&mm->mm_users) && !(current->flags & PF_EXITING))
+		io2_ring_mm_gone(vma->vm_file->private_data, mm);
+}
+
 static const struct vm_operations_struct ring_vm_ops = {
 	.access		= ring_access,
+	.close		= ring_vma_close,
 };
 
 static int ring_mmap(struct file *file, struct vm_area_struct *vma)

@@ -13,7 +13,7 @@
  *
  *   uring_lock      mutex, submission: SQ head, accepting, the request cache
  *   inflight_lock   spinlock, requests that can be cancelled, and timeouts
- *   wq_lock         spinlock, worker threads and their queues
+ *   wq_lock         spinlock, worker threads, and queues for them and for tasks
  *   deferred_lock   spinlock, irq-safe, hand-over from any context
  *   cq_lock         spinlock, CQ tail, backlog, drain queue
  *
@@ -114,36 +114,33 @@ struct io2_req_list {
 	struct io2_req	*last;
 };
 
-#define IO2_CLASSES	3
+#define IO2_RESTARTS	4	/* waits a ring remembers */
 
 /**
- * struct io2_wq - the worker threads of one ring
- * @pending: requests waiting for a worker, by class
- * @wait: idle workers, by class
- * @workers: every running worker
- * @dead: workers that timed out and wait to be reaped
- * @reap: reaps @dead
- * @watch: looks from time to time, while workers are busy, for whom
- * @used: there has been a worker: only workers queue @reap and @watch
- * @nr: workers by class, those being created included
- * @idle: workers by class that wait
- * @nr_pending: length of @pending
- * @hash_busy: ordering keys that a worker is busy with (bit number)
+ * struct io2_restart - a wait in ENTER that the kernel will start again
+ * @task: who waits; only compared; NULL: unused
+ * @uaddr: ENTER's argument
+ * @expires: when it ends: CLOCK_MONOTONIC
  *
- * Lives as long as the ring.  All guarded by the ring's wq_lock.
+ * A relative time must not begin anew each time.  Under uring_lock.
  */
-struct io2_wq {
-	struct list_head	pending[IO2_CLASSES];
-	wait_queue_head_t	wait[IO2_CLASSES];
-	struct list_head	workers;
-	struct list_head	dead;
-	struct work_struct	reap;
-	struct delayed_work	watch;
-	bool			used;
-	unsigned int		nr[IO2_CLASSES];
-	unsigned int		idle[IO2_CLASSES];
-	unsigned int		nr_pending[IO2_CLASSES];
-	u64			hash_busy;
+struct io2_restart {
+	struct task_struct	*task;
+	u64			uaddr;
+	ktime_t			expires;
+};
+
+/**
+ * enum io2_class - kinds of worker thread
+ * @IO2_BOUNDED: for files and block devices: what it waits for is local
+ * @IO2_UNBOUNDED: for everything else
+ * @IO2_RETRY: tries again what became ready; it does not wait for data
+ */
+enum io2_class {
+	IO2_BOUNDED,
+	IO2_UNBOUNDED,
+	IO2_RETRY,
+	IO2_CLASSES,
 };
 
 /**
@@ -204,6 +201,7 @@ struct io2_wq {
  * Guarded by @deferred_lock:
  * @deferred: requests that some context handed over, oldest first
  * @elsewhere: requests for the workqueue alone
+ * @nr_closing: requests whose file a work item closes
  * @nr_waiters: tasks in ENTER that will run @deferred
  * @deferred_work: runs @deferred where nobody waits, and @elsewhere
  * @notify: @deferred_work is to tell who polls the ring; under @cq_lock or none
@@ -222,7 +220,19 @@ struct io2_wq {
  * @wait: tasks in ENTER, close and exit; woken under no spinlock but
  *	@deferred_lock or @cq_lock
  * @poll_wait: pollers of the ring file; woken under no spinlock
- * @wq: worker threads, under @wq_lock
+ *
+ * Guarded by @wq_lock, which also guards each submitter's struct io2_wq:
+ * @runners: threads and tasks that run requests which may block
+ * @dead: workers that timed out and wait to be reaped
+ * @reap: reaps @dead
+ * @watch: looks from time to time, while workers are busy, for whom
+ * @used: there has been a worker: only workers queue @reap and @watch
+ * @nr_workers: worker threads by class, those being created included
+ * @nr_parked: requests that wait for a task of their process; read without the
+ *	lock as a hint
+ *
+ * @restarts: waits that are started again; under @uring_lock
+ * @restarting: there has been one; read without the lock
  */
 struct io2_ring {
 	enum io2_state		state;
@@ -270,6 +280,7 @@ struct io2_ring {
 	u32			nr_waiters;
 	struct io2_req_list	deferred;
 	struct list_head	elsewhere;
+	u32			nr_closing;
 	struct work_struct	deferred_work;
 	bool			notify;
 
@@ -287,8 +298,17 @@ struct io2_ring {
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	poll_wait;
 
-	spinlock_t		wq_lock;	/* guards wq */
-	struct io2_wq		wq;
+	spinlock_t		wq_lock;
+	u32			nr_parked;
+	struct list_head	runners;
+	struct list_head	dead;
+	struct work_struct	reap;
+	struct delayed_work	watch;
+	bool			used;
+	unsigned int		nr_workers[IO2_CLASSES];
+
+	struct io2_restart	restarts[IO2_RESTARTS];
+	bool			restarting;
 
 	struct io2_region	rings_mem[2];
 	struct io2_region	sqes_mem;
@@ -329,6 +349,7 @@ void io2_ring_free(struct io2_ring *ring);
 void io2_ring_go_live(struct io2_ring *ring, struct file *file);
 void io2_ring_shutdown(struct io2_ring *ring);
 void io2_ring_leave(struct io2_ring *ring, void *files);
+void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm);
 bool io2_ring_reachable(const struct io2_ring *ring);
 struct file *io2_ring_file(void);
 bool io2_is_ring_file(const struct file *file);

@@ -46,28 +46,8 @@ static struct io2_req *req_alloc(struct io2_ring *ring)
 	req->armed = IO2_ARMED_NONE;
 	req->retries = 0;
 	req->wq_state = IO2_WQ_NONE;
+	req->key = NULL;
 	return req;
-}
-
-static int req_get_file(struct io2_req *req, int fd)
-{
-	struct file *file;
-
-	file = fget(fd);
-	if (!file)
-		return -EBADF;
-	if (io2_is_ring_file(file)) {
-		fput(file);
-		/* two rings that hold each other would never be released */
-		if (file != req->ring->file)
-			return -EOPNOTSUPP;
-		/* the ring outlives its requests: no reference needed */
-		req->flags |= REQ_F_OWN_RING;
-	} else {
-		io2_count_add(IO2_COUNT_FILES, 1);
-	}
-	req->file = file;
-	return 0;
 }
 
 /**
@@ -100,7 +80,7 @@ static bool submit_is_plain(const struct io2_ring *ring)
 
 static void submit_init(struct submit_state *st, struct io2_ring *ring, u32 nr)
 {
-	io2_batch_init(&st->batch, ring, IO2_NONBLOCK | IO2_SUBMIT);
+	io2_batch_init(&st->batch, ring, IO2_CTX_SUBMIT);
 	st->head = NULL;
 	st->plain = submit_is_plain(ring);
 	st->nr = nr;
@@ -129,8 +109,6 @@ static int sqe_check(const struct iouring2_sqe *sqe, const struct io2_op *op)
 		return -EOPNOTSUPP;
 	if (sqe->personality || (sqe->ioprio && !op->ioprio))
 		return -EINVAL;
-	if (op->needs_file && (sqe->flags & IOURING2_SQE_FIXED_FILE))
-		return -EBADF;
 	return 0;
 }
 
@@ -141,18 +119,13 @@ static __always_inline int req_prep(struct submit_state *st,
 				    unsigned int opcode)
 {
 	const struct io2_op *op = &io2_ops[opcode];
-	int ret;
 
 	if (unlikely(!op->prep))
 		return -EOPNOTSUPP;
 	req->opcode = opcode;
-	if (op->needs_file) {
-		ret = req_get_file(req, sqe->fd);
-		if (ret)
-			return ret;
-		if (op->plug && st->want_plug)
-			submit_plug(st);
-	}
+	req->fd = sqe->fd;
+	if (op->plug && st->want_plug)
+		submit_plug(st);
 	return op->prep(req, sqe);
 }
 
@@ -258,12 +231,22 @@ static __always_inline void submit_plain(struct submit_state *st,
 					 struct io2_req *req,
 					 const struct io2_op *op)
 {
-	enum io2_issue ret = op->issue(req, IO2_NONBLOCK | IO2_SUBMIT);
+	enum io2_issue ret;
+	int err;
 
+	if (op->needs_file) {
+		err = io2_req_get_file(req);
+		if (unlikely(err)) {
+			io2_req_set(req, err);
+			submit_done(st, req);
+			return;
+		}
+	}
+	ret = op->issue(req, IO2_NONBLOCK | IO2_CTX_SUBMIT << IO2_CTX_SHIFT);
 	if (likely(ret == IO2_DONE))
 		submit_done(st, req);
 	else if (ret == IO2_AGAIN && io2_req_go_async(req, &st->batch))
-		io2_req_issue(req, &st->batch, IO2_NONBLOCK | IO2_SUBMIT);
+		io2_req_issue(req, &st->batch);
 }
 
 /*

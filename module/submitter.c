@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Submitters: identity kept for requests that outlive their ENTER. */
 #include <linux/file.h>
+#include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
@@ -11,11 +12,13 @@
 #include "counters.h"
 #include "ring.h"
 #include "submitter.h"
+#include "worker.h"
 
 static void submitter_free(struct io2_submitter *sub)
 {
 	if (sub->keeps_mm)
 		mmput(sub->mm);
+	io2_memcg_put(sub->memcg);
 	mmdrop(sub->mm);
 	put_pid(sub->tgid);
 	put_cred(sub->cred);
@@ -25,17 +28,22 @@ static void submitter_free(struct io2_submitter *sub)
 
 /**
  * io2_submitters_free() - free what io2_submitters_take() took
+ * @ring: the ring
  * @list: the submitters
+ *
+ * They have no request, so their workers have nothing to do.
  *
  * Context: may sleep, as long as it takes to unmap all that a process has, if it was
  * one that leaves; then uring_lock is not held.
  */
-void io2_submitters_free(struct list_head *list)
+void io2_submitters_free(struct io2_ring *ring, struct list_head *list)
 {
 	struct io2_submitter *sub, *next;
 
-	list_for_each_entry_safe(sub, next, list, node)
+	list_for_each_entry_safe(sub, next, list, node) {
+		io2_workers_stop_of(ring, sub);
 		submitter_free(sub);
+	}
 }
 
 static struct io2_submitter *submitter_alloc(void)
@@ -49,8 +57,14 @@ static struct io2_submitter *submitter_alloc(void)
 	/* clears a flag that is clear, as others do without a lock or a mark */
 	sub->cred = data_race(get_current_cred());
 	sub->tgid = get_pid(task_tgid(current));
+	sub->memcg = io2_memcg_get(current->mm);
 	sub->files = current->files;
+	sub->fs = current->fs;
+	sub->nsproxy = current->nsproxy;
+	sub->cgroups = io2_cgroups_of(current);
 	sub->fsize = rlimit(RLIMIT_FSIZE);
+	sub->ioprio = get_current_ioprio();
+	io2_wq_init(&sub->wq);
 	io2_count_add(IO2_COUNT_SUBMITTERS, 1);
 	return sub;
 }
@@ -71,27 +85,83 @@ static struct io2_submitter *submitter_find(struct io2_ring *ring)
 	return NULL;
 }
 
+/* The leader of the process, while it has one. */
+static struct task_struct *submitter_leader(const struct io2_submitter *sub)
+{
+	return pid_task(sub->tgid, PIDTYPE_TGID);
+}
+
 /**
- * io2_submitter_killed() - has the whole process been told to end?
+ * io2_submitter_ends() - is the program about to end, or replaced by another?
  * @sub: the submitter
  *
- * By SIGKILL, another signal that ends it, or exit_group(): what stands for it
- * should not keep it from getting there.
+ * By SIGKILL, another signal that ends it, exit_group() or execve(2): what stands
+ * for it should not keep it from getting there.
  *
  * Context: any.
- * Return: whether it has; false once it is gone.
+ * Return: whether it is; false once the process is gone.
  */
-bool io2_submitter_killed(const struct io2_submitter *sub)
+bool io2_submitter_ends(const struct io2_submitter *sub)
 {
 	struct task_struct *task;
-	bool killed;
+	struct mm_struct *mm;
+	bool ends = false;
 
 	rcu_read_lock();
-	task = pid_task(sub->tgid, PIDTYPE_TGID);
-	/* a task keeps its signal_struct until it is freed */
-	killed = task && (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
+	task = submitter_leader(sub);
+	if (task) {
+		mm = READ_ONCE(task->mm);
+		/* a task keeps its signal_struct until it is freed */
+		ends = (mm && mm != sub->mm) ||
+		       (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
+	}
 	rcu_read_unlock();
-	return killed;
+	return ends;
+}
+
+/**
+ * io2_submitter_fget() - look up a descriptor of a process that is not current's
+ * @sub: the submitter
+ * @fd: its descriptor
+ *
+ * Some thread of it has the table that the request was submitted with.
+ *
+ * Context: task context.
+ * Return: the file, referenced; NULL if there is none, or no such thread.
+ */
+struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
+{
+	struct task_struct *leader, *t, *found = NULL;
+	struct file *file;
+
+	rcu_read_lock();
+	leader = submitter_leader(sub);
+	if (leader) {
+		for_each_thread(leader, t) {
+			if (READ_ONCE(t->files) != sub->files)
+				continue;
+			found = get_task_struct(t);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	if (!found)
+		return NULL;
+	file = io2_fget_task(found, fd);
+	put_task_struct(found);
+	return file;
+}
+
+/**
+ * io2_submitter_signal() - raise a signal that its own system call would have
+ * @sub: the submitter
+ * @sig: the signal
+ *
+ * Context: task context.
+ */
+void io2_submitter_signal(const struct io2_submitter *sub, int sig)
+{
+	kill_pid(sub->tgid, sig, 1);
 }
 
 /* Not if somebody has left since @leaves: it may be the process of @sub. */
@@ -185,7 +255,8 @@ static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
 /**
  * io2_submitters_take() - forget submitters without requests
  * @ring: the ring
- * @files: of this fd table, which leaves the ring, or NULL for all
+ * @files: of this fd table, which leaves the ring; NULL for all that have no
+ *	workers either
  * @list: they are added here
  *
  * Context: uring_lock held, or nobody else has the ring.
@@ -201,7 +272,8 @@ bool io2_submitters_take(struct io2_ring *ring, void *files,
 	list_for_each_entry_safe(sub, next, submitters_of(ring), node) {
 		if (!submitter_is_of(sub, files))
 			continue;
-		if (atomic_read(&sub->nr_reqs))
+		if (atomic_read(&sub->nr_reqs) ||
+		    (!files && io2_workers_of(ring, sub)))
 			all = false;
 		else
 			list_move(&sub->node, list);
@@ -209,6 +281,20 @@ bool io2_submitters_take(struct io2_ring *ring, void *files,
 	ring->submitter = NULL;
 	spin_unlock(&ring->inflight_lock);
 	return all;
+}
+
+/**
+ * io2_submitter_put() - give up what keeps a submitter from being freed
+ * @ring: the ring
+ * @sub: counted in nr_reqs by the caller
+ *
+ * Context: any in which something else keeps the ring.
+ */
+void io2_submitter_put(struct io2_ring *ring, struct io2_submitter *sub)
+{
+	/* an exiting task may wait for that */
+	if (atomic_dec_and_test(&sub->nr_reqs) && wq_has_sleeper(&ring->wait))
+		__wake_up(&ring->wait, TASK_NORMAL, 0, NULL);
 }
 
 /**
@@ -222,7 +308,34 @@ void io2_submitters_drop(struct io2_ring *ring)
 	LIST_HEAD(idle);
 
 	io2_submitters_take(ring, NULL, &idle);
-	io2_submitters_free(&idle);
+	io2_submitters_free(ring, &idle);
+}
+
+/**
+ * io2_submitters_mm_gone() - nobody uses a program's memory any more
+ * @ring: the ring
+ * @mm: that memory
+ *
+ * Its process has executed another program, or exits: nothing of it waits again.
+ *
+ * Context: atomic.
+ * Return: whether requests of it are left.
+ */
+bool io2_submitters_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
+{
+	struct io2_submitter *sub;
+	bool left = false;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry(sub, submitters_of(ring), node) {
+		if (sub->mm != mm)
+			continue;
+		sub->gone = true;
+		if (atomic_read(&sub->nr_reqs))
+			left = true;
+	}
+	spin_unlock(&ring->inflight_lock);
+	return left;
 }
 
 /**
@@ -246,12 +359,17 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 	return idle;
 }
 
-/*
+/**
+ * io2_mmput() - let go of a use of somebody's memory
+ * @mm: the memory
+ *
  * The process may be on its way to leave: its memory is gone, and its rings are not.
  * What it has mapped of them had better go before they do.  That is all there is to
  * be done: what somebody else has taken from the kernel's list goes when they do it.
+ *
+ * Context: may sleep.
  */
-static void borrow_mmput(struct mm_struct *mm)
+void io2_mmput(struct mm_struct *mm)
 {
 	bool last = atomic_read(&mm->mm_users) == 1;
 
@@ -272,9 +390,10 @@ void io2_unborrow(struct io2_borrow *bw)
 		return;
 	if (bw->have_mm)
 		kthread_unuse_mm(bw->sub->mm);
+	io2_set_active_memcg(bw->old_memcg);
 	revert_creds(bw->old_cred);
 	if (bw->have_mm)
-		borrow_mmput(bw->sub->mm);
+		io2_mmput(bw->sub->mm);
 	atomic_dec(&bw->sub->nr_reqs);
 	bw->sub = NULL;
 }
@@ -297,4 +416,5 @@ void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub)
 	if (bw->have_mm)
 		kthread_use_mm(sub->mm);
 	bw->old_cred = override_creds(sub->cred);
+	bw->old_memcg = io2_set_active_memcg(sub->memcg);
 }

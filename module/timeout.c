@@ -147,12 +147,17 @@ static bool timeout_again(struct io2_req *req)
 	if (io2_ring_dying(ring) ||
 	    !io2_cq_post_aux(req, -ETIME, IOURING2_CQE_F_MORE))
 		return false;
+	spin_lock(&ring->inflight_lock);
 	if (t->count)
 		t->count--;
-	spin_lock(&ring->inflight_lock);
-	io2_hash_del(req);
-	started = timeout_start(req);
+	started = !t->stopped;
+	if (started) {
+		io2_hash_del(req);
+		started = timeout_start(req);
+	}
 	spin_unlock(&ring->inflight_lock);
+	if (!started)
+		req->res = -ECANCELED;
 	return started;
 }
 
@@ -166,10 +171,21 @@ static void timeout_run(struct io2_req *req, struct io2_batch *b)
 		req->flags |= REQ_F_ENDS_WAIT;
 	else
 		req->flags &= ~REQ_F_ENDS_WAIT;
-	if (req->res != -ETIME)
+	if (req->res != -ETIME || !timeout_again(req))
 		timeout_finish(req, req->res, b);
-	else if (!timeout_again(req))
-		timeout_finish(req, -ETIME, b);
+}
+
+/* Return: whether whoever runs it will find that it was cancelled. */
+static int timeout_stop_repeating(struct io2_req *req)
+{
+	struct io2_timeout *t = &req->timeout;
+
+	lockdep_assert_held(&req->ring->inflight_lock);
+	if (!(t->flags & IOURING2_TIMEOUT_MULTISHOT) || t->count == 1 ||
+	    t->stopped)
+		return -EALREADY;
+	t->stopped = true;
+	return 0;
 }
 
 /**
@@ -177,13 +193,14 @@ static void timeout_run(struct io2_req *req, struct io2_batch *b)
  * @req: found in the hash
  *
  * Context: inflight_lock held.
- * Return: 0, or -EALREADY when it has fired.
+ * Return: 0, or -EALREADY when it has fired.  A multishot that has just fired fires
+ * no more, and ends with ECANCELED.
  */
 int io2_timeout_cancel(struct io2_req *req)
 {
 	lockdep_assert_held(&req->ring->inflight_lock);
 	if (hrtimer_try_to_cancel(&req->timeout.timer) != 1)
-		return -EALREADY;
+		return timeout_stop_repeating(req);
 	io2_hash_del(req);
 	timeout_uncount(req);
 	req->res = -ECANCELED;
@@ -259,6 +276,7 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 		return -EINVAL;
 	t->flags = sqe->timeout_flags;
 	t->count = sqe->off;
+	t->stopped = false;
 	INIT_LIST_HEAD(&t->node);
 	req->flags |= REQ_F_TIMEOUT;
 	ret = io2_timespec(sqe->addr, &t->time);

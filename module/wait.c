@@ -16,6 +16,7 @@
 #include "sq.h"
 #include "submit.h"
 #include "timeout.h"
+#include "turn.h"
 #include "wait.h"
 
 /**
@@ -24,12 +25,14 @@
  * @ring: the ring
  * @target: CQ tail at which to wake up
  * @ends: ring->wait_ends when ENTER began
+ * @expires: absolute CLOCK_MONOTONIC, or KTIME_MAX
  */
 struct cq_waiter {
 	struct wait_queue_entry	entry;
 	struct io2_ring		*ring;
 	u32			target;
 	u32			ends;
+	ktime_t			expires;
 };
 
 /**
@@ -51,16 +54,40 @@ static bool wait_ended(const struct io2_ring *ring, u32 ends)
 	return smp_load_acquire(&ring->wait_ends) != ends;
 }
 
-/* Wakes a waiter when there is enough for it, or when it is to run work. */
+/* Is there enough for a waiter, or something for it to run? */
+static bool cq_wakes(const struct cq_waiter *w, const void *key)
+{
+	const struct task_struct *task = w->entry.private;
+	const struct io2_submitter *sub = key;
+
+	if (key == IO2_WAKE_DEFERRED)
+		return true;
+	if (key != IO2_WAKE_CQ)
+		return task->mm == sub->mm && task->files == sub->files;
+	return wait_ended(w->ring, w->ends) ||
+	       (s32)(READ_ONCE(w->ring->cq_tail) - READ_ONCE(w->target)) >= 0;
+}
+
 static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 		   void *key)
 {
 	struct cq_waiter *w = container_of(entry, struct cq_waiter, entry);
 
-	if (key != IO2_WAKE_DEFERRED && !wait_ended(w->ring, w->ends) &&
-	    (s32)(READ_ONCE(w->ring->cq_tail) - READ_ONCE(w->target)) < 0)
+	if (!cq_wakes(w, key))
 		return 0;
 	return autoremove_wake_function(entry, mode, sync, key);
+}
+
+/**
+ * io2_wake_process() - have a task that waits look at what is parked for it
+ * @ring: the ring
+ * @sub: it is a task of this process
+ *
+ * Context: task context; @sub is kept by the caller.
+ */
+void io2_wake_process(struct io2_ring *ring, struct io2_submitter *sub)
+{
+	__wake_up(&ring->wait, TASK_NORMAL, 1, sub);
 }
 
 /* Signals to handle, or work of others that needs us out of the kernel. */
@@ -85,19 +112,31 @@ static int wait_sleep(struct cq_waiter *w, ktime_t expires)
  * Return: whether @min CQEs are there, or one that ends waits, all work done
  * and backlog moved.
  */
-static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min, u32 ends)
+static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min,
+					   u32 ends, ktime_t expires)
 {
-	io2_deferred_run(ring);
+	io2_deferred_run(ring, IO2_CTX_ENTER);
+	io2_turn(ring, expires);
 	io2_cq_flush(ring);
 	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
 }
 
-static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
+/* What the turn could not end may be there all the time. */
+static int wait_expired(const struct cq_waiter *w)
+{
+	if (w->expires == KTIME_MAX || !READ_ONCE(w->ring->nr_parked))
+		return 0;
+	return ktime_after(ktime_get(), w->expires) ? -ETIME : 0;
+}
+
+static int wait_loop(struct cq_waiter *w, u32 min)
 {
 	struct io2_ring *ring = w->ring;
 	int ret = 0;
 
-	while (!wait_satisfied(ring, min, w->ends)) {
+	while (!wait_satisfied(ring, min, w->ends, w->expires)) {
+		if (!ret)
+			ret = wait_expired(w);
 		if (ret)
 			return ret;
 		cond_resched();
@@ -111,8 +150,9 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 		/* posts and hand-overs after this point wake us */
 		if (!io2_deferred_pending(ring) &&
 		    !READ_ONCE(ring->nr_backlog) && io2_cq_ready(ring) < min &&
-		    !wait_ended(ring, w->ends) && !signal_pending(current))
-			ret = wait_sleep(w, expires);
+		    !wait_ended(ring, w->ends) && !signal_pending(current) &&
+		    !io2_parked_is_own(ring))
+			ret = wait_sleep(w, w->expires);
 		finish_wait(&ring->wait, &w->entry);
 		/* what is there is run next; what comes meanwhile, by others */
 		io2_deferred_waiter_left(ring);
@@ -127,12 +167,12 @@ static int wait_loop(struct cq_waiter *w, u32 min, ktime_t expires)
 static int wait_for_cqes(struct io2_ring *ring, u32 min, u32 ends,
 			 ktime_t expires)
 {
-	struct cq_waiter w = { .ring = ring, .ends = ends };
+	struct cq_waiter w = { .ring = ring, .ends = ends, .expires = expires };
 
 	init_waitqueue_func_entry(&w.entry, cq_wake);
 	INIT_LIST_HEAD(&w.entry.entry);
 	w.entry.private = current;
-	return wait_loop(&w, min, expires);
+	return wait_loop(&w, min);
 }
 
 /* --- ENTER's argument --------------------------------------------------- */
@@ -204,6 +244,58 @@ static void sigmask_restore(bool interrupted)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
+/* --- a wait that is started again ------------------------------------------ */
+
+/* The one of current, or any that may be used for it. */
+static struct io2_restart *restart_slot(struct io2_ring *ring)
+{
+	struct io2_restart *r, *free = &ring->restarts[0];
+	unsigned int i;
+
+	lockdep_assert_held(&ring->uring_lock);
+	for (i = 0; i < IO2_RESTARTS; i++) {
+		r = &ring->restarts[i];
+		if (r->task == current)
+			return r;
+		if (!r->task)
+			free = r;
+	}
+	return free;
+}
+
+/*
+ * The kernel starts this call again, with the same arguments: a relative time goes
+ * on from where it is.  If too many tasks do that at once, one begins anew.
+ */
+static void restart_remember(struct io2_ring *ring, u64 uaddr, ktime_t expires)
+{
+	struct io2_restart *r;
+
+	mutex_lock(&ring->uring_lock);
+	r = restart_slot(ring);
+	r->task = current;
+	r->uaddr = uaddr;
+	r->expires = expires;
+	WRITE_ONCE(ring->restarting, true);
+	mutex_unlock(&ring->uring_lock);
+}
+
+static void restart_recall(struct io2_ring *ring, u64 uaddr, ktime_t *expires)
+{
+	struct io2_restart *r;
+
+	if (!READ_ONCE(ring->restarting))
+		return;
+	mutex_lock(&ring->uring_lock);
+	r = restart_slot(ring);
+	if (r->task == current) {
+		if (r->uaddr == uaddr)
+			*expires = min(*expires, r->expires);
+		r->task = NULL;
+	}
+	mutex_unlock(&ring->uring_lock);
+}
+
 /* All but what most waits are: for CQEs that are there, without an argument. */
 static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 			       u32 flags, u64 uaddr, u32 argsz)
@@ -214,14 +306,20 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 	ret = parse_arg(&wa, flags, uaddr, argsz);
 	if (ret)
 		return ret;
-	if (wait_satisfied(ring, min, ends))
+	restart_recall(ring, uaddr, &wa.expires);
+	if (wait_satisfied(ring, min, ends, wa.expires))
 		return 0;
 	ret = sigmask_set(&wa);
 	if (ret)
 		return ret;
 	ret = wait_for_cqes(ring, min, ends, wa.expires);
 	sigmask_restore(ret == -EINTR || ret == -ERESTARTNOINTR);
-	return io2_cq_ready(ring) ? 0 : ret;
+	if (io2_cq_ready(ring))
+		return 0;
+	if (ret == -ERESTARTNOINTR && wa.expires != KTIME_MAX &&
+	    !(flags & IOURING2_ENTER_ABS_TIMER))
+		restart_remember(ring, uaddr, wa.expires);
+	return ret;
 }
 
 static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
@@ -255,19 +353,23 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 
 	if (flags & ~IO2_ENTER_FLAGS)
 		return -EINVAL;
-	io2_deferred_run(ring);
+	io2_deferred_run(ring, IO2_CTX_ENTER);
 	if (to_submit) {
 		submitted = enter_submit(ring, to_submit);
-		if (submitted < 0 || submitted != to_submit)
+		if (submitted < 0 || submitted != to_submit) {
+			io2_turn(ring, KTIME_MAX);
 			return submitted;
+		}
 	} else {
 		io2_cq_flush(ring);
 	}
-	if (!(flags & IOURING2_ENTER_GETEVENTS))
+	if (!(flags & IOURING2_ENTER_GETEVENTS)) {
+		io2_turn(ring, KTIME_MAX);
 		return submitted;
+	}
 	min_complete = min(min_complete, ring->cq_entries);
 	if (unlikely((flags & IOURING2_ENTER_EXT_ARG) ||
-		     !wait_satisfied(ring, min_complete, ends)))
+		     !wait_satisfied(ring, min_complete, ends, KTIME_MAX)))
 		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz);
 	return submitted ? : ret;
 }
@@ -278,6 +380,9 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
  * @wait: the poll table
  *
  * Context: may sleep (I3: moves the backlog).
+ * What is parked for the process that polls makes the ring readable, too: its next
+ * ENTER does it.
+ *
  * Return: the events.
  */
 __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
@@ -292,7 +397,8 @@ __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
 	if (!io2_sq_full(ring))
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	/* what is behind a CQ that has room since that flush, too */
-	if (io2_cq_ready(ring) || READ_ONCE(ring->nr_backlog))
+	if (io2_cq_ready(ring) || READ_ONCE(ring->nr_backlog) ||
+	    io2_parked_is_own(ring))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	return mask;
 }

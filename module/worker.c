@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Worker threads of a ring.  A worker runs requests that block, one at a time,
- * with the address space and credentials of the request's submitter.  Two
- * classes, so that requests that may block for ever (pipes, devices) never
+ * Worker threads.  A worker belongs to one submitter and runs its requests that
+ * block, one at a time, with its address space and credentials, in its cgroups.
+ * Two classes, so that requests that may block for ever (pipes, devices) never
  * keep file I/O waiting.  A third, of one worker, tries requests again whose
  * file became ready while no task of their process was there to do it: one, so
  * that they are tried in the order in which they became ready.  Workers are
  * made when they are first needed, in task context; a worker that finds
- * nothing to do for a while ends, but a ring keeps its last one of each class:
- * completing must not depend on making one.
+ * nothing to do for a while ends, but who submits keeps its last one of each
+ * class: completing must not depend on making one.
+ *
+ * Bounded and retry workers stop while the system is suspended, so that nothing
+ * is written to a disk behind the back of a hibernation image.  Unbounded ones
+ * may sleep for ever, and would hold up every suspend: they do not.
  */
+#include <linux/atomic.h>
+#include <linux/cgroup.h>
+#include <linux/freezer.h>
+#include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
@@ -19,13 +27,13 @@
 #include "cancel.h"
 #include "counters.h"
 #include "deferred.h"
+#include "key.h"
+#include "kind.h"
 #include "request.h"
 #include "submitter.h"
 #include "worker.h"
 
 #define WORKER_IDLE	(5 * HZ)
-
-enum { CLASS_BOUNDED, CLASS_UNBOUNDED, CLASS_RETRY };
 
 static unsigned int workers_bounded;
 module_param(workers_bounded, uint, 0644);
@@ -37,22 +45,28 @@ module_param(workers_unbounded, uint, 0644);
 MODULE_PARM_DESC(workers_unbounded,
 		 "worker threads of a ring for all other requests");
 
+static unsigned int workers_total = 4096;
+module_param(workers_total, uint, 0644);
+MODULE_PARM_DESC(workers_total,
+		 "worker threads of all rings; each submitter may have one of each kind all the same");
+
+/* worker threads of all rings, those being created included */
+static atomic_t io2_workers_all = ATOMIC_INIT(0);
+
 /**
  * struct io2_worker - one worker thread
- * @node: in wq.workers or wq.dead
+ * @runner: what it runs; its task
+ * @idle: in the submitter's idle list, while it waits; under wq_lock
  * @ring: whose
- * @task: the thread
- * @cur: what it runs, under wq_lock
- * @sub: for whom, valid while @cur is set; under wq_lock
+ * @sub: for whom; outlives the worker, but not once it is on ring->dead
  * @wq_class: which requests it takes
  *
  * Lives from worker_create() until its thread has been stopped.
  */
 struct io2_worker {
-	struct list_head	node;
+	struct io2_runner	runner;
+	struct list_head	idle;
 	struct io2_ring		*ring;
-	struct task_struct	*task;
-	struct io2_req		*cur;
 	struct io2_submitter	*sub;
 	unsigned int		wq_class;
 };
@@ -60,40 +74,64 @@ struct io2_worker {
 static unsigned int workers_max(unsigned int wq_class)
 {
 	switch (wq_class) {
-	case CLASS_BOUNDED:
+	case IO2_BOUNDED:
 		return READ_ONCE(workers_bounded) ? : 4 * num_online_cpus();
-	case CLASS_UNBOUNDED:
-		return READ_ONCE(workers_unbounded) ? : 1;
+	case IO2_UNBOUNDED:
+		return READ_ONCE(workers_unbounded);
 	default:
-		return 1;
+		return 0;
 	}
+}
+
+/* --- waking who sleeps ---------------------------------------------------- */
+
+/**
+ * io2_nudge() - end a task's interruptible sleep without a signal
+ * @task: the task; a member of the process that owns what it sleeps for
+ *
+ * As the freezer does.  A task that is not asleep finds its next interruptible
+ * sleep ended, until io2_unnudge().
+ *
+ * Context: any.
+ */
+void io2_nudge(struct task_struct *task)
+{
+	set_tsk_thread_flag(task, TIF_SIGPENDING);
+	/* it looks at the flag after it has said that it sleeps */
+	smp_mb__after_atomic();
+	if (io2_task_state(task) & TASK_INTERRUPTIBLE)
+		wake_up_process(task);
+}
+
+/**
+ * io2_unnudge() - the end of what io2_nudge() did to current
+ *
+ * Context: task context.
+ */
+void io2_unnudge(void)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&current->sighand->siglock);
 }
 
 /* --- the queue --------------------------------------------------------- */
 
-static bool hash_free(const struct io2_wq *wq, const struct io2_req *req)
+static struct io2_req *wq_peek(const struct io2_worker *w)
 {
-	return !req->wq_hash || !(wq->hash_busy & BIT_ULL(req->wq_hash));
-}
-
-static struct io2_req *wq_peek(struct io2_ring *ring, unsigned int wq_class)
-{
-	struct io2_req *req;
-
-	lockdep_assert_held(&ring->wq_lock);
-	list_for_each_entry(req, &ring->wq.pending[wq_class], node)
-		if (hash_free(&ring->wq, req))
-			return req;
-	return NULL;
+	lockdep_assert_held(&w->ring->wq_lock);
+	return list_first_entry_or_null(&w->sub->wq.pending[w->wq_class],
+					struct io2_req, node);
 }
 
 static void wq_remove(struct io2_req *req)
 {
-	struct io2_wq *wq = &req->ring->wq;
-
 	lockdep_assert_held(&req->ring->wq_lock);
 	list_del_init(&req->node);
-	wq->nr_pending[req->wq_class]--;
+	if (req->wq_class < IO2_CLASSES)
+		req->sub->wq.nr_pending[req->wq_class]--;
+	else if (req->wq_class == IO2_PARKED)
+		WRITE_ONCE(req->ring->nr_parked, req->ring->nr_parked - 1);
 }
 
 /* Takes the next request and makes it the worker's. */
@@ -103,36 +141,30 @@ static struct io2_req *worker_next(struct io2_worker *w)
 	struct io2_req *req;
 
 	spin_lock(&ring->wq_lock);
-	req = wq_peek(ring, w->wq_class);
+	req = wq_peek(w);
 	if (req) {
 		wq_remove(req);
-		if (req->wq_hash)
-			ring->wq.hash_busy |= BIT_ULL(req->wq_hash);
 		req->wq_state = IO2_WQ_RUNNING;
-		w->cur = req;
-		w->sub = req->sub;
+		w->runner.cur = req;
+		w->runner.sub = w->sub;
 	}
 	spin_unlock(&ring->wq_lock);
 	return req;
 }
 
 /*
- * The request has ended, and with it what was sent to end it: what comes next, of
- * whomever, is not to meet a signal.
+ * The request has ended, and with it what was sent to end it: what comes next is
+ * not to meet a signal.
  */
-static void worker_done(struct io2_worker *w, unsigned int hash)
+static void worker_done(struct io2_worker *w)
 {
 	struct io2_ring *ring = w->ring;
 
 	spin_lock(&ring->wq_lock);
-	w->cur = NULL;
+	w->runner.cur = NULL;
 	/* under the lock: none is sent to who has no request */
 	if (signal_pending(current))
 		flush_signals(current);
-	if (hash)
-		ring->wq.hash_busy &= ~BIT_ULL(hash);
-	if (hash && ring->wq.nr_pending[w->wq_class])
-		wake_up(&ring->wq.wait[w->wq_class]);
 	spin_unlock(&ring->wq_lock);
 }
 
@@ -141,17 +173,16 @@ static void worker_done(struct io2_worker *w, unsigned int hash)
 static void worker_run(struct io2_worker *w, struct io2_req *req,
 		       struct io2_borrow *bw)
 {
-	unsigned int hash = req->wq_hash;
 	struct io2_batch b;
 
-	io2_borrow(bw, req->sub);
-	io2_batch_init(&b, w->ring, IO2_NONBLOCK);
+	io2_borrow(bw, w->sub);
+	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
 	io2_queue_watch(w->ring);
-	if (bw->have_mm && w->wq_class != CLASS_RETRY)
-		io2_req_issue_worker(req, &b);
+	if (bw->have_mm && w->wq_class != IO2_RETRY)
+		io2_req_block(req, &b);
 	else
 		io2_req_issue_borrowed(req, &b, bw);
-	worker_done(w, hash);
+	worker_done(w);
 	io2_batch_flush(&b);
 }
 
@@ -165,42 +196,79 @@ static void worker_unborrow(struct io2_worker *w, struct io2_borrow *bw)
 		__wake_up(&w->ring->wait, TASK_NORMAL, 0, NULL);
 }
 
-/* A worker that is not the last of its class may end. */
+static void workers_count(struct io2_worker *w, int n)
+{
+	lockdep_assert_held(&w->ring->wq_lock);
+	w->sub->wq.nr[w->wq_class] += n;
+	w->ring->nr_workers[w->wq_class] += n;
+	atomic_add(n, &io2_workers_all);
+}
+
+/*
+ * A worker that is not the last of its class may end, and so may the last of who
+ * does not submit any more.
+ */
 static bool worker_may_end(struct io2_worker *w)
 {
-	struct io2_wq *wq = &w->ring->wq;
+	struct io2_wq *wq = &w->sub->wq;
 	bool end;
 
 	spin_lock(&w->ring->wq_lock);
-	end = wq->nr[w->wq_class] > 1 && !wq->nr_pending[w->wq_class] &&
-	      !io2_ring_dying(w->ring);
+	end = (wq->nr[w->wq_class] > 1 ||
+	       READ_ONCE(w->ring->submitter) != w->sub) &&
+	      !wq->nr_pending[w->wq_class] && !io2_ring_dying(w->ring) &&
+	      !kthread_should_stop();
 	if (end) {
-		wq->nr[w->wq_class]--;
-		list_move(&w->node, &wq->dead);
+		workers_count(w, -1);
+		/* from here on its submitter may go */
+		list_move(&w->runner.node, &w->ring->dead);
 	}
 	spin_unlock(&w->ring->wq_lock);
 	return end;
 }
 
+static void worker_unidle(struct io2_worker *w)
+{
+	lockdep_assert_held(&w->ring->wq_lock);
+	if (list_empty(&w->idle))
+		return;
+	list_del_init(&w->idle);
+	w->sub->wq.nr_idle[w->wq_class]--;
+}
+
 /* Return: whether to go on. */
 static bool worker_wait(struct io2_worker *w)
 {
-	struct io2_wq *wq = &w->ring->wq;
+	struct io2_wq *wq = &w->sub->wq;
 	long left = WORKER_IDLE;
-	DEFINE_WAIT(wait);
 
-	prepare_to_wait_exclusive(&wq->wait[w->wq_class], &wait, TASK_IDLE);
+	set_current_state(TASK_INTERRUPTIBLE);
 	spin_lock(&w->ring->wq_lock);
-	if (!wq_peek(w->ring, w->wq_class) && !kthread_should_stop()) {
-		wq->idle[w->wq_class]++;
+	if (!wq_peek(w) && !kthread_should_stop()) {
+		/* the latest first: its caches are warm */
+		list_add(&w->idle, &wq->idle[w->wq_class]);
+		wq->nr_idle[w->wq_class]++;
 		spin_unlock(&w->ring->wq_lock);
 		left = schedule_timeout(WORKER_IDLE);
 		spin_lock(&w->ring->wq_lock);
-		wq->idle[w->wq_class]--;
+		worker_unidle(w);
 	}
 	spin_unlock(&w->ring->wq_lock);
-	finish_wait(&wq->wait[w->wq_class], &wait);
+	__set_current_state(TASK_RUNNING);
+	try_to_freeze();
 	return left || !worker_may_end(w);
+}
+
+/* What it allocates, and when it runs, is accounted to whom it works for. */
+static void worker_join_cgroups(const struct io2_worker *w)
+{
+	struct task_struct *owner = get_pid_task(w->sub->tgid, PIDTYPE_TGID);
+
+	if (!owner)
+		return;
+	if (io2_cgroups_of(owner) != io2_cgroups_of(current))
+		cgroup_attach_task_all(owner, current);
+	put_task_struct(owner);
 }
 
 static int worker_fn(void *data)
@@ -211,10 +279,15 @@ static int worker_fn(void *data)
 
 	allow_kernel_signal(SIGINT);
 	allow_kernel_signal(SIGKILL);
+	if (w->wq_class != IO2_UNBOUNDED)
+		set_freezable();
+	worker_join_cgroups(w);
+	set_task_ioprio(current, w->sub->ioprio);
 	while (!kthread_should_stop()) {
 		req = worker_next(w);
 		if (req) {
 			worker_run(w, req, &bw);
+			try_to_freeze();
 			continue;
 		}
 		worker_unborrow(w, &bw);
@@ -226,37 +299,43 @@ static int worker_fn(void *data)
 	worker_unborrow(w, &bw);
 	/* the thread's memory is freed after kthread_stop() */
 	for (;;) {
-		set_current_state(TASK_IDLE);
+		set_current_state(TASK_INTERRUPTIBLE);
 		if (kthread_should_stop())
 			break;
 		schedule();
+		__set_current_state(TASK_RUNNING);
+		try_to_freeze();
 	}
 	__set_current_state(TASK_RUNNING);
 	return 0;
 }
 
-static int worker_create(struct io2_ring *ring, unsigned int wq_class)
+static int worker_create(struct io2_ring *ring, struct io2_submitter *sub,
+			 unsigned int wq_class)
 {
 	struct io2_worker *w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+	struct task_struct *task;
 
 	if (!w)
 		return -ENOMEM;
 	w->ring = ring;
+	w->sub = sub;
 	w->wq_class = wq_class;
-	w->task = kthread_create(worker_fn, w, "iou2-wrk-%d",
-				 task_tgid_nr(current));
-	if (IS_ERR(w->task)) {
-		int err = PTR_ERR(w->task);
-
+	w->runner.worker = true;
+	INIT_LIST_HEAD(&w->idle);
+	task = kthread_create(worker_fn, w, "iou2-wrk-%d",
+			      pid_nr(sub->tgid));
+	if (IS_ERR(task)) {
 		kfree(w);
-		return err;
+		return PTR_ERR(task);
 	}
-	set_user_nice(w->task, task_nice(current));
+	w->runner.task = task;
+	set_user_nice(task, task_nice(current));
 	spin_lock(&ring->wq_lock);
-	list_add(&w->node, &ring->wq.workers);
-	ring->wq.used = true;
+	list_add(&w->runner.node, &ring->runners);
+	ring->used = true;
 	/* under the lock: once it is on the list it may be stopped and freed */
-	wake_up_process(w->task);
+	wake_up_process(task);
 	spin_unlock(&ring->wq_lock);
 	io2_count_add(IO2_COUNT_WORKERS, 1);
 	return 0;
@@ -266,8 +345,8 @@ static void workers_free(struct list_head *list)
 {
 	struct io2_worker *w, *next;
 
-	list_for_each_entry_safe(w, next, list, node) {
-		kthread_stop(w->task);
+	list_for_each_entry_safe(w, next, list, runner.node) {
+		kthread_stop(w->runner.task);
 		kfree(w);
 		io2_count_sub(IO2_COUNT_WORKERS, 1);
 	}
@@ -275,35 +354,36 @@ static void workers_free(struct list_head *list)
 
 static void workers_reap(struct work_struct *work)
 {
-	struct io2_ring *ring = container_of(work, struct io2_ring, wq.reap);
+	struct io2_ring *ring = container_of(work, struct io2_ring, reap);
 	LIST_HEAD(dead);
 
 	spin_lock(&ring->wq_lock);
-	list_splice_init(&ring->wq.dead, &dead);
+	list_splice_init(&ring->dead, &dead);
 	spin_unlock(&ring->wq_lock);
 	workers_free(&dead);
 }
 
 /*
  * Workers are no threads of the process that they work for: what kills it does
- * not reach them.  Its last close ends them, but it may never get there, when
- * one of its tasks sleeps for a lock that a worker holds while it waits, for a
- * page that nobody provides, say.  So while workers are busy, somebody looks.
+ * not reach them, nor does execve(2).  Its last close ends them, but it may never
+ * get there, when one of its tasks sleeps for a lock that a worker holds while it
+ * waits, for a page that nobody provides, say.  So while workers are busy,
+ * somebody looks.
  */
 static void workers_watch(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(to_delayed_work(work),
-					     struct io2_ring, wq.watch);
-	struct io2_worker *w;
+					     struct io2_ring, watch);
+	struct io2_runner *r;
 	bool busy = false;
 
 	spin_lock(&ring->wq_lock);
-	list_for_each_entry(w, &ring->wq.workers, node) {
-		if (!w->cur)
+	list_for_each_entry(r, &ring->runners, node) {
+		if (!r->cur || !r->worker)
 			continue;
 		busy = true;
-		if (io2_submitter_killed(w->sub))
-			send_sig(SIGKILL, w->task, 1);
+		if (io2_submitter_ends(r->sub))
+			send_sig(SIGKILL, r->task, 1);
 	}
 	spin_unlock(&ring->wq_lock);
 	if (busy)
@@ -317,51 +397,76 @@ static unsigned int req_class(const struct io2_req *req)
 	umode_t mode;
 
 	if (!req->file)
-		return CLASS_UNBOUNDED;
+		return IO2_UNBOUNDED;
 	mode = file_inode(req->file)->i_mode;
-	return S_ISREG(mode) || S_ISBLK(mode) ? CLASS_BOUNDED :
-						CLASS_UNBOUNDED;
+	return S_ISREG(mode) || S_ISBLK(mode) ? IO2_BOUNDED : IO2_UNBOUNDED;
 }
 
-/* 1..63; buffered writes to one file run one after the other. */
-static unsigned int req_hash(const struct io2_req *req)
+/* One more worker?  Every submitter may have one of each class. */
+static bool wq_may_create(const struct io2_ring *ring, const struct io2_wq *wq,
+			  unsigned int wq_class)
 {
-	if (!io2_req_op(req)->hash_write || !req->file ||
-	    (req->file->f_flags & O_DIRECT) ||
-	    !S_ISREG(file_inode(req->file)->i_mode))
-		return 0;
-	return 1 + ((unsigned long)file_inode(req->file) / sizeof(long) / 61) %
-		   63;
+	lockdep_assert_held(&ring->wq_lock);
+	if (!wq->nr[wq_class])
+		return true;
+	return ring->nr_workers[wq_class] < workers_max(wq_class) &&
+	       atomic_read(&io2_workers_all) < READ_ONCE(workers_total);
+}
+
+static void wq_append(struct io2_req *req, unsigned int wq_class)
+{
+	struct io2_wq *wq = &req->sub->wq;
+
+	lockdep_assert_held(&req->ring->wq_lock);
+	req->wq_class = wq_class;
+	WRITE_ONCE(req->wq_state, IO2_WQ_QUEUED);
+	list_add_tail(&req->node, &wq->pending[wq_class]);
+	wq->nr_pending[wq_class]++;
 }
 
 /*
- * Queues @req.  Return: 0, -ECANCELED when the ring is going away; *@create
- * says that a worker should be made for it.
+ * Queues @req.  Return: the thread to be woken, referenced, or NULL; *@create says
+ * that a worker should be made.
  */
-static int wq_add(struct io2_req *req, unsigned int wq_class, bool *create)
+static struct task_struct *wq_add(struct io2_req *req, unsigned int wq_class,
+				  bool *create)
 {
 	struct io2_ring *ring = req->ring;
-	struct io2_wq *wq = &ring->wq;
+	struct io2_wq *wq = &req->sub->wq;
+	struct task_struct *task = NULL;
+	struct io2_worker *w;
 
-	req->wq_hash = wq_class == CLASS_RETRY ? 0 : req_hash(req);
-	req->wq_class = wq_class;
-	spin_lock(&ring->inflight_lock);
-	if (!io2_hash_add(req, IO2_ARMED_WORKER)) {
-		spin_unlock(&ring->inflight_lock);
-		return -ECANCELED;
-	}
-	spin_lock(&ring->wq_lock);
-	req->wq_state = IO2_WQ_QUEUED;
-	list_add_tail(&req->node, &wq->pending[wq_class]);
-	wq->nr_pending[wq_class]++;
-	*create = wq->nr_pending[wq_class] > wq->idle[wq_class] &&
-		  wq->nr[wq_class] < workers_max(wq_class);
-	if (*create)
+	wq_append(req, wq_class);
+	w = list_first_entry_or_null(&wq->idle[wq_class], struct io2_worker,
+				     idle);
+	if (w) {
+		worker_unidle(w);
+		task = get_task_struct(w->runner.task);
+	} else if (wq_may_create(ring, wq, wq_class)) {
+		*create = true;
 		wq->nr[wq_class]++;
-	wake_up(&wq->wait[wq_class]);
-	spin_unlock(&ring->wq_lock);
+		ring->nr_workers[wq_class]++;
+		atomic_inc(&io2_workers_all);
+	}
+	return task;
+}
+
+/* Return: 0, or -ECANCELED when @req must not wait. */
+static int wq_add_hashed(struct io2_req *req, unsigned int wq_class,
+			 struct task_struct **task, bool *create)
+{
+	struct io2_ring *ring = req->ring;
+	int ret = -ECANCELED;
+
+	spin_lock(&ring->inflight_lock);
+	if (io2_hash_add(req, IO2_ARMED_WORKER)) {
+		spin_lock(&ring->wq_lock);
+		*task = wq_add(req, wq_class, create);
+		spin_unlock(&ring->wq_lock);
+		ret = 0;
+	}
 	spin_unlock(&ring->inflight_lock);
-	return 0;
+	return ret;
 }
 
 /*
@@ -369,24 +474,27 @@ static int wq_add(struct io2_req *req, unsigned int wq_class, bool *create)
  * back what is queued for this class: it fails rather than waits for ever, but
  * what would not block is done all the same.
  */
-static void wq_create_failed(struct io2_ring *ring, unsigned int wq_class,
-			     int err, struct io2_batch *b)
+static void wq_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
+			     unsigned int wq_class, int err,
+			     struct io2_batch *b)
 {
 	struct io2_req *req, *next;
 	LIST_HEAD(list);
 
 	spin_lock(&ring->wq_lock);
-	if (!--ring->wq.nr[wq_class]) {
-		list_splice_init(&ring->wq.pending[wq_class], &list);
-		ring->wq.nr_pending[wq_class] = 0;
+	ring->nr_workers[wq_class]--;
+	atomic_dec(&io2_workers_all);
+	if (!--sub->wq.nr[wq_class]) {
+		list_splice_init(&sub->wq.pending[wq_class], &list);
+		sub->wq.nr_pending[wq_class] = 0;
 		list_for_each_entry(req, &list, node)
-			req->wq_state = IO2_WQ_NONE;
+			WRITE_ONCE(req->wq_state, IO2_WQ_RUNNING);
 	}
 	spin_unlock(&ring->wq_lock);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
-		if (wq_class == CLASS_RETRY) {
-			io2_defer_foreign(req);
+		if (wq_class == IO2_RETRY) {
+			io2_defer_foreign(req, b->ctx == IO2_CTX_WQ);
 			continue;
 		}
 		io2_req_set(req, err == -EINTR ? -ECANCELED : err);
@@ -397,20 +505,29 @@ static void wq_create_failed(struct io2_ring *ring, unsigned int wq_class,
 static void worker_queue(struct io2_req *req, unsigned int wq_class,
 			 struct io2_batch *b)
 {
+	struct io2_submitter *sub = req->sub;
 	struct io2_ring *ring = req->ring;
+	struct task_struct *task = NULL;
 	bool create = false;
-	int err = wq_add(req, wq_class, &create);
+	int err;
 
+	/* @req may be done by then, and its submitter with it */
+	atomic_inc(&sub->nr_reqs);
+	err = wq_add_hashed(req, wq_class, &task, &create);
 	if (err) {
 		io2_req_set(req, err);
 		io2_req_complete(req, b);
-		return;
 	}
-	if (!create)
-		return;
-	err = worker_create(ring, wq_class);
-	if (err)
-		wq_create_failed(ring, wq_class, err, b);
+	if (task) {
+		wake_up_process(task);
+		put_task_struct(task);
+	}
+	if (create) {
+		err = worker_create(ring, sub, wq_class);
+		if (err)
+			wq_create_failed(ring, sub, wq_class, err, b);
+	}
+	io2_submitter_put(ring, sub);
 }
 
 /**
@@ -422,11 +539,40 @@ static void worker_queue(struct io2_req *req, unsigned int wq_class,
  */
 void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
 {
-	worker_queue(req, req_class(req), b);
+	if (io2_key_take(req))
+		worker_queue(req, req_class(req), b);
 }
 
 /**
- * io2_worker_retry() - have the ring's retry worker try a request
+ * io2_worker_queue_next() - have the worker that ended a request do its successor
+ * @req: has just got its ordering key; not to be touched afterwards
+ * @before: has just given it up
+ * @b: of who completes @before
+ *
+ * That worker looks for more when it has posted @before: nobody else has to be
+ * woken.
+ *
+ * Context: task context.
+ * Return: false if current is no such worker, or @req was cancelled.
+ */
+bool io2_worker_queue_next(struct io2_req *req, const struct io2_req *before,
+			   const struct io2_batch *b)
+{
+	struct io2_ring *ring = req->ring;
+	bool queued;
+
+	if (b->ctx != IO2_CTX_WORKER || before->wq_class != IO2_BOUNDED)
+		return false;
+	spin_lock(&ring->wq_lock);
+	queued = req->wq_state == IO2_WQ_RUNNING;
+	if (queued)
+		wq_append(req, IO2_BOUNDED);
+	spin_unlock(&ring->wq_lock);
+	return queued;
+}
+
+/**
+ * io2_worker_retry() - have the submitter's retry worker try a request
  * @req: tracked, owned by the caller; not to be touched afterwards
  * @b: collects its completion where that fails
  *
@@ -434,7 +580,7 @@ void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
  */
 void io2_worker_retry(struct io2_req *req, struct io2_batch *b)
 {
-	worker_queue(req, CLASS_RETRY, b);
+	worker_queue(req, IO2_RETRY, b);
 }
 
 static void worker_canceled(struct io2_req *req, struct io2_batch *b)
@@ -445,22 +591,27 @@ static void worker_canceled(struct io2_req *req, struct io2_batch *b)
 static void worker_interrupt(struct io2_ring *ring, struct io2_req *req,
 			     bool kill)
 {
-	struct io2_worker *w;
+	struct io2_runner *r;
 
 	lockdep_assert_held(&ring->wq_lock);
-	list_for_each_entry(w, &ring->wq.workers, node)
-		if (w->cur == req)
-			send_sig(kill ? SIGKILL : SIGINT, w->task, 1);
+	list_for_each_entry(r, &ring->runners, node) {
+		if (r->cur != req)
+			continue;
+		if (r->worker)
+			send_sig(kill ? SIGKILL : SIGINT, r->task, 1);
+		else
+			io2_nudge(r->task);
+	}
 }
 
 /**
- * io2_worker_cancel() - cancel a request that was given to a worker
+ * io2_worker_cancel() - cancel a request that was given to a worker, or is parked
  * @req: found in the hash
  * @kill: its submitter or the ring is going away
  *
  * Context: inflight_lock held.
  * Return: 0 when it had not been started; -EALREADY when it runs: if it sleeps
- * interruptibly, or with @kill killably (in a page fault, say), it is
+ * interruptibly, or in a worker with @kill killably (in a page fault, say), it is
  * interrupted and ends with ECANCELED.
  */
 int io2_worker_cancel(struct io2_req *req, bool kill)
@@ -472,7 +623,7 @@ int io2_worker_cancel(struct io2_req *req, bool kill)
 	spin_lock(&ring->wq_lock);
 	if (req->wq_state == IO2_WQ_QUEUED) {
 		wq_remove(req);
-		req->wq_state = IO2_WQ_NONE;
+		WRITE_ONCE(req->wq_state, IO2_WQ_NONE);
 		ret = 0;
 	} else if (req->wq_state != IO2_WQ_NONE) {
 		WRITE_ONCE(req->wq_state, IO2_WQ_INTERRUPTED);
@@ -511,25 +662,37 @@ s32 io2_worker_result(struct io2_req *req, s32 res)
 }
 
 /**
- * io2_worker_init() - initialise the worker side of a new ring
+ * io2_wq_init() - initialise what waits for the threads and tasks of a submitter
+ * @wq: zeroed
+ *
+ * Cannot fail.
+ */
+void io2_wq_init(struct io2_wq *wq)
+{
+	unsigned int i;
+
+	for (i = 0; i < IO2_CLASSES; i++) {
+		INIT_LIST_HEAD(&wq->pending[i]);
+		INIT_LIST_HEAD(&wq->idle[i]);
+	}
+	INIT_LIST_HEAD(&wq->parked);
+	for (i = 0; i < IO2_KEYS; i++)
+		INIT_HLIST_HEAD(&wq->keys[i]);
+}
+
+/**
+ * io2_workers_init() - initialise the worker side of a new ring
  * @ring: the ring
  *
  * Cannot fail (I7).
  */
-void io2_worker_init(struct io2_ring *ring)
+void io2_workers_init(struct io2_ring *ring)
 {
-	struct io2_wq *wq = &ring->wq;
-	unsigned int i;
-
 	spin_lock_init(&ring->wq_lock);
-	for (i = 0; i < IO2_CLASSES; i++) {
-		INIT_LIST_HEAD(&wq->pending[i]);
-		init_waitqueue_head(&wq->wait[i]);
-	}
-	INIT_LIST_HEAD(&wq->workers);
-	INIT_LIST_HEAD(&wq->dead);
-	INIT_WORK(&wq->reap, workers_reap);
-	INIT_DELAYED_WORK(&wq->watch, workers_watch);
+	INIT_LIST_HEAD(&ring->runners);
+	INIT_LIST_HEAD(&ring->dead);
+	INIT_WORK(&ring->reap, workers_reap);
+	INIT_DELAYED_WORK(&ring->watch, workers_watch);
 }
 
 static bool workers_used(struct io2_ring *ring)
@@ -537,42 +700,85 @@ static bool workers_used(struct io2_ring *ring)
 	bool used;
 
 	spin_lock(&ring->wq_lock);
-	used = ring->wq.used;
+	used = ring->used;
 	spin_unlock(&ring->wq_lock);
 	return used;
 }
 
-static bool workers_take(struct io2_ring *ring, struct list_head *list)
+/* Takes the workers of @sub, or all, to end them. */
+static bool workers_take(struct io2_ring *ring, const struct io2_submitter *sub,
+			 struct list_head *list)
 {
+	struct io2_runner *r, *next;
+	struct io2_worker *w;
+
 	spin_lock(&ring->wq_lock);
-	list_splice_init(&ring->wq.workers, list);
+	list_for_each_entry_safe(r, next, &ring->runners, node) {
+		w = container_of(r, struct io2_worker, runner);
+		if (!r->worker || (sub && w->sub != sub))
+			continue;
+		workers_count(w, -1);
+		worker_unidle(w);
+		list_move(&r->node, list);
+	}
 	spin_unlock(&ring->wq_lock);
 	return !list_empty(list);
 }
 
 /**
- * io2_workers_stop() - end all workers
- * @ring: a ring whose requests have all completed, deferred work included
+ * io2_workers_stop_of() - end the workers of a submitter
+ * @ring: the ring
+ * @sub: it has no request
  *
  * A worker may still be making another one, for a request that somebody else
  * was quicker to do; it has done so once it is stopped.
  *
  * Context: may sleep.
  */
-void io2_workers_stop(struct io2_ring *ring)
+void io2_workers_stop_of(struct io2_ring *ring, struct io2_submitter *sub)
 {
 	LIST_HEAD(list);
 
-	if (!workers_used(ring))
-		return;
-	while (workers_take(ring, &list)) {
+	while (workers_take(ring, sub, &list)) {
 		workers_free(&list);
 		INIT_LIST_HEAD(&list);
 	}
-	workers_reap(&ring->wq.reap);
+}
+
+/**
+ * io2_workers_stop() - end all workers
+ * @ring: a ring whose requests have all completed, deferred work included
+ *
+ * Context: may sleep.
+ */
+void io2_workers_stop(struct io2_ring *ring)
+{
+	if (!workers_used(ring))
+		return;
+	io2_workers_stop_of(ring, NULL);
+	workers_reap(&ring->reap);
 	/* last, because only a worker queues them */
-	cancel_work_sync(&ring->wq.reap);
-	cancel_delayed_work_sync(&ring->wq.watch);
+	cancel_work_sync(&ring->reap);
+	cancel_delayed_work_sync(&ring->watch);
+}
+
+/**
+ * io2_workers_of() - has a submitter any worker?
+ * @ring: the ring
+ * @sub: the submitter
+ *
+ * Context: task context; takes wq_lock.
+ * Return: whether it has, one being made included.
+ */
+bool io2_workers_of(struct io2_ring *ring, const struct io2_submitter *sub)
+{
+	unsigned int i, nr = 0;
+
+	spin_lock(&ring->wq_lock);
+	for (i = 0; i < IO2_CLASSES; i++)
+		nr += sub->wq.nr[i];
+	spin_unlock(&ring->wq_lock);
+	return nr;
 }
 
 /**
@@ -588,7 +794,7 @@ unsigned int io2_workers_nr(struct io2_ring *ring)
 
 	spin_lock(&ring->wq_lock);
 	for (i = 0; i < IO2_CLASSES; i++)
-		nr += ring->wq.nr[i];
+		nr += ring->nr_workers[i];
 	spin_unlock(&ring->wq_lock);
 	return nr;
 }

@@ -445,24 +445,17 @@ RING_TEST(everything)
 }
 
 /*
- * Two reads of a FIFO, which cannot be asked without blocking: one gets the
- * byte, the other one blocks in a worker. Return: its user_data, or 0.
+ * The only thing of that kind: a write to an eventfd that says it can be written to,
+ * but not by how much. Return: its user_data, or 0.
  */
-static __u64 block_a_worker(struct ring *r, int fifo, char *buf)
+static __u64 block_a_worker(struct ring *r, int efd)
 {
-	struct iouring2_cqe cqe;
-	int i;
+	static const __u64 too_much = UINT64_MAX - 1;
+	struct iouring2_sqe *sqe = ring_sqe(r);
 
-	for (i = 1; i <= 2; i++) {
-		struct iouring2_sqe *sqe = ring_sqe(r);
-
-		prep_read(sqe, fifo, buf, 1, -1);
-		sqe->user_data = i;
-	}
-	if (ring_submit(r) != 2 || write(fifo, "x", 1) != 1 ||
-	    ring_wait(r, &cqe) || cqe.res != 1)
-		return 0;
-	return 3 - cqe.user_data;
+	prep(sqe, IOURING2_OP_WRITE, efd, (void *)&too_much, sizeof(too_much), 0);
+	sqe->user_data = 1;
+	return ring_submit(r) == 1;
 }
 
 /* One that no worker has begun, because the only one is blocked */
@@ -478,12 +471,12 @@ RING_TEST(queued_for_a_worker)
 
 	if (module_param_set("workers_unbounded", 1) < 0)
 		SKIP(return, "parameters not writable");
-	busy = tmp_fifo();
+	busy = eventfd(1, EFD_CLOEXEC);
 	ready = tmp_fifo();
 	ASSERT_LE(0, busy);
 	ASSERT_LE(0, ready);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_NE(0, (long)block_a_worker(&r, busy, buf));
+	ASSERT_NE(0, (long)block_a_worker(&r, busy));
 	for (i = 0;; i++) {
 		ASSERT_EQ(1, write(ready, "y", 1));
 		sqe = ring_sqe(&r);
@@ -519,18 +512,18 @@ RING_TEST(files_have_their_own_workers)
 	long was = module_param("workers_unbounded");
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
-	char buf[8], data[8];
-	int fifo, file;
+	char data[8];
+	int efd, file;
 	struct ring r;
 
 	if (module_param_set("workers_unbounded", 1) < 0)
 		SKIP(return, "parameters not writable");
-	fifo = tmp_fifo();
+	efd = eventfd(1, EFD_CLOEXEC);
 	file = tmp_file(4096);
-	ASSERT_LE(0, fifo);
+	ASSERT_LE(0, efd);
 	ASSERT_LE(0, file);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_NE(0, (long)block_a_worker(&r, fifo, buf));
+	ASSERT_NE(0, (long)block_a_worker(&r, efd));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 50 * NSEC_PER_MSEC));
 	prep(ring_sqe(&r), IOURING2_OP_FSYNC, file, NULL, 0, 0);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -553,24 +546,23 @@ RING_TEST(files_have_their_own_workers)
 	EXPECT_EQ(0, ring_do(&r));
 	EXPECT_EQ(1, fdinfo(r.fd, "Workers"));
 	ring_exit(&r);
-	close(fifo);
+	close(efd);
 	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
 }
 
 /* The signal that ends one request is not there for the worker's next one */
 RING_TEST(next_is_spared)
 {
-	char buf[8];
 	struct key key = { .fd = -1 };
 	struct iouring2_cqe cqe;
-	int i, fifo, ret;
+	int i, efd, ret;
 	struct ring r;
 
-	fifo = tmp_fifo();
-	ASSERT_LE(0, fifo);
+	efd = eventfd(1, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < 10; i++) {
-		key.user_data = block_a_worker(&r, fifo, buf);
+		key.user_data = block_a_worker(&r, efd);
 		ASSERT_NE(0, (long)key.user_data);
 		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
 						20 * NSEC_PER_MSEC)) {
@@ -584,7 +576,7 @@ RING_TEST(next_is_spared)
 		EXPECT_TRUE(cancelled(cqe.res));
 	}
 	ring_exit(&r);
-	close(fifo);
+	close(efd);
 }
 
 /* What a cancelled read did not take is there for the next */

@@ -885,9 +885,13 @@ RING_TEST(signal_of_another_kind)
 	close(fd[1]);
 }
 
-/* Nor can anybody else arm one: it would be armed for the kernel's signals */
+/*
+ * Nobody else arms one, which would be for the kernel's signals: what is begun by
+ * the kernel waits until the submitter is in ENTER.
+ */
 RING_TEST(signal_not_ours)
 {
+	struct signalfd_siginfo info;
 	struct iouring2_cqe cqe;
 	struct iouring2_sqe *sqe;
 	int fd[2], efd;
@@ -899,7 +903,11 @@ RING_TEST(signal_not_ours)
 	sqe = ring_sqe(&r);
 	prep_poll(sqe, fd[0], POLLIN);
 	sqe->flags = IOURING2_SQE_ASYNC;
-	EXPECT_EQ(-EOPNOTSUPP, ring_do(&r));
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(0, send_signal(fd));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(sizeof(info), read(fd[0], &info, sizeof(info)));
 	/* begun by whoever ends what it is linked to */
 	sqe = ring_sqe(&r);
 	prep_poll(sqe, efd, POLLIN);
@@ -910,11 +918,15 @@ RING_TEST(signal_not_ours)
 	sqe->user_data = 2;
 	EXPECT_EQ(2, ring_submit(&r));
 	EXPECT_EQ(0, poke(efd));
-	EXPECT_TRUE(until(ring_ready(&r) == 2));
+	EXPECT_TRUE(until(*r.sq_flags & IOURING2_SQ_TASKRUN));
 	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
 	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	EXPECT_FALSE(*r.sq_flags & IOURING2_SQ_TASKRUN);
+	EXPECT_EQ(0, send_signal(fd));
 	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
-	EXPECT_EQ(-EOPNOTSUPP, cqe.res);
+	EXPECT_EQ(POLLIN, cqe.res);
+	EXPECT_EQ(sizeof(info), read(fd[0], &info, sizeof(info)));
 	EXPECT_EQ(self->before.counter[5], counter("files"));
 	ring_exit(&r);
 	close(efd);

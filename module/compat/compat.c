@@ -21,6 +21,10 @@ int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,
 #ifdef HAVE_RW_VERIFY_AREA
 	return rw_verify_area(dir, file, ppos, count);
 #else
+	/* what it has besides security and locks: the end must be a position, too */
+	if (ppos && *ppos >= 0 && (loff_t)(*ppos + count) < 0 &&
+	    !(file->f_mode & FMODE_UNSIGNED_OFFSET))
+		return -EINVAL;
 	return 0;
 #endif
 }
@@ -55,6 +59,9 @@ static ssize_t verified_write(struct kiocb *kiocb, struct iov_iter *iter)
 		fsnotify_modify(file);
 	return ret;
 #else
+	/* it does not write nothing, which a datagram socket sends */
+	if (!iov_iter_count(iter))
+		return file->f_op->write_iter(kiocb, iter);
 	/* does not start the write itself, as it does since 6.8 */
 	return vfs_iocb_iter_write(file, kiocb, iter);
 #endif
@@ -63,7 +70,7 @@ static ssize_t verified_write(struct kiocb *kiocb, struct iov_iter *iter)
 /**
  * io2_compat_write_iter() - write, with the checks of write(2)
  * @kiocb: file open for writing, with a write_iter
- * @iter: from where; not empty
+ * @iter: from where
  *
  * Context: may sleep.
  * Return: as write_iter; with -EIOCBQUEUED and a regular file the completion

@@ -11,11 +11,18 @@
 
 #include <linux/anon_inodes.h>
 #include <linux/blkdev.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fsnotify.h>
 #include <linux/hrtimer.h>
+#include <linux/magic.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/uio.h>
 #include <linux/version.h>
 
@@ -60,6 +67,17 @@ static inline bool io2_file_put_shared(struct file *file)
 	return false;
 }
 
+/* The same for whoever may sleep, and has the last reference once in a while. */
+static inline void io2_file_put(struct file *file)
+{
+	if (io2_file_put_shared(file))
+		return;
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(file);
+	else
+		fput(file);
+}
+
 /* 6.13 sets clock and callback in one step; hrtimer_init() then went */
 #ifndef HAVE_HRTIMER_SETUP
 static inline void hrtimer_setup(struct hrtimer *timer,
@@ -70,6 +88,101 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 	timer->function = fn;
 }
 #endif
+
+static inline void io2_hrtimer_on_stack(struct hrtimer *timer,
+					enum hrtimer_restart (*fn)(struct hrtimer *),
+					clockid_t clock, enum hrtimer_mode mode)
+{
+#ifdef HAVE_HRTIMER_SETUP
+	hrtimer_setup_on_stack(timer, fn, clock, mode);
+#else
+	hrtimer_init_on_stack(timer, clock, mode);
+	timer->function = fn;
+#endif
+}
+
+/* 5.13 has it where other file systems have theirs */
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC	0x65735546
+#endif
+
+/* 6.9 gave pidfds a file system of their own */
+#define IO2_PID_FS_MAGIC	0x50494446
+
+/* 5.14 renamed a task's state */
+#ifdef HAVE_TASK_STATE
+#define io2_task_state(t)	READ_ONCE((t)->__state)
+#else
+#define io2_task_state(t)	READ_ONCE((t)->state)
+#endif
+
+/* Only compared: it says whether a task has been moved to another cgroup. */
+#ifdef CONFIG_CGROUPS
+#define io2_cgroups_of(t)	((void *)rcu_access_pointer((t)->cgroups))
+#else
+#define io2_cgroups_of(t)	NULL
+#endif
+
+static inline struct mem_cgroup *io2_memcg_get(struct mm_struct *mm)
+{
+	return mem_cgroup_disabled() ? NULL : get_mem_cgroup_from_mm(mm);
+}
+
+static inline void io2_memcg_put(struct mem_cgroup *memcg)
+{
+	if (memcg)
+		mem_cgroup_put(memcg);
+}
+
+/* What a kernel thread allocates is charged to nobody, unless it says to whom. */
+static inline struct mem_cgroup *io2_set_active_memcg(struct mem_cgroup *memcg)
+{
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *old = current->active_memcg;
+
+	current->active_memcg = memcg;
+	return old;
+#else
+	return NULL;
+#endif
+}
+
+/*
+ * Looks up a descriptor of another task.  What is exported for that finds the
+ * next one that is open, too.
+ */
+static inline struct file *io2_fget_task(struct task_struct *task,
+					 unsigned int fd)
+{
+#if defined(HAVE_FGET_TASK_NEXT) || defined(HAVE_TASK_LOOKUP_NEXT)
+	unsigned int found = fd;
+	struct file *file;
+
+#ifdef HAVE_FGET_TASK_NEXT
+	file = fget_task_next(task, &found);
+#else
+	rcu_read_lock();
+	file = task_lookup_next_fdget_rcu(task, &found);
+	rcu_read_unlock();
+#endif
+	if (!file || found == fd)
+		return file;
+	io2_file_put(file);
+	return NULL;
+#else
+	struct file *file = NULL;
+
+	rcu_read_lock();
+	task_lock(task);
+	if (task->files)
+		file = files_lookup_fd_rcu(task->files, fd);
+	if (file && !get_file_rcu(file))
+		file = NULL;
+	task_unlock(task);
+	rcu_read_unlock();
+	return file;
+#endif
+}
 
 /* 6.12 asks whether it is a read or a write */
 static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
@@ -112,6 +225,19 @@ static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file)
 	kiocb->ki_filp = file;
 	kiocb->private = NULL;
 	kiocb->ki_flags = io2_iocb_flags(file) | IO2_IOCB_CACHED;
+#ifdef HAVE_KI_HINT
+	kiocb->ki_hint = ki_hint_validate(file_write_hint(file));
+#endif
+}
+
+/* 6.18 can do without the signal of a broken pipe */
+static inline bool io2_kiocb_is_silent(const struct kiocb *kiocb)
+{
+#ifdef IOCB_NOSIGNAL
+	return kiocb->ki_flags & IOCB_NOSIGNAL;
+#else
+	return false;
+#endif
 }
 
 /* A plug gets the tags for its requests together since 5.16, at most so many */
@@ -125,12 +251,22 @@ static inline void io2_start_plug(struct blk_plug *plug, unsigned int nr_ios)
 #endif
 }
 
-/* 6.0 has an iterator for one segment, which costs less */
+/*
+ * 6.0 has an iterator for one segment, which costs less.  Some drivers did not know
+ * it before 6.4 used it for read(2).
+ */
 static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 				 const struct iovec *iov, size_t len,
-				 size_t skip)
+				 size_t skip, const struct file *file)
 {
 #ifdef HAVE_ITER_UBUF
+#ifndef HAVE_IMPORT_UBUF
+	if (S_ISCHR(file_inode(file)->i_mode)) {
+		iov_iter_init(iter, dir, iov, 1, len);
+		iov_iter_advance(iter, skip);
+		return;
+	}
+#endif
 	iov_iter_ubuf(iter, dir, iov->iov_base + skip, len - skip);
 #else
 	iov_iter_init(iter, dir, iov, 1, len);
@@ -149,8 +285,6 @@ static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
 #ifdef HAVE_RW_VERIFY_AREA
 	ssize_t ret;
 
-	if (!iov_iter_count(iter))
-		return 0;
 	ret = rw_verify_area(READ, file, &kiocb->ki_pos, iov_iter_count(iter));
 	if (ret < 0)
 		return ret;
@@ -159,6 +293,9 @@ static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
 		fsnotify_access(file);
 	return ret;
 #else
+	/* it does not ask the file for nothing, which some refuse */
+	if (!iov_iter_count(iter))
+		return file->f_op->read_iter(kiocb, iter);
 	return vfs_iocb_iter_read(file, kiocb, iter);
 #endif
 }

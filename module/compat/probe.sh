@@ -56,6 +56,16 @@ run_probes() {
 		'struct blk_plug *p = NULL; p->nr_ios = 1;' "$@"
 	probe FILE_REF linux/fs.h \
 		'struct file *f = NULL; file_ref_read(&f->f_ref);' "$@"
+	probe IMPORT_UBUF linux/uio.h \
+		'import_ubuf(0, NULL, 0, NULL);' "$@"
+	probe KI_HINT linux/fs.h \
+		'struct kiocb *k = NULL; k->ki_hint = ki_hint_validate(0);' "$@"
+	probe TASK_STATE linux/sched.h \
+		'current->__state = 0;' "$@"
+	probe FGET_TASK_NEXT linux/file.h \
+		'fget_task_next(NULL, NULL);' "$@"
+	probe TASK_LOOKUP_NEXT linux/fdtable.h \
+		'task_lookup_next_fdget_rcu(NULL, NULL);' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Ordering keys: requests of which only one is to run at a time. */
+#ifndef IO2_KEY_H
+#define IO2_KEY_H
+
+#include <linux/types.h>
+
+struct io2_req;
+struct io2_batch;
+
+bool io2_key_take(struct io2_req *req);
+void io2_key_leave(struct io2_req *req, struct io2_batch *b);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Kinds of file: who may read, write and poll them for a submitter. */
+#ifndef IO2_KIND_H
+#define IO2_KIND_H
+
+#include <linux/bits.h>
+#include <linux/fs.h>
+
+/*
+ * What a kernel thread that has borrowed memory and credentials may do with a
+ * file.  Each bit is a statement about the file's methods on every supported
+ * kernel; docs/vfs-contract.md has the argument, kind by kind.
+ */
+#define IO2_KIND_READ		BIT(0)	/* read it */
+#define IO2_KIND_WRITE		BIT(1)	/* write it */
+#define IO2_KIND_SYNC		BIT(2)	/* sync it */
+#define IO2_KIND_ASK_NOW	BIT(3)	/* ask for its events: it answers at once */
+#define IO2_KIND_ASK_LATE	BIT(4)	/* the same: it may have to ask somebody */
+#define IO2_KIND_DATA		BIT(5)	/* a file or device full of data */
+#define IO2_KIND_WAKE_TELLS	BIT(6)	/* whom it wakes may take it for readable */
+
+unsigned int io2_file_kind(const struct file *file);
+
+/**
+ * io2_file_nowait() - can I/O on @file be tried without blocking?
+ * @file: the file
+ *
+ * Context: any.
+ * Return: whether it honours IOCB_NOWAIT or O_NONBLOCK.
+ */
+static inline bool io2_file_nowait(const struct file *file)
+{
+	return (file->f_flags & O_NONBLOCK) || (file->f_mode & FMODE_NOWAIT) ||
+	       S_ISSOCK(file_inode(file)->i_mode);
+}
+
+bool io2_file_raises_sigpipe(const struct file *file);
+
+#endif

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The submitter's turn.  A request that a kernel thread must not do, and that
+ * cannot be tried without blocking, is parked until a task of the process that
+ * submitted it is in ENTER.  That is the ENTER that submitted it, once the others
+ * are under way and the ring's lock is free; a task of the process that waits in
+ * another one; or the next that comes, which the process is told to make: by the
+ * SQ flag TASKRUN, and by the ring's file, which it finds readable.
+ *
+ * A task may block for such a request only as long as its own wait in ENTER
+ * allows, and a signal ends that.
+ */
+#include <linux/cred.h>
+#include <linux/sched/signal.h>
+
+#include "compat/compat.h"
+#include "cancel.h"
+#include "cq.h"
+#include "deferred.h"
+#include "request.h"
+#include "submitter.h"
+#include "turn.h"
+#include "wait.h"
+#include "worker.h"
+
+#define BREAK_AGAIN	(10 * NSEC_PER_MSEC)	/* a nudge may come too early */
+
+/* --- the breaker ---------------------------------------------------------- */
+
+static enum hrtimer_restart breaker_fn(struct hrtimer *timer)
+{
+	struct io2_breaker *br = container_of(timer, struct io2_breaker, timer);
+
+	io2_nudge(br->task);
+	hrtimer_forward_now(timer, BREAK_AGAIN);
+	return HRTIMER_RESTART;
+}
+
+/**
+ * io2_breaker_start() - from some time on current does not sleep interruptibly
+ * @br: on current's stack
+ * @expires: that time, of CLOCK_MONOTONIC; KTIME_MAX: never
+ *
+ * Context: task context.
+ */
+void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
+{
+	br->task = current;
+	io2_hrtimer_on_stack(&br->timer, breaker_fn, CLOCK_MONOTONIC,
+			     HRTIMER_MODE_ABS);
+	if (expires != KTIME_MAX)
+		hrtimer_start(&br->timer, expires, HRTIMER_MODE_ABS);
+}
+
+/**
+ * io2_breaker_stop() - it sleeps as before
+ * @br: the same
+ *
+ * Context: task context.
+ */
+void io2_breaker_stop(struct io2_breaker *br)
+{
+	hrtimer_cancel(&br->timer);
+	destroy_hrtimer_on_stack(&br->timer);
+	if (signal_pending(current))
+		io2_unnudge();
+}
+
+/* --- parking -------------------------------------------------------------- */
+
+/* Tells the process that there is something to do for a task of it. */
+static void park_tell(struct io2_ring *ring)
+{
+	io2_cq_update_flags(ring);
+	io2_cq_notify(ring);
+}
+
+/* Return: false when @req must not wait. */
+static bool park_add(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	bool added;
+
+	spin_lock(&ring->inflight_lock);
+	added = io2_hash_add(req, IO2_ARMED_WORKER);
+	if (added) {
+		spin_lock(&ring->wq_lock);
+		req->wq_class = IO2_PARKED;
+		WRITE_ONCE(req->wq_state, IO2_WQ_QUEUED);
+		list_add_tail(&req->node, &req->sub->wq.parked);
+		WRITE_ONCE(ring->nr_parked, ring->nr_parked + 1);
+		spin_unlock(&ring->wq_lock);
+	}
+	spin_unlock(&ring->inflight_lock);
+	return added;
+}
+
+/**
+ * io2_park() - leave a request to a task of the process that submitted it
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion where that fails
+ * @run: does it then
+ *
+ * Context: task context; no lock of the ring but uring_lock held.
+ */
+void io2_park(struct io2_req *req, struct io2_batch *b,
+	      void (*run)(struct io2_req *req, struct io2_batch *b))
+{
+	struct io2_ring *ring = req->ring;
+	struct io2_submitter *sub = req->sub;
+	bool own = b->ctx <= IO2_CTX_TURN && io2_submitter_is_process(sub);
+
+	req->run = run;
+	/* the submitter may be gone when the request is */
+	atomic_inc(&sub->nr_reqs);
+	if (!park_add(req)) {
+		io2_req_set(req, -ECANCELED);
+		io2_req_complete(req, b);
+	} else {
+		/* current is in ENTER, and will do it before it leaves */
+		if (!own)
+			park_tell(ring);
+		io2_wake_process(ring, sub);
+	}
+	io2_submitter_put(ring, sub);
+}
+
+/* --- the turn ------------------------------------------------------------- */
+
+/* The first submitter with something parked that is current's process. */
+static struct io2_submitter *parked_submitter(struct io2_ring *ring)
+{
+	struct io2_submitter *sub;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	lockdep_assert_held(&ring->wq_lock);
+	list_for_each_entry(sub, &ring->submitters, node)
+		if (!list_empty(&sub->wq.parked) &&
+		    io2_submitter_is_process(sub))
+			return sub;
+	return NULL;
+}
+
+/**
+ * io2_parked_is_own() - is something parked for current's process?
+ * @ring: the ring
+ *
+ * Context: task context; takes inflight_lock.
+ * Return: whether there is.
+ */
+bool io2_parked_is_own(struct io2_ring *ring)
+{
+	bool own;
+
+	if (!READ_ONCE(ring->nr_parked))
+		return false;
+	spin_lock(&ring->inflight_lock);
+	spin_lock(&ring->wq_lock);
+	own = parked_submitter(ring);
+	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->inflight_lock);
+	return own;
+}
+
+/* Takes the oldest of a submitter and puts @r on record as running it. */
+static struct io2_req *turn_next(struct io2_ring *ring, struct io2_runner *r)
+{
+	struct io2_submitter *sub;
+	struct io2_req *req = NULL;
+
+	spin_lock(&ring->inflight_lock);
+	spin_lock(&ring->wq_lock);
+	sub = parked_submitter(ring);
+	if (sub) {
+		req = list_first_entry(&sub->wq.parked, struct io2_req, node);
+		list_del_init(&req->node);
+		WRITE_ONCE(ring->nr_parked, ring->nr_parked - 1);
+		WRITE_ONCE(req->wq_state, IO2_WQ_RUNNING);
+		r->cur = req;
+		r->sub = sub;
+		list_add(&r->node, &ring->runners);
+	}
+	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->inflight_lock);
+	return req;
+}
+
+static void turn_done(struct io2_ring *ring, struct io2_runner *r)
+{
+	spin_lock(&ring->wq_lock);
+	r->cur = NULL;
+	list_del(&r->node);
+	spin_unlock(&ring->wq_lock);
+	/* who cancelled it may have nudged us */
+	if (signal_pending(current))
+		io2_unnudge();
+}
+
+/* As whom it was submitted: the process may have other credentials by now. */
+static void turn_do(struct io2_req *req, struct io2_batch *b)
+{
+	const struct cred *cred = get_cred(req->sub->cred);
+	const struct cred *old = NULL;
+
+	if (cred != current_cred())
+		old = override_creds(cred);
+	req->run(req, b);
+	if (old)
+		revert_creds(old);
+	put_cred(cred);
+}
+
+static bool turn_ends(ktime_t expires)
+{
+	return signal_pending(current) ||
+	       (expires != KTIME_MAX && ktime_after(ktime_get(), expires));
+}
+
+/**
+ * io2_turn_run() - do what is parked for current's process
+ * @ring: the ring
+ * @expires: CLOCK_MONOTONIC; nothing of it blocks longer
+ *
+ * Context: task in ENTER, may sleep; no lock of the ring held.
+ * Return: false if something is left, because a signal came, or the time.
+ */
+bool io2_turn_run(struct io2_ring *ring, ktime_t expires)
+{
+	struct io2_runner r = { .task = current };
+	u32 nr = READ_ONCE(ring->nr_parked);
+	struct io2_batch b;
+	struct io2_req *req;
+	bool done = true;
+
+	/* what is parked again meanwhile is for later */
+	while (nr--) {
+		req = turn_next(ring, &r);
+		if (!req)
+			break;
+		io2_batch_init(&b, ring, IO2_CTX_TURN);
+		b.expires = expires;
+		turn_do(req, &b);
+		turn_done(ring, &r);
+		io2_batch_flush(&b);
+		done = !turn_ends(expires);
+		if (!done)
+			break;
+		cond_resched();
+	}
+	if (io2_parked_is_own(ring))
+		park_tell(ring);
+	else
+		io2_cq_update_flags(ring);
+	return done;
+}

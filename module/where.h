@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where a request runs next.  One pure function decides; it knows neither the
+ * kernel nor the ring, so that a test on the host can print its whole table.
+ */
+#ifndef IO2_WHERE_H
+#define IO2_WHERE_H
+
+#ifdef __KERNEL__
+#include <linux/bits.h>
+#include <linux/types.h>
+#endif
+
+/**
+ * enum io2_stage - what has happened to a request so far
+ * @IO2_STAGE_START: nothing: it may start
+ * @IO2_STAGE_AGAIN: somebody tried it, and it would have blocked
+ * @IO2_STAGE_READY: it waited for its file, which has become ready
+ */
+enum io2_stage {
+	IO2_STAGE_START,
+	IO2_STAGE_AGAIN,
+	IO2_STAGE_READY,
+	IO2_STAGES,
+};
+
+/**
+ * enum io2_do - what to do with it
+ * @IO2_DO_TRY: current tries it, without blocking
+ * @IO2_DO_POLL: it waits until its file is ready
+ * @IO2_DO_WORKER: a worker thread does it, and may block
+ * @IO2_DO_RETRY: the retry worker tries it, without blocking for data
+ * @IO2_DO_PARK: a task of the submitting process does it, in ENTER, and may
+ *	block
+ */
+enum io2_do {
+	IO2_DO_TRY,
+	IO2_DO_POLL,
+	IO2_DO_WORKER,
+	IO2_DO_RETRY,
+	IO2_DO_PARK,
+	IO2_DOS,
+};
+
+/* About the opcode */
+#define IO2_W_MEMORY	BIT(0)	/* touches the submitter's memory */
+#define IO2_W_ASKS	BIT(1)	/* asks a file for its events */
+#define IO2_W_BLOCKS	BIT(2)	/* cannot be tried without blocking */
+/* About the SQE */
+#define IO2_W_ASYNC	BIT(3)	/* is not to be tried by who submits */
+/* About the file */
+#define IO2_W_ANY	BIT(4)	/* a kernel thread may do it, see kind.h */
+#define IO2_W_TRIABLE	BIT(5)	/* can be tried without blocking */
+#define IO2_W_POLLABLE	BIT(6)	/* says when it is ready */
+#define IO2_W_ASK_NOW	BIT(7)	/* any thread may ask it: it answers at once */
+#define IO2_W_ASK_LATE	BIT(8)	/* a kernel thread may ask it: it may not answer */
+/* About current */
+#define IO2_W_OWN	BIT(9)	/* is a task of the submitter, with its credentials */
+#define IO2_W_BITS	10
+
+/* What asks nobody but the file, or nothing at all. */
+static inline enum io2_do io2_where_start_foreign(unsigned int what)
+{
+	if (what & IO2_W_MEMORY)
+		return what & IO2_W_ANY ? IO2_DO_RETRY : IO2_DO_PARK;
+	if (!(what & IO2_W_ASKS) || (what & IO2_W_ASK_NOW))
+		return IO2_DO_TRY;
+	return what & IO2_W_ASK_LATE ? IO2_DO_RETRY : IO2_DO_PARK;
+}
+
+/**
+ * io2_where() - decide where a request runs next
+ * @stage: what has happened to it
+ * @what: IO2_W_*
+ *
+ * The rules: a kernel thread does only what somebody has found out to mean the
+ * same there (ANY); memory is touched by its owner, or by a worker that is on
+ * record as doing it; what has to wait for data waits for its file, if that can
+ * tell.
+ *
+ * Context: any; pure.
+ * Return: IO2_DO_*.
+ */
+static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
+{
+	enum io2_do blocks = what & IO2_W_ANY ? IO2_DO_WORKER : IO2_DO_PARK;
+
+	switch (stage) {
+	case IO2_STAGE_START:
+		if (what & (IO2_W_BLOCKS | IO2_W_ASYNC))
+			return blocks;
+		if (what & IO2_W_OWN)
+			return IO2_DO_TRY;
+		return io2_where_start_foreign(what);
+	case IO2_STAGE_AGAIN:
+		return what & IO2_W_POLLABLE ? IO2_DO_POLL : blocks;
+	default:
+		if (!(what & IO2_W_TRIABLE) || (what & IO2_W_ASYNC))
+			return blocks;
+		if (what & IO2_W_OWN)
+			return IO2_DO_TRY;
+		return what & IO2_W_ANY ? IO2_DO_RETRY : IO2_DO_PARK;
+	}
+}
+
+#endif
