@@ -635,6 +635,7 @@ static const struct param {
 	{ "inflight_default", 0644 },
 	{ "inflight_max", 0644 },
 	{ "workers_bounded", 0644 },
+	{ "workers_total", 0644 },
 	{ "workers_unbounded", 0644 },
 	{ "setup_fail_nth", 0644, true },
 	{ "setup_fail_point", 0444, true },
