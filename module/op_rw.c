@@ -649,10 +649,14 @@ static bool rw_would_block(struct io2_req *req, ssize_t ret,
 		return false;
 	if (!(flags & IO2_NONBLOCK))
 		return (flags & IO2_BREAKABLE) && rw_was_broken(ret);
-	/* some files refuse IOCB_NOWAIT rather than block: their poll says nothing */
-	if (ret == -EOPNOTSUPP)
-		req->flags |= REQ_F_POLLED;
-	return ret == -EAGAIN || ret == -EOPNOTSUPP;
+	if (ret != -EOPNOTSUPP)
+		return ret == -EAGAIN;
+	/* RWF flags that the file does not know */
+	if (!(req->io.kiocb.ki_flags & IOCB_NOWAIT))
+		return false;
+	/* it refuses an IOCB_NOWAIT of ours rather than block: its poll says nothing */
+	req->flags |= REQ_F_POLLED;
+	return true;
 }
 
 /* A pipe or stream that nobody reads: a worker's signals are not the process's. */

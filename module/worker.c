@@ -242,14 +242,14 @@ static bool worker_wait(struct io2_worker *w)
 	struct io2_wq *wq = &w->sub->wq;
 	long left = WORKER_IDLE;
 
-	set_current_state(TASK_INTERRUPTIBLE);
+	set_current_state(IO2_TASK_IDLE);
 	spin_lock(&w->ring->wq_lock);
 	if (!wq_peek(w) && !kthread_should_stop()) {
 		/* the latest first: its caches are warm */
 		list_add(&w->idle, &wq->idle[w->wq_class]);
 		wq->nr_idle[w->wq_class]++;
 		spin_unlock(&w->ring->wq_lock);
-		left = schedule_timeout(WORKER_IDLE);
+		left = io2_idle_timeout(WORKER_IDLE);
 		spin_lock(&w->ring->wq_lock);
 		worker_unidle(w);
 	}
@@ -299,10 +299,10 @@ static int worker_fn(void *data)
 	worker_unborrow(w, &bw);
 	/* the thread's memory is freed after kthread_stop() */
 	for (;;) {
-		set_current_state(TASK_INTERRUPTIBLE);
+		set_current_state(IO2_TASK_IDLE);
 		if (kthread_should_stop())
 			break;
-		schedule();
+		io2_idle_timeout(MAX_SCHEDULE_TIMEOUT);
 		__set_current_state(TASK_RUNNING);
 		try_to_freeze();
 	}

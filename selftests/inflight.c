@@ -123,11 +123,17 @@ int use_fifo(struct hold *h)
 	return 0;
 }
 
+/* The first holds a file; the others name ends of a pipe that stay open */
 int use_chain(struct hold *h)
 {
-	use_eventfd(h);
-	use_write_end(h);
-	return use_read_end(h);
+	int fds[2];
+
+	use_read_end(h);
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	use(h, fds[1]);
+	use(h, fds[0]);
+	return 0;
 }
 
 static int use_disk(struct hold *h)
@@ -230,25 +236,23 @@ static int blocked_workers(void)
 }
 
 /*
- * Two that wait for a FIFO, which then has a byte for one of them: the other
- * one blocks in a worker, since a FIFO cannot be asked without blocking.
+ * A write of twice what the FIFO holds: it can be written to, and then blocks in a
+ * worker, since a FIFO cannot be asked without blocking.
  */
 int start_worker(struct ring *r, struct hold *h)
 {
-	int busy = blocked_workers(), i, ret;
-	struct iouring2_cqe cqe;
+	int busy = blocked_workers(), ret;
+	char buf[512];
 
-	for (i = 0; i < 2; i++)
-		prep_read(ring_sqe(r), h->use[0], scratch, 1, -1);
-	ret = submit(r, 2);
+	if (fcntl(h->use[0], F_SETPIPE_SZ, 4096) < 0)
+		return -errno;
+	while (read(h->peer[0], buf, sizeof(buf)) > 0)
+		;
+	prep_write(ring_sqe(r), h->use[0], scratch, 8192, -1);
+	ret = submit(r, 1);
 	if (ret)
 		return ret;
-	if (write(h->use[0], "x", 1) != 1)
-		return -errno;
-	ret = ring_wait(r, &cqe);
-	if (ret || cqe.res != 1)
-		return ret ? ret : -EPROTO;
-	if (fdinfo(r->fd, "Workers") < 1)
+	if (!until_ms(fdinfo(r->fd, "Workers") > 0, 10000))
 		return -ECHILD;
 	if (!crowded && !until_ms(blocked_workers() > busy, 10000))
 		return -ECHILD;
@@ -268,7 +272,7 @@ static int start_direct(struct ring *r, struct hold *h)
 	return submit(r, 8);
 }
 
-/* What waits for its turn in a chain holds its file as well */
+/* What waits for its turn in a chain holds nothing yet: its file is that of its start */
 static int start_chain(struct ring *r, struct hold *h)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -284,7 +288,7 @@ static int start_chain(struct ring *r, struct hold *h)
 	return submit(r, 3);
 }
 
-/* And so does what waits behind a drain barrier, chain or not */
+/* Nor does what waits behind a drain barrier, chain or not */
 static int start_drain(struct ring *r, struct hold *h)
 {
 	struct iouring2_sqe *sqe;

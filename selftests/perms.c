@@ -730,31 +730,32 @@ static int write_as_nobody(void *arg)
 /* No more workers than there may be, however many requests block */
 RING_TEST(workers_limited)
 {
+	/* each eventfd says that it can be written to, but not by so much */
+	static const __u64 too_much = UINT64_MAX - 1;
 	enum { NR = 8, MAX = 2 };
-	char buf[NR];
 	long was = module_param("workers_unbounded");
-	struct iouring2_cqe cqe;
+	int i, efd[NR];
 	struct ring r;
-	int i, fifo;
 
 	if (!intrusive())
 		SKIP(return, "IOURING2_INTRUSIVE is not set");
-	fifo = tmp_fifo();
-	ASSERT_LE(0, fifo);
 	ASSERT_EQ(0, module_param_set("workers_unbounded", MAX));
 	ASSERT_EQ(0, ring_init(&r, NR, 0));
-	for (i = 0; i < NR; i++)
-		prep_read(ring_sqe(&r), fifo, buf + i, 1, -1);
+	for (i = 0; i < NR; i++) {
+		efd[i] = eventfd(1, EFD_CLOEXEC);
+		ASSERT_LE(0, efd[i]);
+		prep(ring_sqe(&r), IOURING2_OP_WRITE, efd[i],
+		     (void *)&too_much, sizeof(too_much), 0);
+	}
 	EXPECT_EQ(NR, ring_submit(&r));
-	/* All wake up; one gets it, the others block, as a FIFO cannot tell */
-	EXPECT_EQ(1, write(fifo, "x", 1));
-	EXPECT_EQ(0, ring_wait(&r, &cqe));
-	EXPECT_EQ(1, cqe.res);
-	usleep(100000);
-	/* And the one that tries again what became ready */
-	EXPECT_GE(MAX + 1, fdinfo(r.fd, "Workers"));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") == MAX));
+	/* the others are queued by now, and have not made more */
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	EXPECT_EQ(MAX, fdinfo(r.fd, "Workers"));
+	EXPECT_EQ(NR, fdinfo(r.fd, "Inflight"));
 	ring_exit(&r);
-	close(fifo);
+	for (i = 0; i < NR; i++)
+		close(efd[i]);
 	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
 }
 

@@ -117,7 +117,10 @@ RING_TEST(streams)
 	ring_exit(&r);
 }
 
-/* Completes while nobody is in the kernel: the CQ is all one looks at */
+/*
+ * Completes while nobody is in the kernel: the CQ is all one looks at.  A terminal
+ * asks who reads it: its read waits for the next ENTER, and says so.
+ */
 RING_TEST(progress_without_entering)
 {
 	struct iouring2_cqe cqe;
@@ -134,10 +137,17 @@ RING_TEST(progress_without_entering)
 			EXPECT_EQ(1, ring_submit(&r));
 			EXPECT_FALSE(ring_peek(&r, &cqe));
 			EXPECT_EQ(8, write(fd[1], line, 8));
+			if (kind == PTY) {
+				EXPECT_TRUE(until(*r.sq_flags &
+						  IOURING2_SQ_TASKRUN));
+				EXPECT_FALSE(ring_peek(&r, &cqe));
+				EXPECT_EQ(0, enter(r.fd, 0, 0, 0, NULL, 0));
+			}
 			EXPECT_TRUE(until(ring_peek(&r, &cqe))) {
 				TH_LOG("%s", stream_names[kind]);
 			}
 			EXPECT_EQ(8, cqe.res);
+			EXPECT_FALSE(*r.sq_flags & IOURING2_SQ_TASKRUN);
 		}
 		close(fd[0]);
 		close(fd[1]);

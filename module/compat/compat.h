@@ -13,6 +13,7 @@
 #include <linux/blkdev.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
+#include <linux/freezer.h>
 #include <linux/fs.h>
 #include <linux/fsnotify.h>
 #include <linux/hrtimer.h>
@@ -115,6 +116,25 @@ static inline void io2_hrtimer_on_stack(struct hrtimer *timer,
 #else
 #define io2_task_state(t)	READ_ONCE((t)->state)
 #endif
+
+/* How a thread sleeps that has nothing to do, and counts as frozen: 6.1 has a state */
+#ifdef TASK_FREEZABLE
+#define IO2_TASK_IDLE	(TASK_IDLE | TASK_FREEZABLE)
+#else
+#define IO2_TASK_IDLE	TASK_IDLE
+#endif
+
+static inline long io2_idle_timeout(long timeout)
+{
+#ifdef TASK_FREEZABLE
+	return schedule_timeout(timeout);
+#else
+	freezer_do_not_count();
+	timeout = schedule_timeout(timeout);
+	freezer_count();
+	return timeout;
+#endif
+}
 
 /* Only compared: it says whether a task has been moved to another cgroup. */
 #ifdef CONFIG_CGROUPS
