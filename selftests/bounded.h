@@ -25,7 +25,7 @@
 /* Instead of a result: no completion came */
 #define NEVER		(-5000)
 /* Milliseconds in which what must happen happens, on a busy machine too */
-#define SOON		15000
+#define SOON		((int)env_long("IOURING2_SOON", 15000))
 /* Milliseconds in which what must not happen would have happened */
 #define A_WHILE		300
 

@@ -240,7 +240,7 @@ BOUNDED_TEST(large_offsets)
 			/* a stream takes no position in the call */
 			if (want == -ESPIPE || !strcmp(paths[i], "/dev/kmsg"))
 				continue;
-			for (how = 0; how < LINKED; how++)
+			for (how = 0; how < LINKED; how++) {
 				EXPECT_EQ(want, do_how(&r, how, IOURING2_OP_READ,
 						       fd, buf, sizeof(buf),
 						       offs[o])) {
@@ -248,6 +248,7 @@ BOUNDED_TEST(large_offsets)
 					       (unsigned long long)offs[o],
 					       how_name(how));
 				}
+			}
 		}
 		close(fd);
 	}

@@ -146,23 +146,25 @@ static int exec_with(const struct kind *k, bool ours)
 
 BOUNDED_TEST(requests_end)
 {
-	unsigned int i;
+	const struct kind *k;
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		EXPECT_EQ(0, exec_with(&kinds[i], false)) {
-			TH_LOG("%s", kinds[i].name);
+	for (k = kinds; k < kinds + ARRAY_SIZE(kinds); k++) {
+		EXPECT_EQ(0, exec_with(k, false)) {
+			TH_LOG("%s", k->name);
 		}
+	}
 }
 
 /* Another process has the ring, too */
 BOUNDED_TEST(requests_end_shared)
 {
-	unsigned int i;
+	const struct kind *k;
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		EXPECT_EQ(0, exec_with(&kinds[i], true)) {
-			TH_LOG("%s", kinds[i].name);
+	for (k = kinds; k < kinds + ARRAY_SIZE(kinds); k++) {
+		EXPECT_EQ(0, exec_with(k, true)) {
+			TH_LOG("%s", k->name);
 		}
+	}
 }
 
 /* and its requests go on */

@@ -159,8 +159,9 @@ static void one_event(struct __test_metadata *_metadata, struct ring *r,
 
 	if (when == THERE)
 		open_it(g);
-	else if (when == COMES)
+	else if (when == COMES) {
 		ASSERT_EQ(0, pthread_create(&later, NULL, open_later, g));
+	}
 	m.fd = -1;
 	ASSERT_EQ(0, start_how(r, how, IOURING2_OP_READ, g->fan, &m,
 			       sizeof(m), 0));

@@ -35,17 +35,16 @@ static void add_writes(struct ring *r, int fd, int nr)
 
 static void expect_last(struct __test_metadata *_metadata, int fd, int nr)
 {
-	static char got[BLOCKS * SIZE];
-	int b;
+	static char got[BLOCKS][SIZE];
+	int b, last, has;
 
 	ASSERT_EQ((int)sizeof(got), pread(fd, got, sizeof(got), 0));
-	for (b = 0; b < BLOCKS; b++)
-		EXPECT_EQ(0, memcmp(got + b * SIZE,
-				    data[nr - BLOCKS + (b - nr % BLOCKS +
-							BLOCKS) % BLOCKS],
-				    SIZE)) {
-			TH_LOG("block %d has write %d", b, *(int *)(got + b * SIZE));
-		}
+	for (b = 0; b < BLOCKS; b++) {
+		last = nr - BLOCKS + (b - nr % BLOCKS + BLOCKS) % BLOCKS;
+		memcpy(&has, got[b], sizeof(has));
+		EXPECT_EQ(last, has);
+		EXPECT_EQ(0, memcmp(got[b], data[last], SIZE));
+	}
 }
 
 static int file_on_disk(void)

@@ -140,10 +140,11 @@ BOUNDED_TEST(pipe_without_reader_kills)
 	char text[64];
 
 	snprintf(text, sizeof(text), "the child's status: 0x%x", SIGPIPE);
-	for (w.how = PLAIN; w.how < NR_HOW; w.how++)
+	for (w.how = PLAIN; w.how < NR_HOW; w.how++) {
 		EXPECT_STREQ(text, child_ms(sigpipe, &w, 40000)) {
 			TH_LOG("%s", how_name(w.how));
 		}
+	}
 }
 
 /* io_uring's sends have MSG_NOSIGNAL; a WRITE is as write(2) is */
@@ -151,10 +152,11 @@ BOUNDED_TEST(socket_without_peer)
 {
 	struct way w = { .op = IOURING2_OP_WRITE, .socket = true };
 
-	for (w.how = PLAIN; w.how < NR_HOW; w.how++)
+	for (w.how = PLAIN; w.how < NR_HOW; w.how++) {
 		EXPECT_STREQ("", child_ms(sigpipe, &w, 40000)) {
 			TH_LOG("%s", how_name(w.how));
 		}
+	}
 }
 
 /* --------------------------------------------------------- RLIMIT_FSIZE */

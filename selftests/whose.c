@@ -299,8 +299,9 @@ BOUNDED_TEST(cgroup)
 
 	if (access("/sys/fs/cgroup/cgroup.procs", W_OK) || mkdir(CGROUP, 0755))
 		SKIP(return, "no cgroup v2");
-	for (how = 0; how < NR_HOW; how++)
+	for (how = 0; how < NR_HOW; how++) {
 		EXPECT_CHILD(move_self, &how);
+	}
 	/* A kernel thread that was moved here stays, and keeps the directory */
 	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
 }
@@ -340,12 +341,15 @@ static void sent_by(struct __test_metadata *_metadata, struct ring *r,
 		filled++;
 	ASSERT_EQ(0, start_how(r, how, IOURING2_OP_WRITE, sv[1], "hello", 5, 0));
 	/* let it find the socket full */
-	if (full && how == AWAY)
+	if (full && how == AWAY) {
 		EXPECT_EQ(0, see_ms(r, TIMER, &cqe, SOON));
-	if (full && how == LINKED)
+	}
+	if (full && how == LINKED) {
 		EXPECT_EQ(0, take_ms(r, TIMER, &cqe, SOON));
-	if (full)
+	}
+	if (full) {
 		EXPECT_EQ(NEVER, seen_ms(r, TRIED, 50));
+	}
 	while (filled--)
 		recv_pid(sv[0], &uid);
 	if (full && how == AWAY)
