@@ -7,18 +7,15 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <linux/userfaultfd.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
+#include "absent.h"
 
 #define LINGER_S	20
 /* Well below it, and enough for a busy machine */
@@ -212,33 +209,11 @@ BOUNDED_TEST(linger_and_close)
 
 /* ----------------------------------------------------- a page that is absent */
 
-struct absent {
-	int fd;
-	char *page;
-};
-
-static int absent_make(struct absent *a)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
-	a->fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (a->fd < 0)
-		return -ENODEV;
-	a->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	reg.range.start = (uintptr_t)a->page;
-	reg.range.len = 4096;
-	return ioctl(a->fd, UFFDIO_API, &api) ||
-	       ioctl(a->fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
-}
-
 /* Its reads end in that page, when there is data, and it is not in ENTER */
 static void reads_into_nowhere(struct play *p, struct ring *parent, int fds[],
 			       int nr, unsigned int flags)
 {
 	struct ring r = *parent;
-	struct pollfd poll_fd = { .events = POLLIN };
 	struct absent a;
 	int i;
 
@@ -255,8 +230,7 @@ static void reads_into_nowhere(struct play *p, struct ring *parent, int fds[],
 	if (submit_all(&r))
 		_exit(1);
 	st_rel(&p->owner, true);
-	poll_fd.fd = a.fd;
-	while (poll(&poll_fd, 1, 1000) != 1)
+	while (!absent_wanted(&a, 1000))
 		;
 	st_rel(&p->step, 1);	/* somebody waits for the page */
 	for (;;)
