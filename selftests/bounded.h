@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include "ring.h"
 
+#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
+
 #define ASYNC		IOURING2_SQE_ASYNC
 #define LINK		IOURING2_SQE_IO_LINK
 #define HARDLINK	IOURING2_SQE_IO_HARDLINK
@@ -149,7 +151,7 @@ static inline void add_timer(struct ring *r, unsigned int ms,
  * AWAY		it starts behind a timer, while nobody is in ENTER; then its
  *		process enters
  */
-enum how { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
+enum manner { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
 
 static inline const char *how_name(unsigned int how)
 {
@@ -160,7 +162,7 @@ static inline const char *how_name(unsigned int how)
 	return how < NR_HOW ? names[how] : "";
 }
 
-static inline int start_how(struct ring *r, enum how how, int op, int fd,
+static inline int start_how(struct ring *r, enum manner how, int op, int fd,
 			    const void *addr, unsigned int len, __u64 off)
 {
 	if (how >= LINKED)
@@ -169,7 +171,7 @@ static inline int start_how(struct ring *r, enum how how, int op, int fd,
 	return submit_all(r);
 }
 
-static inline int finish_how(struct ring *r, enum how how, int ms)
+static inline int finish_how(struct ring *r, enum manner how, int ms)
 {
 	struct iouring2_cqe cqe;
 
@@ -184,7 +186,7 @@ static inline int finish_how(struct ring *r, enum how how, int ms)
 }
 
 /* The result of one request that is done so */
-static inline int do_how(struct ring *r, enum how how, int op, int fd,
+static inline int do_how(struct ring *r, enum manner how, int op, int fd,
 			 const void *addr, unsigned int len, __u64 off)
 {
 	int ret = start_how(r, how, op, fd, addr, len, off);
@@ -205,7 +207,7 @@ static inline int do_one(struct ring *r, int op, int fd, const void *addr,
 /* ----------------------------------------------------------------- children */
 
 /* Words for what is wrong; "" is for nothing */
-__attribute__((format(printf, 1, 2)))
+__printf(1, 2)
 static inline const char *wrong(const char *fmt, ...)
 {
 	static char text[500];
@@ -279,7 +281,7 @@ static inline const char *child_ms(const char *(*fn)(void *arg), void *arg,
 
 /* ------------------------------------------------------------------ the rest */
 
-__attribute__((format(printf, 2, 3)))
+__printf(2, 3)
 static inline int write_text(const char *path, const char *fmt, ...)
 {
 	char text[400];
@@ -306,7 +308,7 @@ static inline char *first_line(char *text)
 }
 
 /* 0, or that of the shell */
-__attribute__((format(printf, 1, 2)))
+__printf(1, 2)
 static inline int shell(const char *fmt, ...)
 {
 	char cmd[600];

@@ -110,6 +110,9 @@ static inline void cuse_serve(struct cuse_server *s,
 		.info = "DEVNAME=" CUSE_NAME,
 	};
 	struct fuse_open_out open = {};
+	struct fuse_poll_out ready = {
+		.revents = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM,
+	};
 	/* The layouts of both begin alike */
 	const struct fuse_read_in *in = arg;
 
@@ -137,8 +140,11 @@ static inline void cuse_serve(struct cuse_server *s,
 	case FUSE_RELEASE:
 		cuse_reply(s->dev, h->unique, 0, NULL, 0);
 		break;
+	case FUSE_POLL:
+		cuse_reply(s->dev, h->unique, 0, &ready, sizeof(ready));
+		break;
 	default:
-		cuse_reply(s->dev, h->unique, -ENOSYS, NULL, 0);
+		cuse_reply(s->dev, h->unique, -EOPNOTSUPP, NULL, 0);
 	}
 }
 

@@ -39,9 +39,11 @@ FIXTURE_VARIANT_ADD(batch, drained) { 0, DRAIN, 0, 0 };
 FIXTURE_VARIANT_ADD(batch, linked) { LINK, LINK, 0, -ECANCELED };
 FIXTURE_VARIANT_ADD(batch, linked_last) { LINK, 0, 0, 0 };
 FIXTURE_VARIANT_ADD(batch, linked_async) { LINK, LINK | ASYNC, 0, -ECANCELED };
+
 FIXTURE_VARIANT_ADD(batch, linked_submit_all) {
 	LINK, LINK, IOURING2_SETUP_SUBMIT_ALL, -ECANCELED
 };
+
 FIXTURE_VARIANT_ADD(batch, hardlinked) { HARDLINK, HARDLINK, 0, 0 };
 FIXTURE_VARIANT_ADD(batch, chain_drained) {
 	LINK | DRAIN, LINK, 0, -ECANCELED

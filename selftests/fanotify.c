@@ -151,7 +151,7 @@ static void *open_later(void *arg)
 }
 
 static void one_event(struct __test_metadata *_metadata, struct ring *r,
-		      struct group *g, enum how how, enum when when)
+		      struct group *g, enum manner how, enum when when)
 {
 	static struct fanotify_event_metadata m;
 	int lowest = lowest_fd(), res;
@@ -159,9 +159,8 @@ static void one_event(struct __test_metadata *_metadata, struct ring *r,
 
 	if (when == THERE)
 		open_it(g);
-	else if (when == COMES) {
+	else if (when == COMES)
 		ASSERT_EQ(0, pthread_create(&later, NULL, open_later, g));
-	}
 	m.fd = -1;
 	ASSERT_EQ(0, start_how(r, how, IOURING2_OP_READ, g->fan, &m,
 			       sizeof(m), 0));
@@ -255,7 +254,7 @@ static void *fork_once(void *arg)
 
 static const char *fork_event(void *arg)
 {
-	enum how how = *(int *)arg;
+	enum manner how = *(int *)arg;
 	static struct uffd_msg msg;
 	int forked = 0, fd = uffd_with_forks(), res, lowest;
 	char link[64], to[64] = "";

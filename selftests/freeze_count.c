@@ -24,8 +24,12 @@ static bool overlay_mount(struct overlay *o)
 	if (!image_mount(&o->upper, 16))
 		return false;
 	snprintf(o->mnt, sizeof(o->mnt), "%s/merged", o->upper.dir);
-	return !shell("modprobe -q overlay; cd %s && mkdir lower merged mnt/upper mnt/work && mount -t overlay -o lowerdir=lower,upperdir=mnt/upper,workdir=mnt/work iouring2-test merged 2>/dev/null",
-		      o->upper.dir);
+	if (shell("modprobe -q overlay; cd %s && mkdir lower merged mnt/upper mnt/work",
+		  o->upper.dir))
+		return false;
+	return !shell("cd %s && mount -t overlay -o %s iouring2-test merged 2>/dev/null",
+		      o->upper.dir,
+		      "lowerdir=lower,upperdir=mnt/upper,workdir=mnt/work");
 }
 
 static bool overlay_unmount(struct overlay *o)
@@ -36,7 +40,7 @@ static bool overlay_unmount(struct overlay *o)
 struct way {
 	const char *name;
 	int op;
-	enum how how;
+	enum manner how;
 	int open_flags, rw_flags;
 };
 
@@ -96,15 +100,13 @@ BOUNDED_TEST(overlay)
 		EXPECT_EQ(0, ret) {
 			TH_LOG("freezing after %s", ways[i].name);
 		}
-		if (!ret) {
+		if (!ret)
 			EXPECT_EQ(0, thaw(o.upper.mnt));
-		}
 	}
 	ring_exit(&r);
 	/* What waits to be frozen keeps everything */
-	if (!ret) {
+	if (!ret)
 		EXPECT_TRUE(overlay_unmount(&o));
-	}
 }
 
 /* It waits while that is frozen, with all that comes behind it */
@@ -130,19 +132,16 @@ BOUNDED_TEST(overlay_frozen)
 	EXPECT_EQ(0, submit_all(&r));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, A_WHILE * NSEC_PER_MSEC));
 	EXPECT_EQ(0, thaw(o.upper.mnt));
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 4; i++)
 		EXPECT_EQ(4096, res_ms(&r, i, SOON));
-	}
 	ret = freeze(o.upper.mnt);
 	EXPECT_EQ(0, ret);
-	if (!ret) {
+	if (!ret)
 		EXPECT_EQ(0, thaw(o.upper.mnt));
-	}
 	ring_exit(&r);
 	close(fd);
-	if (!ret) {
+	if (!ret)
 		EXPECT_TRUE(overlay_unmount(&o));
-	}
 }
 
 /* One that fails gives its hold back as well */
@@ -159,20 +158,17 @@ BOUNDED_TEST(overlay_failed_writes)
 	snprintf(path, sizeof(path), "%s/file", o.mnt);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	ASSERT_LE(0, fd);
-	for (how = 0; how < NR_HOW; how++) {
+	for (how = 0; how < NR_HOW; how++)
 		EXPECT_EQ(-EFAULT, do_how(&r, how, IOURING2_OP_WRITE, fd,
 					  (void *)8, 512, 0));
-	}
 	ret = freeze(o.upper.mnt);
 	EXPECT_EQ(0, ret);
-	if (!ret) {
+	if (!ret)
 		EXPECT_EQ(0, thaw(o.upper.mnt));
-	}
 	ring_exit(&r);
 	close(fd);
-	if (!ret) {
+	if (!ret)
 		EXPECT_TRUE(overlay_unmount(&o));
-	}
 }
 
 RING_TEST_MAIN

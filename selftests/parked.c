@@ -106,20 +106,17 @@ BOUNDED_TEST(epoll)
 			/* once or twice: the timer, the parked read */
 			EXPECT_EQ(1, epoll_wait(ep, &ev, 1, SOON));
 			EXPECT_EQ(-ETIME, seen_ms(&r, TIMER, SOON));
-			if (!until_ms(flagged(&r), 100)) {
+			if (!until_ms(flagged(&r), 100))
 				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, SOON));
-			}
 			EXPECT_TRUE(flagged(&r));
-			if (events[i] == EPOLLIN) {
+			if (events[i] == EPOLLIN)
 				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 1000));
-			}
 			EXPECT_EQ(0U, ring_ready(&r));
 			EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
 			EXPECT_LT(0, seen_ms(&r, TRIED, 0));
 			EXPECT_FALSE(flagged(&r));
-			if (events[i] == EPOLLIN) {
+			if (events[i] == EPOLLIN)
 				EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
-			}
 			/* the edge of the completion */
 			epoll_wait(ep, &ev, 1, 0);
 		}
@@ -298,7 +295,7 @@ static const struct task tasks[] = {
 
 /* Submits, and is never seen again */
 static void submits_and_sleeps(struct ring *parent, const struct task *t, int *done,
-			       enum how how)
+			       enum manner how)
 {
 	char path[] = "/var/tmp/iouring2-parked-XXXXXX";
 	struct ring r = *parent;
@@ -551,7 +548,7 @@ static void on_signal(int sig)
 }
 
 struct blocked {
-	enum how how;
+	enum manner how;
 	int entered, result;
 	int cqe;
 };

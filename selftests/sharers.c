@@ -275,9 +275,8 @@ static void page_never_comes(struct __test_metadata *_metadata,
 		add(&r, IOURING2_OP_READ, mine[0], b, 1, 0,
 		    round % 2 ? ASYNC : 0, round);
 	ASSERT_EQ(0, submit_all(&r));
-	for (i = 0; i < MANY; i++) {
+	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(1, write(wr[i], "x", 1));
-	}
 	EXPECT_TRUE(until(ld_acq(&p->step)));
 	ASSERT_EQ(4, write(mine[1], "1234", 4));
 	for (round = 0; round < 4; round++) {

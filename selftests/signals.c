@@ -24,7 +24,7 @@ static void on_signal(int sig)
 
 struct way {
 	int op;
-	enum how how;
+	enum manner how;
 	bool waits, socket, ignored, fatal;
 };
 

@@ -26,7 +26,7 @@
 static char text_a[65536], text_b[65536];
 
 /* What one READ of a file that is text gives */
-static int read_how(struct ring *r, enum how how, int fd, char *text,
+static int read_how(struct ring *r, enum manner how, int fd, char *text,
 		    size_t size)
 {
 	int ret = do_how(r, how, IOURING2_OP_READ, fd, text, size - 1, 0);
@@ -70,7 +70,7 @@ BOUNDED_TEST(own_name)
 
 /* ------------------------------------------------------------- namespaces */
 
-static const char *host_name(enum how how, struct ring *r)
+static const char *host_name(enum manner how, struct ring *r)
 {
 	char name[32];
 	struct utsname u;
@@ -269,7 +269,7 @@ BOUNDED_TEST(chroot)
 
 static const char *move_self(void *arg)
 {
-	enum how how = *(int *)arg;
+	enum manner how = *(int *)arg;
 	struct ring r;
 	char *p;
 	int fd, ret;
@@ -299,9 +299,8 @@ BOUNDED_TEST(cgroup)
 
 	if (access("/sys/fs/cgroup/cgroup.procs", W_OK) || mkdir(CGROUP, 0755))
 		SKIP(return, "no cgroup v2");
-	for (how = 0; how < NR_HOW; how++) {
+	for (how = 0; how < NR_HOW; how++)
 		EXPECT_CHILD(move_self, &how);
-	}
 	/* A kernel thread that was moved here stays, and keeps the directory */
 	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
 }
@@ -330,7 +329,7 @@ static int recv_pid(int fd, int *uid)
 
 /* A receiver is told the submitter, also if the message had to wait */
 static void sent_by(struct __test_metadata *_metadata, struct ring *r,
-		    enum how how, bool full)
+		    enum manner how, bool full)
 {
 	int sv[2], on = 1, uid = -1, filled = 0;
 	struct iouring2_cqe cqe;
@@ -341,15 +340,12 @@ static void sent_by(struct __test_metadata *_metadata, struct ring *r,
 		filled++;
 	ASSERT_EQ(0, start_how(r, how, IOURING2_OP_WRITE, sv[1], "hello", 5, 0));
 	/* let it find the socket full */
-	if (full && how == AWAY) {
+	if (full && how == AWAY)
 		EXPECT_EQ(0, see_ms(r, TIMER, &cqe, SOON));
-	}
-	if (full && how == LINKED) {
+	if (full && how == LINKED)
 		EXPECT_EQ(0, take_ms(r, TIMER, &cqe, SOON));
-	}
-	if (full) {
+	if (full)
 		EXPECT_EQ(NEVER, seen_ms(r, TRIED, 50));
-	}
 	while (filled--)
 		recv_pid(sv[0], &uid);
 	if (full && how == AWAY)
@@ -441,7 +437,7 @@ BOUNDED_TEST(reader_of_regular_file)
 struct job {
 	char name[64];
 	int step, result;
-	enum how how;
+	enum manner how;
 	bool ring, stop;
 };
 
@@ -535,7 +531,7 @@ static const char *session(void *arg)
 }
 
 static void job_control(struct __test_metadata *_metadata, bool ring, bool stop,
-			enum how how)
+			enum manner how)
 {
 	struct job *j = shared_new(sizeof(*j));
 
