@@ -16,6 +16,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
@@ -222,6 +224,56 @@ BOUNDED_TEST(relative_wait_restarted)
 		TH_LOG("result %d", w->result);
 	}
 	munmap(w, sizeof(*w));
+}
+
+/*
+ * A ring of the kernel's own io_uring that has this thread leave the kernel all
+ * the time, with no signal: every 20 ms
+ */
+static int busy_ring(struct ring *n, int timer)
+{
+	struct itimerspec often = { { 0, 20000000 }, { 0, 20000000 } };
+
+	memset(n, 0, sizeof(*n));
+	n->setup.params.flags = IOURING2_SETUP_CQSIZE;
+	n->setup.params.cq_entries = 4096;
+	n->fd = syscall(425 /* io_uring_setup */, 8, &n->setup.params);
+	if (n->fd < 0 || ring_map(n))
+		return -1;
+	prep_poll_multi(ring_sqe(n), timer, POLLIN);
+	timerfd_settime(timer, 0, &often, NULL);
+	return syscall(426 /* io_uring_enter */, n->fd, ring_publish(n), 0, 0,
+		       NULL, 0) == 1 ? 0 : -1;
+}
+
+static const char *waits_beside(void *arg)
+{
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), ret;
+	struct ring r, n;
+	long long t;
+
+	if (busy_ring(&n, timer))
+		return "skip";
+	if (ring_init(&r, 8, 0))
+		return "no ring";
+	t = now_ns(CLOCK_MONOTONIC);
+	ret = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC / 2);
+	t = now_ns(CLOCK_MONOTONIC) - t;
+	if (ret != -ETIME && ret != -EINTR)
+		return wrong("result %d", ret);
+	if (ret == -ETIME && t < NSEC_PER_SEC / 2)
+		return "too early";
+	return "";
+}
+
+/* The time that is left when a wait starts again is what was left before */
+BOUNDED_TEST(relative_wait_beside_io_uring)
+{
+	const char *said = child_ms(waits_beside, NULL, SOON);
+
+	if (!strcmp(said, "skip"))
+		SKIP(return, "no io_uring");
+	EXPECT_STREQ("", said);
 }
 
 /* ---------------------------------------------------------------- offsets */
