@@ -17,8 +17,6 @@
 #include <sys/wait.h>
 #include "ring.h"
 
-#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
-
 #define ASYNC		IOURING2_SQE_ASYNC
 #define LINK		IOURING2_SQE_IO_LINK
 #define HARDLINK	IOURING2_SQE_IO_HARDLINK
