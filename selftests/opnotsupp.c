@@ -119,7 +119,7 @@ BOUNDED_TEST(zram)
 	EXPECT_EQ(0, zram_free(nr));
 }
 
-/* The device says so itself: it is asked once, and that is the result */
+/* The device says so itself, and that is the result */
 BOUNDED_TEST(meant)
 {
 	struct cuse *c = cuse_start();
@@ -146,7 +146,8 @@ BOUNDED_TEST(meant)
 					      mem, 64, 0)) {
 			TH_LOG("WRITE, %s", how_name(how));
 		}
-		EXPECT_EQ(asked + 2, ld_acq(&c->asked)) {
+		/* once without waiting, maybe, and once as it is */
+		EXPECT_GE(asked + 4, ld_acq(&c->asked)) {
 			TH_LOG("%s", how_name(how));
 		}
 	}

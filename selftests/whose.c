@@ -455,9 +455,11 @@ static int background(struct job *j, int fd)
 		j->result = ret < 0 ? -errno : ret;
 		return 0;
 	}
-	if (ring_init(&r, 8, 0))
+	if (ring_init(&r, 8, 0) ||
+	    start_how(&r, j->how, IOURING2_OP_READ, fd, b, sizeof(b), 0))
 		return 8;
-	j->result = do_how(&r, j->how, IOURING2_OP_READ, fd, b, sizeof(b), 0);
+	st_rel(&j->step, 2);
+	j->result = finish_how(&r, j->how, SOON);
 	ring_exit(&r);
 	return 0;
 }
@@ -493,6 +495,15 @@ static const char *session(void *arg)
 	if (tcsetpgrp(fd, getpgrp()))
 		return wrong("tcsetpgrp: errno %d", errno);
 	st_rel(&j->step, 1);
+	/*
+	 * A request may ask the terminal whether there is something before it
+	 * reads: type it, and let it try before the foreground has it.
+	 */
+	if (j->ring && !until_ms(ld_acq(&j->step) == 2, 3000) && !j->stop)
+		return "not submitted";
+	usleep(100000);
+	if (typed(master))
+		return "nothing typed";
 	if (j->stop) {
 		if (!until_ms(waitpid(bg, &status, WNOHANG | WUNTRACED) == bg, 8000))
 			return "not stopped";
@@ -500,15 +511,12 @@ static const char *session(void *arg)
 			return wrong("status 0x%x instead of stopped, result %d",
 				     status, j->result);
 	} else {
-		status = reap_ms(bg, 8000);
+		status = reap_ms(bg, 30000);
 		if (status)
 			return wrong("status 0x%x", status);
 		if (j->result != -EIO)
 			return wrong("result %d instead of EIO", j->result);
 	}
-	/* The foreground has the line that is typed now */
-	if (typed(master))
-		return "nothing typed";
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	until_ms((n = read(fd, b, sizeof(b))) > 0, 2000);
 	if (n != 5)
