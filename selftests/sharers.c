@@ -64,7 +64,8 @@ static int lingering(int s[2])
 }
 
 /* Reads the socket through the ring, and has no descriptor of it any more */
-static void owns_socket(struct play *p, struct ring *parent, int s[2])
+static void owns_socket(struct play *p, struct ring *parent, int s[2],
+			int pipe[2])
 {
 	static char b[8];
 	struct ring r = *parent;
@@ -72,6 +73,8 @@ static void owns_socket(struct play *p, struct ring *parent, int s[2])
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ring_sync(&r);
 	close(s[1]);
+	close(pipe[0]);
+	close(pipe[1]);
 	add(&r, IOURING2_OP_READ, s[0], b, 1, 0, 0, 1);
 	if (submit_all(&r))
 		_exit(1);
@@ -114,7 +117,7 @@ static bool linger_start(struct scene *sc)
 		return false;
 	sc->owner = fork();
 	if (!sc->owner)
-		owns_socket(sc->p, &sc->r, sc->sock);
+		owns_socket(sc->p, &sc->r, sc->sock, sc->pipe);
 	if (!until(ld_acq(&sc->p->owner)))
 		return false;
 	sc->victim = fork();
