@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Requests and children that may never end: each is waited for with a time
+ * limit, so that a module that loses one fails a check and not the run.
+ *
+ * Include after kselftest_harness.h and fixture.h.
+ */
+#ifndef SELFTESTS_IOURING2_BOUNDED_H
+#define SELFTESTS_IOURING2_BOUNDED_H
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include "ring.h"
+
+#define ASYNC		IOURING2_SQE_ASYNC
+#define LINK		IOURING2_SQE_IO_LINK
+#define HARDLINK	IOURING2_SQE_IO_HARDLINK
+#define DRAIN		IOURING2_SQE_IO_DRAIN
+
+/* Instead of a result: no completion came */
+#define NEVER		(-5000)
+/* Milliseconds in which what must happen happens, on a busy machine too */
+#define SOON		((int)env_long("IOURING2_SOON", 15000))
+/* Milliseconds in which what must not happen would have happened */
+#define A_WHILE		300
+
+/* user_data of the request in question, and of the timer before it */
+#define TRIED		0x7123ULL
+#define TIMER		0x7143ULL
+
+#define BOUNDED_TEST(name) TEST_F_TIMEOUT(ring, name, 100)
+
+/* ------------------------------------------------------------ completions */
+
+/* Take the completion of @ud out of the CQ if it is there */
+static inline bool pick(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
+{
+	__u32 mask = r->setup.params.cq_entries - 1;
+	__u32 head = *r->cq_head, tail = ld_acq(r->cq_tail), i;
+
+	for (i = head; i != tail; i++)
+		if (r->cqes[i & mask].user_data == ud)
+			break;
+	if (i == tail)
+		return false;
+	memcpy(cqe, &r->cqes[i & mask], sizeof(*cqe));
+	for (; i != head; i--)
+		memcpy(&r->cqes[i & mask], &r->cqes[(i - 1) & mask],
+		       sizeof(*cqe));
+	st_rel(r->cq_head, head + 1);
+	return true;
+}
+
+/* The completion of @ud, without entering the kernel: 0 or -ETIME */
+static inline int see_ms(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
+			 int ms)
+{
+	return until_ms(pick(r, ud, cqe), ms) ? 0 : -ETIME;
+}
+
+/* The completion of @ud, waiting in ENTER: 0, -ETIME or what ENTER said */
+static inline int take_ms(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
+			  int ms)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) + ms * NSEC_PER_MSEC, left;
+	int ret;
+
+	while (!pick(r, ud, cqe)) {
+		left = end - now_ns(CLOCK_MONOTONIC);
+		if (left <= 0)
+			return -ETIME;
+		ret = enter_timeout(r->fd, 0, ring_ready(r) + 1, left);
+		if (ret < 0 && ret != -ETIME && ret != -EINTR)
+			return ret;
+	}
+	return 0;
+}
+
+/* The result of @ud within @ms, NEVER, or what ENTER said */
+static inline int res_ms(struct ring *r, __u64 ud, int ms)
+{
+	struct iouring2_cqe cqe;
+	int ret = take_ms(r, ud, &cqe, ms);
+
+	return ret == -ETIME ? NEVER : ret < 0 ? ret : cqe.res;
+}
+
+/* The same without entering the kernel */
+static inline int seen_ms(struct ring *r, __u64 ud, int ms)
+{
+	struct iouring2_cqe cqe;
+
+	return see_ms(r, ud, &cqe, ms) ? NEVER : cqe.res;
+}
+
+/* Submit what is queued: 0 if all of it was taken */
+static inline int submit_all(struct ring *r)
+{
+	unsigned int nr = ring_publish(r);
+	int ret = ring_submit(r);
+
+	return ret == (int)nr ? 0 : ret < 0 ? ret : -EPROTO;
+}
+
+/* A child has its own idea of the SQ's tail: take over what the ring says */
+static inline void ring_sync(struct ring *r)
+{
+	r->sqe_tail = ld_acq(r->sq_tail);
+}
+
+/* One more SQE, filled in, with user_data */
+static inline struct iouring2_sqe *add(struct ring *r, int op, int fd,
+				       const void *addr, unsigned int len,
+				       __u64 off, unsigned int flags, __u64 ud)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep(sqe, op, fd, addr, len, off);
+	sqe->flags = flags;
+	sqe->user_data = ud;
+	return sqe;
+}
+
+static inline void add_timer(struct ring *r, unsigned int ms,
+			     unsigned int flags, __u64 ud)
+{
+	static struct __kernel_timespec ts[8];
+	static unsigned int nr;
+	struct __kernel_timespec *t = &ts[nr++ % 8];
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	*t = ts_ns(ms * NSEC_PER_MSEC);
+	prep_timeout(sqe, t, 0, 0);
+	sqe->flags = flags;
+	sqe->user_data = ud;
+}
+
+/* ----------------------------------------------- ways to have it done */
+
+/*
+ * PLAIN	as it comes
+ * AS_ASYNC	with IOURING2_SQE_ASYNC
+ * LINKED	it starts behind a timer, while its process waits in ENTER
+ * AWAY		it starts behind a timer, while nobody is in ENTER; then its
+ *		process enters
+ */
+enum manner { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
+
+static inline const char *how_name(unsigned int how)
+{
+	static const char * const names[NR_HOW] = {
+		"plain", "ASYNC", "linked", "linked, not in ENTER",
+	};
+
+	return how < NR_HOW ? names[how] : "";
+}
+
+static inline int start_how(struct ring *r, enum manner how, int op, int fd,
+			    const void *addr, unsigned int len, __u64 off)
+{
+	if (how >= LINKED)
+		add_timer(r, 20, HARDLINK, TIMER);
+	add(r, op, fd, addr, len, off, how == AS_ASYNC ? ASYNC : 0, TRIED);
+	return submit_all(r);
+}
+
+static inline int finish_how(struct ring *r, enum manner how, int ms)
+{
+	struct iouring2_cqe cqe;
+
+	if (how == LINKED && take_ms(r, TIMER, &cqe, ms))
+		return NEVER;
+	if (how == AWAY) {
+		if (see_ms(r, TIMER, &cqe, ms))
+			return NEVER;
+		usleep(50000);
+	}
+	return res_ms(r, TRIED, ms);
+}
+
+/* The result of one request that is done so */
+static inline int do_how(struct ring *r, enum manner how, int op, int fd,
+			 const void *addr, unsigned int len, __u64 off)
+{
+	int ret = start_how(r, how, op, fd, addr, len, off);
+
+	return ret ? ret : finish_how(r, how, SOON);
+}
+
+static inline int do_one(struct ring *r, int op, int fd, const void *addr,
+			 unsigned int len, __u64 off, unsigned int flags)
+{
+	int ret;
+
+	add(r, op, fd, addr, len, off, flags, TRIED);
+	ret = submit_all(r);
+	return ret ? ret : res_ms(r, TRIED, SOON);
+}
+
+/* ----------------------------------------------------------------- children */
+
+/* Words for what is wrong; "" is for nothing */
+__printf(1, 2)
+static inline const char *wrong(const char *fmt, ...)
+{
+	static char text[500];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+/* Zeroed memory that children share */
+static inline void *shared_new(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* A child's wait status, or -ETIME: it has not ended */
+static inline int reap_ms(pid_t pid, int ms)
+{
+	int status;
+
+	if (!until_ms(waitpid(pid, &status, WNOHANG) == pid, ms))
+		return -ETIME;
+	return status;
+}
+
+/* It cannot keep the run waiting, even if it never ends */
+static inline void let_go_of_output(void)
+{
+	close(0);
+	close(1);
+	close(2);
+}
+
+/* What @fn says in a child: "" if all is well */
+static inline const char *child_ms(const char *(*fn)(void *arg), void *arg,
+				   int ms)
+{
+	static char text[600];
+	char *said = shared_new(sizeof(text));
+	int status;
+	pid_t pid;
+
+	if (!said)
+		return "no memory";
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		snprintf(said, sizeof(text), "%s", fn(arg));
+		_exit(0);
+	}
+	status = reap_ms(pid, ms);
+	if (status == -ETIME) {
+		kill(pid, SIGKILL);
+		snprintf(text, sizeof(text), "the child hangs%s",
+			 reap_ms(pid, SOON) == -ETIME ? ", SIGKILL or not" : "");
+	} else if (status) {
+		snprintf(text, sizeof(text), "the child's status: 0x%x", status);
+	} else {
+		memcpy(text, said, sizeof(text));
+	}
+	munmap(said, sizeof(text));
+	return text;
+}
+
+#define EXPECT_CHILD(fn, arg)	EXPECT_STREQ("", child_ms(fn, arg, 40000))
+
+/* ------------------------------------------------------------------ the rest */
+
+__printf(2, 3)
+static inline int write_text(const char *path, const char *fmt, ...)
+{
+	char text[400];
+	int fd, len, ret = 0;
+	va_list ap;
+
+	va_start(ap, fmt);
+	len = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, len) != len)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Without the line's end */
+static inline char *first_line(char *text)
+{
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+/* 0, or that of the shell */
+__printf(1, 2)
+static inline int shell(const char *fmt, ...)
+{
+	char cmd[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd, sizeof(cmd), fmt, ap);
+	va_end(ap);
+	return system(cmd);
+}
+
+#endif

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Small things in which a request is to be like its system call, or like
+ * io_uring's: each has been different once.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+#include "absent.h"
+
+static char buf[4096];
+
+/* ------------------------------------------------------- empty datagrams */
+
+static int next_datagram(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (poll(&p, 1, 1000) != 1)
+		return NEVER;
+	return recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+}
+
+BOUNDED_TEST(empty_datagram)
+{
+	static const int types[] = { SOCK_DGRAM, SOCK_SEQPACKET };
+	struct iovec iov = { buf, 0 };
+	int sv[2], how;
+	struct ring r;
+	unsigned int i;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		ASSERT_EQ(0, socketpair(AF_UNIX, types[i] | SOCK_CLOEXEC, 0, sv));
+		EXPECT_EQ(0, write(sv[0], buf, 0));
+		EXPECT_EQ(0, next_datagram(sv[1]));
+		for (how = 0; how < NR_HOW; how++) {
+			EXPECT_EQ(0, do_how(&r, how, IOURING2_OP_WRITE, sv[0],
+					    buf, 0, 0));
+			EXPECT_EQ(0, next_datagram(sv[1])) {
+				TH_LOG("WRITE, %s", how_name(how));
+			}
+			EXPECT_EQ(0, do_how(&r, how, IOURING2_OP_WRITEV, sv[0],
+					    &iov, 1, 0));
+			EXPECT_EQ(0, next_datagram(sv[1])) {
+				TH_LOG("WRITEV, %s", how_name(how));
+			}
+		}
+		close(sv[0]);
+		close(sv[1]);
+	}
+	ring_exit(&r);
+}
+
+/* ------------------------------------------------------------- cancelling */
+
+static int cancel(struct ring *r, __u64 target, unsigned int flags)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_cancel(sqe, target, flags);
+	sqe->user_data = TRIED;
+	if (submit_all(r))
+		return -EPROTO;
+	return res_ms(r, TRIED, SOON);
+}
+
+/* The same by another process that has the ring: what its CQE says */
+static int others_cancel(struct ring *r, __u64 target, unsigned int flags)
+{
+	struct iouring2_sqe *sqe;
+	pid_t pid = fork();
+
+	if (!pid) {
+		ring_sync(r);
+		sqe = ring_sqe(r);
+		prep_cancel(sqe, target, flags);
+		sqe->user_data = TRIED;
+		_exit(submit_all(r) ? 1 : 0);
+	}
+	if (reap_ms(pid, SOON))
+		return -EPROTO;
+	ring_sync(r);
+	return res_ms(r, TRIED, SOON);
+}
+
+/*
+ * What a worker is at work on is EALREADY, and counts where another process
+ * cancels by ALL or ANY. (Where its own does, io_uring looks for it twice and
+ * counts it or not, as it comes.)
+ */
+static void cancel_running(struct __test_metadata *_metadata, unsigned int flags,
+			   int want)
+{
+	int fd = tmp_file(4096), res;
+	struct absent a;
+	struct ring r;
+
+	if (absent_make(&a))
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	add(&r, IOURING2_OP_READ, fd, a.page, 512, 0, ASYNC, 1);
+	ASSERT_EQ(0, submit_all(&r));
+	EXPECT_TRUE(absent_wanted(&a, SOON));
+	res = flags ? others_cancel(&r, flags & IOURING2_ASYNC_CANCEL_ANY ? 0 : 1,
+				    flags) : cancel(&r, 1, 0);
+	EXPECT_EQ(want, res) {
+		TH_LOG("flags %x", flags);
+	}
+	EXPECT_EQ(0, absent_provide(&a));
+	res = res_ms(&r, 1, SOON);
+	EXPECT_TRUE(res == 512 || res == -ECANCELED || res == -EINTR ||
+		    res == -EFAULT) {
+		TH_LOG("flags %x: %d", flags, res);
+	}
+	ring_exit(&r);
+	absent_free(&a);
+	close(fd);
+}
+
+BOUNDED_TEST(cancel_of_running)
+{
+	const unsigned int all = IOURING2_ASYNC_CANCEL_ALL;
+	const unsigned int any = IOURING2_ASYNC_CANCEL_ANY;
+
+	cancel_running(_metadata, 0, -EALREADY);
+	cancel_running(_metadata, all, 1);
+	cancel_running(_metadata, any, 1);
+	cancel_running(_metadata, any | all, 1);
+}
+
+/* As see_ms(), with no time between its coming and being seen */
+static bool spin_for(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) + SOON * NSEC_PER_MSEC;
+
+	while (!pick(r, ud, cqe))
+		if (now_ns(CLOCK_MONOTONIC) > end)
+			return false;
+	return true;
+}
+
+/* It can be removed at any moment, the one of its firing too */
+BOUNDED_TEST(multishot_timeout_removed)
+{
+	struct __kernel_timespec ts;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, n, last, bad = 0;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 4096));
+	for (i = 0; i < 1500 && !bad; i++) {
+		struct iouring2_sqe *sqe = ring_sqe(&r);
+
+		ts = ts_ns(200000 + i % 50 * 4000);
+		prep_timeout(sqe, &ts, 0, IOURING2_TIMEOUT_MULTISHOT);
+		sqe->user_data = 1;
+		ASSERT_EQ(0, submit_all(&r));
+		EXPECT_TRUE(spin_for(&r, 1, &cqe));
+		prep_timeout_remove(sqe = ring_sqe(&r), 1);
+		sqe->user_data = 2;
+		ASSERT_EQ(0, submit_all(&r));
+		ASSERT_EQ(0, take_ms(&r, 2, &cqe, SOON));
+		EXPECT_EQ(0, cqe.res) {
+			TH_LOG("round %d", i);
+		}
+		bad += cqe.res != 0;
+		/* some from before may be there */
+		for (n = 0; n < 100000 && cqe.res != -ECANCELED; n++) {
+			if (see_ms(&r, 1, &cqe, 2000))
+				break;
+		}
+		last = cqe.res;
+		EXPECT_EQ(-ECANCELED, last);
+		bad += last != -ECANCELED;
+		EXPECT_FALSE(cqe.flags & IOURING2_CQE_F_MORE);
+		EXPECT_EQ(0U, ring_ready(&r));
+	}
+	ring_exit(&r);
+}
+
+/* -------------------------------------------------------------- waiting */
+
+struct waiter {
+	int result;
+	long long took;
+	bool waits;
+	pid_t tid;
+};
+
+static const char *waits_a_second(void *arg)
+{
+	struct waiter *w = arg;
+	struct ring r;
+	long long t;
+
+	if (ring_init(&r, 8, 0))
+		return "no ring";
+	w->tid = getpid();
+	st_rel(&w->waits, true);
+	t = now_ns(CLOCK_MONOTONIC);
+	w->result = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC);
+	w->took = now_ns(CLOCK_MONOTONIC) - t;
+	ring_exit(&r);
+	return "";
+}
+
+/* Stopped and continued oftener than its time is long: it is over some time */
+BOUNDED_TEST(relative_wait_restarted)
+{
+	struct waiter *w = shared_new(sizeof(*w));
+	pid_t pid = fork();
+	int status = -ETIME, i;
+
+	if (!pid)
+		_exit(*waits_a_second(w) ? 1 : 0);
+	ASSERT_TRUE(until(ld_acq(&w->waits)));
+	for (i = 0; i < 60 && status == -ETIME; i++) {
+		usleep(50000);
+		kill(pid, SIGSTOP);
+		usleep(2000);
+		kill(pid, SIGCONT);
+		status = reap_ms(pid, 50);
+	}
+	EXPECT_EQ(0, status);
+	kill(pid, SIGKILL);
+	if (status == -ETIME)
+		reap_ms(pid, SOON);
+	EXPECT_TRUE(w->result == -ETIME || w->result == -EINTR) {
+		TH_LOG("result %d", w->result);
+	}
+	munmap(w, sizeof(*w));
+}
+
+/*
+ * A ring of the kernel's own io_uring that has this thread leave the kernel all
+ * the time, with no signal: every 20 ms
+ */
+static int busy_ring(struct ring *n, int timer)
+{
+	struct itimerspec often = { { 0, 20000000 }, { 0, 20000000 } };
+
+	memset(n, 0, sizeof(*n));
+	n->setup.params.flags = IOURING2_SETUP_CQSIZE;
+	n->setup.params.cq_entries = 4096;
+	n->fd = syscall(425 /* io_uring_setup */, 8, &n->setup.params);
+	if (n->fd < 0 || ring_map(n))
+		return -1;
+	prep_poll_multi(ring_sqe(n), timer, POLLIN);
+	timerfd_settime(timer, 0, &often, NULL);
+	return syscall(426 /* io_uring_enter */, n->fd, ring_publish(n), 0, 0,
+		       NULL, 0) == 1 ? 0 : -1;
+}
+
+static const char *waits_beside(void *arg)
+{
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), ret;
+	struct ring r, n;
+	long long t;
+
+	if (busy_ring(&n, timer))
+		return "skip";
+	if (ring_init(&r, 8, 0))
+		return "no ring";
+	t = now_ns(CLOCK_MONOTONIC);
+	ret = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC / 2);
+	t = now_ns(CLOCK_MONOTONIC) - t;
+	if (ret != -ETIME && ret != -EINTR)
+		return wrong("result %d", ret);
+	if (ret == -ETIME && t < NSEC_PER_SEC / 2)
+		return "too early";
+	return "";
+}
+
+/* The time that is left when a wait starts again is what was left before */
+BOUNDED_TEST(relative_wait_beside_io_uring)
+{
+	const char *said = child_ms(waits_beside, NULL, SOON);
+
+	if (!strcmp(said, "skip"))
+		SKIP(return, "no io_uring");
+	EXPECT_STREQ("", said);
+}
+
+/* ---------------------------------------------------------------- offsets */
+
+/* Positions at the end of what there can be */
+BOUNDED_TEST(large_offsets)
+{
+	static const char * const paths[] = {
+		"/proc/version", "/proc/self/environ", "/proc/self/auxv",
+		"/proc/self/mem", "/proc/self/pagemap", "/proc/kallsyms",
+		"/dev/zero", "/dev/kmsg", "/sys/kernel/notes",
+	};
+	static const __u64 offs[] = {
+		LLONG_MAX, LLONG_MAX - 1, LLONG_MAX - 4095, LLONG_MAX - 4096,
+		1ULL << 62,
+	};
+	unsigned int i, o;
+	struct ring r;
+	int fd, how, want;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(paths); i++) {
+		fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0)
+			continue;
+		for (o = 0; o < ARRAY_SIZE(offs); o++) {
+			want = pread(fd, buf, sizeof(buf), offs[o]);
+			if (want < 0)
+				want = -errno;
+			/* a stream takes no position in the call */
+			if (want == -ESPIPE || !strcmp(paths[i], "/dev/kmsg"))
+				continue;
+			for (how = 0; how < LINKED; how++) {
+				EXPECT_EQ(want, do_how(&r, how, IOURING2_OP_READ,
+						       fd, buf, sizeof(buf),
+						       offs[o])) {
+					TH_LOG("%s at %llx, %s", paths[i],
+					       (unsigned long long)offs[o],
+					       how_name(how));
+				}
+			}
+		}
+		close(fd);
+	}
+	ring_exit(&r);
+}
+
+/* ------------------------------------------------------ whose signals */
+
+struct sharer {
+	struct ring *r;
+	int step;
+};
+
+static void has_a_signal(struct sharer *s)
+{
+	struct ring r = *s->r;
+	sigset_t mask;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	raise(SIGUSR1);
+	ring_sync(&r);
+	st_rel(&s->step, 1);
+	while (ld_acq(&s->step) < 2)
+		enter_timeout(r.fd, 0, 100, 10 * NSEC_PER_MSEC);
+	_exit(0);
+}
+
+/*
+ * A sharer that has a signal is in ENTER when a chain goes on with a poll of a
+ * signalfd: that is about the signals of who submitted it.
+ */
+BOUNDED_TEST(signals_of_submitter)
+{
+	struct sharer *s = shared_new(sizeof(*s));
+	struct iouring2_sqe *sqe;
+	int fd = signals_open(SIGUSR1, 0), round;
+	struct ring r;
+	pid_t pid;
+
+	for (round = 0; round < 5; round++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 128));
+		s->r = &r;
+		s->step = 0;
+		pid = fork();
+		if (!pid)
+			has_a_signal(s);
+		ASSERT_TRUE(until(ld_acq(&s->step) == 1));
+		add_timer(&r, 30, HARDLINK, TIMER);
+		sqe = add(&r, IOURING2_OP_POLL_ADD, fd, NULL, 0, 0, 0, TRIED);
+		sqe->poll32_events = POLLIN;
+		ASSERT_EQ(0, submit_all(&r));
+		EXPECT_EQ(-ETIME, seen_ms(&r, TIMER, SOON));
+		EXPECT_EQ(NEVER, seen_ms(&r, TRIED, 100));
+		raise(SIGUSR1);
+		EXPECT_EQ(POLLIN, res_ms(&r, TRIED, SOON));
+		EXPECT_EQ((int)sizeof(struct signalfd_siginfo),
+			  read(fd, buf, sizeof(struct signalfd_siginfo)));
+		st_rel(&s->step, 2);
+		EXPECT_EQ(0, reap_ms(pid, SOON));
+		ring_exit(&r);
+	}
+	close(fd);
+	munmap(s, sizeof(*s));
+}
+
+/* ----------------------------------------------------------- who submits */
+
+enum change { UTS, ROOT, OWN_ROOT, DIRECTORY, USER, NOTHING };
+
+static const char * const change_names[] = {
+	"unshare(CLONE_NEWUTS)", "chroot", "unshare(CLONE_FS), chroot",
+	"unshare(CLONE_FS)", "setresuid", "nothing",
+};
+
+static int change(enum change what)
+{
+	switch (what) {
+	case UTS:
+		return unshare(CLONE_NEWUTS);
+	case ROOT:
+		return chroot("/tmp");
+	case OWN_ROOT:
+		return unshare(CLONE_FS) ? -1 : chroot("/tmp");
+	case DIRECTORY:
+		return unshare(CLONE_FS);
+	case USER:
+		return setgroups(0, NULL) || setresuid(65534, 65534, 65534);
+	default:
+		return 0;
+	}
+}
+
+/* From below another root, too */
+static long submitters(int fd)
+{
+	char text[32] = "";
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atol(text) : -1;
+}
+
+static int changes(void *arg)
+{
+	enum change what = *(int *)arg;
+	long before, after;
+	struct ring r;
+	int p[2], fd;
+
+	fd = open("/sys/class/misc/iouring2/counters/submitters",
+		  O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || pipe2(p, O_CLOEXEC) || ring_init(&r, 8, 0))
+		return 1;
+	add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, 0, 1);
+	if (submit_all(&r))
+		return 2;
+	before = submitters(fd);
+	if (change(what))
+		return 3;
+	add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, 0, 2);
+	if (submit_all(&r))
+		return 4;
+	after = submitters(fd);
+	if (after != before + (what == NOTHING ? 0 : 1))
+		return 5;
+	/* both are good for their reads */
+	if (write(p[1], "12", 2) != 2 || res_ms(&r, 1, SOON) != 1 ||
+	    res_ms(&r, 2, SOON) != 1)
+		return 6;
+	ring_exit(&r);
+	return 0;
+}
+
+BOUNDED_TEST(submitters_told_apart)
+{
+	static char stack[256 << 10];
+	int what, status;
+	pid_t pid;
+
+	for (what = UTS; what <= NOTHING; what++) {
+		/* It shares its fs with us, as a thread does, if it unshares it */
+		pid = clone(changes, stack + sizeof(stack),
+			    (what == ROOT ? 0 : CLONE_FS) | SIGCHLD, &what);
+		ASSERT_LT(0, pid);
+		status = reap_ms(pid, SOON);
+		EXPECT_EQ(0, status) {
+			TH_LOG("%s: exit %d", change_names[what], status >> 8);
+		}
+		if (status == -ETIME)
+			kill(pid, SIGKILL);
+	}
+}
+
+RING_TEST_MAIN

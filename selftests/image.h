@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A file system of one's own in an image, and freezing it.
+ *
+ * Include after bounded.h.
+ */
+#ifndef SELFTESTS_IOURING2_IMAGE_H
+#define SELFTESTS_IOURING2_IMAGE_H
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <linux/fs.h>
+#include "bounded.h"
+
+struct image {
+	char dir[200];
+	char mnt[210];
+};
+
+static inline bool image_mount(struct image *i, unsigned int mib)
+{
+	tmp_path(i->dir, sizeof(i->dir), "image");
+	if (!intrusive() || !mkdtemp(i->dir))
+		return false;
+	snprintf(i->mnt, sizeof(i->mnt), "%s/mnt", i->dir);
+	return !shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s %uM img",
+		      i->dir, mib) &&
+	       !shell("cd %s && mke2fs -q -t ext4 img && mount -o loop img mnt 2>/dev/null",
+		      i->dir);
+}
+
+static inline bool image_unmount(const struct image *i)
+{
+	return !shell("umount %s && rm -r %s", i->mnt, i->dir);
+}
+
+/* FIFREEZE of what is mounted on @dir: 0, -errno, or -ETIME: it never returns */
+static inline int freeze(const char *dir)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		int fd = open(dir, O_RDONLY | O_DIRECTORY);
+
+		let_go_of_output();
+		_exit(ioctl(fd, FIFREEZE, 0) ? errno : 0);
+	}
+	status = reap_ms(pid, SOON);
+	if (status != -ETIME)
+		return -WEXITSTATUS(status);
+	kill(pid, SIGKILL);
+	return -ETIME;
+}
+
+static inline int thaw(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = ioctl(fd, FITHAW, 0) ? -errno : 0;
+
+	close(fd);
+	return ret;
+}
+
+#endif

@@ -1,0 +1,746 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Work that only a task of the submitting process may do. What starts while that
+ * process is not in ENTER is parked: the ring says so to it, and to nobody else,
+ * and its next ENTER does the work. What would block is done in ENTER, which
+ * signals and the wait's time limit end.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+#include "cuse.h"
+
+#define GETEVENTS	IOURING2_ENTER_GETEVENTS
+#define TASKRUN		IOURING2_SQ_TASKRUN
+
+static char buf[4096];
+
+static bool flagged(struct ring *r)
+{
+	return ld_acq(r->sq_flags) & TASKRUN;
+}
+
+static bool readable(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
+}
+
+/* Start a read of @fd that is parked: behind a timer, which fires meanwhile */
+static int park(struct ring *r, int fd)
+{
+	int ret;
+
+	add_timer(r, 20, HARDLINK, TIMER);
+	add(r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
+	ret = submit_all(r);
+	if (ret)
+		return ret;
+	if (seen_ms(r, TIMER, SOON) != -ETIME)
+		return -EPROTO;
+	return until_ms(flagged(r), SOON) ? 0 : -ENOMSG;
+}
+
+/* A file that asks who reads it, and that is always ready */
+static int made_file(void)
+{
+	return open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+}
+
+BOUNDED_TEST(done_by_next_enter)
+{
+	int fd = made_file(), i;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_FALSE(flagged(&r));
+	for (i = 0; i < 4; i++) {
+		EXPECT_FALSE(readable(r.fd, 0));
+		EXPECT_EQ(0, park(&r, fd));
+		EXPECT_FALSE(until_ms(ring_ready(&r), 50));
+		EXPECT_TRUE(readable(r.fd, SOON));
+		/* with and without a wait */
+		EXPECT_EQ(0, enter(r.fd, 0, i % 2, GETEVENTS, NULL, 0));
+		EXPECT_LT(0, seen_ms(&r, TRIED, 0));
+		EXPECT_FALSE(flagged(&r));
+		EXPECT_FALSE(readable(r.fd, 0));
+	}
+	/* An ENTER that submits does it, too */
+	EXPECT_EQ(0, park(&r, fd));
+	ring_nop(&r, 9);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_LT(0, seen_ms(&r, TRIED, SOON));
+	EXPECT_EQ(0, seen_ms(&r, 9, 0));
+	EXPECT_FALSE(flagged(&r));
+	ring_exit(&r);
+	close(fd);
+}
+
+/* A program that waits for its ring by epoll only */
+BOUNDED_TEST(epoll)
+{
+	static const unsigned int events[] = { EPOLLIN, EPOLLIN | EPOLLET };
+	int fd = made_file(), ep, round;
+	struct epoll_event ev;
+	unsigned int i;
+	struct ring r;
+
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ep = epoll_of(r.fd, events[i]);
+		ASSERT_LE(0, ep);
+		for (round = 0; round < 3; round++) {
+			add_timer(&r, 20, HARDLINK, TIMER);
+			add(&r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
+			ASSERT_EQ(0, submit_all(&r));
+			/* once or twice: the timer, the parked read */
+			EXPECT_EQ(1, epoll_wait(ep, &ev, 1, SOON));
+			EXPECT_EQ(-ETIME, seen_ms(&r, TIMER, SOON));
+			if (!until_ms(flagged(&r), 100))
+				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, SOON));
+			EXPECT_TRUE(flagged(&r));
+			if (events[i] == EPOLLIN)
+				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 1000));
+			EXPECT_EQ(0U, ring_ready(&r));
+			EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
+			EXPECT_LT(0, seen_ms(&r, TRIED, 0));
+			EXPECT_FALSE(flagged(&r));
+			if (events[i] == EPOLLIN)
+				EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
+			/* the edge of the completion */
+			epoll_wait(ep, &ev, 1, 0);
+		}
+		close(ep);
+		ring_exit(&r);
+	}
+	close(fd);
+}
+
+/* ---------------------------------------------------------- two processes */
+
+/*
+ * @step: 1: the owner has submitted; 2: it may enter; 3: it has;
+ *	4: it may exit
+ */
+struct play {
+	int step, result, polled;
+	char text[64];
+};
+
+static void owner(struct play *p, struct ring *parent)
+{
+	struct ring r = *parent;
+	int fd, ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "owner");
+	ring_sync(&r);
+	fd = made_file();
+	add_timer(&r, 20, HARDLINK, TIMER);
+	add(&r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
+	p->result = submit_all(&r);
+	st_rel(&p->step, 1);
+	if (!until(ld_acq(&p->step) == 2))
+		_exit(1);
+	p->polled = readable(r.fd, SOON);
+	ret = enter(r.fd, 0, 0, GETEVENTS, NULL, 0);
+	p->result = ret;
+	memcpy(p->text, buf, sizeof(p->text));
+	st_rel(&p->step, 3);
+	if (!until(ld_acq(&p->step) == 4))
+		_exit(1);
+	_exit(0);
+}
+
+static pid_t owner_start(struct play *p, struct ring *r)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		owner(p, r);
+	return until(ld_acq(&p->step) == 1) && !p->result ? pid : -1;
+}
+
+/* It comes when its owner enters, and others do not hear of it */
+BOUNDED_TEST(owner_only)
+{
+	struct play *p = shared_new(sizeof(*p));
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = owner_start(p, &r);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(-ETIME, res_ms(&r, TIMER, SOON));
+	EXPECT_TRUE(until_ms(flagged(&r), SOON));
+	/* We wait for it in vain, and are not woken */
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, A_WHILE * NSEC_PER_MSEC));
+	EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
+	EXPECT_EQ(0U, ring_ready(&r));
+	EXPECT_FALSE(readable(r.fd, 50));
+	EXPECT_TRUE(flagged(&r));
+	st_rel(&p->step, 2);
+	EXPECT_TRUE(until(ld_acq(&p->step) == 3));
+	EXPECT_EQ(1, p->polled);
+	EXPECT_EQ(0, p->result);
+	EXPECT_EQ(6, seen_ms(&r, TRIED, 0));
+	EXPECT_STREQ("owner\n", p->text);
+	EXPECT_FALSE(flagged(&r));
+	st_rel(&p->step, 4);
+	EXPECT_EQ(0, reap_ms(pid, SOON));
+	ring_exit(&r);
+	munmap(p, sizeof(*p));
+}
+
+/* We are in ENTER for it all the time */
+BOUNDED_TEST(waiting_sharer)
+{
+	struct play *p = shared_new(sizeof(*p));
+	struct ring r;
+	pid_t pid, helper;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = owner_start(p, &r);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(-ETIME, res_ms(&r, TIMER, SOON));
+	helper = fork();
+	if (!helper) {
+		usleep(A_WHILE * 1000);
+		st_rel(&p->step, 2);
+		_exit(0);
+	}
+	EXPECT_EQ(6, res_ms(&r, TRIED, SOON));
+	EXPECT_TRUE(until(ld_acq(&p->step) == 3));
+	EXPECT_STREQ("owner\n", p->text);
+	st_rel(&p->step, 4);
+	EXPECT_EQ(0, reap_ms(pid, SOON));
+	EXPECT_EQ(0, reap_ms(helper, SOON));
+	ring_exit(&r);
+	munmap(p, sizeof(*p));
+}
+
+/* Its owner exits, or is killed: it is cancelled */
+BOUNDED_TEST(owner_goes)
+{
+	struct play *p = shared_new(sizeof(*p));
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = owner_start(p, &r);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(-ETIME, res_ms(&r, TIMER, SOON));
+	EXPECT_TRUE(until_ms(flagged(&r), SOON));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap_ms(pid, SOON));
+	EXPECT_EQ(-ECANCELED, res_ms(&r, TRIED, SOON));
+	EXPECT_FALSE(flagged(&r));
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+	munmap(p, sizeof(*p));
+}
+
+/* Another thread of the owner waits in ENTER: it does the work */
+static void *wait_for_read(void *arg)
+{
+	return (void *)(long)res_ms(arg, TRIED, SOON);
+}
+
+BOUNDED_TEST(another_thread)
+{
+	int fd = made_file();
+	pthread_t t;
+	void *res;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pthread_create(&t, NULL, wait_for_read, &r));
+	usleep(50000);
+	add_timer(&r, 50, HARDLINK, TIMER);
+	add(&r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
+	EXPECT_EQ(0, submit_all(&r));
+	EXPECT_EQ(0, pthread_join(t, &res));
+	EXPECT_LT(0, (long)res);
+	EXPECT_FALSE(flagged(&r));
+	ring_exit(&r);
+	close(fd);
+}
+
+/* ------------------------------------------------ files that need no owner */
+
+struct task {
+	const char *name;
+	int op, open_flags;
+	const char *path;	/* NULL: a file of its own */
+};
+
+static const struct task tasks[] = {
+	{ "READ", IOURING2_OP_READ, 0 },
+	{ "READ O_DIRECT", IOURING2_OP_READ, O_DIRECT },
+	{ "WRITE", IOURING2_OP_WRITE, 0 },
+	{ "WRITE O_DIRECT", IOURING2_OP_WRITE, O_DIRECT },
+	{ "FSYNC", IOURING2_OP_FSYNC, 0 },
+	{ "READ of a disk", IOURING2_OP_READ, O_DIRECT, "/dev/vda" },
+};
+
+/* Submits, and is never seen again */
+static void submits_and_sleeps(struct ring *parent, const struct task *t, int *done,
+			       enum manner how)
+{
+	char path[] = "/var/tmp/iouring2-parked-XXXXXX";
+	struct ring r = *parent;
+	char *mem = aligned_alloc(4096, 4096);
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ring_sync(&r);
+	if (t->path) {
+		fd = open(t->path, O_RDONLY | t->open_flags);
+	} else {
+		fd = mkostemp(path, t->open_flags);
+		if (fd < 0 || pwrite(fd, mem, 4096, 0) != 4096 || fsync(fd))
+			_exit(2);
+		unlink(path);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	}
+	if (start_how(&r, how, t->op, fd,
+		      t->op == IOURING2_OP_FSYNC ? NULL : mem,
+		      t->op == IOURING2_OP_FSYNC ? 0 : 4096, 0))
+		_exit(1);
+	st_rel(done, 1);
+	for (;;)
+		pause();
+}
+
+/* A submits and sleeps elsewhere; B waits on the ring: it comes */
+BOUNDED_TEST(others_wait_for_files)
+{
+	int *done = shared_new(sizeof(*done)), how;
+	const struct task *t;
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (t = tasks; t < tasks + ARRAY_SIZE(tasks); t++) {
+		if (t->path && access(t->path, R_OK))
+			continue;
+		for (how = 0; how < NR_HOW; how++) {
+			*done = 0;
+			pid = fork();
+			if (!pid)
+				submits_and_sleeps(&r, t, done, how);
+			EXPECT_TRUE(until_ms(ld_acq(done), SOON));
+			EXPECT_EQ(t->op == IOURING2_OP_FSYNC ? 0 : 4096,
+				  finish_how(&r, how, SOON)) {
+				TH_LOG("%s, %s", t->name, how_name(how));
+			}
+			EXPECT_FALSE(flagged(&r));
+			kill(pid, SIGKILL);
+			EXPECT_EQ(SIGKILL, reap_ms(pid, SOON));
+		}
+	}
+	ring_exit(&r);
+	munmap(done, sizeof(*done));
+}
+
+/* ---------------------------------------------------------------- its end */
+
+BOUNDED_TEST(cancelled)
+{
+	static const unsigned int flags[] = {
+		0, IOURING2_ASYNC_CANCEL_ALL, IOURING2_ASYNC_CANCEL_FD,
+		IOURING2_ASYNC_CANCEL_FD | IOURING2_ASYNC_CANCEL_ALL,
+		IOURING2_ASYNC_CANCEL_ANY,
+		IOURING2_ASYNC_CANCEL_ANY | IOURING2_ASYNC_CANCEL_ALL,
+	};
+	struct iouring2_sqe *sqe;
+	int fd = made_file(), status, res;
+	unsigned int i;
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		EXPECT_EQ(0, park(&r, fd));
+		/* By a sharer: an ENTER of ours could do the work first */
+		pid = fork();
+		if (!pid) {
+			sqe = ring_sqe(&r);
+			prep_cancel(sqe, TRIED, flags[i]);
+			if (flags[i] & IOURING2_ASYNC_CANCEL_FD)
+				sqe->addr = 0;
+			if (flags[i] & IOURING2_ASYNC_CANCEL_ANY)
+				sqe->addr = 0;
+			sqe->fd = flags[i] & IOURING2_ASYNC_CANCEL_FD ? fd : -1;
+			sqe->user_data = 5;
+			_exit(submit_all(&r) ? 1 : 0);
+		}
+		status = reap_ms(pid, SOON);
+		EXPECT_EQ(0, status);
+		ring_sync(&r);
+		res = seen_ms(&r, 5, SOON);
+		EXPECT_EQ(flags[i] & (IOURING2_ASYNC_CANCEL_ALL |
+				      IOURING2_ASYNC_CANCEL_ANY) ? 1 : 0, res) {
+			TH_LOG("flags %x", flags[i]);
+		}
+		EXPECT_EQ(-ECANCELED, seen_ms(&r, TRIED, SOON)) {
+			TH_LOG("flags %x", flags[i]);
+		}
+		EXPECT_FALSE(flagged(&r));
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
+/* Close ends it, and gives its file back */
+BOUNDED_TEST(closed)
+{
+	char dir[200], path[256];
+	struct ring r;
+	int fd;
+
+	tmp_path(dir, sizeof(dir), "proc");
+	if (!intrusive() || !mkdtemp(dir) || mount("proc", dir, "proc", 0, NULL))
+		SKIP(return, "nothing can be mounted");
+	snprintf(path, sizeof(path), "%s/version", dir);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, park(&r, fd));
+	close(fd);
+	ring_exit(&r);
+	EXPECT_EQ(0, umount(dir)) {
+		umount2(dir, MNT_DETACH);
+	}
+	rmdir(dir);
+}
+
+/* ------------------------------------------------------- work that blocks */
+
+static bool good_end(int res)
+{
+	return res == 64 || res == -EINTR;
+}
+
+/* Its time limit ends a wait, whatever the work is busy with */
+BOUNDED_TEST(time_limit)
+{
+	struct cuse *c = cuse_start();
+	struct ring r;
+	long long t;
+	int fd, how, ret;
+
+	if (!c)
+		SKIP(return, "no CUSE");
+	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	for (how = 0; how < NR_HOW; how++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		st_rel(&c->hold, true);
+		if (how >= LINKED)
+			add_timer(&r, 20, HARDLINK, TIMER);
+		add(&r, IOURING2_OP_READ, fd, buf, 64, 0,
+		    how == AS_ASYNC ? ASYNC : 0, TRIED);
+		t = now_ns(CLOCK_MONOTONIC);
+		ret = enter_timeout(r.fd, ring_publish(&r),
+				    how >= LINKED ? 2 : 1, 300 * NSEC_PER_MSEC);
+		t = now_ns(CLOCK_MONOTONIC) - t;
+		EXPECT_EQ(how >= LINKED ? 2 : 1, ret) {
+			TH_LOG("%s", how_name(how));
+		}
+		EXPECT_GT(8 * NSEC_PER_SEC, t) {
+			TH_LOG("%s", how_name(how));
+		}
+		/* once more, with nothing to submit */
+		t = now_ns(CLOCK_MONOTONIC);
+		enter_timeout(r.fd, 0, 2, 300 * NSEC_PER_MSEC);
+		t = now_ns(CLOCK_MONOTONIC) - t;
+		EXPECT_GT(8 * NSEC_PER_SEC, t) {
+			TH_LOG("%s", how_name(how));
+		}
+		st_rel(&c->hold, false);
+		ret = res_ms(&r, TRIED, SOON);
+		EXPECT_TRUE(good_end(ret)) {
+			TH_LOG("%s: %d", how_name(how), ret);
+		}
+		EXPECT_FALSE(flagged(&r));
+		ring_exit(&r);
+	}
+	close(fd);
+	cuse_end(c);
+}
+
+struct gate {
+	struct cuse *c;
+	int p[2];
+};
+
+/* Has the device answer as soon as something is in the pipe */
+static void *let_through(void *arg)
+{
+	struct gate *g = arg;
+	char b;
+
+	if (read(g->p[0], &b, 1) == 1)
+		st_rel(&g->c->hold, false);
+	return NULL;
+}
+
+/* The one thread there is has a read that waits for a write it will make */
+BOUNDED_TEST(waits_for_own_request)
+{
+	struct cuse *c = cuse_start();
+	struct gate gate = { .c = c };
+	struct ring r;
+	pthread_t t;
+	int fd, how, ret;
+
+	if (!c)
+		SKIP(return, "no CUSE");
+	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, pipe2(gate.p, O_CLOEXEC));
+	for (how = 0; how < NR_HOW; how++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		st_rel(&c->hold, true);
+		ASSERT_EQ(0, pthread_create(&t, NULL, let_through, &gate));
+		if (how >= LINKED)
+			add_timer(&r, 20, HARDLINK, TIMER);
+		add(&r, IOURING2_OP_READ, fd, buf, 64, 0,
+		    how == AS_ASYNC ? ASYNC : 0, TRIED);
+		/* in the same ENTER, and in a later one */
+		if (how != AS_ASYNC)
+			enter_timeout(r.fd, ring_publish(&r), 1,
+				      100 * NSEC_PER_MSEC);
+		add(&r, IOURING2_OP_WRITE, gate.p[1], "x", 1, 0, 0, 7);
+		enter_timeout(r.fd, ring_publish(&r), 4, 100 * NSEC_PER_MSEC);
+		EXPECT_EQ(1, res_ms(&r, 7, SOON)) {
+			TH_LOG("%s", how_name(how));
+		}
+		ret = res_ms(&r, TRIED, SOON);
+		EXPECT_TRUE(good_end(ret)) {
+			TH_LOG("%s: %d", how_name(how), ret);
+		}
+		pthread_join(t, NULL);
+		ring_exit(&r);
+	}
+	close(fd);
+	close(gate.p[0]);
+	close(gate.p[1]);
+	cuse_end(c);
+}
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int sig)
+{
+	caught = sig;
+}
+
+struct blocked {
+	enum manner how;
+	int entered, result;
+	int cqe;
+};
+
+/* Blocks in ENTER, for as long as the device does not answer */
+static void blocks(struct blocked *b, struct ring *parent, int fd)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct ring r = *parent;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGUSR1, &sa, NULL);
+	ring_sync(&r);
+	if (b->how >= LINKED)
+		add_timer(&r, 20, HARDLINK, TIMER);
+	add(&r, IOURING2_OP_READ, fd, buf, 64, 0, b->how == AS_ASYNC ? ASYNC : 0,
+	    TRIED);
+	b->result = enter(r.fd, ring_publish(&r), b->how >= LINKED ? 2 : 1,
+			  GETEVENTS, NULL, 0);
+	st_rel(&b->entered, 1);
+	b->cqe = res_ms(&r, TRIED, SOON);
+	_exit(caught == SIGUSR1 ? 10 : 0);
+}
+
+static pid_t start_blocked(struct blocked *b, struct ring *r, struct cuse *c,
+			   int fd)
+{
+	unsigned int before = ld_acq(&c->asked);
+	pid_t pid;
+
+	st_rel(&c->hold, true);
+	b->entered = 0;
+	b->cqe = NEVER;
+	pid = fork();
+	if (!pid)
+		blocks(b, r, fd);
+	return until_ms(ld_acq(&c->asked) != before, SOON) ? pid : -1;
+}
+
+BOUNDED_TEST(signals)
+{
+	struct blocked *b = shared_new(sizeof(*b));
+	struct cuse *c = cuse_start();
+	struct ring r;
+	int fd, status;
+	pid_t pid;
+
+	if (!c)
+		SKIP(return, "no CUSE");
+	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		pid = start_blocked(b, &r, c, fd);
+		ASSERT_LT(0, pid);
+		/* whose turn it is: that of the process itself */
+		EXPECT_EQ(pid, ld_acq(&c->reader)) {
+			TH_LOG("%s", how_name(b->how));
+		}
+		kill(pid, SIGUSR1);
+		EXPECT_TRUE(until_ms(ld_acq(&b->entered), SOON)) {
+			TH_LOG("%s", how_name(b->how));
+		}
+		EXPECT_TRUE(b->result > 0 || b->result == -EINTR) {
+			TH_LOG("%s: %d", how_name(b->how), b->result);
+		}
+		st_rel(&c->hold, false);
+		status = reap_ms(pid, SOON);
+		EXPECT_EQ(10 << 8, status);
+		EXPECT_TRUE(good_end(b->cqe)) {
+			TH_LOG("%s: %d", how_name(b->how), b->cqe);
+		}
+		ring_exit(&r);
+	}
+	close(fd);
+	cuse_end(c);
+	munmap(b, sizeof(*b));
+}
+
+BOUNDED_TEST(stopped_and_continued)
+{
+	struct blocked *b = shared_new(sizeof(*b));
+	struct cuse *c = cuse_start();
+	struct ring r;
+	int fd, status = 0;
+	pid_t pid;
+
+	if (!c)
+		SKIP(return, "no CUSE");
+	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		pid = start_blocked(b, &r, c, fd);
+		ASSERT_LT(0, pid);
+		kill(pid, SIGSTOP);
+		EXPECT_TRUE(until_ms(waitpid(pid, &status, WNOHANG | WUNTRACED) ==
+				     pid, SOON)) {
+			TH_LOG("%s", how_name(b->how));
+		}
+		EXPECT_TRUE(WIFSTOPPED(status));
+		kill(pid, SIGCONT);
+		usleep(50000);
+		st_rel(&c->hold, false);
+		EXPECT_EQ(0, reap_ms(pid, SOON));
+		EXPECT_TRUE(good_end(b->cqe)) {
+			TH_LOG("%s: %d", how_name(b->how), b->cqe);
+		}
+		ring_exit(&r);
+	}
+	close(fd);
+	cuse_end(c);
+	munmap(b, sizeof(*b));
+}
+
+BOUNDED_TEST(killed)
+{
+	struct blocked *b = shared_new(sizeof(*b));
+	struct cuse *c = cuse_start();
+	struct ring r;
+	int fd, res;
+	pid_t pid;
+
+	if (!c)
+		SKIP(return, "no CUSE");
+	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		pid = start_blocked(b, &r, c, fd);
+		ASSERT_LT(0, pid);
+		/* The ring is free for others meanwhile */
+		ring_sync(&r);
+		ring_nop(&r, 3);
+		EXPECT_EQ(1, ring_submit(&r));
+		EXPECT_EQ(0, seen_ms(&r, 3, 0));
+		kill(pid, SIGKILL);
+		EXPECT_EQ(SIGKILL, reap_ms(pid, SOON)) {
+			TH_LOG("%s", how_name(b->how));
+		}
+		res = res_ms(&r, TRIED, SOON);
+		EXPECT_TRUE(res == -ECANCELED || res == -EINTR) {
+			TH_LOG("%s: %d", how_name(b->how), res);
+		}
+		st_rel(&c->hold, false);
+		ring_exit(&r);
+	}
+	close(fd);
+	cuse_end(c);
+	munmap(b, sizeof(*b));
+}
+
+/* A sharer cancels what its owner is busy with */
+BOUNDED_TEST(cancelled_while_it_blocks)
+{
+	struct blocked *b = shared_new(sizeof(*b));
+	struct cuse *c = cuse_start();
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int fd, res;
+	pid_t pid;
+
+	if (!c)
+		SKIP(return, "no CUSE");
+	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		pid = start_blocked(b, &r, c, fd);
+		ASSERT_LT(0, pid);
+		ring_sync(&r);
+		sqe = ring_sqe(&r);
+		prep_cancel(sqe, TRIED, 0);
+		sqe->user_data = 3;
+		EXPECT_EQ(0, submit_all(&r));
+		res = seen_ms(&r, 3, SOON);
+		EXPECT_TRUE(res == 0 || res == -EALREADY) {
+			TH_LOG("%s: %d", how_name(b->how), res);
+		}
+		EXPECT_TRUE(until_ms(ld_acq(&b->entered), SOON)) {
+			TH_LOG("%s", how_name(b->how));
+		}
+		EXPECT_EQ(0, reap_ms(pid, SOON));
+		EXPECT_TRUE(b->cqe == -ECANCELED || b->cqe == -EINTR) {
+			TH_LOG("%s: %d", how_name(b->how), b->cqe);
+		}
+		st_rel(&c->hold, false);
+		ring_exit(&r);
+	}
+	close(fd);
+	cuse_end(c);
+	munmap(b, sizeof(*b));
+}
+
+RING_TEST_MAIN

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Processes that share a ring do not wait for each other: not for a socket that
+ * lingers when it is closed, and not for a page that never comes.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+#include "absent.h"
+
+#define LINGER_S	20
+/* Well below it, and enough for a busy machine */
+#define AT_ONCE		8000
+
+/*
+ * What the processes of a test share.
+ * @step: how far they are
+ * @owner: has submitted; @victim: likewise
+ */
+struct play {
+	int step;
+	bool owner, victim, done;
+	int result;
+};
+
+/* ------------------------------------------------------------ SO_LINGER */
+
+/* s[0] cannot send what it has, so closing it lingers; s[1] is the other end */
+static int lingering(int s[2])
+{
+	struct linger l = { .l_onoff = 1, .l_linger = LINGER_S };
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	static char junk[65536];
+	int small = 4096;
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	if (bind(listener, (void *)&a, len) || listen(listener, 1) ||
+	    getsockname(listener, (void *)&a, &len))
+		return -errno;
+	s[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(s[0], (void *)&a, len))
+		return -errno;
+	s[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	if (s[1] < 0 || setsockopt(s[0], SOL_SOCKET, SO_LINGER, &l, sizeof(l)))
+		return -errno;
+	fcntl(s[0], F_SETFL, O_NONBLOCK);
+	while (write(s[0], junk, sizeof(junk)) > 0)
+		;
+	fcntl(s[0], F_SETFL, 0);
+	return 0;
+}
+
+/* Reads the socket through the ring, and has no descriptor of it any more */
+static void owns_socket(struct play *p, struct ring *parent, int s[2],
+			int pipe[2])
+{
+	static char b[8];
+	struct ring r = *parent;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ring_sync(&r);
+	close(s[1]);
+	close(pipe[0]);
+	close(pipe[1]);
+	add(&r, IOURING2_OP_READ, s[0], b, 1, 0, 0, 1);
+	if (submit_all(&r))
+		_exit(1);
+	close(s[0]);
+	st_rel(&p->owner, true);
+	for (;;)
+		pause();
+}
+
+/* Another one with a read of its own, that may be killed at any time */
+static void is_victim(struct play *p, struct ring *parent, int s[2], int rd)
+{
+	static char b[8];
+	struct ring r = *parent;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ring_sync(&r);
+	close(s[0]);
+	close(s[1]);
+	add(&r, IOURING2_OP_READ, rd, b, 1, 0, 0, 2);
+	if (submit_all(&r))
+		_exit(1);
+	st_rel(&p->victim, true);
+	for (;;)
+		pause();
+}
+
+struct scene {
+	struct play *p;
+	struct ring r;
+	int sock[2], pipe[2];
+	pid_t owner, victim;
+};
+
+static bool linger_start(struct scene *sc)
+{
+	sc->p = shared_new(sizeof(*sc->p));
+	if (lingering(sc->sock) || pipe2(sc->pipe, O_CLOEXEC) ||
+	    ring_init(&sc->r, 8, 0))
+		return false;
+	sc->owner = fork();
+	if (!sc->owner)
+		owns_socket(sc->p, &sc->r, sc->sock, sc->pipe);
+	if (!until(ld_acq(&sc->p->owner)))
+		return false;
+	sc->victim = fork();
+	if (!sc->victim)
+		is_victim(sc->p, &sc->r, sc->sock, sc->pipe[0]);
+	close(sc->sock[0]);
+	close(sc->pipe[0]);
+	if (!until(ld_acq(&sc->p->victim)))
+		return false;
+	ring_sync(&sc->r);
+	/* The read ends while its process is away, and the last reference goes */
+	if (write(sc->sock[1], "x", 1) != 1)
+		return false;
+	/* It may complete when the socket is closed, which takes a while */
+	seen_ms(&sc->r, 1, A_WHILE);
+	return true;
+}
+
+static void linger_end(struct scene *sc)
+{
+	close(sc->sock[1]);
+	close(sc->pipe[1]);
+	kill(sc->owner, SIGKILL);
+	kill(sc->victim, SIGKILL);
+	reap_ms(sc->owner, SOON);
+	reap_ms(sc->victim, 1);
+	ring_exit(&sc->r);
+	munmap(sc->p, sizeof(*sc->p));
+}
+
+/* Others' requests go on meanwhile: of who is away, and of who is in ENTER */
+BOUNDED_TEST(linger_and_progress)
+{
+	struct scene sc;
+	int p[2];
+	char b[8];
+
+	ASSERT_TRUE(linger_start(&sc));
+	ASSERT_EQ(1, write(sc.pipe[1], "y", 1));
+	EXPECT_EQ(1, seen_ms(&sc.r, 2, AT_ONCE));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	add(&sc.r, IOURING2_OP_READ, p[0], b, 1, 0, 0, 3);
+	ASSERT_EQ(0, submit_all(&sc.r));
+	ASSERT_EQ(1, write(p[1], "z", 1));
+	EXPECT_EQ(1, seen_ms(&sc.r, 3, AT_ONCE));
+	add(&sc.r, IOURING2_OP_READ, p[0], b, 1, 0, ASYNC, 4);
+	ASSERT_EQ(0, submit_all(&sc.r));
+	ASSERT_EQ(1, write(p[1], "z", 1));
+	EXPECT_EQ(1, seen_ms(&sc.r, 4, AT_ONCE));
+	close(p[0]);
+	close(p[1]);
+	linger_end(&sc);
+}
+
+/* One that has requests of its own is killed, and dies */
+BOUNDED_TEST(linger_and_kill)
+{
+	struct scene sc;
+
+	ASSERT_TRUE(linger_start(&sc));
+	kill(sc.victim, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap_ms(sc.victim, AT_ONCE));
+	/* with its read, whose pipe has no reader now */
+	EXPECT_TRUE(until_ms(hung_up(sc.pipe[1]), AT_ONCE));
+	linger_end(&sc);
+}
+
+/* So is the one whose socket it is */
+BOUNDED_TEST(linger_and_kill_owner)
+{
+	struct scene sc;
+
+	ASSERT_TRUE(linger_start(&sc));
+	kill(sc.owner, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
+	linger_end(&sc);
+}
+
+/* Nor does closing the ring wait for it */
+BOUNDED_TEST(linger_and_close)
+{
+	struct scene sc;
+	long long t;
+
+	ASSERT_TRUE(linger_start(&sc));
+	kill(sc.owner, SIGKILL);
+	kill(sc.victim, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
+	EXPECT_EQ(SIGKILL, reap_ms(sc.victim, AT_ONCE));
+	t = now_ns(CLOCK_MONOTONIC);
+	ring_exit(&sc.r);
+	EXPECT_GT(AT_ONCE * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - t);
+	close(sc.sock[1]);
+	close(sc.pipe[1]);
+	munmap(sc.p, sizeof(*sc.p));
+}
+
+/* ----------------------------------------------------- a page that is absent */
+
+/* Its reads end in that page, when there is data, and it is not in ENTER */
+static void reads_into_nowhere(struct play *p, struct ring *parent, int fds[],
+			       int nr, unsigned int flags)
+{
+	struct ring r = *parent;
+	struct absent a;
+	int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ring_sync(&r);
+	if (absent_make(&a)) {
+		p->result = -ENODEV;
+		st_rel(&p->owner, true);
+		_exit(0);
+	}
+	for (i = 0; i < nr; i++)
+		add(&r, IOURING2_OP_READ, fds[i], a.page + i * 8, 1, 0, flags,
+		    1000 + i);
+	if (submit_all(&r))
+		_exit(1);
+	st_rel(&p->owner, true);
+	while (!absent_wanted(&a, 1000))
+		;
+	st_rel(&p->step, 1);	/* somebody waits for the page */
+	for (;;)
+		pause();
+}
+
+enum { MANY = 8 };
+
+static void page_never_comes(struct __test_metadata *_metadata,
+			     unsigned int flags)
+{
+	struct play *p = shared_new(sizeof(*p));
+	int fds[MANY], wr[MANY], mine[2], round, i;
+	struct ring r;
+	char b[8];
+	pid_t pid;
+
+	ASSERT_EQ(0, ring_init(&r, 32, 0));
+	for (i = 0; i < MANY; i++) {
+		int sv[2];
+
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+					sv));
+		fds[i] = sv[0];
+		wr[i] = sv[1];
+	}
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, mine));
+	pid = fork();
+	if (!pid)
+		reads_into_nowhere(p, &r, fds, MANY, flags);
+	ASSERT_TRUE(until(ld_acq(&p->owner)));
+	if (p->result)
+		SKIP(goto end, "no userfaultfd");
+	/* Ours wait as well */
+	ring_sync(&r);
+	for (round = 0; round < 4; round++)
+		add(&r, IOURING2_OP_READ, mine[0], b, 1, 0,
+		    round % 2 ? ASYNC : 0, round);
+	ASSERT_EQ(0, submit_all(&r));
+	for (i = 0; i < MANY; i++)
+		ASSERT_EQ(1, write(wr[i], "x", 1));
+	EXPECT_TRUE(until(ld_acq(&p->step)));
+	ASSERT_EQ(4, write(mine[1], "1234", 4));
+	for (round = 0; round < 4; round++) {
+		EXPECT_EQ(1, seen_ms(&r, round, round ? 2000 : AT_ONCE)) {
+			TH_LOG("read %d of who is not in ENTER", round);
+		}
+	}
+	/* What comes later, too */
+	add(&r, IOURING2_OP_READ, mine[0], b, 1, 0, 0, 10);
+	ASSERT_EQ(0, submit_all(&r));
+	ASSERT_EQ(1, write(mine[1], "5", 1));
+	EXPECT_EQ(1, seen_ms(&r, 10, AT_ONCE));
+end:
+	kill(pid, SIGKILL);
+	EXPECT_NE(-ETIME, reap_ms(pid, AT_ONCE));
+	ring_exit(&r);
+	for (i = 0; i < MANY; i++) {
+		close(fds[i]);
+		close(wr[i]);
+	}
+	close(mine[0]);
+	close(mine[1]);
+	munmap(p, sizeof(*p));
+}
+
+BOUNDED_TEST(absent_page_in_retry)
+{
+	page_never_comes(_metadata, 0);
+}
+
+BOUNDED_TEST(absent_page_in_worker)
+{
+	page_never_comes(_metadata, ASYNC);
+}
+
+RING_TEST_MAIN

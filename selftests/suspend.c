@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Suspend: workers that write are frozen like any process, so that nothing is
+ * written after a memory image was taken; those that wait for somebody do not
+ * hold it up. Done as far as the freezer goes (pm_test), and back.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+
+#define PF_NOFREEZE	0x00008000
+
+static char data[512], buf[64];
+
+/* Freeze all processes, and let them go: 0, or -EBUSY if one was not to be frozen */
+static int suspend(void)
+{
+	int ret = write_text("/sys/power/state", "freeze");
+
+	return ret == -EINVAL ? write_text("/sys/power/state", "mem") : ret;
+}
+
+static bool no_suspend(const char **why)
+{
+	*why = "not a machine to be suspended";
+	if (!intrusive())
+		return true;
+	*why = "no /sys/power/pm_test";
+	if (write_text("/sys/power/pm_test", "freezer"))
+		return true;
+	/* seconds that it stays frozen; not there is the default */
+	write_text("/sys/module/suspend/parameters/pm_test_delay", "1");
+	write_text("/sys/power/pm_freeze_timeout", "10000");
+	return false;
+}
+
+/* Kernel threads of the module, and how many of them cannot be frozen */
+static int module_threads(int *nofreeze)
+{
+	DIR *dir = opendir("/proc");
+	char path[300], text[600], *p;
+	unsigned long flags;
+	struct dirent *de;
+	int nr = 0;
+
+	*nofreeze = 0;
+	while (dir && (de = readdir(dir))) {
+		if (!isdigit(de->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/stat", de->d_name);
+		if (read_text(path, text, sizeof(text)) <= 0)
+			continue;
+		p = strchr(text, '(');
+		if (!p || strncmp(p, "(iou2-", 6))
+			continue;
+		p = strrchr(text, ')');
+		if (sscanf(p, ") %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
+			continue;
+		nr++;
+		*nofreeze += !!(flags & PF_NOFREEZE);
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+static int file_on_disk(void)
+{
+	char path[] = "/var/tmp/iouring2-suspend-XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	unlink(path);
+	return fd;
+}
+
+BOUNDED_TEST(idle_bounded_worker)
+{
+	int fd = file_on_disk(), nr, nofreeze;
+	const char *why;
+	struct ring r;
+
+	if (no_suspend(&why))
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(512, do_one(&r, IOURING2_OP_WRITE, fd, data, 512, 0, ASYNC));
+	EXPECT_EQ(0, do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, ASYNC));
+	nr = module_threads(&nofreeze);
+	EXPECT_LT(0, nr);
+	EXPECT_EQ(0, nofreeze);
+	EXPECT_EQ(0, suspend());
+	EXPECT_EQ(512, do_one(&r, IOURING2_OP_WRITE, fd, data, 512, 0, ASYNC));
+	EXPECT_EQ(512, do_one(&r, IOURING2_OP_READ, fd, data, 512, 0, 0));
+	ring_exit(&r);
+	close(fd);
+}
+
+/* A worker that goes on with what was waiting, while nobody is in ENTER */
+BOUNDED_TEST(retry_worker)
+{
+	int p[2], nr, nofreeze;
+	const char *why;
+	struct ring r;
+
+	if (no_suspend(&why))
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, 0, 1);
+	ASSERT_EQ(0, submit_all(&r));
+	ASSERT_EQ(1, write(p[1], "x", 1));
+	EXPECT_EQ(1, seen_ms(&r, 1, SOON));
+	nr = module_threads(&nofreeze);
+	EXPECT_EQ(0, nofreeze) {
+		TH_LOG("of %d", nr);
+	}
+	add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, 0, 2);
+	ASSERT_EQ(0, submit_all(&r));
+	EXPECT_EQ(0, suspend());
+	ASSERT_EQ(1, write(p[1], "x", 1));
+	EXPECT_EQ(1, seen_ms(&r, 2, SOON));
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* Many writes are under way, from before it to after it */
+BOUNDED_TEST(queued_writes)
+{
+	enum { NR = 4000 };
+	int fd = file_on_disk(), i, good = 0, nr, nofreeze;
+	const char *why;
+	struct ring r;
+
+	if (no_suspend(&why))
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, ring_init(&r, 4096, 8192));
+	for (i = 0; i < NR; i++)
+		add(&r, i % 100 == 99 ? IOURING2_OP_FSYNC : IOURING2_OP_WRITE, fd,
+		    i % 100 == 99 ? NULL : data, i % 100 == 99 ? 0 : 512,
+		    i % 100 == 99 ? 0 : (__u64)i * 512, ASYNC, i);
+	ASSERT_EQ(0, submit_all(&r));
+	nr = module_threads(&nofreeze);
+	EXPECT_LT(0, nr);
+	EXPECT_EQ(0, nofreeze);
+	EXPECT_EQ(0, suspend());
+	for (i = 0; i < NR; i++)
+		good += res_ms(&r, i, SOON) == (i % 100 == 99 ? 0 : 512);
+	EXPECT_EQ(NR, good);
+	EXPECT_EQ(0, suspend());
+	ring_exit(&r);
+	close(fd);
+}
+
+/* Workers that wait for somebody, who may be frozen before them */
+BOUNDED_TEST(blocked_workers)
+{
+	int p[2], sv[2], i;
+	const char *why;
+	struct ring r;
+
+	if (no_suspend(&why))
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, ring_init(&r, 16, 0));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	for (i = 0; i < 4; i++) {
+		add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, i % 2 ? ASYNC : 0, i);
+		add(&r, IOURING2_OP_READ, sv[0], buf, 1, 0, i % 2 ? ASYNC : 0,
+		    10 + i);
+	}
+	ASSERT_EQ(0, submit_all(&r));
+	usleep(50000);
+	EXPECT_EQ(0, suspend());
+	EXPECT_EQ(0U, ring_ready(&r));
+	ASSERT_EQ(4, write(p[1], "1234", 4));
+	ASSERT_EQ(4, write(sv[1], "1234", 4));
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(1, seen_ms(&r, i, SOON)) {
+			TH_LOG("pipe, %d", i);
+		}
+		EXPECT_EQ(1, seen_ms(&r, 10 + i, SOON)) {
+			TH_LOG("socket, %d", i);
+		}
+	}
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static const char *waits_in_enter(void *arg)
+{
+	struct ring *r = arg;
+	char b[8];
+	int p[2];
+
+	ring_sync(r);
+	if (pipe2(p, O_CLOEXEC))
+		return "no pipe";
+	add(r, IOURING2_OP_READ, p[0], b, 1, 0, 0, 5);
+	if (submit_all(r))
+		return "not submitted";
+	if (res_ms(r, 5, 4000) != NEVER)
+		return "a result from nowhere";
+	if (write(p[1], "x", 1) != 1)
+		return "no write";
+	return res_ms(r, 5, SOON) == 1 ? "" : "lost";
+}
+
+/* Who waits in ENTER is frozen there, and waits on */
+BOUNDED_TEST(waiting_process)
+{
+	const char *why, *said;
+	struct ring r;
+	int status;
+	pid_t pid;
+
+	if (no_suspend(&why))
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = fork();
+	if (!pid) {
+		said = waits_in_enter(&r);
+		if (*said)
+			TH_LOG("%s", said);
+		_exit(*said != 0);
+	}
+	usleep(200000);
+	EXPECT_EQ(0, suspend());
+	status = reap_ms(pid, 30000);
+	EXPECT_EQ(0, status);
+	if (status == -ETIME)
+		kill(pid, SIGKILL);
+	ring_exit(&r);
+}
+
+/* Settings as they were, whatever became of the others */
+BOUNDED_TEST(settings)
+{
+	if (access("/sys/power/pm_test", W_OK) || !intrusive())
+		SKIP(return, "nothing was set");
+	EXPECT_EQ(0, write_text("/sys/power/pm_test", "none"));
+	EXPECT_EQ(0, write_text("/sys/power/pm_freeze_timeout", "20000"));
+	write_text("/sys/module/suspend/parameters/pm_test_delay", "5");
+}
+
+RING_TEST_MAIN
