@@ -13,6 +13,7 @@
  * adder no longer touches the ring once somebody else could have completed
  * the request, which is what lets close free the ring at once (I9).
  */
+#include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/workqueue.h>
 
@@ -114,6 +115,31 @@ void io2_defer_closed(struct io2_ring *ring)
 	if (!--ring->nr_closing)
 		wake_up(&ring->wait);
 	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_deferred_detach() - have a work item run that may outlive its ring
+ * @work: ends with io2_deferred_module_put()
+ *
+ * Context: any.
+ */
+void io2_deferred_detach(struct work_struct *work)
+{
+	/* whoever calls this has a ring, and so the module */
+	__module_get(THIS_MODULE);
+	queue_work(io2_closers, work);
+}
+
+/**
+ * io2_deferred_module_put() - the end of such a work item
+ *
+ * The workqueue is destroyed, which waits for the item, before the module's code goes.
+ *
+ * Context: task context.
+ */
+void io2_deferred_module_put(void)
+{
+	module_put(THIS_MODULE);
 }
 
 static void foreign_run(struct io2_req *req, struct io2_batch *b)

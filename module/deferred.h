@@ -28,6 +28,8 @@ void io2_defer_elsewhere(struct io2_req *req);
 void io2_defer_foreign(struct io2_req *req, bool last);
 void io2_defer_close(struct io2_req *req);
 void io2_defer_closed(struct io2_ring *ring);
+void io2_deferred_detach(struct work_struct *work);
+void io2_deferred_module_put(void);
 void io2_deferred_run_batch(struct io2_batch *b);
 void io2_deferred_run_all(struct io2_ring *ring, enum io2_ctx ctx);
 

@@ -237,6 +237,35 @@ unsigned int io2_file_kind(const struct file *file)
 }
 
 /**
+ * io2_file_ends_here() - does the end of a file depend on nobody else?
+ * @file: the file
+ *
+ * A socket may linger, a terminal wait until its output is gone, a server be asked.
+ *
+ * Context: any.
+ * Return: whether it ends within the time of a local device.
+ */
+bool io2_file_ends_here(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFREG:
+		if (inode->i_sb->s_magic != ANON_INODE_FS_MAGIC)
+			return inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV ||
+			       inode->i_sb->s_magic == TMPFS_MAGIC;
+		fallthrough;
+	case 0:
+		return kind_anon(file) & KIND_RW;
+	case S_IFBLK:
+	case S_IFIFO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
  * io2_file_raises_sigpipe() - does a write that nobody will read raise SIGPIPE?
  * @file: the file
  *

@@ -34,6 +34,7 @@ static inline bool io2_file_nowait(const struct file *file)
 	       S_ISSOCK(file_inode(file)->i_mode);
 }
 
+bool io2_file_ends_here(const struct file *file);
 bool io2_file_raises_sigpipe(const struct file *file);
 
 #endif

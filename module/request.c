@@ -162,10 +162,32 @@ int io2_req_get_file(struct io2_req *req)
 	return 0;
 }
 
+/**
+ * struct req_closer - a file that a request was the last to have
+ * @work: closes it
+ * @file: the file
+ *
+ * Lives until the file is closed, which may be longer than its ring; has a
+ * reference on the module.
+ */
+struct req_closer {
+	struct work_struct	work;
+	struct file		*file;
+};
+
+static void closer_fn(struct work_struct *work)
+{
+	struct req_closer *c = container_of(work, struct req_closer, work);
+
+	__fput_sync(c->file);
+	kfree(c);
+	io2_count_sub(IO2_COUNT_FILES, 1);
+	io2_deferred_module_put();
+}
+
 /*
  * Who leaves the ring, or ends it, closes a file itself: on its way out of the
- * kernel, which is soon.  For everybody else a work item does: the close may have
- * to wait for a peer, and the ring must not.
+ * kernel, which is soon.  For everybody else a work item does.
  */
 static bool req_may_close_file(const struct io2_req *req, enum io2_ctx ctx)
 {
@@ -182,6 +204,28 @@ static struct file *req_take_file(struct io2_req *req)
 	req->file = NULL;
 	io2_count_sub(IO2_COUNT_FILES, 1);
 	return file;
+}
+
+/*
+ * The end of some files has to wait for a peer or a server, which may take its
+ * time: nothing of the ring waits for that.
+ *
+ * Return: false where the request had better wait; its file is there then.
+ */
+static bool req_detach_file(struct io2_req *req)
+{
+	struct req_closer *c;
+
+	if (io2_file_ends_here(req->file))
+		return false;
+	c = kmalloc(sizeof(*c), GFP_KERNEL | __GFP_NOWARN);
+	if (!c)
+		return false;
+	c->file = req->file;
+	req->file = NULL;
+	INIT_WORK(&c->work, closer_fn);
+	io2_deferred_detach(&c->work);
+	return true;
 }
 
 /* Return: false if nobody else has the file; then it is still there. */
@@ -221,9 +265,10 @@ static __always_inline bool req_release(struct io2_req *req, enum io2_ctx ctx)
 {
 	req_free_data(req);
 	if (unlikely(!req_put_file(req))) {
-		if (!req_may_close_file(req, ctx))
+		if (req_may_close_file(req, ctx))
+			fput(req_take_file(req));
+		else if (!req_detach_file(req))
 			return false;
-		fput(req_take_file(req));
 	}
 	req_drop_submitter(req);
 	return true;
@@ -482,7 +527,8 @@ static unsigned int what_of(const struct io2_req *req, enum io2_ctx ctx)
 		what |= IO2_W_ASKS;
 	if (op->blocking)
 		what |= IO2_W_BLOCKS;
-	if (req->flags & REQ_F_ASYNC)
+	/* until somebody else has looked at it */
+	if ((req->flags & REQ_F_ASYNC) && ctx != IO2_CTX_WORKER)
 		what |= IO2_W_ASYNC;
 	if (io2_req_is_own(req, ctx))
 		what |= IO2_W_OWN;
@@ -566,7 +612,9 @@ static bool req_gives_up_polling(struct io2_req *req)
  */
 void io2_req_ready(struct io2_req *req, struct io2_batch *b)
 {
-	io2_req_go(req, b, io2_req_where(req, IO2_STAGE_READY, b->ctx));
+	/* it has waited: it is not done by who submits it */
+	io2_req_go(req, b, io2_where(IO2_STAGE_READY,
+				     what_of(req, b->ctx) & ~IO2_W_ASYNC));
 }
 
 /**
@@ -604,7 +652,7 @@ static void req_wait(struct io2_req *req, struct io2_batch *b)
 	if (req_gives_up_polling(req))
 		io2_req_go(req, b, io2_req_where(req, IO2_STAGE_AGAIN, b->ctx));
 	else
-		io2_req_ready(req, b);
+		io2_req_go(req, b, io2_req_where(req, IO2_STAGE_READY, b->ctx));
 }
 
 /**

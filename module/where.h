@@ -87,7 +87,13 @@ static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
 
 	switch (stage) {
 	case IO2_STAGE_START:
-		if (what & (IO2_W_BLOCKS | IO2_W_ASYNC))
+		if (what & IO2_W_BLOCKS)
+			return blocks;
+		/* no thread is needed to find that it has to wait */
+		if ((what & IO2_W_ASYNC) && (what & IO2_W_POLLABLE) &&
+		    (what & IO2_W_ASK_NOW))
+			return IO2_DO_POLL;
+		if (what & IO2_W_ASYNC)
 			return blocks;
 		if (what & IO2_W_OWN)
 			return IO2_DO_TRY;
