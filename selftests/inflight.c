@@ -250,7 +250,7 @@ int start_worker(struct ring *r, struct hold *h)
 		return ret ? ret : -EPROTO;
 	if (fdinfo(r->fd, "Workers") < 1)
 		return -ECHILD;
-	if (!crowded && !until_ms(blocked_workers() > busy, 10000))
+	if (!crowded && !until(blocked_workers() > busy))
 		return -ECHILD;
 	return 0;
 }
