@@ -177,7 +177,7 @@ kernel_make_debug() {
 }
 
 kernel_key() {
-	hash_of "$T_VERSION" "$(hash_files "$VM_DIR/rootfs.sh" "$VM_DIR/guest"/*)" "$@"
+	hash_of "$T_VERSION" "$(hash_files "$VM_DIR/rootfs.sh" "$VM_DIR"/guest/{init,main})" "$@"
 }
 
 # kernel_dir NAME; calls target_load, so the T_ variables are set afterwards
