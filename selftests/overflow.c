@@ -524,7 +524,7 @@ static unsigned long stress_count(unsigned long few, unsigned long many)
 /* NOPs through a CQ of 4, reaped at random moments: each once, in order */
 RING_TEST(stress_random_reaping)
 {
-	unsigned long n = stress_count(200000, 2000000);
+	unsigned long n = stress_count(100000, 2000000);
 	unsigned long queued = 0, taken = 0, reaped = 0, busy = 0, wrong = 0;
 	unsigned int seed = stress_seed(), first = seed, k;
 	struct iouring2_cqe cqe;
@@ -755,7 +755,7 @@ RING_TEST(looked_at_meanwhile)
 
 RING_TEST(stress_two_threads)
 {
-	stress_two_threads(_metadata, stress_count(100000, 2000000), false);
+	stress_two_threads(_metadata, stress_count(50000, 2000000), false);
 }
 
 RING_TEST(stress_mixed_contexts)
