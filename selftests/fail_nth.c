@@ -54,6 +54,8 @@ struct place {
 
 /* Documented errnos of a kind of operation, 0 at the end */
 static const int no_memory[] = { ENOMEM, EFAULT, 0 };
+/* procfs says so if it cannot allocate what it looks up */
+static const int no_entry[] = { ENOMEM, EFAULT, EMFILE, ENFILE, ENOENT, 0 };
 static const int no_file[] = { ENOMEM, EFAULT, EMFILE, ENFILE, 0 };
 static const int no_map[] = { ENOMEM, 0 };
 /* of ENTER itself, which has no ENOMEM */
@@ -529,7 +531,7 @@ static const struct row rows[] = {
 	CALL_ROW("ENTER, wait with a signal mask", wait_masked, no_enter),
 	CALL_ROW("poll", poll, no_memory),
 	CALL_ROW("epoll_ctl", epoll, no_file),
-	CALL_ROW("fdinfo", fdinfo, no_file),
+	CALL_ROW("fdinfo", fdinfo, no_entry),
 	CALL_ROW("close and munmap", close, no_map, .before = before_close),
 	CALL_ROW("NOP among a crowd", crowd, no_enter, .before = before_crowd),
 	CALL_ROW("start of a worker", worker, no_request),

@@ -254,7 +254,7 @@ int start_worker(struct ring *r, struct hold *h)
 		return ret;
 	if (!until_ms(fdinfo(r->fd, "Workers") > 0, 10000))
 		return -ECHILD;
-	if (!crowded && !until_ms(blocked_workers() > busy, 10000))
+	if (!crowded && !until(blocked_workers() > busy))
 		return -ECHILD;
 	return 0;
 }

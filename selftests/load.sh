@@ -23,7 +23,7 @@ dir=$(dirname "$0")
 module=/sys/module/iouring2
 node=/dev/iouring2
 counters=/sys/class/misc/iouring2/counters
-loops=10
+loops=5
 [ "$IOURING2_STRESS" != full ] || loops=200
 
 say() {
@@ -155,7 +155,8 @@ refused() {
 
 all_zero() {
 	for c in "$counters"/*; do
-		[ "$(cat "$c")" = 0 ] || { say "$c: $(cat "$c")"; return 1; }
+		read -r value <"$c"
+		[ "$value" = 0 ] || { say "$c: $value"; return 1; }
 	done
 	[ "$(refcnt)" = 0 ] || { say "refcnt: $(refcnt)"; return 1; }
 }
@@ -168,7 +169,7 @@ works() {
 # expect NAME=VALUE...
 expect() {
 	for p in "$@"; do
-		value=$(cat "$module/parameters/${p%%=*}")
+		read -r value <"$module/parameters/${p%%=*}"
 		[ "$value" = "${p#*=}" ] || { say "$p: it is $value"; return 1; }
 	done
 }

@@ -24,7 +24,7 @@
 
 #define LINK		IOURING2_SQE_IO_LINK
 #define ASYNC		IOURING2_SQE_ASYNC
-#define RESCUE_MS	10000
+#define RESCUE_MS	60000
 
 /*
  * A page that is not there until it is provided; and the pipe of a request that
@@ -601,7 +601,7 @@ RING_TEST(close_beside_submitter)
 		close(r.fd);
 		_exit(0);
 	}
-	EXPECT_TRUE(until_ms(waitpid(pid, &status, WNOHANG) == pid, 10000)) {
+	EXPECT_TRUE(until(waitpid(pid, &status, WNOHANG) == pid)) {
 		TH_LOG("the child's close waits");
 	}
 	EXPECT_EQ(1, stuck_end(&s));
@@ -650,7 +650,7 @@ RING_TEST(leaver_is_no_waiter)
 	/* the child goes on to close, and waits for who is stuck */
 	talk_close(&t);
 	/* its poll's CQE, and the timeout's, with nobody in ENTER but that one */
-	EXPECT_TRUE(until_ms(ring_ready(&r) == 2, 10000)) {
+	EXPECT_TRUE(until(ring_ready(&r) == 2)) {
 		TH_LOG("%u are there", ring_ready(&r));
 	}
 	EXPECT_EQ(1, stuck_end(&s));

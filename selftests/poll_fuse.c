@@ -21,7 +21,7 @@
 
 #define LINK		IOURING2_SQE_IO_LINK
 #define NODE		2	/* of the only file there is */
-#define RESCUE_MS	10000
+#define RESCUE_MS	60000
 
 /*
  * @dev: the server's end
@@ -29,6 +29,7 @@
  * @events: that the file has
  * @asked: polls answered
  * @deaf: nothing is read from @dev; then @asked stays
+ * @idle: the server has seen that it is deaf
  * @deaf_at: after so many answers, if not 0
  * @stop: the server is to end
  * @rescued: it took the test too long, and @deaf has ended
@@ -38,7 +39,7 @@ struct server {
 	char dir[32];
 	unsigned int events, asked, deaf_at;
 	__u64 kh;
-	bool deaf, stop, done, rescued;
+	bool deaf, idle, stop, done, rescued;
 	pthread_t self, rescuer;
 };
 
@@ -115,10 +116,13 @@ static void *server_fn(void *arg)
 	while (!ld_acq(&s->stop)) {
 		struct pollfd p = { .fd = s->dev, .events = POLLIN };
 
-		if (ld_acq(&s->deaf) || poll(&p, 1, 10) != 1) {
+		if (ld_acq(&s->deaf)) {
+			st_rel(&s->idle, true);
 			usleep(1000);
 			continue;
 		}
+		if (poll(&p, 1, 10) != 1)
+			continue;
 		if (read(s->dev, in, sizeof(in)) <= 0)
 			continue;
 		serve(s, h, h + 1);
@@ -317,12 +321,17 @@ static int ask_multishot(struct ring *r, struct server *s)
 	return arm(r, s->file, POLLIN, 1, true) == 1 ? 0 : -EIO;
 }
 
+/* It may be reading already: what comes after this is not read. False: too slow */
+static bool deafen(struct server *s)
+{
+	st_rel(&s->idle, false);
+	st_rel(&s->deaf, true);
+	return until(ld_acq(&s->idle));
+}
+
 static int wake(struct server *s)
 {
-	st_rel(&s->deaf, true);
-	/* it may be reading already */
-	usleep(30000);
-	return notify(s);
+	return deafen(s) ? notify(s) : -EIO;
 }
 
 /* Not asked until something else has ended */
@@ -335,9 +344,7 @@ static int ask_behind_link(struct ring *r, struct server *s)
 	sqe->flags = LINK;
 	prep_poll(ring_sqe(r), s->file, POLLIN);
 	ret = ring_submit(r) == 2 ? 0 : -EIO;
-	st_rel(&s->deaf, true);
-	usleep(30000);
-	if (poke(efd))
+	if (!deafen(s) || poke(efd))
 		ret = -EIO;
 	close(efd);
 	return ret;

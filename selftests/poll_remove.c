@@ -256,7 +256,7 @@ RING_TEST(cancel_races_events)
 		EXPECT_EQ(1, ring_submit(&r));
 		/* the cancel's own, and the poll's last */
 		for (nr = 0; nr < 2;) {
-			ASSERT_TRUE(until_ms(ring_peek(&r, &cqe), 10000)) {
+			ASSERT_TRUE(until(ring_peek(&r, &cqe))) {
 				TH_LOG("round %d, %d of 2 came", i, nr);
 			}
 			if (cqe.flags & MORE) {

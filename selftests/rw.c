@@ -660,7 +660,7 @@ static int freeze(const char *dir)
 
 	if (!pid)
 		_exit(ioctl(fd, FIFREEZE, 0) ? 1 : 0);
-	if (!until_ms(waitpid(pid, &status, WNOHANG) == pid, 20000)) {
+	if (!until(waitpid(pid, &status, WNOHANG) == pid)) {
 		kill(pid, SIGKILL);
 		return -ETIME;
 	}

@@ -246,7 +246,7 @@ static long slab_kib(void)
 /* What no counter counts would show in the end: 16 KiB of pointers to pages, say */
 RING_TEST(nothing_adds_up)
 {
-	enum { TIMES = 400 };
+	enum { TIMES = 200 };
 	struct combination c = { "", 1, 8192 };
 	struct iouring2_setup s;
 	char name[64] = "begin";
