@@ -266,14 +266,11 @@ static bool cancel_bucket(struct hlist_head *bucket,
 	struct io2_req *req;
 
 	hlist_for_each_entry_safe(req, next, bucket, hash) {
-		bool worker = req->armed == IO2_ARMED_WORKER;
-
 		if (!cancel_matches(req, m))
 			continue;
+		/* too late counts, too: it is told to stop */
 		*ret = cancel_one(req, m->kill);
-		/* what is being done is only told to stop, and does not count */
-		if (!*ret || !worker)
-			++*nr;
+		++*nr;
 		if (!all)
 			return false;
 	}
@@ -281,7 +278,7 @@ static bool cancel_bucket(struct hlist_head *bucket,
 }
 
 /*
- * Return: with ALL or ANY the number cancelled, or that have just come; else 0, -ENOENT when there is
+ * Return: with ALL or ANY the number found; else 0, -ENOENT when there is
  * no such request, -EALREADY when it is too late.
  */
 static int cancel_matching(struct io2_ring *ring, const struct cancel_match *m)
@@ -462,7 +459,7 @@ static int cancel_get_file(struct io2_req *req)
  * @req: the request
  * @flags: unused
  *
- * Return: IO2_DONE; res is 0, the number cancelled with ALL or ANY, -ENOENT,
+ * Return: IO2_DONE; res is 0, the number found with ALL or ANY, -ENOENT,
  * -EALREADY or -EBADF.
  */
 enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags)

@@ -62,6 +62,8 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 	rw->rw_flags = (__force u32)sqe->rw_flags;
 	rw->ioprio = sqe->ioprio;
 	rw->done = 0;
+	if (rw->rw_flags & (__force u32)RWF_NOWAIT)
+		req->flags |= REQ_F_NOWAIT;
 	/* metadata and write streams: not supported */
 	if (sqe->attr_type_mask || sqe->write_stream)
 		return -EINVAL;

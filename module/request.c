@@ -484,7 +484,8 @@ static bool req_can_poll(const struct io2_req *req)
 	const struct io2_op *op = io2_req_op(req);
 
 	return (op->pollin || op->pollout) && req->file &&
-	       file_can_poll(req->file) && !(req->flags & REQ_F_POLLED);
+	       file_can_poll(req->file) &&
+	       !(req->flags & (REQ_F_POLLED | REQ_F_NOWAIT));
 }
 
 /* What a kernel thread would do to the file: IO2_KIND_*. */

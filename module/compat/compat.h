@@ -15,6 +15,7 @@
 #include <linux/file.h>
 #include <linux/freezer.h>
 #include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/fsnotify.h>
 #include <linux/hrtimer.h>
 #include <linux/magic.h>
@@ -135,6 +136,9 @@ static inline long io2_idle_timeout(long timeout)
 	return timeout;
 #endif
 }
+
+/* Only compared: it says whether a task has changed its root directory. */
+#define io2_root_of(t)	((void *)READ_ONCE((t)->fs->root.dentry))
 
 /* Only compared: it says whether a task has been moved to another cgroup. */
 #ifdef CONFIG_CGROUPS
