@@ -155,6 +155,7 @@ static void foreign_run(struct io2_req *req, struct io2_batch *b)
 	io2_borrow(&bw, req->sub);
 	io2_batch_init(&own, b->ring, IO2_CTX_WORKER);
 	io2_req_issue_borrowed(req, &own, &bw);
+	own.ctx = IO2_CTX_WQ;
 	io2_batch_flush(&own);
 	io2_unborrow(&bw);
 }

@@ -327,13 +327,12 @@ static void req_close_fn(struct work_struct *work)
 	io2_defer_closed(ring);
 }
 
-/*
- * Its file is closed by a work item, which then goes on.  A process that leaves
- * the ring meanwhile does not wait for that.
- */
+/* Its file is closed by a work item, which then goes on. */
 static noinline void req_end_file(struct io2_req *req)
 {
-	req_drop_submitter(req);
+	/* there was no memory to detach it: who leaves does not wait, the ring does */
+	if (!io2_file_ends_here(req->file))
+		req_drop_submitter(req);
 	INIT_WORK(&req->close, req_close_fn);
 	io2_defer_close(req);
 }

@@ -89,10 +89,10 @@ static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
 	case IO2_STAGE_START:
 		if (what & IO2_W_BLOCKS)
 			return blocks;
-		/* no thread is needed to find that it has to wait */
+		/* one thread is enough to find that many have to wait */
 		if ((what & IO2_W_ASYNC) && (what & IO2_W_POLLABLE) &&
-		    (what & IO2_W_ASK_NOW))
-			return IO2_DO_POLL;
+		    (what & IO2_W_ANY))
+			return IO2_DO_RETRY;
 		if (what & IO2_W_ASYNC)
 			return blocks;
 		if (what & IO2_W_OWN)

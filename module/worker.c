@@ -183,6 +183,8 @@ static void worker_run(struct io2_worker *w, struct io2_req *req,
 	else
 		io2_req_issue_borrowed(req, &b, bw);
 	worker_done(w);
+	/* what starts now is not on record as run by this worker */
+	b.ctx = IO2_CTX_WQ;
 	io2_batch_flush(&b);
 }
 

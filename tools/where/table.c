@@ -59,11 +59,10 @@ static void check_start(unsigned int what)
 	bool own = what & IO2_W_OWN;
 
 	if (what & (IO2_W_BLOCKS | IO2_W_ASYNC)) {
-		rule(d != IO2_DO_TRY && d != IO2_DO_RETRY,
-		     "what blocks is not tried", IO2_STAGE_START, what);
-		rule(d != IO2_DO_POLL || (what & IO2_W_ASK_NOW),
-		     "who submits asks only what answers at once",
+		rule(d != IO2_DO_TRY, "who submits does not try it",
 		     IO2_STAGE_START, what);
+		rule(d != IO2_DO_RETRY || !(what & IO2_W_BLOCKS),
+		     "what blocks is not tried", IO2_STAGE_START, what);
 		return;
 	}
 	rule(!own || d == IO2_DO_TRY, "the submitter tries first",
@@ -89,8 +88,8 @@ static void check_all(enum io2_stage stage, unsigned int what)
 	     "the retry worker does only what any thread may", stage, what);
 	rule(d != IO2_DO_POLL || (what & IO2_W_POLLABLE),
 	     "only what says when it is ready is waited for", stage, what);
-	rule(d != IO2_DO_POLL || stage != IO2_STAGE_READY,
-	     "what is ready does not wait", stage, what);
+	rule(d != IO2_DO_POLL || stage == IO2_STAGE_AGAIN,
+	     "what is not tried yet, or is ready, does not wait", stage, what);
 	if (stage == IO2_STAGE_AGAIN)
 		rule((d == IO2_DO_POLL) == !!(what & IO2_W_POLLABLE),
 		     "what can be waited for is", stage, what);
@@ -146,7 +145,7 @@ static void print_below(enum io2_stage stage, unsigned int fixed,
 			unsigned int what)
 {
 	/* the bits that decide most come first */
-	static const unsigned char order[] = { 2, 3, 6, 7, 5, 9, 0, 1, 8, 4 };
+	static const unsigned char order[] = { 2, 3, 6, 5, 9, 4, 0, 1, 7, 8 };
 	int d = common(stage, fixed, what);
 	unsigned int n, i;
 
