@@ -13,7 +13,7 @@
 # Environment:
 #   IOURING2_CACHE    the cache (default: $XDG_CACHE_HOME/iouring2)
 #   IOURING2_KERNELS  folder of prebuilt debug kernels, one sub-folder each with
-#                     bzImage, config and headers.tar.zst
+#                     bzImage, config, headers.tar.zst and modules.tar.zst
 #                     (default: shared/kernels/prebuilt beside the repository)
 #   IOURING2_MIRROR, IOURING2_SECURITY_MIRROR
 #                     Debian's archive and its security archive, for a machine
@@ -342,7 +342,8 @@ forget_resolved() {
 prebuilt_dir() {
 	local dir found=
 	for dir in "$PREBUILT"/*-"$1"; do
-		[ -s "$dir/bzImage" ] && [ -s "$dir/headers.tar.zst" ] && found=$dir
+		[ -s "$dir/bzImage" ] && [ -s "$dir/headers.tar.zst" ] &&
+			[ -s "$dir/modules.tar.zst" ] && found=$dir
 	done
 	[ -n "$found" ] && (cd -- "$found" && pwd)
 }
@@ -351,7 +352,8 @@ prebuilt_dir() {
 debug_kernel_parts() {
 	local name=$1 release=$2
 	grep '^source ' "$(resolved "$release")"
-	grep -hE '^(CONFIG_|# CONFIG_.* is not set)' "$VM_DIR"/configs/{base,debug,"$name"}.config
+	grep -hE '^(CONFIG_|# CONFIG_.* is not set)' \
+		"$VM_DIR"/configs/{base,debug,kinds,"$name"}.config
 	grep -hvE '^[[:space:]]*#' "$VM_DIR/debug-kernel-inside"
 }
 
@@ -391,7 +393,7 @@ target_load() {
 	if [ "$T_KIND" = debug ]; then
 		T_DIR=$(ready_debug_kernel "$T_NAME") || die "$1: $(target_skip "$1")"
 		T_KVER=$(tar --zstd -xOf "$T_DIR/headers.tar.zst" headers/include/config/kernel.release)
-		T_VERSION=$(hash_files "$T_DIR/config" "$T_DIR/headers.tar.zst")
+		T_VERSION=$(hash_files "$T_DIR"/{config,headers.tar.zst,modules.tar.zst})
 		return
 	fi
 	row=$(awk -v n="$T_NAME" '$1 == n' "$(resolved "$T_RELEASE")")

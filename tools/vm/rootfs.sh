@@ -9,7 +9,8 @@
 #                         every kernel that goes with it
 #   root_image RELEASE    the same as an ext4 image
 #   kernel_dir NAME       vmlinuz and initramfs.cpio.gz of a kernel, and layer/,
-#                         what has to lie over the root tree for that kernel
+#                         what has to lie over the root tree for that kernel; the
+#                         modules of a debug kernel as modules.ext4, too
 #   tools_tree RELEASE    a directory with what builds a kernel
 #   debug_kernel_make     fills the cache entry of a debug kernel
 #   clang_tree            what a module is built against, made by clang
@@ -18,6 +19,10 @@
 # What each root tree holds beside Debian's minimal base and the kernels' headers.
 ROOT_PACKAGES=(initramfs-tools kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
 	procps util-linux iproute2 e2fsprogs libcap2-bin rsync)
+# What makes the kinds of files that tests read and write, and looks at them.
+ROOT_PACKAGES+=(attr acl btrfs-progs cryptsetup-bin dmsetup dosfstools ecryptfs-utils f2fs-tools
+	fuse3 keyutils mdadm nfs-common nfs-kernel-server quota rpcbind squashfs-tools
+	thin-provisioning-tools xfsprogs)
 
 # What building a kernel takes, beside Debian's minimal base.
 TOOL_PACKAGES=(gcc make libc6-dev flex bison bc perl python3 libelf-dev libssl-dev kmod cpio rsync
@@ -33,6 +38,9 @@ PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio
 	net/bluetooth net/mac80211 net/wireless drivers/edac drivers/mfd
 	drivers/power drivers/rtc drivers/leds drivers/watchdog drivers/w1
 	drivers/accel drivers/message drivers/misc drivers/nfc drivers/net/can)
+# What comes back of those directories: devices that need no hardware. 1.3 MB uncompressed.
+KEPT_MODULES=(scsi/scsi_common scsi/scsi_mod scsi/scsi_debug scsi/sd_mod scsi/sg watchdog/watchdog
+	watchdog/softdog input/evdev input/misc/uinput)
 
 # Modules the initramfs loads before it can mount the root and the shares.
 INITRAMFS_MODULES=(virtio_pci virtio_blk ext4 9p 9pnet_virtio)
@@ -47,7 +55,7 @@ kernel_packages() {
 }
 
 root_key() {
-	hash_of "$1" "${ROOT_PACKAGES[*]}" "${PRUNED_MODULES[*]}" \
+	hash_of "$1" "${ROOT_PACKAGES[*]}" "${PRUNED_MODULES[*]}" "${KEPT_MODULES[*]}" \
 		"$(grep -v '^source' "$(resolved "$1")")" "$(declare -f root_make)"
 }
 
@@ -58,6 +66,10 @@ root_make() {
 		tr '\n' ',')
 	for part in "${PRUNED_MODULES[@]}"; do
 		options+=("--dpkgopt=path-exclude=*/lib/modules/*/kernel/$part/*")
+	done
+	# dpkg obeys the last that matches
+	for part in "${KEPT_MODULES[@]}"; do
+		options+=("--dpkgopt=path-include=*/lib/modules/*/kernel/drivers/$part.ko*")
 	done
 	for part in man locale doc; do
 		options+=("--dpkgopt=path-exclude=/usr/share/$part/*")
@@ -141,20 +153,25 @@ kernel_make_deb() {
 }
 
 # A debug kernel has no packages: its layer brings the tree to build against
-# and its one module, where Debian's packages would have put them.
+# and its modules, where Debian's packages would have put them. The guest mounts
+# the modules from an image of their own: its root is that of all the release's
+# kernels.
 kernel_make_debug() {
-	local kver=$1 from=$2 dir=$3 modules
+	local kver=$1 from=$2 dir=$3 modules mib
 	modules=$dir/layer/usr/lib/modules/$kver
-	mkdir -p "$dir/work/modules" "$modules/kernel" "$dir/layer/usr/src"
+	mkdir -p "$dir/work/modules" "$modules" "$dir/layer/usr/src"
 	cp "$from/bzImage" "$dir/vmlinuz"
+	chmod u+w "$dir/vmlinuz"
 	tar -C "$dir/layer/usr/src" --zstd -xf "$from/headers.tar.zst"
 	mv "$dir/layer/usr/src/headers" "$dir/layer/usr/src/linux-headers-$kver"
+	tar -C "$dir/layer/usr" --zstd -xf "$from/modules.tar.zst"
+	rm -f "$modules/build" "$modules/source"
 	ln -s "/usr/src/linux-headers-$kver" "$modules/build"
-	find "$from" -name '*.ko' -exec cp -t "$modules/kernel" {} +
-	: >"$modules/modules.builtin"
-	: >"$modules/modules.order"
 	depmod -b "$dir/layer/usr" "$kver"
 	chown -R 0:0 "$dir/layer"
+	mib=$(($(du -sm "$modules" | cut -f1) * 5 / 4 + 16))
+	mke2fs -q -t ext4 -L iouring2-modules -m 0 -O ^has_journal -d "$modules" \
+		"$dir/modules.ext4" "${mib}M"
 	initramfs_make "$dir/work/initramfs" "$dir/work/modules" "$dir/initramfs.cpio.gz"
 	rm -rf "$dir/work"
 }
@@ -227,9 +244,11 @@ debug_kernel_make() {
 	source_tar "$release" "$package" "$version" "$dir" |
 		tar -C "$dir/src" -x --strip-components=1 --exclude='*/Documentation/*/*'
 	"$VM_DIR/chroot" "tools:$release" --bind "$dir:/build" -- \
-		bash /src/tools/vm/debug-kernel-inside base.config debug.config "$name.config"
+		bash /src/tools/vm/debug-kernel-inside base.config debug.config kinds.config \
+		"$name.config"
 	rm -rf "$dir/src"
-	[ -s "$dir/bzImage" ] && [ -s "$dir/config" ] && [ -s "$dir/headers.tar.zst" ]
+	[ -s "$dir/bzImage" ] && [ -s "$dir/config" ] && [ -s "$dir/headers.tar.zst" ] &&
+		[ -s "$dir/modules.tar.zst" ]
 }
 
 # --- kernel source ----------------------------------------------------------
