@@ -372,7 +372,7 @@ static bool applies(const struct kind *k, const struct column *col)
 static void do_column(const struct kind *k, struct io *io,
 		      const struct column *col, char *text, long *us)
 {
-	struct cell c = { .kind = k, .io = io, .text = text };
+	struct cell c = { .kind = k, .column = col, .io = io, .text = text };
 	long long begin = now_ns(CLOCK_MONOTONIC);
 	int fds = count_fds(), lowest = lowest_fd();
 

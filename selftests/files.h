@@ -90,6 +90,7 @@ struct inst {
 #define K_SMALL		(1U << 14)	/* can be filled up: @small in a few MiB */
 #define K_QUOTA		(1U << 15)
 #define K_NONBLOCK	(1U << 16)	/* O_NONBLOCK means something */
+#define K_VARIES	(1U << 17)	/* never the same twice, nor as long */
 
 /*
  * A row.
@@ -98,7 +99,7 @@ struct inst {
  * @feed: one datum comes
  * @drain: there is room again
  * @canon: writes down what was read; else its bytes
- * @fresh: anything a way must find as the one before it did
+ * @effect: writes down what a write has changed
  */
 struct kind {
 	const char *name;
@@ -109,6 +110,7 @@ struct kind {
 	void (*feed)(struct inst *in);
 	void (*drain)(struct inst *in);
 	void (*canon)(struct cell *c, struct inst *in, const void *p, int res);
+	void (*effect)(struct cell *c, struct inst *in);	/* of a write */
 	int (*freeze)(const struct kind *k, bool on);
 	int (*fail)(const struct kind *k, bool on);
 	const char *(*teardown)(struct kind *k);	/* "" or what is left */
@@ -122,6 +124,7 @@ struct kind {
 /* One column of one kind, done by one way */
 struct cell {
 	const struct kind *kind;
+	const struct column *column;
 	struct io *io;
 	struct inst in;
 	char *text;		/* TEXT_LEN: what was seen */
@@ -133,6 +136,7 @@ struct column {
 	unsigned int needs;	/* K_*: all of them */
 	unsigned int never;	/* K_*: none of them */
 	bool no_call;		/* there is no system call like it */
+	const void *arg;
 };
 
 /*

@@ -55,8 +55,18 @@ static __u64 at(struct cell *c, __u64 off)
 	return c->kind->can & K_SEEK ? off : NO_POS;
 }
 
+/* Where to write: many texts take it from their begin only */
+static __u64 write_at(struct cell *c, __u64 off)
+{
+	return c->kind->can & K_TEXT ? NO_POS : at(c, off);
+}
+
 static void saw(struct cell *c, const void *p, int res)
 {
+	if (c->kind->can & K_VARIES && res > 0) {
+		note(c, "res=some");
+		return;
+	}
 	note_res(c, "res", res);
 	if (res < 0)
 		return;
@@ -71,6 +81,8 @@ static void wrote(struct cell *c, int res)
 	note_res(c, "res", res);
 	if (c->kind->can & K_DATA)
 		note_file(c);
+	if (c->kind->effect)
+		c->kind->effect(c, &c->in);
 }
 
 static unsigned int size_of(struct cell *c, unsigned int usual)
@@ -181,7 +193,7 @@ static void col_zero(struct cell *c)
 					    at(c, 0)));
 	if (c->kind->can & K_WRITE) {
 		note_res(c, "write", io_write(c->io, c->in.fd, io_buf, 0,
-					      at(c, 0)));
+					      write_at(c, 0)));
 		if (c->in.peer >= 0 && c->kind->can & K_FEED) {
 			struct pollfd p = { .fd = c->in.peer,
 					    .events = POLLIN };
@@ -203,7 +215,7 @@ static void col_fault(struct cell *c)
 	if (c->kind->can & K_READ && begin(c, 0)) {
 		note_res(c, "r", io_read(c->io, c->in.fd, (void *)8, 64,
 					 at(c, 0)));
-		if (!(c->kind->can & K_FEED)) {
+		if (!(c->kind->can & (K_FEED | K_TEXT | K_VARIES))) {
 			note_res(c, "r", io_read(c->io, c->in.fd, p + 2048,
 						 4096, at(c, 0)));
 			note_data(c, p, 4096);
@@ -212,9 +224,9 @@ static void col_fault(struct cell *c)
 	}
 	if (c->kind->can & K_WRITE && begin_empty(c, 0)) {
 		note_res(c, "w", io_write(c->io, c->in.fd, (void *)8, 64,
-					  at(c, 0)));
+					  write_at(c, 0)));
 		note_res(c, "w", io_write(c->io, c->in.fd, p + 2048, 4096,
-					  at(c, 100)));
+					  write_at(c, 100)));
 		if (c->kind->can & K_DATA)
 			note_file(c);
 		end(c);
@@ -229,7 +241,7 @@ static void col_write(struct cell *c)
 	if (!begin_empty(c, 0))
 		return;
 	wrote(c, io_write(c->io, c->in.fd, io_buf, size_of(c, 5000),
-			  at(c, 300)));
+			  write_at(c, 300)));
 	note_pos(c);
 	if (c->kind->can & K_FULL && c->in.peer >= 0) {
 		int n = recv(c->in.peer, io_buf, 8192, MSG_DONTWAIT);
@@ -252,9 +264,12 @@ static void col_writev(struct cell *c)
 
 	if (!begin_empty(c, 0))
 		return;
-	if (c->kind->datum && !(c->kind->can & K_FULL))
-		v[2].iov_len = c->kind->datum - 3;
-	wrote(c, io_writev(c->io, c->in.fd, v, 3, at(c, 300)));
+	if (c->kind->datum) {
+		v[0].iov_len = 1;
+		v[2].iov_base = io_buf + 1;
+		v[2].iov_len = c->kind->datum - 1;
+	}
+	wrote(c, io_writev(c->io, c->in.fd, v, 3, write_at(c, 300)));
 	note_pos(c);
 	end(c);
 }
