@@ -30,6 +30,7 @@
 /* Seconds for one column: what takes longer hangs. Machines may be busy */
 #define COLUMN_LIMIT	20
 #define SETUP_LIMIT	120
+#define MAX_HUNG	2	/* then the rest of a way is not run */
 
 /* Columns of the program that runs the others */
 enum { LEFT_DATA, NR_OWN };
@@ -433,7 +434,7 @@ static bool reap(pid_t pid, int *status, long ms)
  */
 static int watch(struct kind *k, enum way way, pid_t pid)
 {
-	int limit = k->limit ? k->limit : COLUMN_LIMIT;
+	long limit = env_long("IOURING2_FILES_LIMIT", COLUMN_LIMIT);
 	int at = -1, status, col;
 	long long end = 0;
 
@@ -466,6 +467,26 @@ static int watch(struct kind *k, enum way way, pid_t pid)
 	return -1;
 }
 
+static int hung(enum way way)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < MAX_COLUMNS; i++)
+		nr += board->state[way][i] == HUNG;
+	return nr;
+}
+
+/* It would take too long to see all the others hang */
+static void give_up(struct kind *k, enum way way, int from)
+{
+	for (; from < (int)matrix->nr_columns; from++) {
+		if (!applies(k, &matrix->columns[from]))
+			continue;
+		strcpy(board->text[way][from], "not run, too many hang");
+		board->state[way][from] = HUNG;
+	}
+}
+
 static bool run_way(struct kind *k, enum way way)
 {
 	int left = matrix->nr_columns;
@@ -478,13 +499,15 @@ static bool run_way(struct kind *k, enum way way)
 
 	locks = nr_locks();
 	state_read(&before);
-	while (from >= 0 && from < left) {
+	while (from >= 0 && from < left && hung(way) < MAX_HUNG) {
 		st_rel(&board->current, from);
 		pid = fork();
 		if (!pid)
 			way_main(k, way, from);
 		from = watch(k, way, pid);
 	}
+	if (from >= 0 && from < left)
+		give_up(k, way, from);
 	if (from < 0)
 		return false;
 	if (*board->no_way[way])

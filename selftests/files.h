@@ -90,6 +90,7 @@ struct inst {
 #define K_SMALL		(1U << 14)	/* can be filled up: @small in a few MiB */
 #define K_QUOTA		(1U << 15)
 #define K_NONBLOCK	(1U << 16)	/* O_NONBLOCK means something */
+#define K_NEVER		(1U << 18)	/* its poll() says never that it is ready */
 #define K_VARIES	(1U << 17)	/* never the same twice, nor as long */
 
 /*
@@ -118,7 +119,6 @@ struct kind {
 	const void *arg;
 	const char *dir;		/* of a file system */
 	int datum;			/* bytes of one read; 0: any */
-	int limit;			/* seconds for one column; 0: usual */
 };
 
 /* One column of one kind, done by one way */

@@ -234,6 +234,28 @@ static void col_fault(struct cell *c)
 	munmap(p, 8192);
 }
 
+/*
+ * A file that cannot be tried without blocking is asked by poll() first. One
+ * that never says that it is ready keeps a request waiting, in io_uring, too.
+ */
+static void col_never(struct cell *c)
+{
+	int mode;
+
+	if (!begin_empty(c, 0))
+		return;
+	mode = fcntl(c->in.fd, F_GETFL) & O_ACCMODE;
+	io_sqe(c->io, mode == O_WRONLY ? IOURING2_OP_WRITE : IOURING2_OP_READ,
+	       c->in.fd, io_buf, 5, NO_POS, 1);
+	note_res(c, "submit", io_submit(c->io));
+	note(c, "done=%d", io_done(c->io, 1));
+	io_sqe(c->io, IOURING2_OP_ASYNC_CANCEL, -1, (void *)1, 0, 0, 2);
+	note_res(c, "submit", io_submit(c->io));
+	note_res(c, "cancel", io_wait(c->io, 2));
+	note_res(c, "res", io_wait(c->io, 1));
+	end(c);
+}
+
 /* ----------------------------------------------------------------- writes */
 
 static void col_write(struct cell *c)
@@ -452,7 +474,8 @@ static void col_poll(struct cell *c)
 	if (!begin(c, 0))
 		return;
 	p.fd = c->in.fd;
-	if (!poll(&p, 1, c->kind->can & K_FEED ? 5000 : 0)) {
+	poll(&p, 1, c->kind->can & K_FEED ? 5000 : 0);
+	if (!(p.revents & (POLLIN | POLLOUT | POLLHUP))) {
 		note(c, "never ready");
 		end(c);
 		return;
@@ -796,8 +819,9 @@ const struct column file_columns[] = {
 	{ "read_big", col_read_big, K_READ },
 	{ "end", col_end, K_READ | K_SEEK, K_TEXT },
 	{ "edge", col_edge, K_SEEK | K_DATA | K_READ },
-	{ "zero", col_zero },
-	{ "fault", col_fault },
+	{ "never", col_never, K_NEVER, 0, true },
+	{ "zero", col_zero, 0, K_NEVER },
+	{ "fault", col_fault, 0, K_NEVER },
 	{ "write", col_write, K_WRITE },
 	{ "writev", col_writev, K_WRITE },
 	{ "write_big", col_write_big, K_WRITE | K_DATA, K_SMALL },

@@ -33,7 +33,8 @@ struct node {
 static int node_open(struct inst *in)
 {
 	const struct node *n = in->kind->arg;
-	int mode = !(in->kind->can & K_WRITE) ? O_RDONLY :
+	int mode = in->kind->can & K_NEVER ? O_RDWR :
+		   !(in->kind->can & K_WRITE) ? O_RDONLY :
 		   !(in->kind->can & K_READ) ? O_WRONLY : O_RDWR;
 
 	snprintf(in->path, sizeof(in->path), "%s", n->path);
@@ -74,6 +75,12 @@ static int kmsg_open(struct inst *in)
 		lseek(in->fd, 0, SEEK_END);
 	in->peer = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	return ret;
+}
+
+static int kmsg_write_open(struct inst *in)
+{
+	in->fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	return in->fd < 0 ? -errno : 0;
 }
 
 static void kmsg_feed(struct inst *in)
@@ -308,17 +315,17 @@ static struct kind kinds[] = {
 	{ .name = "kmsg", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK,
 	  .setup = node_setup, .open = kmsg_open, .feed = kmsg_feed,
 	  .canon = kmsg_canon, .arg = &kmsg },
-	{ .name = "kmsg_write", .can = K_WRITE, NODE, .datum = 5,
-	  .arg = &kmsg },
+	{ .name = "kmsg_write", .can = K_NEVER, .setup = node_setup,
+	  .open = kmsg_write_open, .arg = &kmsg },
 	{ .name = "fuse_device", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK,
 	  .open = fuse_open, .feed = fuse_feed, .canon = fuse_canon,
 	  .close = fuse_close, .datum = 65536 },
 	{ .name = "tun", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK,
 	  .setup = node_setup, .open = tun_open, .feed = tun_feed,
 	  .arg = &tun },
-	{ .name = "vhost_net", .can = K_READ | K_WRITE | K_NONBLOCK,
+	{ .name = "vhost_net", .can = K_NEVER,
 	  .setup = node_setup, .open = vhost_open, .arg = &vhost_net },
-	{ .name = "vhost_vsock", .can = K_READ | K_WRITE | K_NONBLOCK,
+	{ .name = "vhost_vsock", .can = K_NEVER,
 	  .setup = node_setup, .open = vhost_open, .arg = &vhost_vsock },
 	{ .name = "uinput", .can = K_WRITE, .setup = node_setup,
 	  .open = uinput_open, .datum = sizeof(struct input_event),

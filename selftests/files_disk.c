@@ -555,6 +555,9 @@ static const char *nfs_setup(struct kind *k)
 	if (access("/proc/fs/nfsd/threads", F_OK) &&
 	    mount("nfsd", "/proc/fs/nfsd", "nfsd", 0, NULL))
 		return "mount of nfsd";
+	/* older versions must be registered with a port mapper */
+	put_text("/proc/fs/nfsd/versions", "-2\n");
+	put_text("/proc/fs/nfsd/versions", "-3\n");
 	put_text("/proc/fs/nfsd/nfsv4leasetime", "10\n");
 	put_text("/proc/fs/nfsd/nfsv4gracetime", "10\n");
 	if (!put_text("/proc/net/rpc/auth.unix.ip/channel",

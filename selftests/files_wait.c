@@ -230,7 +230,7 @@ static void packet_feed(struct inst *in)
 
 static const char *packet_setup(struct kind *k)
 {
-	struct inst in = { .kind = k };
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
 	const char *why = need_module("af_packet");
 	int ret;
 
@@ -265,7 +265,7 @@ static int vsock_pair(struct inst *in)
 static const char *vsock_setup(struct kind *k)
 {
 	const char *why = need_module("vsock_loopback");
-	struct inst in = { .kind = k };
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
 	int ret;
 
 	if (*why)
@@ -553,7 +553,7 @@ static int uffd_open(struct inst *in)
 
 static const char *uffd_setup(struct kind *k)
 {
-	struct inst in = { .kind = k };
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
 	int ret = uffd_open(&in);
 
 	default_close(&in);
@@ -611,7 +611,7 @@ static int perf_open(struct inst *in)
 
 static const char *perf_setup(struct kind *k)
 {
-	struct inst in = { .kind = k };
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
 	int ret = perf_open(&in);
 
 	default_close(&in);
@@ -631,7 +631,7 @@ static int bpf_map_open(struct inst *in)
 
 static const char *bpf_setup(struct kind *k)
 {
-	struct inst in = { .kind = k };
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
 	int ret = bpf_map_open(&in);
 
 	default_close(&in);
@@ -667,7 +667,7 @@ static void mqueue_feed(struct inst *in)
 
 static const char *mqueue_setup(struct kind *k)
 {
-	struct inst in = { .kind = k };
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
 	int ret = mqueue_open(&in);
 
 	default_close(&in);
@@ -692,7 +692,7 @@ static int native_ring_open(struct inst *in)
 
 static const char *native_ring_setup(struct kind *k)
 {
-	struct inst in = { .kind = k };
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
 	int ret = native_ring_open(&in);
 
 	default_close(&in);
@@ -772,9 +772,9 @@ static struct kind kinds[] = {
 	  .feed = eventfd_feed },
 	{ .name = "mqueue", .can = K_FEED | K_POLL, .setup = mqueue_setup,
 	  .open = mqueue_open, .feed = mqueue_feed },
-	{ .name = "iouring2_ring", .can = K_READ | K_WRITE,
+	{ .name = "iouring2_ring", .can = K_NEVER,
 	  .open = our_ring_open },
-	{ .name = "io_uring_ring", .can = K_READ | K_WRITE,
+	{ .name = "io_uring_ring", .can = K_NEVER,
 	  .setup = native_ring_setup, .open = native_ring_open },
 	{ .name = "iouring2_node", .can = K_READ | K_WRITE,
 	  .open = device_node },

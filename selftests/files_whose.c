@@ -194,6 +194,15 @@ static void cut_lines(char *text, int lines)
 		*p = '\0';
 }
 
+/* What the process does at this moment says nothing */
+static void cut_state(char *text)
+{
+	char *p = strstr(text, "\nState:"), *q = p ? strchr(p + 1, '\n') : NULL;
+
+	if (q)
+		memmove(p, q, strlen(q) + 1);
+}
+
 /* The first line that is not the same */
 static void note_line(struct cell *c, const char *a, const char *b)
 {
@@ -227,6 +236,8 @@ static void col_read_text(struct cell *c)
 		cut_lines(got, a->lines);
 		cut_lines(call, a->lines);
 	}
+	cut_state(got);
+	cut_state(call);
 	if (strcmp(got, call))
 		note_line(c, call, got);
 	else
@@ -244,8 +255,12 @@ static void col_write_text(struct cell *c)
 		return;
 	}
 	strcpy(text, a->value);
-	ret = io_write(c->io, fd, text, strlen(text), 0);
+	ret = io_write(c->io, fd, text, strlen(text), NO_POS);
 	note_res(c, "res", ret);
+	if (ret < 0) {
+		close(fd);
+		return;
+	}
 	ret = pread(fd, text, sizeof(text) - 1, 0);
 	text[ret > 0 ? ret : 0] = '\0';
 	text[strcspn(text, "\n")] = '\0';
@@ -309,7 +324,7 @@ static void col_passcred(struct cell *c)
 		note_res(c, "socketpair", -errno);
 		return;
 	}
-	note_res(c, "res", io_write(c->io, sv[1], "hello", 5, 0));
+	note_res(c, "res", io_write(c->io, sv[1], "hello", 5, NO_POS));
 	if (recvmsg(sv[0], &mh, MSG_DONTWAIT) < 0 || !CMSG_FIRSTHDR(&mh)) {
 		note_res(c, "recvmsg", -errno);
 	} else {
@@ -399,8 +414,9 @@ static void foreground(struct cell *c, int master, int tty, int *flag,
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 	}
-	note(&mine, "background=%s", !WIFEXITED(status) ? "waits" :
-	     WEXITSTATUS(status) == 10 ? "-EIO" :
+	/* that it fails or waits: io_uring does the one and the other */
+	note(&mine, "background=%s", !WIFEXITED(status) ||
+	     WEXITSTATUS(status) == 10 ? "has nothing" :
 	     WEXITSTATUS(status) == 11 ? "took it" : "?");
 	_exit(0);
 }
