@@ -127,6 +127,8 @@ void note_pos(struct cell *c)
 {
 	long long pos = lseek(c->in.fd, 0, SEEK_CUR);
 
+	if (c->kind->can & K_VARIES)
+		return;
 	note(c, "pos=%lld", pos < 0 ? -(long long)errno : pos);
 }
 

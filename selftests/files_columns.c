@@ -436,7 +436,7 @@ static void col_nonblock(struct cell *c)
 		return;
 	fcntl(c->in.fd, F_SETFL, fcntl(c->in.fd, F_GETFL) | O_NONBLOCK);
 	if (c->kind->can & K_FEED)
-		helper_start(&h, c, feed, 40);
+		helper_start(&h, c, feed, 20);
 	ret = io_read(c->io, c->in.fd, io_buf, size_of(c, 5000), at(c, 0));
 	if (c->kind->can & K_FEED)
 		helper_end(&h);
@@ -459,7 +459,7 @@ static void col_nonblock_full(struct cell *c)
 	if (fill_fd(c->in.fd)) {
 		fcntl(c->in.fd, F_SETFL,
 		      fcntl(c->in.fd, F_GETFL) | O_NONBLOCK);
-		helper_start(&h, c, drain, 40);
+		helper_start(&h, c, drain, 20);
 		ret = io_write(c->io, c->in.fd, io_buf, size_of(c, 3), NO_POS);
 		helper_end(&h);
 		note_res(c, "res", ret);
@@ -626,7 +626,7 @@ static void signals_count(int sig)
 /* A worker's signal is on its way to the process */
 static void note_signals(struct cell *c)
 {
-	until_ms(ld_acq(&signals), 100);
+	until_ms(ld_acq(&signals), 10);
 	note(c, "signals=%d", ld_acq(&signals));
 	st_rel(&signals, 0);
 }
@@ -794,8 +794,8 @@ static void col_ioerr(struct cell *c)
 	note_res(c, "fail", ret);
 	saw(c, io_buf, io_read(c->io, c->in.fd, io_buf, 4096, 0));
 	note_res(c, "w", io_write(c->io, c->in.fd, io_buf, 4096, 0));
-	c->kind->fail(c->kind, false);
 	end(c);
+	c->kind->fail(c->kind, false);
 }
 
 /* Written to memory; the disk's error is for the next fsync, once */
