@@ -20,6 +20,10 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
+#ifndef __printf
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+#endif
+
 /* Who does it. Expectations come before what is judged by them. */
 enum way {
 	WAY_CALL,		/* the system call */
@@ -158,8 +162,7 @@ struct matrix {
 
 int files_main(const struct matrix *m, int argc, char **argv);
 
-void note(struct cell *c, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+__printf(2, 3) void note(struct cell *c, const char *fmt, ...);
 void note_res(struct cell *c, const char *what, int res);
 void note_data(struct cell *c, const void *p, int res);
 void note_pos(struct cell *c);
@@ -167,12 +170,11 @@ void note_file(struct cell *c);
 const char *err_name(int res);
 
 /* Why a kind cannot be had; a text that lasts */
-const char *reason(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+__printf(1, 2) const char *reason(const char *fmt, ...);
+__printf(1, 2) int run(const char *fmt, ...);
 bool have_tool(const char *name);
 const char *need_module(const char *name);
-bool put_text(const char *path, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+__printf(2, 3) bool put_text(const char *path, const char *fmt, ...);
 void fill_pattern(void *p, size_t len, unsigned int seed);
 int default_open(struct inst *in);
 void default_close(struct inst *in);

@@ -99,7 +99,7 @@ static int dm_break(const struct kind *k, bool on)
 	if (!strcmp(target, "flakey"))
 		return dm_table(NAME, reason("0 8192 flakey %s 0 0 60 1 error_writes",
 					     disk));
-	return dm_table(NAME, reason("0 4 linear %s 0\n4 124 error \n128 8064 linear %s 128",
+	return dm_table(NAME, reason("0 4 linear %s 0\n4 124 error\n128 8064 linear %s 128",
 				     disk, disk));
 }
 

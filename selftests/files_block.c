@@ -121,6 +121,7 @@ static int dm_load(const char *name, const char *table)
 	for (line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		spec = (void *)((char *)&r + at);
+		args = strlen(line);
 		if (sscanf(line, "%lld %lld %15s %n", &start, &length,
 			   spec->target_type, &args) < 3)
 			break;

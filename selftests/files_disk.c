@@ -168,7 +168,7 @@ static int fail_switch(const struct kind *k, bool on)
 	long long len = dev_sectors(fail_disk);
 
 	if (on)
-		return dm_table(FAIL_NAME, reason("0 %lld error ", len));
+		return dm_table(FAIL_NAME, reason("0 %lld error", len));
 	umount2(k->dir, 0);
 	dm_table(FAIL_NAME, reason("0 %lld linear %s 0", len, fail_disk));
 	dm_remove(FAIL_NAME);

@@ -175,7 +175,7 @@ static void fuse_serve(struct fuse_server *s, const struct fuse_in_header *h,
 	case FUSE_DESTROY:
 		_exit(0);
 	default:
-		fuse_reply(s, h->unique, -ENOSYS, NULL, 0);
+		fuse_reply(s, h->unique, -EOPNOTSUPP, NULL, 0);
 	}
 }
 
