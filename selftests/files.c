@@ -59,13 +59,29 @@ static const char *kernel;
 
 /* ------------------------------------------------- what kernel threads have */
 
-/* Open files of kernel threads: there is never one */
+static int count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *de;
+	int nr = 0;
+
+	while (dir && (de = readdir(dir)))
+		nr += de->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/*
+ * Open files of that kernel thread which has most: there is never one. Most
+ * share a table.
+ */
 static int kernel_fds(void)
 {
-	DIR *proc = opendir("/proc"), *dir;
-	struct dirent *de, *fd;
+	DIR *proc = opendir("/proc");
+	struct dirent *de;
 	char path[300], link[8];
-	int nr = 0;
+	int nr, most = 0;
 
 	while (proc && (de = readdir(proc))) {
 		if (!isdigit(de->d_name[0]))
@@ -74,15 +90,12 @@ static int kernel_fds(void)
 		if (readlink(path, link, sizeof(link)) >= 0 || errno != ENOENT)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/fd", de->d_name);
-		dir = opendir(path);
-		while (dir && (fd = readdir(dir)))
-			nr += fd->d_name[0] != '.';
-		if (dir)
-			closedir(dir);
+		nr = count_entries(path);
+		most = nr > most ? nr : most;
 	}
 	if (proc)
 		closedir(proc);
-	return nr;
+	return most;
 }
 
 static int nr_locks(void)
@@ -369,7 +382,8 @@ static const char *seen(enum way way, unsigned int col)
 {
 	if (*board->no_way[way])
 		return "-";
-	return board->state[way][col] == NOT_RUN ? "-" : board->text[way][col];
+	return board->state[way][col] == NOT_RUN ? "not run" :
+						   board->text[way][col];
 }
 
 /* Which of the expected ways has it the same? */

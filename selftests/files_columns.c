@@ -488,7 +488,7 @@ const struct column file_columns[] = {
 	{ "read_big", col_read_big, K_READ },
 	{ "end", col_end, K_READ | K_SEEK, K_TEXT },
 	{ "edge", col_edge, K_SEEK | K_DATA | K_READ },
-	{ "never", col_never, K_NEVER, 0, true },
+	{ "never", col_never, K_NEVER },
 	{ "zero", col_zero, 0, K_NEVER },
 	{ "fault", col_fault, 0, K_NEVER },
 	{ "write", col_write, K_WRITE },

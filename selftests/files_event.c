@@ -442,8 +442,16 @@ static struct kind kinds[] = {
 	  .open = device_node },
 };
 
+#define CIRCLE	"two rings that hold each other would never be freed: what " \
+		"collects such circles (unix_gc) knows io_uring's files only"
+
 static const struct argued argued[] = {
-	{ NULL, "none", NULL, "none" },
+	{ "iouring2_ring", "never", NULL, CIRCLE },
+	{ "iouring2_ring", "never/async", NULL, CIRCLE },
+	{ "iouring2_ring", "fsync", NULL, CIRCLE },
+	{ "iouring2_ring", "fsync/async", NULL, CIRCLE },
+	{ "iouring2_ring", "poll", NULL, CIRCLE },
+	{ "iouring2_ring", "poll/async", NULL, CIRCLE },
 };
 
 int main(int argc, char **argv)

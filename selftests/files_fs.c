@@ -368,16 +368,11 @@ static struct kind kinds[] = {
 	  .teardown = nfs_teardown },
 };
 
-static const struct argued argued[] = {
-	{ NULL, "none", NULL, "none" },
-};
-
 int main(int argc, char **argv)
 {
 	const struct matrix m = {
 		.kinds = kinds, .nr_kinds = ARRAY_SIZE(kinds),
 		.columns = file_columns, .nr_columns = nr_file_columns,
-		.argued = argued, .nr_argued = ARRAY_SIZE(argued),
 	};
 
 	return files_main(&m, argc, argv);

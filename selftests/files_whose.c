@@ -517,16 +517,11 @@ static struct kind kinds[] = {
 	  .enter = enter_devices, .teardown = leave_devices },
 };
 
-static const struct argued argued[] = {
-	{ NULL, "none", NULL, "none" },
-};
-
 int main(int argc, char **argv)
 {
 	const struct matrix m = {
 		.kinds = kinds, .nr_kinds = ARRAY_SIZE(kinds),
 		.columns = columns, .nr_columns = ARRAY_SIZE(columns),
-		.argued = argued, .nr_argued = ARRAY_SIZE(argued),
 	};
 
 	return files_main(&m, argc, argv);
