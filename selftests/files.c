@@ -506,6 +506,7 @@ int files_main(const struct matrix *m, int argc, char **argv)
 {
 	const char *why;
 	unsigned int i;
+	char buf[8];
 
 	ksft_print_header();
 	matrix = m;
@@ -515,6 +516,7 @@ int files_main(const struct matrix *m, int argc, char **argv)
 		ksft_exit_skip("needs root and IOURING2_INTRUSIVE=1\n");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_tsv();
+	fill_pattern(buf, sizeof(buf), 0);
 	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	io_buf = mmap(NULL, BUF_LEN, PROT_READ | PROT_WRITE,

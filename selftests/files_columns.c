@@ -259,7 +259,7 @@ static void col_direct(struct cell *c)
 	if (!(c->kind->can & K_FIXED))
 		saw(c, io_buf, io_read(c->io, c->in.fd, io_buf, 8192, 16384));
 	if (c->kind->can & K_WRITE) {
-		fill_pattern(io_buf, BUF_LEN, 9);
+		fill_pattern(io_buf, 32768, 9);
 		wrote(c, io_write(c->io, c->in.fd, io_buf, 8192, 8192));
 		wrote(c, io_write(c->io, c->in.fd, io_buf, 4096, 24576));
 		wrote(c, io_write(c->io, c->in.fd, io_buf, 100, 0));
