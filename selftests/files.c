@@ -123,7 +123,8 @@ static void do_column(const struct kind *k, struct io *io,
 	int fds = count_fds(), lowest = lowest_fd();
 
 	c.in.kind = k;
-	c.in.fd = c.in.peer = -1;
+	c.in.fd = -1;
+	c.in.peer = -1;
 	fill_pattern(io_buf, FILE_SIZE, 7);
 	col->fn(&c);
 	*us = (now_ns(CLOCK_MONOTONIC) - begin) / 1000;
@@ -132,7 +133,7 @@ static void do_column(const struct kind *k, struct io *io,
 		     lowest_fd() - lowest);
 }
 
-static void way_main(struct kind *k, enum way way, unsigned int from)
+static void way_main(struct kind *k, enum io_way way, unsigned int from)
 {
 	const struct column *cols = matrix->columns;
 	const char *why;
@@ -177,7 +178,7 @@ static bool reap(pid_t pid, int *status, long ms)
  * Watch a way's process. Return: the column to go on with, or -1 if one of its
  * processes cannot be killed: nothing more can be said about this kind.
  */
-static int watch(struct kind *k, enum way way, pid_t pid)
+static int watch(struct kind *k, enum io_way way, pid_t pid)
 {
 	long limit = env_long("IOURING2_FILES_LIMIT", COLUMN_LIMIT);
 	int at = -1, status, col;
@@ -212,7 +213,7 @@ static int watch(struct kind *k, enum way way, pid_t pid)
 	return -1;
 }
 
-static int hung(enum way way)
+static int hung(enum io_way way)
 {
 	int i, nr = 0;
 
@@ -222,7 +223,7 @@ static int hung(enum way way)
 }
 
 /* It would take too long to see all the others hang */
-static void give_up(struct kind *k, enum way way, int from)
+static void give_up(struct kind *k, enum io_way way, int from)
 {
 	for (; from < (int)matrix->nr_columns; from++) {
 		if (!applies(k, &matrix->columns[from]))
@@ -232,7 +233,7 @@ static void give_up(struct kind *k, enum way way, int from)
 	}
 }
 
-static bool run_way(struct kind *k, enum way way)
+static bool run_way(struct kind *k, enum io_way way)
 {
 	int left = matrix->nr_columns;
 	int from = 0, fds, locks;
@@ -247,6 +248,8 @@ static bool run_way(struct kind *k, enum way way)
 	while (from >= 0 && from < left && hung(way) < MAX_HUNG) {
 		st_rel(&board->current, from);
 		pid = fork();
+		if (pid < 0)
+			return false;
 		if (!pid)
 			way_main(k, way, from);
 		from = watch(k, way, pid);
@@ -318,6 +321,10 @@ static void run_kind(struct kind *k)
 
 	memset(board, 0, sizeof(*board));
 	pid = fork();
+	if (pid < 0) {
+		strcpy(board->left, "no process for it");
+		return;
+	}
 	if (!pid)
 		kind_main(k);
 	while (waitpid(pid, &status, WNOHANG) != pid) {
@@ -378,7 +385,7 @@ static void row(const char *kind, const char *column, const char *result,
 			result, why);
 }
 
-static const char *seen(enum way way, unsigned int col)
+static const char *seen(enum io_way way, unsigned int col)
 {
 	if (*board->no_way[way])
 		return "-";
@@ -387,7 +394,7 @@ static const char *seen(enum way way, unsigned int col)
 }
 
 /* Which of the expected ways has it the same? */
-static int same_as(enum way ours, unsigned int col)
+static int same_as(enum io_way ours, unsigned int col)
 {
 	int way;
 
@@ -399,7 +406,7 @@ static int same_as(enum way ours, unsigned int col)
 }
 
 /* Return: does the cell fail? */
-static bool judge(struct kind *k, enum way ours, unsigned int col)
+static bool judge(struct kind *k, enum io_way ours, unsigned int col)
 {
 	static const char * const as[] = { "", "as io_uring, not as the call",
 					   "as io_uring with ASYNC only" };

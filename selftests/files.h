@@ -20,12 +20,10 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
-#ifndef __printf
-#define __printf(a, b)	__attribute__((format(printf, a, b)))
-#endif
+#include "kselftest.h"
 
 /* Who does it. Expectations come before what is judged by them. */
-enum way {
+enum io_way {
 	WAY_CALL,		/* the system call */
 	WAY_NATIVE,		/* io_uring */
 	WAY_NATIVE_ASYNC,
@@ -35,14 +33,14 @@ enum way {
 };
 
 struct io {
-	enum way way;
+	enum io_way way;
 	struct ring r;
 	bool open;
 	pid_t tid;
 	int entered;		/* the call that may wait has begun */
 };
 
-int io_open(struct io *io, enum way way);
+int io_open(struct io *io, enum io_way way);
 void io_close(struct io *io);
 bool io_is_ring(const struct io *io);
 struct iouring2_sqe *io_sqe(struct io *io, int op, int fd, const void *addr,
@@ -77,25 +75,29 @@ struct inst {
 };
 
 /* What a kind can do: columns ask for it */
-#define K_READ		(1U << 0)
-#define K_WRITE		(1U << 1)
-#define K_SEEK		(1U << 2)	/* pread() and pwrite() work */
-#define K_DATA		(1U << 3)	/* holds what was written: FILE_SIZE bytes */
-#define K_FEED		(1U << 4)	/* a read waits, feed() ends it */
-#define K_FULL		(1U << 5)	/* a write waits, drain() ends it */
-#define K_HUP		(1U << 6)	/* closing the peer is an end */
-#define K_FS		(1U << 7)	/* a file system: freeze() */
-#define K_DISK		(1U << 8)	/* O_DIRECT means something */
-#define K_FAIL		(1U << 9)	/* its disk can be made to fail */
-#define K_OWNER		(1U << 10)	/* files have modes and owners */
-#define K_POLL		(1U << 11)	/* poll() waits: feed() makes it ready */
-#define K_TEXT		(1U << 12)	/* made when it is read */
-#define K_FIXED		(1U << 13)	/* its size does not change: a device */
-#define K_SMALL		(1U << 14)	/* can be filled up: @small in a few MiB */
-#define K_QUOTA		(1U << 15)
-#define K_NONBLOCK	(1U << 16)	/* O_NONBLOCK means something */
-#define K_NEVER		(1U << 18)	/* its poll() says never that it is ready */
-#define K_VARIES	(1U << 17)	/* never the same twice, nor as long */
+#ifndef BIT
+#define BIT(n)		(1U << (n))
+#endif
+
+#define K_READ		BIT(0)
+#define K_WRITE		BIT(1)
+#define K_SEEK		BIT(2)	/* pread() and pwrite() work */
+#define K_DATA		BIT(3)	/* holds what was written: FILE_SIZE bytes */
+#define K_FEED		BIT(4)	/* a read waits, feed() ends it */
+#define K_FULL		BIT(5)	/* a write waits, drain() ends it */
+#define K_HUP		BIT(6)	/* closing the peer is an end */
+#define K_FS		BIT(7)	/* a file system: freeze() */
+#define K_DISK		BIT(8)	/* O_DIRECT means something */
+#define K_FAIL		BIT(9)	/* its disk can be made to fail */
+#define K_OWNER		BIT(10)	/* files have modes and owners */
+#define K_POLL		BIT(11)	/* poll() waits: feed() makes it ready */
+#define K_TEXT		BIT(12)	/* made when it is read */
+#define K_FIXED		BIT(13)	/* its size does not change: a device */
+#define K_SMALL		BIT(14)	/* can be filled up: @small in a few MiB */
+#define K_QUOTA		BIT(15)
+#define K_NONBLOCK	BIT(16)	/* O_NONBLOCK means something */
+#define K_NEVER		BIT(18)	/* its poll() says never that it is ready */
+#define K_VARIES	BIT(17)	/* never the same twice, nor as long */
 
 /*
  * A row.

@@ -237,7 +237,6 @@ static const char *null_blk_teardown(struct kind *k)
 	return ok ? "" : "the module is busy";
 }
 
-
 static struct kind kinds[] = {
 	{ .name = "loop", .can = DEVICE, .setup = loop_setup,
 	  .open = node_open },

@@ -518,4 +518,5 @@ const struct column file_columns[] = {
 	{ "fsync_err", col_fsync_err, K_FAIL },
 	{ "freeze", col_freeze, K_FS | K_WRITE },
 };
+
 const unsigned int nr_file_columns = ARRAY_SIZE(file_columns);

@@ -91,7 +91,7 @@ static void kmsg_feed(struct inst *in)
 
 static void kmsg_canon(struct cell *c, struct inst *in, const void *p, int res)
 {
-	note(c, "datum=%d", memmem(p, res, "a datum", 7) != NULL);
+	note(c, "datum=%d", !!memmem(p, res, "a datum", 7));
 }
 
 /* ------------------------------------------------------------------- FUSE */

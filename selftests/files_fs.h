@@ -40,7 +40,8 @@ static inline void use_dir(struct kind *k, const char *name)
 {
 	snprintf(dir_text, sizeof(dir_text), "%s/%s", work_dir, name);
 	mkdir(dir_text, 0755);
-	k->dir = frozen = dir_text;
+	k->dir = dir_text;
+	frozen = dir_text;
 }
 
 static inline const char *no_type(const char *type)
@@ -54,8 +55,8 @@ static inline const char *no_type(const char *type)
 	return reason("missing module: %s", type);
 }
 
-static inline const char *mount_at(struct kind *k, const char *what, const char *type,
-			    const char *options)
+static inline const char *mount_at(struct kind *k, const char *what,
+				   const char *type, const char *options)
 {
 	use_dir(k, "fs");
 	if (mount(what, dir_text, type, k->can & K_WRITE ? 0 : MS_RDONLY,

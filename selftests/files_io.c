@@ -32,7 +32,7 @@ bool io_is_ring(const struct io *io)
 	return io->way != WAY_CALL;
 }
 
-int io_open(struct io *io, enum way way)
+int io_open(struct io *io, enum io_way way)
 {
 	int ret;
 

@@ -38,7 +38,7 @@ static struct kind kinds[] = {
 	  .arg = P("/proc/self/clear_refs", .value = "1") },
 	RW("sysctl_hostname", "/proc/sys/kernel/hostname", "io2files"),
 	RW("sysctl_int", "/proc/sys/vm/swappiness", "60"),
-	RW("sysctl_minmax", "/proc/sys/kernel/threads-max", "1"),
+	RW("sysctl_minmax", "/proc/sys/vm/swappiness", "3000"),
 	RW("sysctl_net", "/proc/sys/net/core/somaxconn", "4096"),
 	RO("sysctl_uuid_boot", "/proc/sys/kernel/random/boot_id"),
 	ANY("sysctl_uuid", "/proc/sys/kernel/random/uuid"),

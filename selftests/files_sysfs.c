@@ -118,7 +118,7 @@ static void trace_feed(struct inst *in)
 /* A line has times and pids in it */
 static void trace_canon(struct cell *c, struct inst *in, const void *p, int res)
 {
-	note(c, "datum=%d", memmem(p, res, "a datum", 7) != NULL);
+	note(c, "datum=%d", !!memmem(p, res, "a datum", 7));
 }
 
 /* ------------------------------------------------------------- configfs */

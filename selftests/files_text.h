@@ -21,7 +21,7 @@ static inline void as_call(struct cell *c, struct inst *in, const void *p, int r
 	close(fd);
 	if (len < 0)
 		note(c, "call=%s", err_name(-errno));
-	else if (res > len || memmem(text, len, p, res) == NULL)
+	else if (res > len || !memmem(text, len, p, res))
 		note(c, "differs from the call's \"%.40s\"", text);
 	else
 		note(c, "as the call");

@@ -237,7 +237,8 @@ void default_close(struct inst *in)
 		close(in->fd);
 	if (in->peer >= 0)
 		close(in->peer);
-	in->fd = in->peer = -1;
+	in->fd = -1;
+	in->peer = -1;
 }
 
 int fill_fd(int fd)
