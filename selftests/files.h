@@ -180,6 +180,8 @@ __printf(2, 3) bool put_text(const char *path, const char *fmt, ...);
 void fill_pattern(void *p, size_t len, unsigned int seed);
 int default_open(struct inst *in);
 void default_close(struct inst *in);
+void feed_peer(struct inst *in);	/* a byte stream's other end */
+void drain_peer(struct inst *in);
 int fill_fd(int fd);		/* writes until it would block: bytes */
 
 extern char work_dir[64];	/* of the kind's process; gone after it */

@@ -241,6 +241,24 @@ void default_close(struct inst *in)
 	in->peer = -1;
 }
 
+void feed_peer(struct inst *in)
+{
+	if (write(in->peer, "datum", 5) != 5)
+		perror("feed");
+}
+
+/* Everything that waits for a reader */
+void drain_peer(struct inst *in)
+{
+	static char sink[65536];
+	int flags = fcntl(in->peer, F_GETFL);
+
+	fcntl(in->peer, F_SETFL, flags | O_NONBLOCK);
+	while (read(in->peer, sink, sizeof(sink)) > 0)
+		;
+	fcntl(in->peer, F_SETFL, flags);
+}
+
 int fill_fd(int fd)
 {
 	static const size_t sizes[] = { 4096, 64, 1 };
