@@ -113,6 +113,8 @@ void col_poll(struct cell *c)
 	if (!begin(c, 0))
 		return;
 	p.fd = c->in.fd;
+	if (c->kind->can & K_FEED)
+		p.events = POLLIN;	/* the datum may still be on its way */
 	poll(&p, 1, c->kind->can & K_FEED ? 5000 : 0);
 	if (!(p.revents & (POLLIN | POLLOUT | POLLHUP))) {
 		note(c, "never ready");
