@@ -478,12 +478,22 @@ void io2_batch_flush(struct io2_batch *b)
 
 /* --- where it runs ------------------------------------------------------- */
 
+/* What can never be done is not to be waited for. */
+static bool req_fits_file(const struct io2_req *req)
+{
+	fmode_t mode = req->file->f_mode;
+
+	if (io2_req_op(req)->pollout)
+		return (mode & FMODE_WRITE) && (mode & FMODE_CAN_WRITE);
+	return (mode & FMODE_READ) && (mode & FMODE_CAN_READ);
+}
+
 static bool req_can_poll(const struct io2_req *req)
 {
 	const struct io2_op *op = io2_req_op(req);
 
 	return (op->pollin || op->pollout) && req->file &&
-	       file_can_poll(req->file) &&
+	       file_can_poll(req->file) && req_fits_file(req) &&
 	       !(req->flags & (REQ_F_POLLED | REQ_F_NOWAIT));
 }
 

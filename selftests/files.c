@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What runs a matrix of files and judges its cells; see files.h.
+ *
+ * A kind has a process of its own, with its own mounts. In it, a way has a
+ * process that does all columns, one after the other. One that does not end in
+ * time is killed, and another one goes on with the next column.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include "kselftest.h"
+#include "files.h"
+
+/* Seconds for one column: what takes longer hangs. Machines may be busy */
+#define COLUMN_LIMIT	20
+#define SETUP_LIMIT	120
+#define MAX_HUNG	2	/* then the rest of a way is not run */
+
+/* Columns of the program that runs the others */
+enum { LEFT_DATA, NR_OWN };
+
+static const char * const own_columns[NR_OWN] = { "left" };
+
+enum progress { NOT_RUN, RUNNING, RAN, HUNG };
+
+/* What the processes of a kind tell each other */
+struct board {
+	char text[NR_WAYS][MAX_COLUMNS + NR_OWN][TEXT_LEN];
+	int state[NR_WAYS][MAX_COLUMNS + NR_OWN];
+	long us[NR_WAYS][MAX_COLUMNS + NR_OWN];
+	char no_way[NR_WAYS][80];	/* why there is none */
+	char skip[200];			/* why there is no such kind */
+	char left[200];			/* after the kind's end */
+	int fds;			/* of kernel threads */
+	int current;			/* column that a way is at */
+	int set_up, ended;
+};
+
+static struct board *board;
+static const struct matrix *matrix;
+static FILE *tsv;
+static const char *kernel;
+
+/* ------------------------------------------------- what kernel threads have */
+
+static int count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *de;
+	int nr = 0;
+
+	while (dir && (de = readdir(dir)))
+		nr += de->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/*
+ * Open files of that kernel thread which has most: there is never one. Most
+ * share a table.
+ */
+static int kernel_fds(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *de;
+	char path[300], link[8];
+	int nr, most = 0;
+
+	while (proc && (de = readdir(proc))) {
+		if (!isdigit(de->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/exe", de->d_name);
+		if (readlink(path, link, sizeof(link)) >= 0 || errno != ENOENT)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/fd", de->d_name);
+		nr = count_entries(path);
+		most = nr > most ? nr : most;
+	}
+	if (proc)
+		closedir(proc);
+	return most;
+}
+
+/* Not a server's delegations, which it takes back when it likes */
+static int nr_locks(void)
+{
+	FILE *f = fopen("/proc/locks", "r");
+	char line[200];
+	int nr = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		nr += !strstr(line, "DELEG");
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* ---------------------------------------------------------- a way's process */
+
+static bool applies(const struct kind *k, const struct column *col)
+{
+	return (k->can & col->needs) == col->needs && !(k->can & col->never);
+}
+
+static void do_column(const struct kind *k, struct io *io,
+		      const struct column *col, char *text, long *us)
+{
+	struct cell c = { .kind = k, .column = col, .io = io, .text = text };
+	long long begin = now_ns(CLOCK_MONOTONIC);
+	int fds = count_fds(), lowest = lowest_fd();
+
+	c.in.kind = k;
+	c.in.fd = -1;
+	c.in.peer = -1;
+	fill_pattern(io_buf, FILE_SIZE, 7);
+	col->fn(&c);
+	*us = (now_ns(CLOCK_MONOTONIC) - begin) / 1000;
+	if (count_fds() != fds || lowest_fd() != lowest)
+		note(&c, "fds%+d lowest%+d", count_fds() - fds,
+		     lowest_fd() - lowest);
+}
+
+/* A debug kernel has time for one try of io_uring only */
+static bool left_out(enum io_way way)
+{
+	struct utsname u;
+
+	uname(&u);
+	return way == WAY_NATIVE_ASYNC && strstr(u.release, "-iouring2");
+}
+
+static void way_main(struct kind *k, enum io_way way, unsigned int from)
+{
+	const struct column *cols = matrix->columns;
+	const char *why;
+	struct io io;
+	unsigned int i;
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	why = k->enter ? k->enter(k) : "";
+	if (*why) {
+		snprintf(board->no_way[way], 80, "%s", why);
+		_exit(0);
+	}
+	ret = io_open(&io, way);
+	if (ret) {
+		snprintf(board->no_way[way], 80, "no ring: %s", err_name(ret));
+		_exit(0);
+	}
+	for (i = from; i < matrix->nr_columns; i++) {
+		if (!applies(k, &cols[i]) ||
+		    (way == WAY_CALL && cols[i].no_call))
+			continue;
+		st_rel(&board->current, i);
+		st_rel(&board->state[way][i], RUNNING);
+		do_column(k, &io, &cols[i], board->text[way][i],
+			  &board->us[way][i]);
+		st_rel(&board->state[way][i], RAN);
+	}
+	st_rel(&board->current, i);
+	io_close(&io);
+	_exit(0);
+}
+
+/* Wait for @pid; false: it did not end within @ms */
+static bool reap(pid_t pid, int *status, long ms)
+{
+	return until_ms(waitpid(pid, status, WNOHANG) == pid, ms);
+}
+
+/*
+ * Watch a way's process. Return: the column to go on with, or -1 if one of its
+ * processes cannot be killed: nothing more can be said about this kind.
+ */
+static int watch(struct kind *k, enum io_way way, pid_t pid)
+{
+	long limit = env_long("IOURING2_FILES_LIMIT", COLUMN_LIMIT);
+	int at = -1, status, col;
+	long long end = 0;
+
+	for (;;) {
+		col = ld_acq(&board->current);
+		if (col != at) {
+			at = col;
+			end = now_ns(CLOCK_MONOTONIC) + limit * NSEC_PER_SEC;
+		}
+		if (waitpid(pid, &status, WNOHANG) == pid) {
+			col = ld_acq(&board->current);
+			if (WIFEXITED(status) && !WEXITSTATUS(status))
+				return matrix->nr_columns;
+			snprintf(board->text[way][col], TEXT_LEN,
+				 "died, status %x", status);
+			board->state[way][col] = RAN;
+			return col + 1;
+		}
+		if (now_ns(CLOCK_MONOTONIC) > end)
+			break;
+		usleep(1000);
+	}
+	snprintf(board->text[way][at] + strlen(board->text[way][at]), 80,
+		 " hangs");
+	board->state[way][at] = HUNG;
+	kill(pid, SIGKILL);
+	if (reap(pid, &status, 10000))
+		return at + 1;
+	strcat(board->text[way][at], " and cannot be killed");
+	return -1;
+}
+
+static int hung(enum io_way way)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < MAX_COLUMNS; i++)
+		nr += board->state[way][i] == HUNG;
+	return nr;
+}
+
+/* It would take too long to see all the others hang */
+static void give_up(struct kind *k, enum io_way way, int from)
+{
+	for (; from < (int)matrix->nr_columns; from++) {
+		if (!applies(k, &matrix->columns[from]))
+			continue;
+		strcpy(board->text[way][from], "not run, too many hang");
+		board->state[way][from] = HUNG;
+	}
+}
+
+static bool run_way(struct kind *k, enum io_way way)
+{
+	int left = matrix->nr_columns;
+	int from = 0, fds, locks;
+	struct cell c = { .text = board->text[way][left + LEFT_DATA] };
+	struct state before;
+	pid_t pid;
+
+	long long begin = now_ns(CLOCK_MONOTONIC);
+
+	if (left_out(way)) {
+		strcpy(board->no_way[way], "left out on debug kernels");
+		return true;
+	}
+	locks = nr_locks();
+	state_read(&before);
+	while (from >= 0 && from < left && hung(way) < MAX_HUNG) {
+		st_rel(&board->current, from);
+		pid = fork();
+		if (pid < 0)
+			return false;
+		if (!pid)
+			way_main(k, way, from);
+		from = watch(k, way, pid);
+	}
+	if (from >= 0 && from < left)
+		give_up(k, way, from);
+	if (from < 0)
+		return false;
+	if (*board->no_way[way])
+		return true;
+	/* io_uring closes its files some time after the process's end */
+	until_ms(!*state_diff(&before, false) && nr_locks() == locks, 5000);
+	note(&c, "%s", state_diff(&before, false));
+	fds = way < WAY_OURS ? board->fds : kernel_fds();
+	if (fds != board->fds)
+		note(&c, "kernel threads' files: %d -> %d", board->fds, fds);
+	board->fds = fds;
+	if (nr_locks() != locks)
+		note(&c, "locks: %d -> %d", locks, nr_locks());
+	if (!*c.text)
+		note(&c, "nothing");
+	board->state[way][left + LEFT_DATA] = RAN;
+	board->us[way][left] = (now_ns(CLOCK_MONOTONIC) - begin) / 1000;
+	return true;
+}
+
+/* --------------------------------------------------------- a kind's process */
+
+static void kind_main(struct kind *k)
+{
+	const char *why = "";
+	int way;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		why = "no mount namespace";
+	strcpy(work_dir, "/tmp/io2filesXXXXXX");
+	if (!mkdtemp(work_dir))
+		why = "no folder in /tmp";
+	if (!*why && k->setup)
+		why = k->setup(k);
+	snprintf(board->skip, sizeof(board->skip), "%s", why);
+	st_rel(&board->set_up, 1);
+	board->fds = kernel_fds();
+	for (way = 0; !*why && way < NR_WAYS; way++)
+		if (!run_way(k, way))
+			_exit(0);
+	if (k->teardown) {
+		why = k->teardown(k);
+		if (!*board->skip)
+			snprintf(board->left, sizeof(board->left), "%s", why);
+	}
+	st_rel(&board->ended, 1);
+	_exit(0);
+}
+
+/* What is in there is no longer mounted anywhere */
+static void remove_work_dirs(void)
+{
+	run("rm -rf --one-file-system /tmp/io2files*");
+}
+
+static void run_kind(struct kind *k)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) + SETUP_LIMIT * NSEC_PER_SEC;
+	int status;
+	pid_t pid;
+
+	memset(board, 0, sizeof(*board));
+	pid = fork();
+	if (pid < 0) {
+		strcpy(board->left, "no process for it");
+		return;
+	}
+	if (!pid)
+		kind_main(k);
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		if (!ld_acq(&board->set_up) &&
+		    now_ns(CLOCK_MONOTONIC) > end) {
+			kill(pid, SIGKILL);
+			reap(pid, &status, 10000);
+			strcpy(board->left, "set-up hangs");
+			break;
+		}
+		usleep(2000);
+	}
+	if (!ld_acq(&board->ended) && !*board->left)
+		snprintf(board->left, sizeof(board->left),
+			 "did not end, status %x", status);
+	remove_work_dirs();
+}
+
+/* ------------------------------------------------------------- the verdict */
+
+static const char *column_name(unsigned int col)
+{
+	return col < matrix->nr_columns ? matrix->columns[col].name :
+					  own_columns[col - matrix->nr_columns];
+}
+
+static bool word_in(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+	const char *p;
+
+	for (p = words; (p = strstr(p, word)); p += len)
+		if ((p == words || p[-1] == ' ') && (!p[len] || p[len] == ' '))
+			return true;
+	return false;
+}
+
+static const char *argued(const struct kind *k, const char *column)
+{
+	const struct argued *a;
+	unsigned int i;
+
+	for (i = 0; i < matrix->nr_argued; i++) {
+		a = &matrix->argued[i];
+		if ((!a->kind || !strcmp(a->kind, k->name)) &&
+		    (!a->column || !strcmp(a->column, column)) &&
+		    (!a->kernels || word_in(a->kernels, kernel)))
+			return a->why;
+	}
+	return NULL;
+}
+
+static void row(const char *kind, const char *column, const char *result,
+		const char *why)
+{
+	if (tsv)
+		fprintf(tsv, "%s\t%s\t%s\t%s\t%s\n", kind, column, kernel,
+			result, why);
+}
+
+static const char *seen(enum io_way way, unsigned int col)
+{
+	if (*board->no_way[way])
+		return "-";
+	return board->state[way][col] == NOT_RUN ? "not run" :
+						   board->text[way][col];
+}
+
+/* Which of the expected ways has it the same? */
+static int same_as(enum io_way ours, unsigned int col)
+{
+	int way;
+
+	for (way = 0; way < WAY_OURS; way++)
+		if (board->state[way][col] == RAN && !*board->no_way[way] &&
+		    !strcmp(board->text[way][col], board->text[ours][col]))
+			return way;
+	return -1;
+}
+
+/* Return: does the cell fail? */
+static bool judge(struct kind *k, enum io_way ours, unsigned int col)
+{
+	static const char * const as[] = { "", "as io_uring, not as the call",
+					   "as io_uring with ASYNC only" };
+	char name[60], text[4 * TEXT_LEN];
+	int way = same_as(ours, col);
+	const char *why;
+
+	snprintf(name, sizeof(name), "%s%s", column_name(col),
+		 ours == WAY_OURS_ASYNC ? "/async" : "");
+	if (board->state[ours][col] == RAN && way >= 0) {
+		/* nothing to compare with is no reason */
+		if (way && board->state[WAY_CALL][col] == NOT_RUN)
+			way = 0;
+		row(k->name, name, "same", as[way]);
+		return false;
+	}
+	why = argued(k, name);
+	snprintf(text, sizeof(text),
+		 "call: %s; io_uring: %s; io_uring ASYNC: %s; iouring2: %s",
+		 seen(WAY_CALL, col), seen(WAY_NATIVE, col),
+		 seen(WAY_NATIVE_ASYNC, col), seen(ours, col));
+	/* Only io_uring can say what is right, and there is none */
+	if (board->state[WAY_CALL][col] == NOT_RUN &&
+	    *board->no_way[WAY_NATIVE]) {
+		row(k->name, name, "skip", board->no_way[WAY_NATIVE]);
+		return false;
+	}
+	row(k->name, name, "differs", why ? why : text);
+	ksft_print_msg("%s %s %s: %s\n", why ? "argued" : "DIFFERS", k->name,
+		       name, text);
+	return !why;
+}
+
+/* Where the time went: for whoever makes it less */
+static void print_times(void)
+{
+	unsigned int col, way;
+
+	if (!getenv("IOURING2_FILES_TIMES"))
+		return;
+	for (col = 0; col <= matrix->nr_columns; col++) {
+		ksft_print_msg("time %s", column_name(col));
+		for (way = 0; way < NR_WAYS; way++)
+			printf(" %ld", board->us[way][col]);
+		printf("\n");
+	}
+}
+
+static int judge_kind(struct kind *k)
+{
+	unsigned int col, nr = matrix->nr_columns + NR_OWN;
+	int failed = 0, cells = 0;
+
+	for (col = 0; col < nr; col++) {
+		if (col < matrix->nr_columns &&
+		    !applies(k, &matrix->columns[col]))
+			continue;
+		cells += 2;
+		failed += judge(k, WAY_OURS, col);
+		failed += judge(k, WAY_OURS_ASYNC, col);
+	}
+	cells++;
+	if (*board->left)
+		ksft_print_msg("DIFFERS %s end: %s\n", k->name, board->left);
+	row(k->name, "end", *board->left ? "differs" : "same", board->left);
+	failed += !!*board->left;
+	if (failed)
+		ksft_test_result_fail("%s: %d of %d cells differ\n", k->name,
+				      failed, cells);
+	else
+		ksft_test_result_pass("%s: %d cells\n", k->name, cells);
+	return failed;
+}
+
+static bool wanted(const struct kind *k, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (!strcmp(argv[i], k->name))
+			return true;
+	return argc < 2;
+}
+
+static void open_tsv(void)
+{
+	const char *path = getenv("IOURING2_FILES_TSV");
+	static struct utsname u;
+
+	uname(&u);
+	kernel = getenv("VM_KERNEL");
+	if (!kernel || !*kernel)
+		kernel = u.release;
+	if (!path || !*path)
+		return;
+	tsv = fopen(path, "a");
+	if (!tsv)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	/* each row in one piece, and none twice by a fork */
+	setvbuf(tsv, NULL, _IOLBF, 0);
+}
+
+int files_main(const struct matrix *m, int argc, char **argv)
+{
+	const char *why;
+	unsigned int i;
+	char buf[8];
+
+	ksft_print_header();
+	matrix = m;
+	if (!dev_usable(&why))
+		ksft_exit_skip("%s\n", why);
+	if (geteuid() || !intrusive())
+		ksft_exit_skip("needs root and IOURING2_INTRUSIVE=1\n");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	open_tsv();
+	fill_pattern(buf, sizeof(buf), 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	io_buf = mmap(NULL, BUF_LEN, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (board == MAP_FAILED || io_buf == MAP_FAILED ||
+	    m->nr_columns > MAX_COLUMNS)
+		ksft_exit_fail_msg("no memory, or too many columns\n");
+	ksft_set_plan(m->nr_kinds);
+	for (i = 0; i < m->nr_kinds; i++) {
+		long long begin = now_ns(CLOCK_MONOTONIC);
+
+		if (!wanted(&m->kinds[i], argc, argv)) {
+			ksft_test_result_skip("%s: not asked for\n",
+					      m->kinds[i].name);
+			continue;
+		}
+		run_kind(&m->kinds[i]);
+		if (*board->skip) {
+			row(m->kinds[i].name, "all", "skip", board->skip);
+			ksft_test_result_skip("%s: %s\n", m->kinds[i].name,
+					      board->skip);
+			continue;
+		}
+		judge_kind(&m->kinds[i]);
+		print_times();
+		ksft_print_msg("%s took %lld ms\n", m->kinds[i].name,
+			       (now_ns(CLOCK_MONOTONIC) - begin) / 1000000);
+	}
+	ksft_finished();
+}

@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The matrix of files, descriptors of events and of other things without a
+ * name.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
+#include "kselftest.h"
+#include "files.h"
+
+#ifndef __NR_memfd_secret
+#define __NR_memfd_secret	447
+#endif
+#ifndef __NR_pidfd_open
+#define __NR_pidfd_open		434
+#endif
+
+static int eventfd_open(struct inst *in)
+{
+	in->fd = eventfd(0, EFD_CLOEXEC | (long)in->kind->arg);
+	in->peer = fcntl(in->fd, F_DUPFD_CLOEXEC, 0);
+	return in->fd < 0 ? -errno : 0;
+}
+
+static void eventfd_feed(struct inst *in)
+{
+	__u64 two = 2;
+
+	if (write(in->peer, &two, 8) != 8)
+		perror("feed");
+}
+
+static int timerfd_open(struct inst *in)
+{
+	in->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	in->peer = fcntl(in->fd, F_DUPFD_CLOEXEC, 0);
+	return in->fd < 0 ? -errno : 0;
+}
+
+static void timerfd_feed(struct inst *in)
+{
+	struct itimerspec t = { .it_value.tv_nsec = 1000 };
+	struct pollfd p = { .fd = in->peer, .events = POLLIN };
+
+	timerfd_settime(in->peer, 0, &t, NULL);
+	if (in->fd >= 0 && !in->priv[0])
+		poll(&p, 1, 1);
+}
+
+static int signalfd_open(struct inst *in)
+{
+	in->fd = signals_open(SIGUSR1, 0);
+	return in->fd < 0 ? -errno : 0;
+}
+
+static void signalfd_feed(struct inst *in)
+{
+	kill(getpid(), SIGUSR1);
+}
+
+static void signalfd_canon(struct cell *c, struct inst *in, const void *p,
+			   int res)
+{
+	const struct signalfd_siginfo *si = p;
+
+	if (res >= (int)sizeof(*si))
+		note(c, "signal=%u mine=%d", si->ssi_signo,
+		     si->ssi_pid == (__u32)getpid());
+}
+
+static int inotify_open(struct inst *in)
+{
+	in->fd = inotify_init1(IN_CLOEXEC);
+	if (in->fd < 0 || inotify_add_watch(in->fd, work_dir, IN_CREATE) < 0)
+		return -errno;
+	return 0;
+}
+
+static void inotify_feed(struct inst *in)
+{
+	char path[100];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/event", work_dir);
+	unlink(path);
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		perror("feed");
+	close(fd);
+}
+
+static const char *fanotify_setup(struct kind *k)
+{
+	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY);
+
+	if (fd < 0)
+		return reason("no fanotify: %s", err_name(-errno));
+	close(fd);
+	if (mount("files", work_dir, "tmpfs", 0, NULL))
+		return "no tmpfs";
+	return "";
+}
+
+static int fanotify_open(struct inst *in)
+{
+	int fd;
+
+	snprintf(in->path, sizeof(in->path), "%s/event", work_dir);
+	fd = open(in->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+	in->fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC,
+			       O_RDONLY | O_CLOEXEC);
+	if (in->fd < 0 || fanotify_mark(in->fd, FAN_MARK_ADD | FAN_MARK_MOUNT,
+					FAN_OPEN, AT_FDCWD, work_dir))
+		return -errno;
+	return 0;
+}
+
+static void fanotify_feed(struct inst *in)
+{
+	int fd = open(in->path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		perror("feed");
+	close(fd);
+}
+
+/* The descriptor is one of this process and the file that was opened */
+static void fanotify_canon(struct cell *c, struct inst *in, const void *p,
+			   int res)
+{
+	const struct fanotify_event_metadata *m = p;
+	char link[40], path[200] = "";
+
+	if (!FAN_EVENT_OK(m, res))
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", m->fd);
+	if (readlink(link, path, sizeof(path) - 1) < 0)
+		strcpy(path, "none");
+	note(c, "len=%u mask=%llx file=%s pid=%d", m->event_len,
+	     (unsigned long long)m->mask, strstr(path, "event") ?: path,
+	     m->pid == getpid());
+	if (strstr(path, "event"))
+		close(m->fd);
+}
+
+/* fd: of a child that waits for something to read */
+static int pidfd_open_child(struct inst *in)
+{
+	int p[2];
+	char b;
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		close(p[1]);
+		_exit(read(p[0], &b, 1));
+	}
+	close(p[0]);
+	in->peer = p[1];
+	in->priv[0] = pid;
+	in->fd = syscall(__NR_pidfd_open, pid, 0);
+	return in->fd < 0 ? -errno : 0;
+}
+
+static void pidfd_feed(struct inst *in)
+{
+	kill(in->priv[0], SIGKILL);
+}
+
+static void pidfd_close(struct inst *in)
+{
+	kill(in->priv[0], SIGKILL);
+	waitpid(in->priv[0], NULL, 0);
+	default_close(in);
+}
+
+static int memfd_open(struct inst *in)
+{
+	static char data[FILE_SIZE];
+
+	in->fd = syscall(SYS_memfd_create, "files", 1 /* MFD_CLOEXEC */);
+	if (in->fd < 0)
+		return -errno;
+	fill_pattern(data, sizeof(data), 1);
+	if (pwrite(in->fd, data, sizeof(data), 0) != sizeof(data))
+		return -EIO;
+	fcntl(in->fd, F_SETFL, in->flags);
+	snprintf(in->path, sizeof(in->path), "/proc/self/fd/%d", in->fd);
+	return 0;
+}
+
+static int secretmem_open(struct inst *in)
+{
+	in->fd = syscall(__NR_memfd_secret, O_CLOEXEC);
+	return in->fd < 0 ? -errno : ftruncate(in->fd, 8192) ? -errno : 0;
+}
+
+static const char *secretmem_setup(struct kind *k)
+{
+	int fd = syscall(__NR_memfd_secret, O_CLOEXEC);
+
+	if (fd < 0)
+		return reason("no memfd_secret: %s", err_name(-errno));
+	close(fd);
+	return "";
+}
+
+static int uffd_open(struct inst *in)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	in->fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (in->fd < 0 || ioctl(in->fd, UFFDIO_API, &api))
+		return -errno;
+	in->peer = fcntl(in->fd, F_DUPFD_CLOEXEC, 0);
+	in->ptr = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reg.range.start = (unsigned long)in->ptr;
+	reg.range.len = 4096;
+	fcntl(in->fd, F_SETFL, in->flags & O_NONBLOCK);
+	return ioctl(in->fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+}
+
+static const char *uffd_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	int ret = uffd_open(&in);
+
+	default_close(&in);
+	return ret ? reason("no userfaultfd: %s", err_name(ret)) : "";
+}
+
+static void *touch(void *p)
+{
+	*(volatile char *)p = 1;
+	return NULL;
+}
+
+/* A fault, which waits until the page comes */
+static void uffd_feed(struct inst *in)
+{
+	if (!in->priv[0])
+		pthread_create((pthread_t *)&in->priv[0], NULL, touch, in->ptr);
+}
+
+static void uffd_close(struct inst *in)
+{
+	struct uffdio_zeropage z = {
+		.range = { (unsigned long)in->ptr, 4096 },
+	};
+
+	if (in->priv[0]) {
+		until_ms(!ioctl(in->peer, UFFDIO_ZEROPAGE, &z) ||
+			 errno == EEXIST, 1000);
+		pthread_join(in->priv[0], NULL);
+	}
+	munmap(in->ptr, 4096);
+	default_close(in);
+}
+
+static void uffd_canon(struct cell *c, struct inst *in, const void *p, int res)
+{
+	const struct uffd_msg *m = p;
+
+	if (res >= (int)sizeof(*m))
+		note(c, "event=%x here=%d", m->event,
+		     m->arg.pagefault.address == (unsigned long)in->ptr);
+}
+
+static int perf_open(struct inst *in)
+{
+	struct perf_event_attr a = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(a),
+		.config = PERF_COUNT_SW_DUMMY,
+	};
+
+	in->fd = syscall(SYS_perf_event_open, &a, 0, -1, -1,
+			 PERF_FLAG_FD_CLOEXEC);
+	return in->fd < 0 ? -errno : 0;
+}
+
+static const char *perf_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	int ret = perf_open(&in);
+
+	default_close(&in);
+	return ret ? reason("no perf events: %s", err_name(ret)) : "";
+}
+
+static int bpf_map_open(struct inst *in)
+{
+	union bpf_attr a = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8,
+		.max_entries = 1,
+	};
+
+	in->fd = syscall(SYS_bpf, BPF_MAP_CREATE, &a, sizeof(a));
+	return in->fd < 0 ? -errno : 0;
+}
+
+static const char *bpf_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	int ret = bpf_map_open(&in);
+
+	default_close(&in);
+	return ret ? reason("no bpf: %s", err_name(ret)) : "";
+}
+
+/* A set of descriptors, ready when the one in it is */
+static int epoll_open(struct inst *in)
+{
+	in->peer = eventfd(0, EFD_CLOEXEC);
+	in->fd = epoll_of(in->peer, EPOLLIN);
+	return in->fd < 0 ? in->fd : 0;
+}
+
+static int mqueue_open(struct inst *in)
+{
+	struct mq_attr a = { .mq_maxmsg = 2, .mq_msgsize = 16 };
+	char name[40];
+
+	snprintf(name, sizeof(name), "/io2files%d", getpid());
+	in->fd = mq_open(name, O_RDWR | O_CREAT, 0600, &a);
+	if (in->fd < 0)
+		return -errno;
+	in->peer = fcntl(in->fd, F_DUPFD_CLOEXEC, 0);
+	mq_unlink(name);
+	return 0;
+}
+
+static void mqueue_feed(struct inst *in)
+{
+	mq_send(in->peer, "datum", 5, 0);
+}
+
+static const char *mqueue_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	int ret = mqueue_open(&in);
+
+	default_close(&in);
+	return ret ? reason("no message queues: %s", err_name(ret)) : "";
+}
+
+static int our_ring_open(struct inst *in)
+{
+	struct iouring2_setup s = { .entries = 4 };
+
+	in->fd = dev_setup(&s);
+	return in->fd < 0 ? in->fd : 0;
+}
+
+static int native_ring_open(struct inst *in)
+{
+	struct iouring2_params p = {};
+
+	in->fd = syscall(425, 4, &p);
+	return in->fd < 0 ? -errno : 0;
+}
+
+static const char *native_ring_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	int ret = native_ring_open(&in);
+
+	default_close(&in);
+	return ret ? reason("no io_uring: %s", err_name(ret)) : "";
+}
+
+static int device_node(struct inst *in)
+{
+	in->fd = dev_open();
+	return in->fd < 0 ? -errno : 0;
+}
+
+#define STREAM	(K_READ | K_WRITE | K_FEED | K_POLL | K_NONBLOCK)
+#define EVENTS	(K_READ | K_FEED | K_POLL | K_NONBLOCK)
+
+static struct kind kinds[] = {
+	{ .name = "eventfd", .can = STREAM, .open = eventfd_open,
+	  .feed = eventfd_feed, .datum = 8 },
+	{ .name = "eventfd_semaphore", .can = STREAM, .open = eventfd_open,
+	  .feed = eventfd_feed, .datum = 8, .arg = (void *)EFD_SEMAPHORE },
+	{ .name = "timerfd", .can = EVENTS, .open = timerfd_open,
+	  .feed = timerfd_feed, .datum = 8 },
+	{ .name = "signalfd", .can = EVENTS, .open = signalfd_open,
+	  .feed = signalfd_feed, .canon = signalfd_canon },
+	{ .name = "inotify", .can = EVENTS, .open = inotify_open,
+	  .feed = inotify_feed },
+	{ .name = "fanotify", .can = EVENTS, .setup = fanotify_setup,
+	  .open = fanotify_open, .feed = fanotify_feed,
+	  .canon = fanotify_canon },
+	{ .name = "pidfd", .can = K_FEED | K_POLL, .open = pidfd_open_child,
+	  .feed = pidfd_feed, .close = pidfd_close },
+	{ .name = "memfd", .can = K_READ | K_WRITE | K_SEEK | K_DATA |
+	  K_NONBLOCK, .open = memfd_open },
+	{ .name = "secretmem", .can = K_READ | K_WRITE,
+	  .setup = secretmem_setup, .open = secretmem_open },
+	{ .name = "userfaultfd", .can = EVENTS, .setup = uffd_setup,
+	  .open = uffd_open, .feed = uffd_feed, .close = uffd_close,
+	  .canon = uffd_canon },
+	{ .name = "perf", .can = K_READ, .setup = perf_setup,
+	  .open = perf_open },
+	{ .name = "bpf_map", .can = K_READ | K_WRITE, .setup = bpf_setup,
+	  .open = bpf_map_open },
+	{ .name = "epoll", .can = K_FEED | K_POLL, .open = epoll_open,
+	  .feed = eventfd_feed },
+	{ .name = "mqueue", .can = K_FEED | K_POLL, .setup = mqueue_setup,
+	  .open = mqueue_open, .feed = mqueue_feed },
+	{ .name = "iouring2_ring", .can = K_NEVER,
+	  .open = our_ring_open },
+	{ .name = "io_uring_ring", .can = K_NEVER,
+	  .setup = native_ring_setup, .open = native_ring_open },
+	{ .name = "iouring2_node", .can = K_READ | K_WRITE,
+	  .open = device_node },
+};
+
+#define CIRCLE	"two rings that hold each other would never be freed: what " \
+		"collects such circles (unix_gc) knows io_uring's files only"
+
+static const struct argued argued[] = {
+	{ "iouring2_ring", "never", NULL, CIRCLE },
+	{ "iouring2_ring", "never/async", NULL, CIRCLE },
+	{ "iouring2_ring", "fsync", NULL, CIRCLE },
+	{ "iouring2_ring", "fsync/async", NULL, CIRCLE },
+	{ "iouring2_ring", "poll", NULL, CIRCLE },
+	{ "iouring2_ring", "poll/async", NULL, CIRCLE },
+};
+
+int main(int argc, char **argv)
+{
+	const struct matrix m = {
+		.kinds = kinds, .nr_kinds = ARRAY_SIZE(kinds),
+		.columns = file_columns, .nr_columns = nr_file_columns,
+		.argued = argued, .nr_argued = ARRAY_SIZE(argued),
+	};
+
+	return files_main(&m, argc, argv);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is done to a file of any kind that has to be waited for: columns of the
+ * matrix; see files.h.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include "files_columns.h"
+
+static void feed(struct cell *c)
+{
+	c->kind->feed(&c->in);
+}
+
+static void drain(struct cell *c)
+{
+	c->kind->drain(&c->in);
+}
+
+static void close_and_feed(struct cell *c)
+{
+	close(c->in.fd);
+	c->in.fd = -1;
+	c->kind->feed(&c->in);
+}
+
+void col_wait(struct cell *c)
+{
+	struct helper h;
+	int ret;
+
+	if (!begin_empty(c, 0))
+		return;
+	helper_start(&h, c, feed, 2);
+	ret = io_read(c->io, c->in.fd, io_buf, size_of(c, 5000), NO_POS);
+	helper_end(&h);
+	saw(c, io_buf, ret);
+	end(c);
+}
+
+void col_full(struct cell *c)
+{
+	struct helper h;
+	int ret;
+
+	if (!begin_empty(c, 0))
+		return;
+	if (!fill_fd(c->in.fd)) {
+		note(c, "cannot be filled");
+		end(c);
+		return;
+	}
+	helper_start(&h, c, drain, 2);
+	ret = io_write(c->io, c->in.fd, io_buf, size_of(c, 3), NO_POS);
+	helper_end(&h);
+	note_res(c, "res", ret);
+	end(c);
+}
+
+/*
+ * O_NONBLOCK by the file. The call does not wait; io_uring does on many kinds of
+ * file, and then gets the datum.
+ */
+void col_nonblock(struct cell *c)
+{
+	struct helper h;
+	int ret;
+
+	if (!begin_empty(c, O_NONBLOCK))
+		return;
+	fcntl(c->in.fd, F_SETFL, fcntl(c->in.fd, F_GETFL) | O_NONBLOCK);
+	if (c->kind->can & K_FEED)
+		helper_start(&h, c, feed, 20);
+	ret = io_read(c->io, c->in.fd, io_buf, size_of(c, 5000), at(c, 0));
+	if (c->kind->can & K_FEED)
+		helper_end(&h);
+	saw(c, io_buf, ret);
+	if (ret == -EAGAIN && c->kind->can & K_FEED)
+		saw(c, io_buf, io_read(c->io, c->in.fd, io_buf,
+				       size_of(c, 5000), at(c, 0)));
+	if (c->kind->can & K_DATA && c->kind->can & K_WRITE)
+		wrote(c, io_write(c->io, c->in.fd, io_buf, 100, 0));
+	end(c);
+}
+
+void col_nonblock_full(struct cell *c)
+{
+	struct helper h;
+	int ret;
+
+	if (!begin_empty(c, O_NONBLOCK))
+		return;
+	if (fill_fd(c->in.fd)) {
+		fcntl(c->in.fd, F_SETFL,
+		      fcntl(c->in.fd, F_GETFL) | O_NONBLOCK);
+		helper_start(&h, c, drain, 20);
+		ret = io_write(c->io, c->in.fd, io_buf, size_of(c, 3), NO_POS);
+		helper_end(&h);
+		note_res(c, "res", ret);
+	}
+	end(c);
+}
+
+void col_poll(struct cell *c)
+{
+	struct pollfd p = { .events = POLLIN | POLLOUT };
+
+	if (!begin(c, 0))
+		return;
+	p.fd = c->in.fd;
+	if (c->kind->can & K_FEED)
+		p.events = POLLIN;	/* the datum may still be on its way */
+	poll(&p, 1, c->kind->can & K_FEED ? 5000 : 0);
+	if (!(p.revents & (POLLIN | POLLOUT | POLLHUP))) {
+		note(c, "never ready");
+		end(c);
+		return;
+	}
+	note(c, "events=%x", io_poll(c->io, c->in.fd, POLLIN | POLLOUT));
+	if (c->kind->can & K_FEED)
+		note(c, "events=%x", io_poll(c->io, c->in.fd,
+					     POLLIN | POLLRDNORM));
+	end(c);
+}
+
+void col_poll_wait(struct cell *c)
+{
+	struct helper h;
+	int ret;
+
+	if (!begin_empty(c, 0))
+		return;
+	helper_start(&h, c, feed, 2);
+	ret = io_poll(c->io, c->in.fd, POLLIN);
+	helper_end(&h);
+	note(c, "events=%x", ret);
+	end(c);
+}
+
+/* Told to end, it ends, and what comes later is for the next reader */
+void col_cancel(struct cell *c)
+{
+	struct pollfd p;
+	int ret;
+
+	if (!begin_empty(c, 0))
+		return;
+	io_sqe(c->io, IOURING2_OP_READ, c->in.fd, io_buf, size_of(c, 5000),
+	       NO_POS, 1);
+	note_res(c, "submit", io_submit(c->io));
+	note(c, "done=%d", io_done(c->io, 1));
+	io_sqe(c->io, IOURING2_OP_ASYNC_CANCEL, -1, (void *)1, 0, 0, 2);
+	note_res(c, "submit", io_submit(c->io));
+	ret = io_wait(c->io, 2);
+	/* where a worker has it, it may be told only */
+	note_res(c, "cancel", ret == -EALREADY ? 0 : ret);
+	ret = io_wait(c->io, 1);
+	note_res(c, "read", ret == -EINTR ? -ECANCELED : ret);
+	c->kind->feed(&c->in);
+	p.fd = c->in.fd;
+	p.events = POLLIN;
+	note(c, "datum=%d", poll(&p, 1, c->kind->can & K_POLL ? 5000 : 0));
+	end(c);
+}
+
+void col_close(struct cell *c)
+{
+	struct helper h;
+	int ret;
+
+	if (!begin_empty(c, 0))
+		return;
+	helper_start(&h, c, close_and_feed, 2);
+	ret = io_read(c->io, c->in.fd, io_buf, size_of(c, 5000), NO_POS);
+	helper_end(&h);
+	saw(c, io_buf, ret);
+	end(c);
+}
+
+/*
+ * A file that cannot be tried without blocking is asked by poll() first. One
+ * that never says that it is ready keeps a request waiting, in io_uring, too.
+ */
+void col_never(struct cell *c)
+{
+	int mode, op;
+
+	if (!begin_empty(c, 0))
+		return;
+	mode = fcntl(c->in.fd, F_GETFL) & O_ACCMODE;
+	op = mode == O_WRONLY ? IOURING2_OP_WRITE : IOURING2_OP_READ;
+	if (!io_is_ring(c->io)) {
+		note_res(c, "res", op == IOURING2_OP_WRITE ?
+			 io_write(c->io, c->in.fd, io_buf, 5, NO_POS) :
+			 io_read(c->io, c->in.fd, io_buf, 5, NO_POS));
+		end(c);
+		return;
+	}
+	io_sqe(c->io, op, c->in.fd, io_buf, 5, NO_POS, 1);
+	io_submit(c->io);
+	if (!until_ms(io_done(c->io, 1), 20)) {
+		note(c, "waits");
+		io_sqe(c->io, IOURING2_OP_ASYNC_CANCEL, -1, (void *)1, 0, 0, 2);
+		note_res(c, "submit", io_submit(c->io));
+		note_res(c, "cancel", io_wait(c->io, 2));
+	}
+	note_res(c, "res", io_wait(c->io, 1));
+	end(c);
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t si = { };
+
+	return waitid(P_PID, pid, &si, WEXITED | WNOWAIT | WNOHANG) ||
+	       si.si_pid == pid;
+}
+
+/* What a process that waits leaves behind when it is killed */
+void col_kill(struct cell *c)
+{
+	struct state before;
+	struct pollfd p;
+	int status;
+	pid_t pid;
+	int *flag;
+
+	if (!begin_empty(c, 0))
+		return;
+	flag = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	state_read(&before);
+	pid = fork();
+	if (!pid) {
+		struct io *io = malloc(sizeof(*io));
+
+		if (io_open(io, c->io->way))
+			_exit(1);
+		st_rel(flag, 1);
+		io_read(io, c->in.fd, io_buf, size_of(c, 5000), NO_POS);
+		_exit(2);
+	}
+	until(has_ended(pid) || waits(pid, flag, 2));
+	kill(pid, SIGKILL);
+	note(c, "ended=%d", until(waitpid(pid, &status, WNOHANG) == pid));
+	note(c, "status=%x", status);
+	until_ms(!*state_diff(&before, false), 5000);
+	note(c, "left=%s", state_diff(&before, false));
+	c->kind->feed(&c->in);
+	p.fd = c->in.fd;
+	p.events = POLLIN;
+	note(c, "datum=%d", poll(&p, 1, c->kind->can & K_POLL ? 5000 : 0));
+	munmap(flag, 4096);
+	end(c);
+}
+
+/* The other end is closed */
+void col_hup(struct cell *c)
+{
+	if (!begin(c, 0))
+		return;
+	close(c->in.peer);
+	c->in.peer = -1;
+	signals_count(SIGPIPE);
+	note(c, "events=%x", io_poll(c->io, c->in.fd, POLLIN | POLLOUT) &
+	     ~POLLRDHUP);
+	if (c->kind->can & K_READ) {
+		saw(c, io_buf, io_read(c->io, c->in.fd, io_buf, 5000, NO_POS));
+		note_res(c, "read", io_read(c->io, c->in.fd, io_buf, 5000,
+					    NO_POS));
+	}
+	if (c->kind->can & K_WRITE)
+		note_res(c, "write", io_write(c->io, c->in.fd, io_buf, 3,
+					      NO_POS));
+	note_signals(c);
+	signal(SIGPIPE, SIG_IGN);
+	end(c);
+}
