@@ -149,9 +149,10 @@ static unsigned int kind_inet(const struct sock *sk)
 	}
 }
 
-static unsigned int kind_socket(struct inode *inode)
+static unsigned int kind_socket(const struct file *file)
 {
-	const struct sock *sk = SOCKET_I(inode)->sk;
+	const struct socket *sock = io2_sock_from_file(file);
+	const struct sock *sk = sock ? sock->sk : NULL;
 
 	if (!sk)
 		return 0;
@@ -228,7 +229,7 @@ unsigned int io2_file_kind(const struct file *file)
 	case S_IFIFO:
 		return KIND_RW | KIND_ASK;
 	case S_IFSOCK:
-		return kind_socket(inode);
+		return kind_socket(file);
 	case S_IFCHR:
 		return kind_char(inode);
 	default:
@@ -274,9 +275,9 @@ bool io2_file_ends_here(const struct file *file)
  */
 bool io2_file_raises_sigpipe(const struct file *file)
 {
-	struct inode *inode = file_inode(file);
+	const struct socket *sock = io2_sock_from_file(file);
 
-	if (S_ISSOCK(inode->i_mode))
-		return SOCKET_I(inode)->type == SOCK_STREAM;
-	return S_ISFIFO(inode->i_mode);
+	if (sock)
+		return sock->type == SOCK_STREAM;
+	return S_ISFIFO(file_inode(file)->i_mode);
 }

@@ -135,6 +135,7 @@ struct io2_restart {
  * @IO2_BOUNDED: for files and block devices: what it waits for is local
  * @IO2_UNBOUNDED: for everything else
  * @IO2_RETRY: tries again what became ready; it does not wait for data
+ * @IO2_CLASSES: number of these
  */
 enum io2_class {
 	IO2_BOUNDED,
@@ -298,7 +299,7 @@ struct io2_ring {
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	poll_wait;
 
-	spinlock_t		wq_lock;
+	spinlock_t		wq_lock;	/* guards what follows, to @nr_workers */
 	u32			nr_parked;
 	struct list_head	runners;
 	struct list_head	dead;

@@ -150,6 +150,11 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
 		return NULL;
 	file = io2_fget_task(found, fd);
 	put_task_struct(found);
+	/* fget() does not find these, either: nothing can be done with them */
+	if (file && (file->f_mode & FMODE_PATH)) {
+		io2_file_put(file);
+		return NULL;
+	}
 	return file;
 }
 

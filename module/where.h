@@ -16,6 +16,7 @@
  * @IO2_STAGE_START: nothing: it may start
  * @IO2_STAGE_AGAIN: somebody tried it, and it would have blocked
  * @IO2_STAGE_READY: it waited for its file, which has become ready
+ * @IO2_STAGES: number of these
  */
 enum io2_stage {
 	IO2_STAGE_START,
@@ -32,6 +33,7 @@ enum io2_stage {
  * @IO2_DO_RETRY: the retry worker tries it, without blocking for data
  * @IO2_DO_PARK: a task of the submitting process does it, in ENTER, and may
  *	block
+ * @IO2_DOS: number of these
  */
 enum io2_do {
 	IO2_DO_TRY,

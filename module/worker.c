@@ -60,6 +60,7 @@ static atomic_t io2_workers_all = ATOMIC_INIT(0);
  * @ring: whose
  * @sub: for whom; outlives the worker, but not once it is on ring->dead
  * @wq_class: which requests it takes
+ * @taken: somebody ends it: it does not end by itself; under wq_lock
  *
  * Lives from worker_create() until its thread has been stopped.
  */
@@ -69,6 +70,7 @@ struct io2_worker {
 	struct io2_ring		*ring;
 	struct io2_submitter	*sub;
 	unsigned int		wq_class;
+	bool			taken;
 };
 
 static unsigned int workers_max(unsigned int wq_class)
@@ -216,7 +218,8 @@ static bool worker_may_end(struct io2_worker *w)
 	bool end;
 
 	spin_lock(&w->ring->wq_lock);
-	end = (wq->nr[w->wq_class] > 1 ||
+	end = !w->taken &&
+	      (wq->nr[w->wq_class] > 1 ||
 	       READ_ONCE(w->ring->submitter) != w->sub) &&
 	      !wq->nr_pending[w->wq_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
@@ -721,6 +724,7 @@ static bool workers_take(struct io2_ring *ring, const struct io2_submitter *sub,
 			continue;
 		workers_count(w, -1);
 		worker_unidle(w);
+		w->taken = true;
 		list_move(&r->node, list);
 	}
 	spin_unlock(&ring->wq_lock);

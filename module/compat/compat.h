@@ -21,6 +21,7 @@
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/net.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -118,6 +119,18 @@ static inline void io2_hrtimer_on_stack(struct hrtimer *timer,
 #define io2_task_state(t)	READ_ONCE((t)->state)
 #endif
 
+/* 5.11 does not say any more why a file is no socket */
+static inline struct socket *io2_sock_from_file(const struct file *file)
+{
+#ifdef HAVE_SOCK_FROM_FILE_1
+	return sock_from_file((struct file *)file);
+#else
+	int err;
+
+	return sock_from_file((struct file *)file, &err);
+#endif
+}
+
 /* How a thread sleeps that has nothing to do, and counts as frozen: 6.1 has a state */
 #ifdef TASK_FREEZABLE
 #define IO2_TASK_IDLE	(TASK_IDLE | TASK_FREEZABLE)
@@ -138,14 +151,20 @@ static inline long io2_idle_timeout(long timeout)
 }
 
 /* Only compared: it says whether a task has changed its root directory. */
-#define io2_root_of(t)	((void *)READ_ONCE((t)->fs->root.dentry))
+static inline void *io2_root_of(const struct task_struct *t)
+{
+	return READ_ONCE(t->fs->root.dentry);
+}
 
 /* Only compared: it says whether a task has been moved to another cgroup. */
+static inline void *io2_cgroups_of(const struct task_struct *t)
+{
 #ifdef CONFIG_CGROUPS
-#define io2_cgroups_of(t)	((void *)rcu_access_pointer((t)->cgroups))
+	return rcu_access_pointer(t->cgroups);
 #else
-#define io2_cgroups_of(t)	NULL
+	return NULL;
 #endif
+}
 
 static inline struct mem_cgroup *io2_memcg_get(struct mm_struct *mm)
 {
