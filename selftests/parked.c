@@ -250,6 +250,53 @@ BOUNDED_TEST(owner_goes)
 	munmap(p, sizeof(*p));
 }
 
+/* As whom it writes is looked at by each write */
+#define SYSCTL	"/proc/sys/kernel/dmesg_restrict"
+
+/* Start a write that is parked, and become another user before it is done */
+static int write_as_before(struct ring *r, int fd, const char *text, uid_t then)
+{
+	add_timer(r, 20, HARDLINK, TIMER);
+	add(r, IOURING2_OP_WRITE, fd, text, 1, 0, 0, TRIED);
+	if (submit_all(r) || seen_ms(r, TIMER, SOON) != -ETIME ||
+	    !until_ms(flagged(r), SOON))
+		return NEVER;
+	if (setresuid(-1, then, -1))
+		return -errno;
+	return res_ms(r, TRIED, SOON);
+}
+
+static const char *changes_user(void *arg)
+{
+	char text[2] = "";
+	struct ring r;
+	int fd, ret;
+
+	fd = open(SYSCTL, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pread(fd, text, 1, 0) != 1 || ring_init(&r, 8, 0))
+		return "no sysctl, or no ring";
+	ret = write_as_before(&r, fd, text, 65534);
+	if (ret != 1)
+		return wrong("submitted by root: %d", ret);
+	if (pwrite(fd, text, 1, 0) != -1 || errno != EPERM)
+		return "a user writes as root from then on";
+	ret = write_as_before(&r, fd, text, 0);
+	if (ret != -EPERM)
+		return wrong("submitted by a user: %d", ret);
+	if (pwrite(fd, text, 1, 0) != 1)
+		return "root does not write as root from then on";
+	ring_exit(&r);
+	return "";
+}
+
+/* With the credentials of its submission, and only that */
+BOUNDED_TEST(as_it_was_submitted)
+{
+	if (!intrusive() || access(SYSCTL, W_OK))
+		SKIP(return, "nothing to write that asks who does");
+	EXPECT_CHILD(changes_user, NULL);
+}
+
 /* Another thread of the owner waits in ENTER: it does the work */
 static void *wait_for_read(void *arg)
 {

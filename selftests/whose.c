@@ -305,6 +305,103 @@ BOUNDED_TEST(cgroup)
 	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
 }
 
+/* Is there a worker of the module in our cgroup? */
+static bool worker_is_here(void)
+{
+	char path[80], name[40];
+	char *p, *save;
+
+	if (read_text(CGROUP "/cgroup.procs", text_a, sizeof(text_a)) <= 0)
+		return false;
+	for (p = strtok_r(text_a, "\n", &save); p;
+	     p = strtok_r(NULL, "\n", &save)) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", atoi(p));
+		if (read_text(path, name, sizeof(name)) > 0 &&
+		    !strncmp(name, "iou2-wrk", 8))
+			return true;
+	}
+	return false;
+}
+
+static const char *has_worker(void *arg)
+{
+	int fd = open("/var/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600), ret;
+	struct ring r;
+
+	ret = write_text(CGROUP "/cgroup.procs", "0");
+	if (fd < 0 || ret || ring_init(&r, 8, 0))
+		return wrong("not begun: %d", ret);
+	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
+	if (ret)
+		return wrong("FSYNC: %d", ret);
+	if (!worker_is_here())
+		return "no worker is in the cgroup of its submitter";
+	ring_exit(&r);
+	return "";
+}
+
+/* What a worker does is done in the cgroups of whose request it is */
+BOUNDED_TEST(worker_in_cgroup)
+{
+	struct utsname u;
+
+	uname(&u);
+	if (!strncmp(u.release, "5.10.", 5))
+		SKIP(return, "the kernel moves kernel threads in cgroups v1 only");
+	if (access("/sys/fs/cgroup/cgroup.procs", W_OK) || mkdir(CGROUP, 0755))
+		SKIP(return, "no cgroup v2");
+	EXPECT_CHILD(has_worker, NULL);
+	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
+}
+
+#define PIPES	16
+#define PIPE	65536
+
+static long memory_now(void)
+{
+	char text[40];
+
+	return read_text(CGROUP "/memory.current", text, sizeof(text)) > 0 ?
+	       atol(text) : -1;
+}
+
+/* A full pipe is kernel memory, charged to the cgroup of who has filled it */
+static const char *fills_pipes(void *arg)
+{
+	int p[PIPES][2], i, ret;
+	struct ring r;
+	long before;
+
+	ret = write_text(CGROUP "/cgroup.procs", "0");
+	if (ret || ring_init(&r, 8, 0))
+		return wrong("not begun: %d", ret);
+	memset(text_a, 1, sizeof(text_a));
+	for (i = 0; i < PIPES; i++)
+		if (pipe2(p[i], O_CLOEXEC))
+			return "no pipe";
+	before = memory_now();
+	for (i = 0; i < PIPES; i++) {
+		ret = do_one(&r, IOURING2_OP_WRITE, p[i][1], text_a, PIPE, 0,
+			     ASYNC);
+		if (ret != PIPE)
+			return wrong("WRITE: %d", ret);
+	}
+	/* a few of them may be charged already, or not yet */
+	if (memory_now() - before < PIPES * PIPE / 2)
+		return wrong("%ld bytes charged", memory_now() - before);
+	ring_exit(&r);
+	return "";
+}
+
+BOUNDED_TEST(worker_charged)
+{
+	if (write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory") ||
+	    mkdir(CGROUP, 0755))
+		SKIP(return, "no memory cgroup v2");
+	EXPECT_CHILD(fills_pipes, NULL);
+	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
+}
+
 /* ------------------------------------------------------- who sent, who read */
 
 static int recv_pid(int fd, int *uid)
