@@ -112,9 +112,12 @@ void io2_nudge(struct task_struct *task)
  */
 void io2_unnudge(void)
 {
-	spin_lock_irq(&current->sighand->siglock);
+	/* a task keeps its own as long as it runs */
+	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
+
+	spin_lock_irq(&sighand->siglock);
 	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 }
 
 /* --- the queue --------------------------------------------------------- */

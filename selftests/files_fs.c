@@ -149,7 +149,7 @@ static void fuse_serve(struct fuse_server *s, const struct fuse_in_header *h,
 		break;
 	case FUSE_SETATTR:
 		fuse_set(s, arg);
-		/* fall through */
+		__attribute__((fallthrough));
 	case FUSE_GETATTR:
 		attr.attr = fuse_attr_of(s, h->nodeid);
 		fuse_reply(s, h->unique, 0, &attr, sizeof(attr));
