@@ -23,6 +23,7 @@
 #define REQ_BULK	16	/* requests allocated at a time */
 #define READY_RETRIES	8	/* before somebody has to block */
 #define IO2_BLOCK_MS	50	/* for what was ready a moment ago */
+#define IO2_BLOCK_LONGER 4	/* times twice as long, in ENTER */
 
 static struct kmem_cache *io2_req_cache;
 
@@ -759,19 +760,33 @@ static void req_broken(struct io2_req *req, struct io2_batch *b)
 	}
 }
 
-/* Until when may current block? */
-static ktime_t block_expires(const struct io2_req *req,
-			     const struct io2_batch *b)
+/*
+ * A task in ENTER looks from time to time whether what it waits for has come
+ * meanwhile: the longer, the more often it was in vain.
+ */
+static ktime_t turn_expires(struct io2_req *req, const struct io2_batch *b)
 {
-	ktime_t expires = b->ctx == IO2_CTX_TURN ? b->expires : KTIME_MAX;
+	unsigned int ms = IO2_BLOCK_MS << min_t(u8, req->retries,
+						IO2_BLOCK_LONGER);
 
-	if (!req_can_poll(req))
-		return expires;
-	/* a worker may wait until all is written */
-	if (b->ctx == IO2_CTX_WORKER && io2_req_op(req)->pollout)
-		return KTIME_MAX;
+	if (req->retries < U8_MAX)
+		req->retries++;
+	return min(b->expires, ktime_add_ms(ktime_get(), ms));
+}
+
+/* Until when may current block? */
+static ktime_t block_expires(struct io2_req *req, const struct io2_batch *b)
+{
 	/* it was ready: if it blocks now, somebody else was quicker */
-	return min(expires, ktime_add_ms(ktime_get(), IO2_BLOCK_MS));
+	ktime_t soon = ktime_add_ms(ktime_get(), IO2_BLOCK_MS);
+
+	if (b->ctx == IO2_CTX_TURN)
+		return req_can_poll(req) ? min(b->expires, soon) :
+					   turn_expires(req, b);
+	/* a worker may wait until all is written */
+	if (!req_can_poll(req) || io2_req_op(req)->pollout)
+		return KTIME_MAX;
+	return soon;
 }
 
 /**

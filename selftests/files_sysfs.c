@@ -185,11 +185,19 @@ static struct kind kinds[] = {
 	RO("securityfs", "/sys/kernel/security/lsm"),
 };
 
+#define WAITS	"io_uring's rule: a file with O_NONBLOCK that has nothing is waited for by its poll"
+
+static const struct argued argued[] = {
+	{ "trace_pipe", "nonblock", NULL, WAITS },
+	{ "trace_pipe", "nonblock/async", NULL, WAITS },
+};
+
 int main(int argc, char **argv)
 {
 	const struct matrix m = {
 		.kinds = kinds, .nr_kinds = ARRAY_SIZE(kinds),
 		.columns = file_columns, .nr_columns = nr_file_columns,
+		.argued = argued, .nr_argued = ARRAY_SIZE(argued),
 	};
 
 	return files_main(&m, argc, argv);

@@ -517,11 +517,20 @@ static struct kind kinds[] = {
 	  .enter = enter_devices, .teardown = leave_devices },
 };
 
+#define WORKER	"a worker is a kernel thread, whose id the listener is told: what makes " \
+		"threads of a process, create_io_thread(), is not exported"
+
+static const struct argued argued[] = {
+	{ NULL, "fanotify_pid", NULL, WORKER },
+	{ NULL, "fanotify_pid/async", NULL, WORKER },
+};
+
 int main(int argc, char **argv)
 {
 	const struct matrix m = {
 		.kinds = kinds, .nr_kinds = ARRAY_SIZE(kinds),
 		.columns = columns, .nr_columns = ARRAY_SIZE(columns),
+		.argued = argued, .nr_argued = ARRAY_SIZE(argued),
 	};
 
 	return files_main(&m, argc, argv);
