@@ -4,6 +4,7 @@
 #include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/pid.h>
+#include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -138,7 +139,9 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
 	rcu_read_lock();
 	leader = submitter_leader(sub);
 	if (leader) {
-		for_each_thread(leader, t) {
+		/* for_each_thread() of a debug kernel names a lock of the kernel's */
+		list_for_each_entry_rcu(t, &leader->signal->thread_head,
+					thread_node) {
 			if (READ_ONCE(t->files) != sub->files)
 				continue;
 			found = get_task_struct(t);
