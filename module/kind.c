@@ -237,6 +237,24 @@ unsigned int io2_file_kind(const struct file *file)
 	}
 }
 
+static bool sock_ends_here(const struct file *file)
+{
+	const struct socket *sock = io2_sock_from_file(file);
+	const struct sock *sk = sock ? sock->sk : NULL;
+
+	if (!sk)
+		return false;
+	switch (sk->sk_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+	case AF_INET6:
+		return !sock_flag(sk, SOCK_LINGER);
+	default:
+		return false;
+	}
+}
+
 /**
  * io2_file_ends_here() - does the end of a file depend on nobody else?
  * @file: the file
@@ -258,6 +276,8 @@ bool io2_file_ends_here(const struct file *file)
 		fallthrough;
 	case 0:
 		return kind_anon(file) & KIND_RW;
+	case S_IFSOCK:
+		return sock_ends_here(file);
 	case S_IFBLK:
 	case S_IFIFO:
 		return true;
