@@ -672,6 +672,20 @@ static void rw_tell_broken_pipe(struct io2_req *req, ssize_t ret,
 		io2_submitter_signal(req->sub, SIGPIPE);
 }
 
+/*
+ * Was a write cut short because its time in ENTER was over, and by nothing else?  A
+ * signal, or who cancels it, makes what was written the result, as of write(2).
+ */
+static bool rw_was_cut(const struct io2_req *req, ssize_t ret,
+		       unsigned int flags)
+{
+	if (!(flags & IO2_BREAKABLE) || ret <= 0 ||
+	    req->rw.done + ret >= req->rw.total || !signal_pending(current))
+		return false;
+	io2_unnudge();
+	return !signal_pending(current) && !io2_worker_was_interrupted(req);
+}
+
 static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 					       unsigned int flags, bool write)
 {
@@ -694,6 +708,10 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 		}
 		if (rw_would_block(req, ret, flags))
 			return IO2_AGAIN;
+		if (write && rw_was_cut(req, ret, flags)) {
+			rw_progress(req, ret);
+			return IO2_AGAIN;
+		}
 		if (write)
 			rw_tell_broken_pipe(req, ret, flags);
 		if (ret <= 0 || rw->done + ret >= rw->total ||
