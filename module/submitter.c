@@ -122,19 +122,28 @@ bool io2_submitter_ends(const struct io2_submitter *sub)
 }
 
 /**
- * io2_submitter_fget() - look up a descriptor of a process that is not current's
+ * io2_submitter_moved() - is the process in other cgroups than it was?
  * @sub: the submitter
- * @fd: its descriptor
  *
- * Some thread of it has the table that the request was submitted with.
- *
- * Context: task context.
- * Return: the file, referenced; NULL if there is none, or no such thread.
+ * Context: any.
+ * Return: whether it is; false once the process is gone.
  */
-struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
+bool io2_submitter_moved(const struct io2_submitter *sub)
+{
+	struct task_struct *task;
+	bool moved;
+
+	rcu_read_lock();
+	task = submitter_leader(sub);
+	moved = task && io2_cgroups_of(task) != sub->cgroups;
+	rcu_read_unlock();
+	return moved;
+}
+
+/* Return: a task of the process that has the table of descriptors, referenced. */
+static struct task_struct *submitter_task(const struct io2_submitter *sub)
 {
 	struct task_struct *leader, *t, *found = NULL;
-	struct file *file;
 
 	rcu_read_lock();
 	leader = submitter_leader(sub);
@@ -149,10 +158,48 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
 		}
 	}
 	rcu_read_unlock();
-	if (!found)
-		return NULL;
-	file = io2_fget_task(found, fd);
-	put_task_struct(found);
+	return found;
+}
+
+/* Return: false if @task has another table by now; then *@file is nothing. */
+static bool submitter_fget_task(const struct io2_submitter *sub,
+				struct task_struct *task, int fd,
+				struct file **file)
+{
+	bool same;
+
+	*file = io2_fget_task(task, fd);
+	task_lock(task);
+	same = task->files == sub->files;
+	task_unlock(task);
+	if (*file && !same)
+		io2_file_put(*file);
+	return same;
+}
+
+/**
+ * io2_submitter_fget() - look up a descriptor of a process that is not current's
+ * @sub: the submitter
+ * @fd: its descriptor
+ *
+ * Some thread of it has the table that the request was submitted with.
+ *
+ * Context: task context.
+ * Return: the file, referenced; NULL if there is none, or no such thread.
+ */
+struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
+{
+	struct task_struct *task;
+	struct file *file = NULL;
+	bool done;
+
+	do {
+		task = submitter_task(sub);
+		if (!task)
+			return NULL;
+		done = submitter_fget_task(sub, task, fd, &file);
+		put_task_struct(task);
+	} while (!done);
 	/* fget() does not find these, either: nothing can be done with them */
 	if (file && (file->f_mode & FMODE_PATH)) {
 		io2_file_put(file);

@@ -190,6 +190,20 @@ static inline struct mem_cgroup *io2_set_active_memcg(struct mem_cgroup *memcg)
 #endif
 }
 
+#if !defined(HAVE_FGET_TASK_NEXT) && !defined(HAVE_TASK_LOOKUP_NEXT)
+/* Return: whether @file, now referenced, is what the descriptor stands for. */
+static inline bool io2_get_slot(struct task_struct *task, unsigned int fd,
+				struct file *file)
+{
+	if (!get_file_rcu(file))
+		return false;
+	if (files_lookup_fd_rcu(task->files, fd) == file)
+		return true;
+	fput(file);
+	return false;
+}
+#endif
+
 /*
  * Looks up a descriptor of another task.  What is exported for that finds the
  * next one that is open, too.
@@ -213,14 +227,14 @@ static inline struct file *io2_fget_task(struct task_struct *task,
 	io2_file_put(file);
 	return NULL;
 #else
-	struct file *file = NULL;
+	struct file *file;
 
 	rcu_read_lock();
 	task_lock(task);
-	if (task->files)
-		file = files_lookup_fd_rcu(task->files, fd);
-	if (file && !get_file_rcu(file))
-		file = NULL;
+	do {
+		file = task->files ? files_lookup_fd_rcu(task->files, fd) : NULL;
+		/* what is being closed may have been replaced */
+	} while (file && !io2_get_slot(task, fd, file));
 	task_unlock(task);
 	rcu_read_unlock();
 	return file;
