@@ -363,6 +363,15 @@ static bool range_has_pkey(struct mm_struct *mm, const struct iovec *iov)
 	return false;
 }
 
+/* Others may hold the lock for as long as they like: that is not waited for. */
+static bool rw_lock_mm(struct mm_struct *mm)
+{
+	if (mmap_read_trylock(mm))
+		return true;
+	return current->mm == mm && !(current->flags & PF_KTHREAD) &&
+	       !mmap_read_lock_killable(mm);
+}
+
 static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
 {
 	const struct iovec *iov;
@@ -370,8 +379,10 @@ static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
 	bool has = false;
 	unsigned int i;
 
+	/* its submitter can do it, whatever the memory is */
+	if (!rw_lock_mm(mm))
+		return true;
 	iov = rw_iov(&req->rw, &one);
-	mmap_read_lock(mm);
 	for (i = 0; i < req->rw.nr_segs && !has; i++)
 		has = range_has_pkey(mm, &iov[i]);
 	mmap_read_unlock(mm);
