@@ -213,11 +213,14 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
  * @sub: the submitter
  * @sig: the signal
  *
+ * A program that has taken its place by execve(2) is told nothing.
+ *
  * Context: task context.
  */
 void io2_submitter_signal(const struct io2_submitter *sub, int sig)
 {
-	kill_pid(sub->tgid, sig, 1);
+	if (!READ_ONCE(sub->gone))
+		kill_pid(sub->tgid, sig, 1);
 }
 
 /* Not if somebody has left since @leaves: it may be the process of @sub. */
