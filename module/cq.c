@@ -427,15 +427,15 @@ bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags)
  */
 struct io2_req *io2_cq_retired(struct io2_ring *ring)
 {
-	struct io2_req *first;
+	struct io2_req_list list;
 
 	if (io2_list_empty(&ring->retired))
 		return NULL;
 	spin_lock(&ring->cq_lock);
-	first = io2_list_take(&ring->retired);
+	io2_list_take(&ring->retired, &list);
 	ring->nr_retired = 0;
 	spin_unlock(&ring->cq_lock);
-	return first;
+	return list.first;
 }
 
 /**
@@ -600,11 +600,11 @@ void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
  */
 void io2_cq_discard(struct io2_ring *ring)
 {
-	struct io2_req_list retired = {};
+	struct io2_req_list retired;
 
 	io2_assert(ring->state == IO2_DYING);
 	spin_lock(&ring->cq_lock);
-	retired.first = io2_list_take(&ring->backlog);
+	io2_list_take(&ring->backlog, &retired);
 	ring->nr_backlog = 0;
 	spin_unlock(&ring->cq_lock);
 	io2_req_list_free(retired.first);

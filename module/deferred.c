@@ -178,14 +178,30 @@ void io2_defer_foreign(struct io2_req *req, bool last)
 	io2_defer_elsewhere(req);
 }
 
-static struct io2_req *deferred_take(struct io2_ring *ring)
+static void deferred_take(struct io2_ring *ring, struct io2_req_list *list)
 {
-	struct io2_req *first;
-
 	spin_lock_irq(&ring->deferred_lock);
-	first = io2_list_take(&ring->deferred);
+	io2_list_take(&ring->deferred, list);
 	spin_unlock_irq(&ring->deferred_lock);
-	return first;
+}
+
+/**
+ * io2_defer_back() - give back what was to be run, before it is
+ * @ring: the ring
+ * @list: the requests, not empty; somebody else runs them, before all that came later
+ *
+ * Context: task context.
+ */
+void io2_defer_back(struct io2_ring *ring, struct io2_req_list *list)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	if (ring->deferred.first)
+		list->last->next = ring->deferred.first;
+	else
+		ring->deferred.last = list->last;
+	WRITE_ONCE(ring->deferred.first, list->first);
+	deferred_kick(ring);
+	spin_unlock_irq(&ring->deferred_lock);
 }
 
 /**
@@ -196,12 +212,11 @@ static struct io2_req *deferred_take(struct io2_ring *ring)
  */
 void io2_deferred_run_batch(struct io2_batch *b)
 {
-	struct io2_req *req, *next;
+	struct io2_req *req;
 
-	for (req = deferred_take(b->ring); req; req = next) {
-		next = req->next;
+	deferred_take(b->ring, &b->todo);
+	while ((req = io2_list_pop(&b->todo)))
 		req->run(req, b);
-	}
 }
 
 /**

@@ -24,6 +24,7 @@ int io2_deferred_module_init(void);
 void io2_deferred_module_exit(void);
 void io2_deferred_init(struct io2_ring *ring);
 void io2_defer(struct io2_req *req);
+void io2_defer_back(struct io2_ring *ring, struct io2_req_list *list);
 void io2_defer_elsewhere(struct io2_req *req);
 void io2_defer_foreign(struct io2_req *req, bool last);
 void io2_defer_close(struct io2_req *req);

@@ -398,13 +398,13 @@ static void poll_by_other(struct io2_req *req, struct io2_batch *b,
  * Return: IO2_DO_TRY, or who has to ask.
  */
 static enum io2_do poll_ask(struct io2_req *req, __poll_t *mask,
-			    enum io2_ctx ctx)
+			    struct io2_batch *b)
 {
 	enum io2_do where;
 
 	if (*mask && (req->poll.events & EPOLLONESHOT))
 		return IO2_DO_TRY;
-	where = io2_req_where_again(req, ctx);
+	where = io2_req_where_again(req, b->ctx);
 	if (where == IO2_DO_TRY) {
 		*mask = poll_check(req);
 		return where;
@@ -422,6 +422,7 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 
 	do {
 		int state = atomic_fetch_andnot(IO2_POLL_AGAIN |
+		io2_batch_may_stall(req, b);
 						IO2_POLL_CIRCLE, &poll->state);
 		__poll_t mask = poll->revents;
 
@@ -436,7 +437,7 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 			WRITE_ONCE(poll->events,
 				   poll->events | EPOLLONESHOT);
 		poll->revents = 0;
-		where = poll_ask(req, &mask, b->ctx);
+		where = poll_ask(req, &mask, b);
 		if (where != IO2_DO_TRY) {
 			poll_by_other(req, b, where);
 			return;

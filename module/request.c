@@ -452,12 +452,72 @@ static __always_inline void batch_post(struct io2_batch *b)
 
 static noinline void batch_start(struct io2_batch *b)
 {
-	struct io2_req *req, *next;
+	struct io2_req *req;
 
-	for (req = io2_list_take(&b->start); req; req = next) {
-		next = req->next;
+	io2_list_take(&b->start, &b->starting);
+	while ((req = io2_list_pop(&b->starting)))
 		io2_req_start(req, b);
+}
+
+static void start_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_start(req, b);
+}
+
+/* Moves what other processes have submitted from @list to @others. */
+static void list_split(struct io2_req_list *list, struct io2_req_list *others)
+{
+	struct io2_req_list all, *to;
+	struct io2_req *req;
+
+	io2_list_take(list, &all);
+	while ((req = io2_list_pop(&all))) {
+		to = req->sub && !io2_submitter_is_process(req->sub) ? others :
+								       list;
+		io2_list_add(to, req);
 	}
+}
+
+/*
+ * Current is about to do what may take for ever: to touch memory that somebody has
+ * to provide, or to ask a file whose server does not answer.  That is for its own
+ * process to wait for, and for no other one.
+ */
+static noinline void batch_let_others_go(struct io2_batch *b)
+{
+	struct io2_req_list others, starts;
+	struct io2_req *req;
+
+	io2_list_init(&others);
+	io2_list_init(&starts);
+	if (b->done.first)
+		batch_post(b);
+	list_split(&b->todo, &others);
+	list_split(&b->starting, &starts);
+	list_split(&b->start, &starts);
+	while ((req = io2_list_pop(&starts))) {
+		req->run = start_run;
+		io2_list_add(&others, req);
+	}
+	if (others.first)
+		io2_defer_back(b->ring, &others);
+}
+
+/**
+ * io2_batch_may_stall() - what comes next in a batch may take for ever
+ * @req: what comes next
+ * @b: the batch
+ *
+ * Context: task context; no lock of the ring but uring_lock held.
+ */
+void io2_batch_may_stall(const struct io2_req *req, struct io2_batch *b)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	if (likely(READ_ONCE(b->ring->nr_submitters) <= 1))
+		return;
+	if (op->uses_mm || op->polls)
+		batch_let_others_go(b);
 }
 
 /**
@@ -590,6 +650,7 @@ void io2_req_go(struct io2_req *req, struct io2_batch *b, enum io2_do where)
 	switch (where) {
 	case IO2_DO_TRY:
 		io2_req_issue(req, b);
+		io2_batch_may_stall(req, b);
 		break;
 	case IO2_DO_POLL:
 		req_wait(req, b);

@@ -344,6 +344,8 @@ static_assert(sizeof(struct io2_req) <= 256);
  * @ring: the ring
  * @done: completed requests in the order of their completion
  * @start: requests that may start now
+ * @starting: those of them that are started one after the other, the rest
+ * @todo: what was deferred and is run one after the other, the rest
  * @ctx: who runs them
  * @expires: of IO2_CTX_TURN: CLOCK_MONOTONIC, when it must not block any more
  *
@@ -353,6 +355,8 @@ struct io2_batch {
 	struct io2_ring		*ring;
 	struct io2_req_list	done;
 	struct io2_req_list	start;
+	struct io2_req_list	starting;
+	struct io2_req_list	todo;
 	enum io2_ctx		ctx;
 	ktime_t			expires;
 };
@@ -392,13 +396,12 @@ static inline struct io2_req *io2_list_pop(struct io2_req_list *list)
 	return req;
 }
 
-/* Takes all; what is taken may be walked by next. */
-static inline struct io2_req *io2_list_take(struct io2_req_list *list)
+/* Moves all of @list to @to, which is empty. */
+static inline void io2_list_take(struct io2_req_list *list,
+				 struct io2_req_list *to)
 {
-	struct io2_req *first = list->first;
-
+	*to = *list;
 	WRITE_ONCE(list->first, NULL);
-	return first;
 }
 
 static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
@@ -407,6 +410,8 @@ static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 	b->ring = ring;
 	io2_list_init(&b->done);
 	io2_list_init(&b->start);
+	io2_list_init(&b->starting);
+	io2_list_init(&b->todo);
 	b->ctx = ctx;
 }
 
@@ -528,6 +533,7 @@ void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
 bool io2_req_cache_fill(struct io2_ring *ring);
 bool io2_req_go_async(struct io2_req *req, struct io2_batch *b);
 void io2_batch_flush(struct io2_batch *b);
+void io2_batch_may_stall(const struct io2_req *req, struct io2_batch *b);
 void io2_cancel_chain(struct io2_req *req, struct io2_batch *b);
 
 #endif

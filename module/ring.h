@@ -215,6 +215,7 @@ enum io2_class {
  * @hash_few: @hash, as long as there are few
  * @counted: timeouts that wait for a number of completions, soonest first
  * @nr_counted: length of @counted; read without the lock by posters
+ * @nr_submitters: length of @submitters; read without the lock as a hint
  * @leaves: times that a process gave up the ring, modulo 2^32
  *
  * @submitters: every submitter that owns requests, under @inflight_lock
@@ -294,6 +295,7 @@ struct io2_ring {
 	u32			nr_counted;
 	struct list_head	counted;
 	struct list_head	submitters;
+	u32			nr_submitters;
 	u32			leaves;
 
 	wait_queue_head_t	wait ____cacheline_aligned;

@@ -231,8 +231,10 @@ static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
 
 	spin_lock(&ring->inflight_lock);
 	same = ring->leaves == leaves;
-	if (same)
+	if (same) {
 		list_add(&sub->node, submitters_of(ring));
+		WRITE_ONCE(ring->nr_submitters, ring->nr_submitters + 1);
+	}
 	spin_unlock(&ring->inflight_lock);
 	return same;
 }
@@ -311,6 +313,14 @@ static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
 	return files ? sub->files == files : !sub->keeps_mm;
 }
 
+static void submitter_take(struct io2_ring *ring, struct io2_submitter *sub,
+			   struct list_head *list)
+{
+	lockdep_assert_held(&ring->inflight_lock);
+	list_move(&sub->node, list);
+	WRITE_ONCE(ring->nr_submitters, ring->nr_submitters - 1);
+}
+
 /**
  * io2_submitters_take() - forget submitters without requests
  * @ring: the ring
@@ -335,7 +345,7 @@ bool io2_submitters_take(struct io2_ring *ring, void *files,
 		    (!files && io2_workers_of(ring, sub)))
 			all = false;
 		else
-			list_move(&sub->node, list);
+			submitter_take(ring, sub, list);
 	}
 	ring->submitter = NULL;
 	spin_unlock(&ring->inflight_lock);
