@@ -137,6 +137,41 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 }
 
 /**
+ * io2_hash_running() - a request of the hash is tried: it can be told to end
+ * @req: the request, owned by the caller
+ *
+ * What it waited for has come, but it may have to wait once more.
+ *
+ * Context: inflight_lock held.
+ */
+void io2_hash_running(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	io2_assert(req->armed != IO2_ARMED_NONE);
+	spin_lock(&ring->wq_lock);
+	WRITE_ONCE(req->wq_state, IO2_WQ_RUNNING);
+	spin_unlock(&ring->wq_lock);
+	req->armed = IO2_ARMED_WORKER;
+}
+
+/**
+ * io2_hash_rename() - give a request of the hash another user_data
+ * @req: the request, owned by the caller
+ * @user_data: the new one
+ *
+ * Context: inflight_lock held.
+ */
+void io2_hash_rename(struct io2_req *req, u64 user_data)
+{
+	lockdep_assert_held(&req->ring->inflight_lock);
+	hlist_del(&req->hash);
+	req->user_data = user_data;
+	hlist_add_head(&req->hash, hash_bucket(req->ring, user_data));
+}
+
+/**
  * io2_hash_del() - take a request out of the hash, if it is in
  * @req: the request
  *

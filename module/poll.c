@@ -246,7 +246,7 @@ static bool poll_hash(struct io2_req *req)
 /*
  * Arms @req, which the caller owns.  Return: 0 when armed or handed over (not
  * to be touched again), else the events that are there, else a negative errno;
- * then it is not armed.
+ * then it is not armed.  If it was in the hash before, it still is.
  */
 static int poll_arm(struct io2_req *req, bool multishot)
 {
@@ -263,11 +263,11 @@ static int poll_arm(struct io2_req *req, bool multishot)
 	mask = vfs_poll(req->file, &arm.pt) & (poll->events | POLL_ALWAYS) &
 	       POLL_EVENTS;
 	if (arm.error || !poll->nr || (mask && !multishot)) {
-		poll_disarm(req);
+		poll_leave_queues(req);
 		return mask ? (__force int)mask : arm.error ? : -EINVAL;
 	}
 	if (!poll_hash(req)) {
-		poll_disarm(req);
+		poll_leave_queues(req);
 		return -ECANCELED;
 	}
 	if (mask) {
@@ -300,10 +300,26 @@ int io2_poll_cancel(struct io2_req *req)
 
 /* --- waiting on behalf of another opcode --------------------------------- */
 
+/*
+ * From here on what is in the place of its poll may be another attempt.  Return:
+ * whether it was cancelled before.
+ */
+static bool poll_wait_ends(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	bool canceled;
+
+	poll_leave_queues(req);
+	spin_lock(&ring->inflight_lock);
+	io2_hash_running(req);
+	canceled = poll_is_canceled(&req->poll);
+	spin_unlock(&ring->inflight_lock);
+	return canceled;
+}
+
 static void poll_wait_run(struct io2_req *req, struct io2_batch *b)
 {
-	poll_disarm(req);
-	if (poll_is_canceled(&req->poll)) {
+	if (poll_wait_ends(req)) {
 		io2_req_set(req, -ECANCELED);
 		io2_req_complete(req, b);
 		return;
@@ -557,10 +573,26 @@ static bool poll_is_with_worker(struct io2_ring *ring, u64 user_data)
 	return req && req->opcode == IOURING2_OP_POLL_ADD;
 }
 
-/* Finds the poll and takes it out of the hands of its wake-ups. */
-static struct io2_req *poll_steal(struct io2_ring *ring, u64 user_data,
-				  int *err)
+/*
+ * What is removed is found no more; what goes on can be told to end, by the name
+ * that it has from now on.
+ */
+static void poll_rehash(struct io2_req *req, const struct io2_poll_rem *rem)
 {
+	if (!(rem->flags & POLL_UPDATES)) {
+		io2_hash_del(req);
+		return;
+	}
+	io2_hash_running(req);
+	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
+		io2_hash_rename(req, rem->new_user_data);
+}
+
+/* Finds the poll and takes it out of the hands of its wake-ups. */
+static struct io2_req *poll_steal(struct io2_ring *ring,
+				  const struct io2_poll_rem *rem, int *err)
+{
+	u64 user_data = rem->old_user_data;
 	struct io2_req *req;
 
 	spin_lock(&ring->inflight_lock);
@@ -573,7 +605,7 @@ static struct io2_req *poll_steal(struct io2_ring *ring, u64 user_data,
 		*err = -EALREADY;
 		req = NULL;
 	} else {
-		io2_hash_del(req);
+		poll_rehash(req, rem);
 	}
 	spin_unlock(&ring->inflight_lock);
 	return req;
@@ -607,8 +639,6 @@ static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem,
 	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
 		poll->poll.events = (poll->poll.events & ~POLL_EVENTS) |
 				    rem->events;
-	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
-		poll->user_data = rem->new_user_data;
 	if (io2_req_where_again(poll, io2_flags_ctx(flags)) != IO2_DO_TRY) {
 		poll->run = poll_rearm_run;
 		io2_defer(poll);
@@ -631,10 +661,10 @@ enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
 	struct io2_req *poll;
 	int err;
 
-	poll = poll_steal(req->ring, rem->old_user_data, &err);
+	poll = poll_steal(req->ring, rem, &err);
 	if (!poll)
 		return io2_req_set(req, err);
-	poll_disarm(poll);
+	poll_leave_queues(poll);
 	if (rem->flags & POLL_UPDATES) {
 		poll_update(poll, rem, flags);
 	} else {
