@@ -51,7 +51,7 @@ static bool only_polls(const struct io2_req *req)
 	const struct io2_op *op = io2_req_op(req);
 
 	return (op->pollin || op->pollout) && !io2_file_nowait(req->file) &&
-	       file_can_poll(req->file);
+	       file_can_poll(req->file) && !io2_file_is_data(req->file);
 }
 
 /* Return: what to compare, or NULL for a request that needs no key. */

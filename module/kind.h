@@ -34,6 +34,23 @@ static inline bool io2_file_nowait(const struct file *file)
 	       S_ISSOCK(file_inode(file)->i_mode);
 }
 
+/**
+ * io2_file_is_data() - is a file full of data, which is there and need not come?
+ * @file: the file
+ *
+ * Some of them have a poll (FUSE).  It says nothing about the bytes at a position.
+ *
+ * Context: any.
+ * Return: whether it is.
+ */
+static inline bool io2_file_is_data(const struct file *file)
+{
+	umode_t mode = file_inode(file)->i_mode;
+
+	return (S_ISREG(mode) || S_ISBLK(mode)) &&
+	       (io2_file_kind(file) & IO2_KIND_DATA);
+}
+
 bool io2_file_ends_here(const struct file *file);
 bool io2_file_raises_sigpipe(const struct file *file);
 

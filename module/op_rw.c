@@ -595,10 +595,7 @@ static bool rw_is_at_limit(const struct io2_req *req)
  */
 static bool rw_wants_all(const struct io2_req *req, unsigned int flags)
 {
-	umode_t mode = file_inode(req->file)->i_mode;
-
-	return (S_ISREG(mode) || S_ISBLK(mode)) && (flags & IO2_NONBLOCK) &&
-	       (io2_file_kind(req->file) & IO2_KIND_DATA);
+	return (flags & IO2_NONBLOCK) && io2_file_is_data(req->file);
 }
 
 /*

@@ -555,7 +555,8 @@ static bool req_can_poll(const struct io2_req *req)
 
 	return (op->pollin || op->pollout) && req->file &&
 	       file_can_poll(req->file) && req_fits_file(req) &&
-	       !(req->flags & (REQ_F_POLLED | REQ_F_NOWAIT));
+	       !(req->flags & (REQ_F_POLLED | REQ_F_NOWAIT)) &&
+	       !io2_file_is_data(req->file);
 }
 
 /* What a kernel thread would do to the file: IO2_KIND_*. */
