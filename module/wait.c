@@ -304,8 +304,11 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 	int ret;
 
 	ret = parse_arg(&wa, flags, uaddr, argsz);
-	if (ret)
+	if (ret) {
+		/* what was submitted has been accepted all the same */
+		io2_turn(ring, KTIME_MAX);
 		return ret;
+	}
 	restart_recall(ring, uaddr, &wa.expires);
 	if (wait_satisfied(ring, min, ends, wa.expires))
 		return 0;
