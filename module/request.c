@@ -911,6 +911,15 @@ static bool req_is_late(const struct io2_req *req, const struct io2_batch *b)
 
 /**
  * io2_req_start() - start an accepted request, or the next of a chain
+/* What most requests of a chain are: who submits them tries them. */
+static bool req_is_submitters(const struct io2_req *req,
+			      const struct io2_batch *b)
+{
+	return b->ctx == IO2_CTX_SUBMIT &&
+	       (!req->sub || req->sub == req->ring->submitter) &&
+	       !(req->flags & REQ_F_ASYNC) && !io2_req_op(req)->blocking;
+}
+
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
@@ -940,6 +949,10 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 	}
 	where = io2_req_where(req, IO2_STAGE_START, b->ctx);
 	if (where != IO2_DO_TRY)
+	if (likely(req_is_submitters(req, b))) {
+		io2_req_go(req, b, IO2_DO_TRY);
+		return;
+	}
 		io2_req_track(req);
 	io2_req_go(req, b, where);
 }
