@@ -637,28 +637,13 @@ static int rw_check_mode(const struct file *file, bool write)
 	return 0;
 }
 
-/* A sleep was ended before anything was transferred. */
-static bool rw_was_broken(ssize_t ret)
-{
-	switch (ret) {
-	case -ERESTARTSYS:
-	case -ERESTARTNOINTR:
-	case -ERESTARTNOHAND:
-	case -ERESTART_RESTARTBLOCK:
-	case -EINTR:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool rw_would_block(struct io2_req *req, ssize_t ret,
 			   unsigned int flags)
 {
 	if (req->flags & REQ_F_NOWAIT)
 		return false;
 	if (!(flags & IO2_NONBLOCK))
-		return (flags & IO2_BREAKABLE) && rw_was_broken(ret);
+		return (flags & IO2_BREAKABLE) && io2_is_interrupted(ret);
 	if (ret != -EOPNOTSUPP)
 		return ret == -EAGAIN;
 	/* RWF flags that the file does not know */

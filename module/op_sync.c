@@ -30,9 +30,9 @@ int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 /**
  * io2_fsync_issue() - do an FSYNC
  * @req: the request
- * @flags: unused
+ * @flags: IO2_BREAKABLE
  *
- * Return: IO2_DONE.
+ * Return: IO2_DONE; IO2_AGAIN if it is to be done once more.
  */
 enum io2_issue io2_fsync_issue(struct io2_req *req, unsigned int flags)
 {
@@ -44,5 +44,7 @@ enum io2_issue io2_fsync_issue(struct io2_req *req, unsigned int flags)
 		end = LLONG_MAX;
 	ret = vfs_fsync_range(req->file, sync->off, end,
 			      sync->flags & IOURING2_FSYNC_DATASYNC);
+	if ((flags & IO2_BREAKABLE) && io2_is_interrupted(ret))
+		return IO2_AGAIN;
 	return io2_req_set(req, io2_worker_result(req, ret));
 }

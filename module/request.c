@@ -842,6 +842,8 @@ static ktime_t block_expires(struct io2_req *req, const struct io2_batch *b)
 	/* it was ready: if it blocks now, somebody else was quicker */
 	ktime_t soon = ktime_add_ms(ktime_get(), IO2_BLOCK_MS);
 
+	if (b->ctx == IO2_CTX_TURN && io2_req_op(req)->blocking)
+		return b->expires;
 	if (b->ctx == IO2_CTX_TURN)
 		return req_can_poll(req) ? min(b->expires, soon) :
 					   turn_expires(req, b);

@@ -23,7 +23,7 @@
 #include "wait.h"
 #include "worker.h"
 
-#define BREAK_AGAIN	(10 * NSEC_PER_MSEC)	/* a nudge may come too early */
+#define BREAK_AGAIN	(10 * NSEC_PER_MSEC)	/* it may not have been asleep */
 
 /* --- the breaker ---------------------------------------------------------- */
 
@@ -31,7 +31,7 @@ static enum hrtimer_restart breaker_fn(struct hrtimer *timer)
 {
 	struct io2_breaker *br = container_of(timer, struct io2_breaker, timer);
 
-	io2_nudge(br->task);
+	io2_nudge_sleeper(br->task);
 	hrtimer_forward_now(timer, BREAK_AGAIN);
 	return HRTIMER_RESTART;
 }

@@ -92,7 +92,8 @@ static unsigned int workers_max(unsigned int wq_class)
  * @task: the task; a member of the process that owns what it sleeps for
  *
  * As the freezer does.  A task that is not asleep finds its next interruptible
- * sleep ended, until io2_unnudge().
+ * sleep ended, until io2_unnudge(); what computes and looks whether there is a
+ * signal finds one.
  *
  * Context: any.
  */
@@ -107,6 +108,21 @@ void io2_nudge(struct task_struct *task)
 
 /**
  * io2_unnudge() - the end of what io2_nudge() did to current
+/**
+ * io2_nudge_sleeper() - the same, for a task that sleeps interruptibly now
+ * @task: the task
+ *
+ * A task that is at work is left alone: a kernel function that does a long piece
+ * of work may look for signals, and end before it is done.
+ *
+ * Context: any.
+ */
+void io2_nudge_sleeper(struct task_struct *task)
+{
+	if (io2_task_state(task) & TASK_INTERRUPTIBLE)
+		io2_nudge(task);
+}
+
  *
  * Context: task context.
  */
@@ -648,14 +664,12 @@ int io2_worker_cancel(struct io2_req *req, bool kill)
 }
 
 /**
- * io2_worker_result() - what an interrupted operation is to report
- * @req: the request
+ * io2_is_interrupted() - was a sleep ended before anything was done?
  * @res: what the operation returned
  *
- * Return: @res; -EINTR for restart codes, which mean nothing to a ring;
- * -ECANCELED if cancellation did it.
+ * Return: whether @res says so.
  */
-s32 io2_worker_result(struct io2_req *req, s32 res)
+bool io2_is_interrupted(ssize_t res)
 {
 	switch (res) {
 	case -ERESTARTSYS:
@@ -663,9 +677,9 @@ s32 io2_worker_result(struct io2_req *req, s32 res)
 	case -ERESTARTNOHAND:
 	case -ERESTART_RESTARTBLOCK:
 	case -EINTR:
-		return io2_worker_was_interrupted(req) ? -ECANCELED : -EINTR;
+		return true;
 	default:
-		return res;
+		return false;
 	}
 }
 
@@ -768,6 +782,21 @@ void io2_workers_stop(struct io2_ring *ring)
 	workers_reap(&ring->reap);
 	/* last, because only a worker queues them */
 	cancel_work_sync(&ring->reap);
+/**
+ * io2_worker_result() - what an interrupted operation is to report
+ * @req: the request
+ * @res: what the operation returned
+ *
+ * Return: @res; -EINTR for restart codes, which mean nothing to a ring;
+ * -ECANCELED if cancellation did it.
+ */
+s32 io2_worker_result(struct io2_req *req, s32 res)
+{
+	if (!io2_is_interrupted(res))
+		return res;
+	return io2_worker_was_interrupted(req) ? -ECANCELED : -EINTR;
+}
+
 	cancel_delayed_work_sync(&ring->watch);
 }
 
