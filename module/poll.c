@@ -422,6 +422,7 @@ static enum io2_do poll_ask(struct io2_req *req, __poll_t *mask,
 		return IO2_DO_TRY;
 	where = io2_req_where_again(req, b->ctx);
 	if (where == IO2_DO_TRY) {
+		io2_batch_may_stall(req, b);
 		*mask = poll_check(req);
 		return where;
 	}
@@ -438,7 +439,6 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 
 	do {
 		int state = atomic_fetch_andnot(IO2_POLL_AGAIN |
-		io2_batch_may_stall(req, b);
 						IO2_POLL_CIRCLE, &poll->state);
 		__poll_t mask = poll->revents;
 

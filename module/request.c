@@ -650,8 +650,8 @@ void io2_req_go(struct io2_req *req, struct io2_batch *b, enum io2_do where)
 {
 	switch (where) {
 	case IO2_DO_TRY:
-		io2_req_issue(req, b);
 		io2_batch_may_stall(req, b);
+		io2_req_issue(req, b);
 		break;
 	case IO2_DO_POLL:
 		req_wait(req, b);
@@ -911,8 +911,6 @@ static bool req_is_late(const struct io2_req *req, const struct io2_batch *b)
 	       (req->sub && READ_ONCE(req->sub->gone));
 }
 
-/**
- * io2_req_start() - start an accepted request, or the next of a chain
 /* What most requests of a chain are: who submits them tries them. */
 static bool req_is_submitters(const struct io2_req *req,
 			      const struct io2_batch *b)
@@ -922,6 +920,8 @@ static bool req_is_submitters(const struct io2_req *req,
 	       !(req->flags & REQ_F_ASYNC) && !io2_req_op(req)->blocking;
 }
 
+/**
+ * io2_req_start() - start an accepted request, or the next of a chain
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
@@ -949,12 +949,12 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 			return;
 		}
 	}
-	where = io2_req_where(req, IO2_STAGE_START, b->ctx);
-	if (where != IO2_DO_TRY)
 	if (likely(req_is_submitters(req, b))) {
 		io2_req_go(req, b, IO2_DO_TRY);
 		return;
 	}
+	where = io2_req_where(req, IO2_STAGE_START, b->ctx);
+	if (where != IO2_DO_TRY)
 		io2_req_track(req);
 	io2_req_go(req, b, where);
 }

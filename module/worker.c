@@ -34,6 +34,7 @@
 #include "worker.h"
 
 #define WORKER_IDLE	(5 * HZ)
+#define WORKERS_SPARE	1024	/* beyond workers_total, for processes without any */
 
 static unsigned int workers_bounded;
 module_param(workers_bounded, uint, 0644);
@@ -48,7 +49,7 @@ MODULE_PARM_DESC(workers_unbounded,
 static unsigned int workers_total = 4096;
 module_param(workers_total, uint, 0644);
 MODULE_PARM_DESC(workers_total,
-		 "worker threads of all rings; each submitter may have one of each kind all the same");
+		 "worker threads of all rings; 1024 more for processes that have none of a kind");
 
 /* worker threads of all rings, those being created included */
 static atomic_t io2_workers_all = ATOMIC_INIT(0);
@@ -60,7 +61,8 @@ static atomic_t io2_workers_all = ATOMIC_INIT(0);
  * @ring: whose
  * @sub: for whom; outlives the worker, but not once it is on ring->dead
  * @wq_class: which requests it takes
- * @taken: somebody ends it: it does not end by itself; under wq_lock
+ * @taken: somebody ends it: it does not end by itself, and takes no request; under
+ *	wq_lock
  *
  * Lives from worker_create() until its thread has been stopped.
  */
@@ -107,8 +109,6 @@ void io2_nudge(struct task_struct *task)
 }
 
 /**
- * io2_unnudge() - the end of what io2_nudge() did to current
-/**
  * io2_nudge_sleeper() - the same, for a task that sleeps interruptibly now
  * @task: the task
  *
@@ -123,6 +123,8 @@ void io2_nudge_sleeper(struct task_struct *task)
 		io2_nudge(task);
 }
 
+/**
+ * io2_unnudge() - the end of what io2_nudge() did to current
  *
  * Context: task context.
  */
@@ -141,6 +143,8 @@ void io2_unnudge(void)
 static struct io2_req *wq_peek(const struct io2_worker *w)
 {
 	lockdep_assert_held(&w->ring->wq_lock);
+	if (w->taken)
+		return NULL;
 	return list_first_entry_or_null(&w->sub->wq.pending[w->wq_class],
 					struct io2_req, node);
 }
@@ -229,7 +233,8 @@ static void workers_count(struct io2_worker *w, int n)
 
 /*
  * A worker that is not the last of its class may end, and so may the last of who
- * does not submit any more.
+ * does not submit any more, or was moved to other cgroups: a cgroup with a thread in
+ * it cannot be removed.
  */
 static bool worker_may_end(struct io2_worker *w)
 {
@@ -239,7 +244,8 @@ static bool worker_may_end(struct io2_worker *w)
 	spin_lock(&w->ring->wq_lock);
 	end = !w->taken &&
 	      (wq->nr[w->wq_class] > 1 ||
-	       READ_ONCE(w->ring->submitter) != w->sub) &&
+	       READ_ONCE(w->ring->submitter) != w->sub ||
+	       io2_submitter_moved(w->sub)) &&
 	      !wq->nr_pending[w->wq_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
 	if (end) {
@@ -265,10 +271,11 @@ static bool worker_wait(struct io2_worker *w)
 {
 	struct io2_wq *wq = &w->sub->wq;
 	long left = WORKER_IDLE;
+	bool taken;
 
 	set_current_state(IO2_TASK_IDLE);
 	spin_lock(&w->ring->wq_lock);
-	if (!wq_peek(w) && !kthread_should_stop()) {
+	if (!w->taken && !wq_peek(w) && !kthread_should_stop()) {
 		/* the latest first: its caches are warm */
 		list_add(&w->idle, &wq->idle[w->wq_class]);
 		wq->nr_idle[w->wq_class]++;
@@ -277,10 +284,11 @@ static bool worker_wait(struct io2_worker *w)
 		spin_lock(&w->ring->wq_lock);
 		worker_unidle(w);
 	}
+	taken = w->taken;
 	spin_unlock(&w->ring->wq_lock);
 	__set_current_state(TASK_RUNNING);
 	try_to_freeze();
-	return left || !worker_may_end(w);
+	return !taken && (left || !worker_may_end(w));
 }
 
 /* What it allocates, and when it runs, is accounted to whom it works for. */
@@ -426,7 +434,65 @@ static unsigned int req_class(const struct io2_req *req)
 	return S_ISREG(mode) || S_ISBLK(mode) ? IO2_BOUNDED : IO2_UNBOUNDED;
 }
 
-/* One more worker?  Every submitter may have one of each class. */
+/* Ends a worker that waits: from here on its submitter may go. */
+static void worker_retire(struct io2_worker *w)
+{
+	struct io2_ring *ring = w->ring;
+
+	lockdep_assert_held(&ring->wq_lock);
+	workers_count(w, -1);
+	worker_unidle(w);
+	w->taken = true;
+	list_move(&w->runner.node, &ring->dead);
+	io2_queue_reap(ring);
+}
+
+/*
+ * Has the process of @sub a worker of that class that is busy, whoever it was when
+ * it got it?  One that is not makes room.
+ */
+static bool wq_process_has(struct io2_ring *ring,
+			   const struct io2_submitter *sub,
+			   unsigned int wq_class)
+{
+	struct io2_submitter *other;
+	struct io2_worker *w;
+	bool has = false;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	lockdep_assert_held(&ring->wq_lock);
+	list_for_each_entry(other, &ring->submitters, node) {
+		if (other->files != sub->files || other->tgid != sub->tgid)
+			continue;
+		w = list_first_entry_or_null(&other->wq.idle[wq_class],
+					     struct io2_worker, idle);
+		if (w) {
+			worker_retire(w);
+			return false;
+		}
+		has |= other->wq.nr[wq_class];
+	}
+	return has;
+}
+
+/*
+ * May a submitter without a worker have one?  When there are too many, each process
+ * may have one of each class; it can be as many submitters as it likes.
+ */
+static bool wq_may_begin(struct io2_ring *ring,
+			 const struct io2_submitter *sub,
+			 unsigned int wq_class)
+{
+	unsigned int all = atomic_read(&io2_workers_all);
+	unsigned int total = READ_ONCE(workers_total);
+
+	if (all < total)
+		return true;
+	return all - total < WORKERS_SPARE &&
+	       !wq_process_has(ring, sub, wq_class);
+}
+
+/* One more worker? */
 static bool wq_may_create(const struct io2_ring *ring, const struct io2_wq *wq,
 			  unsigned int wq_class)
 {
@@ -475,28 +541,62 @@ static struct task_struct *wq_add(struct io2_req *req, unsigned int wq_class,
 	return task;
 }
 
-/* Return: 0, or -ECANCELED when @req must not wait. */
+/*
+ * Return: 0, -ECANCELED when @req must not wait, or -EAGAIN when there is no worker
+ * for it and there are too many.
+ */
 static int wq_add_hashed(struct io2_req *req, unsigned int wq_class,
 			 struct task_struct **task, bool *create)
 {
 	struct io2_ring *ring = req->ring;
-	int ret = -ECANCELED;
+	int ret = 0;
 
-	spin_lock(&ring->inflight_lock);
-	if (io2_hash_add(req, IO2_ARMED_WORKER)) {
-		spin_lock(&ring->wq_lock);
+	lockdep_assert_held(&ring->inflight_lock);
+	if (!io2_hash_add(req, IO2_ARMED_WORKER))
+		return -ECANCELED;
+	spin_lock(&ring->wq_lock);
+	if (req->sub->wq.nr[wq_class] ||
+	    wq_may_begin(ring, req->sub, wq_class)) {
 		*task = wq_add(req, wq_class, create);
-		spin_unlock(&ring->wq_lock);
-		ret = 0;
+	} else {
+		req->wq_class = wq_class;
+		WRITE_ONCE(req->wq_state, IO2_WQ_RUNNING);
+		ret = -EAGAIN;
 	}
-	spin_unlock(&ring->inflight_lock);
+	spin_unlock(&ring->wq_lock);
 	return ret;
+}
+
+static void worker_queue(struct io2_req *req, unsigned int wq_class,
+			 struct io2_batch *b);
+
+static void requeue_run(struct io2_req *req, struct io2_batch *b)
+{
+	worker_queue(req, req->wq_class, b);
+}
+
+/*
+ * A request for which no worker could be made: it fails rather than waits for
+ * ever, but what would not block is done all the same.
+ */
+static void req_without_worker(struct io2_req *req, int err,
+			       struct io2_batch *b)
+{
+	if (err == -EINTR) {
+		/* current is being killed, and need not be whose request it is */
+		req->run = requeue_run;
+		io2_defer_elsewhere(req);
+	} else if (req->wq_class == IO2_RETRY) {
+		io2_defer_foreign(req, b->ctx == IO2_CTX_WQ);
+	} else {
+		io2_req_set(req, err);
+		io2_req_complete(req, b);
+	}
 }
 
 /*
  * No worker could be made.  If there is another one, it will do; else take
- * back what is queued for this class: it fails rather than waits for ever, but
- * what would not block is done all the same.
+ * back what is queued for this class.
  */
 static void wq_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
 			     unsigned int wq_class, int err,
@@ -517,12 +617,7 @@ static void wq_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
 	spin_unlock(&ring->wq_lock);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
-		if (wq_class == IO2_RETRY) {
-			io2_defer_foreign(req, b->ctx == IO2_CTX_WQ);
-			continue;
-		}
-		io2_req_set(req, err == -EINTR ? -ECANCELED : err);
-		io2_req_complete(req, b);
+		req_without_worker(req, err, b);
 	}
 }
 
@@ -537,8 +632,12 @@ static void worker_queue(struct io2_req *req, unsigned int wq_class,
 
 	/* @req may be done by then, and its submitter with it */
 	atomic_inc(&sub->nr_reqs);
+	spin_lock(&ring->inflight_lock);
 	err = wq_add_hashed(req, wq_class, &task, &create);
-	if (err) {
+	spin_unlock(&ring->inflight_lock);
+	if (err == -EAGAIN) {
+		req_without_worker(req, err, b);
+	} else if (err) {
 		io2_req_set(req, err);
 		io2_req_complete(req, b);
 	}
@@ -684,6 +783,21 @@ bool io2_is_interrupted(ssize_t res)
 }
 
 /**
+ * io2_worker_result() - what an interrupted operation is to report
+ * @req: the request
+ * @res: what the operation returned
+ *
+ * Return: @res; -EINTR for restart codes, which mean nothing to a ring;
+ * -ECANCELED if cancellation did it.
+ */
+s32 io2_worker_result(struct io2_req *req, s32 res)
+{
+	if (!io2_is_interrupted(res))
+		return res;
+	return io2_worker_was_interrupted(req) ? -ECANCELED : -EINTR;
+}
+
+/**
  * io2_wq_init() - initialise what waits for the threads and tasks of a submitter
  * @wq: zeroed
  *
@@ -782,21 +896,6 @@ void io2_workers_stop(struct io2_ring *ring)
 	workers_reap(&ring->reap);
 	/* last, because only a worker queues them */
 	cancel_work_sync(&ring->reap);
-/**
- * io2_worker_result() - what an interrupted operation is to report
- * @req: the request
- * @res: what the operation returned
- *
- * Return: @res; -EINTR for restart codes, which mean nothing to a ring;
- * -ECANCELED if cancellation did it.
- */
-s32 io2_worker_result(struct io2_req *req, s32 res)
-{
-	if (!io2_is_interrupted(res))
-		return res;
-	return io2_worker_was_interrupted(req) ? -ECANCELED : -EINTR;
-}
-
 	cancel_delayed_work_sync(&ring->watch);
 }
 
