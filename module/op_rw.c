@@ -443,26 +443,32 @@ static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 	return 0;
 }
 
+/* Files without one pass on NULL. */
+static loff_t *rw_ppos(struct io2_req *req)
+{
+	return req->file->f_mode & FMODE_STREAM ? NULL : &req->io.kiocb.ki_pos;
+}
+
+/* Before a write takes the freeze count: see verify_write() of compat.c. */
+static int rw_verify(struct io2_req *req, bool write)
+{
+	return io2_compat_verify_area(write ? WRITE : READ, req->file,
+				      rw_ppos(req),
+				      req->rw.total - req->rw.done);
+}
+
 /* Files that know neither iterators nor IOCB_NOWAIT: one segment at a time. */
 static ssize_t rw_loop(struct io2_req *req, bool write)
 {
 	const struct io2_rw *rw = &req->rw;
-	loff_t *pos = &req->io.kiocb.ki_pos;
 	struct file *file = req->file;
-	loff_t *ppos = file->f_mode & FMODE_STREAM ? NULL : pos;
+	loff_t *ppos = rw_ppos(req);
 	const struct iovec *iov;
 	struct iovec one;
 	size_t skip = rw->done;
 	ssize_t ret, sum = 0;
 	unsigned int i;
 
-	/* readv(2) and writev(2) of nothing ask nobody */
-	if (!rw->total && rw->nr_segs != 1)
-		return 0;
-	ret = io2_compat_verify_area(write ? WRITE : READ, file, ppos,
-				     rw->total - rw->done);
-	if (ret)
-		return ret;
 	iov = rw_iov(rw, &one);
 	for (i = 0; i < rw->nr_segs; i++) {
 		char __user *base = iov[i].iov_base;
@@ -517,14 +523,17 @@ static __always_inline ssize_t rw_call_read(struct io2_req *req,
 					    unsigned int flags)
 {
 	struct file *file = req->file;
+	int ret;
 
+	/* readv(2) of nothing asks nobody, read(2) does */
 	if (!req->rw.total && req->rw.nr_segs != 1)
 		return 0;
 	if (file->f_op->read_iter && !rw_has_own_read(req))
 		return io2_read_iter(&req->io.kiocb, iter);
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
 		return -EAGAIN;
-	return rw_loop(req, false);
+	ret = rw_verify(req, false);
+	return ret ? ret : rw_loop(req, false);
 }
 
 static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
@@ -533,10 +542,10 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 	struct file *file = req->file;
 	ssize_t ret;
 
+	/* writev(2) of nothing asks nobody, write(2) does */
+	if (!req->rw.total && req->rw.nr_segs != 1)
+		return 0;
 	if (file->f_op->write_iter && !rw_has_own_write(req)) {
-		/* writev(2) of nothing asks nobody, write(2) does */
-		if (!req->rw.total && req->rw.nr_segs != 1)
-			return 0;
 		if (S_ISREG(file_inode(file)->i_mode))
 			req->flags |= REQ_F_WRITE_STARTED;
 		ret = io2_compat_write_iter(&req->io.kiocb, iter);
@@ -546,6 +555,9 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 	}
 	if ((flags & IO2_NONBLOCK) && !(file->f_flags & O_NONBLOCK))
 		return -EAGAIN;
+	ret = rw_verify(req, true);
+	if (ret)
+		return ret;
 	/* takes a regular file's freeze count only */
 	file_start_write(file);
 	ret = rw_loop(req, true);

@@ -45,16 +45,26 @@ static int start_write(struct kiocb *kiocb)
 	return 0;
 }
 
-static ssize_t verified_write(struct kiocb *kiocb, struct iov_iter *iter)
+/*
+ * A listener may be asked, and may want to freeze the file system before it answers:
+ * not while the write has its freeze count.  Before 6.8 both are in one function.
+ */
+static int verify_write(struct kiocb *kiocb, const struct iov_iter *iter)
+{
+#ifdef HAVE_RW_VERIFY_AREA
+	return rw_verify_area(WRITE, kiocb->ki_filp, &kiocb->ki_pos,
+			      iov_iter_count(iter));
+#else
+	return 0;
+#endif
+}
+
+static ssize_t started_write(struct kiocb *kiocb, struct iov_iter *iter)
 {
 	struct file *file = kiocb->ki_filp;
 #ifdef HAVE_RW_VERIFY_AREA
-	ssize_t ret = rw_verify_area(WRITE, file, &kiocb->ki_pos,
-				     iov_iter_count(iter));
+	ssize_t ret = file->f_op->write_iter(kiocb, iter);
 
-	if (ret < 0)
-		return ret;
-	ret = file->f_op->write_iter(kiocb, iter);
 	if (ret > 0)
 		fsnotify_modify(file);
 	return ret;
@@ -81,12 +91,15 @@ ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
 	bool reg = S_ISREG(file_inode(kiocb->ki_filp)->i_mode);
 	ssize_t ret;
 
+	ret = verify_write(kiocb, iter);
+	if (ret < 0)
+		return ret;
 	if (reg) {
 		ret = start_write(kiocb);
 		if (ret)
 			return ret;
 	}
-	ret = verified_write(kiocb, iter);
+	ret = started_write(kiocb, iter);
 	if (reg && ret != -EIOCBQUEUED)
 		kiocb_end_write(kiocb);
 	return ret;
