@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -234,6 +235,75 @@ static double cancel_among(const struct door *door, unsigned int n)
 static double timeout_among(const struct door *door, unsigned int n)
 {
 	return among(door, n, queue_timeout, round_timeout);
+}
+
+/* --- writes that wait for each other ------------------------------------------------ */
+
+#define WRITE_SIZE	512
+
+static int queue_writes(struct ring *r, int file, unsigned int n)
+{
+	static char data[WRITE_SIZE];
+	struct iouring2_sqe *sqe;
+	unsigned int i, b;
+
+	for (i = 0; i < n; i += b) {
+		for (b = 0; b < 128 && i + b < n; b++) {
+			sqe = ring_sqe(r);
+			sqe->opcode = IOURING2_OP_WRITE;
+			sqe->fd = file;
+			sqe->addr = (uintptr_t)data;
+			sqe->len = sizeof(data);
+			sqe->off = (__u64)(i + b) * sizeof(data);
+		}
+		if (ring_enter(r, b, 0) != (int)b)
+			return -EIO;
+	}
+	return 0;
+}
+
+static int reap_writes(struct ring *r, unsigned int n)
+{
+	int ret = 0;
+
+	await(r, n);
+	while (n--) {
+		if (ring_cqe(r, 0)->res != WRITE_SIZE)
+			ret = ring_cqe(r, 0)->res ? : -EIO;
+		ring_seen(r, 1);
+	}
+	return ret;
+}
+
+/* @n buffered writes to one file at a time: only one of them can be done */
+static double queued_writes(const struct door *door, unsigned int n)
+{
+	unsigned int i, rounds = n < 3200 ? 3200 / n : 1;
+	char path[256];
+	struct ring r;
+	long long start;
+	double cost;
+	int file, ret;
+
+	snprintf(path, sizeof(path), "%s/queued", disk_dir);
+	file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (file < 0)
+		return -errno;
+	ret = ring_open(&r, door, 256, n > 16000 ? 65536 : 2 * n + 512);
+	if (ret) {
+		close(file);
+		return ret;
+	}
+	/* so that all find the pages there, and a worker */
+	ret = queue_writes(&r, file, n) ? : reap_writes(&r, n);
+	start = clock_begin();
+	for (i = 0; i < rounds && !ret; i++)
+		ret = queue_writes(&r, file, n) ? : reap_writes(&r, n);
+	cost = clock_end(start, rounds * n);
+	ring_close(&r);
+	close(file);
+	unlink(path);
+	return ret ? ret : cost;
 }
 
 /* --- memory ------------------------------------------------------------------------ */
@@ -466,6 +536,8 @@ static const struct special {
 	  cancel_among, "instructions" },
 	{ "timeout armed and removed among N", { 1, 100, 1000, 10000, 100000 },
 	  timeout_among, "instructions" },
+	{ "queued writes, one file", { 100, 32000 }, queued_writes,
+	  "instructions" },
 	{ "set-up and close among N rings", { 1, 100, 1000, 10000 },
 	  rings_among, "instructions" },
 };

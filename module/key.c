@@ -163,31 +163,25 @@ bool io2_key_take(struct io2_req *req)
 	return go;
 }
 
-static struct io2_req *key_pass(struct io2_req *req)
-{
-	struct io2_ring *ring = req->ring;
-	struct io2_key *key = req->key;
-	struct io2_req *next;
-
-	spin_lock(&ring->wq_lock);
-	next = list_first_entry_or_null(&key->waiting, struct io2_req, node);
-	if (next) {
-		list_del_init(&next->node);
-		WRITE_ONCE(next->wq_state, IO2_WQ_RUNNING);
-		next->key = key;
-	} else {
-		hlist_del(&key->node);
-	}
-	spin_unlock(&ring->wq_lock);
-	req->key = NULL;
-	if (!next)
-		kfree(key);
-	return next;
-}
-
 static void key_next_run(struct io2_req *req, struct io2_batch *b)
 {
 	io2_req_again(req, b);
+}
+
+/* Return: the next, if somebody has to be told that it has the key. */
+static struct io2_req *key_next(struct io2_req *req, struct io2_key *key,
+				const struct io2_batch *b)
+{
+	struct io2_req *next = list_first_entry(&key->waiting, struct io2_req,
+						node);
+
+	lockdep_assert_held(&req->ring->wq_lock);
+	list_del_init(&next->node);
+	next->key = key;
+	if (is_buffered_write(next) && io2_worker_add_next(next, req, b))
+		return NULL;
+	WRITE_ONCE(next->wq_state, IO2_WQ_RUNNING);
+	return next;
 }
 
 /**
@@ -199,11 +193,22 @@ static void key_next_run(struct io2_req *req, struct io2_batch *b)
  */
 void io2_key_leave(struct io2_req *req, struct io2_batch *b)
 {
-	struct io2_req *next = key_pass(req);
+	struct io2_ring *ring = req->ring;
+	struct io2_key *key = req->key;
+	struct io2_req *next = NULL;
+	bool last;
 
+	spin_lock(&ring->wq_lock);
+	last = list_empty(&key->waiting);
+	if (last)
+		hlist_del(&key->node);
+	else
+		next = key_next(req, key, b);
+	spin_unlock(&ring->wq_lock);
+	req->key = NULL;
+	if (last)
+		kfree(key);
 	if (!next)
-		return;
-	if (is_buffered_write(next) && io2_worker_queue_next(next, req, b))
 		return;
 	/* not here: that would be as deep as there are requests */
 	next->run = key_next_run;

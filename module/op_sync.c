@@ -30,7 +30,7 @@ int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 /**
  * io2_fsync_issue() - do an FSYNC
  * @req: the request
- * @flags: IO2_BREAKABLE
+ * @flags: IO2_NONBLOCK, IO2_BREAKABLE
  *
  * Return: IO2_DONE; IO2_AGAIN if it is to be done once more.
  */
@@ -40,6 +40,8 @@ enum io2_issue io2_fsync_issue(struct io2_req *req, unsigned int flags)
 	loff_t end = sync->len ? sync->off + sync->len : LLONG_MAX;
 	int ret;
 
+	if (flags & IO2_NONBLOCK)
+		return IO2_AGAIN;
 	if (end < sync->off)
 		end = LLONG_MAX;
 	ret = vfs_fsync_range(req->file, sync->off, end,

@@ -107,6 +107,8 @@ bool io2_req_cache_fill(struct io2_ring *ring)
 	for (i = 0; i < n; i++) {
 		req = objs[i];
 		req->ring = ring;
+		/* it has none when it is used again, either */
+		req->key = NULL;
 		io2_req_cache_put(ring, req);
 	}
 	io2_count_add(IO2_COUNT_REQUESTS, n);
@@ -478,15 +480,21 @@ static void list_split(struct io2_req_list *list, struct io2_req_list *others)
 	}
 }
 
-/*
- * Current is about to do what may take for ever: to touch memory that somebody has
- * to provide, or to ask a file whose server does not answer.  That is for its own
- * process to wait for, and for no other one.
+/**
+ * io2_batch_let_others_go() - see io2_batch_may_stall()
+ * @next: what comes next
+ * @b: the batch
+ *
+ * Context: task context; no lock of the ring but uring_lock held.
  */
-static noinline void batch_let_others_go(struct io2_batch *b)
+void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b)
 {
+	const struct io2_op *op = io2_req_op(next);
 	struct io2_req_list others, starts;
 	struct io2_req *req;
+
+	if (!op->uses_mm && !op->polls)
+		return;
 
 	io2_list_init(&others);
 	io2_list_init(&starts);
@@ -501,23 +509,6 @@ static noinline void batch_let_others_go(struct io2_batch *b)
 	}
 	if (others.first)
 		io2_defer_back(b->ring, &others);
-}
-
-/**
- * io2_batch_may_stall() - what comes next in a batch may take for ever
- * @req: what comes next
- * @b: the batch
- *
- * Context: task context; no lock of the ring but uring_lock held.
- */
-void io2_batch_may_stall(const struct io2_req *req, struct io2_batch *b)
-{
-	const struct io2_op *op = io2_req_op(req);
-
-	if (likely(READ_ONCE(b->ring->nr_submitters) <= 1))
-		return;
-	if (op->uses_mm || op->polls)
-		batch_let_others_go(b);
 }
 
 /**
@@ -553,8 +544,8 @@ static bool req_can_poll(const struct io2_req *req)
 {
 	const struct io2_op *op = io2_req_op(req);
 
-	return (op->pollin || op->pollout) && req->file &&
-	       file_can_poll(req->file) && req_fits_file(req) &&
+	return req->file && file_can_poll(req->file) &&
+	       (op->pollin || op->pollout) && req_fits_file(req) &&
 	       !(req->flags & (REQ_F_POLLED | REQ_F_NOWAIT)) &&
 	       !io2_file_is_data(req->file);
 }
@@ -836,21 +827,25 @@ static ktime_t turn_expires(struct io2_req *req, const struct io2_batch *b)
 	return min(b->expires, ktime_add_ms(ktime_get(), ms));
 }
 
+/* It was ready: if it blocks now, somebody else was quicker. */
+static ktime_t expires_soon(void)
+{
+	return ktime_add_ms(ktime_get(), IO2_BLOCK_MS);
+}
+
 /* Until when may current block? */
 static ktime_t block_expires(struct io2_req *req, const struct io2_batch *b)
 {
-	/* it was ready: if it blocks now, somebody else was quicker */
-	ktime_t soon = ktime_add_ms(ktime_get(), IO2_BLOCK_MS);
+	const struct io2_op *op = io2_req_op(req);
 
-	if (b->ctx == IO2_CTX_TURN && io2_req_op(req)->blocking)
+	if (b->ctx != IO2_CTX_TURN)
+		/* a worker may wait until all is written */
+		return op->pollout || !req_can_poll(req) ? KTIME_MAX :
+							   expires_soon();
+	if (op->blocking)
 		return b->expires;
-	if (b->ctx == IO2_CTX_TURN)
-		return req_can_poll(req) ? min(b->expires, soon) :
-					   turn_expires(req, b);
-	/* a worker may wait until all is written */
-	if (!req_can_poll(req) || io2_req_op(req)->pollout)
-		return KTIME_MAX;
-	return soon;
+	return req_can_poll(req) ? min(b->expires, expires_soon()) :
+				   turn_expires(req, b);
 }
 
 /**
@@ -902,22 +897,30 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 		io2_cancel_chain(req, b);
 }
 
-/* Return: whether it is not to be started any more. */
-static bool req_is_late(const struct io2_req *req, const struct io2_batch *b)
-{
-	if (b->ctx == IO2_CTX_SUBMIT && !req->sub)
-		return false;
-	return io2_ring_dying(req->ring) ||
-	       (req->sub && READ_ONCE(req->sub->gone));
-}
-
-/* What most requests of a chain are: who submits them tries them. */
+/*
+ * Is current submitting it, or its chain?  That process has not executed another
+ * program since, and has the ring.
+ */
 static bool req_is_submitters(const struct io2_req *req,
 			      const struct io2_batch *b)
 {
 	return b->ctx == IO2_CTX_SUBMIT &&
-	       (!req->sub || req->sub == req->ring->submitter) &&
-	       !(req->flags & REQ_F_ASYNC) && !io2_req_op(req)->blocking;
+	       (!req->sub || req->sub == req->ring->submitter);
+}
+
+/* Return: whether it is not to be started any more. */
+static bool req_is_late(const struct io2_req *req)
+{
+	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone);
+}
+
+static void req_place(struct io2_req *req, struct io2_batch *b)
+{
+	enum io2_do where = io2_req_where(req, IO2_STAGE_START, b->ctx);
+
+	if (where != IO2_DO_TRY)
+		io2_req_track(req);
+	io2_req_go(req, b, where);
 }
 
 /**
@@ -930,14 +933,14 @@ static bool req_is_submitters(const struct io2_req *req,
 void io2_req_start(struct io2_req *req, struct io2_batch *b)
 {
 	const struct io2_op *op = io2_req_op(req);
-	enum io2_do where;
+	bool own = req_is_submitters(req, b);
 	int ret;
 
 	if (req->flags & REQ_F_ABORT) {
 		io2_req_complete(req, b);
 		return;
 	}
-	if (req_is_late(req, b)) {
+	if (!own && req_is_late(req)) {
 		io2_cancel_chain(req, b);
 		return;
 	}
@@ -949,14 +952,13 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 			return;
 		}
 	}
-	if (likely(req_is_submitters(req, b))) {
-		io2_req_go(req, b, IO2_DO_TRY);
+	if (!own || (req->flags & REQ_F_ASYNC)) {
+		req_place(req, b);
 		return;
 	}
-	where = io2_req_where(req, IO2_STAGE_START, b->ctx);
-	if (where != IO2_DO_TRY)
-		io2_req_track(req);
-	io2_req_go(req, b, where);
+	/* what most requests of a chain are: what cannot be tried says so itself */
+	io2_batch_may_stall(req, b);
+	io2_req_issue(req, b);
 }
 
 /**

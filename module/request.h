@@ -281,7 +281,7 @@ struct io2_cancel {
  * @fd: the descriptor that the SQE names, looked up when the request starts
  * @seq: requests accepted before it, modulo 2^32, of a chain's head
  * @hash: in ring->hash; under inflight_lock
- * @key: the ordering key it holds, or NULL; written by the owner
+ * @key: the ordering key it holds, or NULL, also in the cache; written by the owner
  * @run: what the deferred context does with it
  * @close: closes its file, once it has its result
  * @poll: armed on its file
@@ -533,7 +533,24 @@ void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
 bool io2_req_cache_fill(struct io2_ring *ring);
 bool io2_req_go_async(struct io2_req *req, struct io2_batch *b);
 void io2_batch_flush(struct io2_batch *b);
-void io2_batch_may_stall(const struct io2_req *req, struct io2_batch *b);
+void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b);
 void io2_cancel_chain(struct io2_req *req, struct io2_batch *b);
+
+/**
+ * io2_batch_may_stall() - what comes next in a batch may take for ever
+ * @next: what comes next
+ * @b: the batch
+ *
+ * It may touch memory that somebody has to provide, or ask a file whose server does
+ * not answer.  That is for its own process to wait for, and for no other one.
+ *
+ * Context: task context; no lock of the ring but uring_lock held.
+ */
+static inline void io2_batch_may_stall(const struct io2_req *next,
+				       struct io2_batch *b)
+{
+	if (unlikely(READ_ONCE(b->ring->nr_submitters) > 1))
+		io2_batch_let_others_go(next, b);
+}
 
 #endif

@@ -46,7 +46,6 @@ static struct io2_req *req_alloc(struct io2_ring *ring)
 	req->armed = IO2_ARMED_NONE;
 	req->retries = 0;
 	req->wq_state = IO2_WQ_NONE;
-	req->key = NULL;
 	return req;
 }
 
@@ -123,7 +122,6 @@ static __always_inline int req_prep(struct submit_state *st,
 	if (unlikely(!op->prep))
 		return -EOPNOTSUPP;
 	req->opcode = opcode;
-	req->fd = sqe->fd;
 	if (op->plug && st->want_plug)
 		submit_plug(st);
 	return op->prep(req, sqe);
@@ -139,6 +137,7 @@ static noinline int req_prep_checked(struct submit_state *st,
 	if (opcode >= IO2_OP_LAST)
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
+	req->fd = sqe->fd;
 	ret = sqe_check(sqe, &io2_ops[opcode]);
 	return ret ? ret : req_prep(st, req, sqe, opcode);
 }
@@ -229,12 +228,14 @@ static __always_inline void submit_done(struct submit_state *st,
  */
 static __always_inline void submit_plain(struct submit_state *st,
 					 struct io2_req *req,
+					 const struct iouring2_sqe *sqe,
 					 const struct io2_op *op)
 {
 	enum io2_issue ret;
 	int err;
 
 	if (op->needs_file) {
+		req->fd = sqe->fd;
 		err = io2_req_get_file(req);
 		if (unlikely(err)) {
 			io2_req_set(req, err);
@@ -294,12 +295,10 @@ static __always_inline int submit_one(struct submit_state *st,
 		return submit_special(st, req, req_prep_checked(st, req, sqe));
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
 	op = &io2_ops[opcode];
-	if (unlikely(op->blocking))
-		return submit_special(st, req, req_prep_checked(st, req, sqe));
 	ret = req_prep(st, req, sqe, opcode);
 	if (unlikely(ret))
 		return submit_special(st, req, ret);
-	submit_plain(st, req, op);
+	submit_plain(st, req, sqe, op);
 	return 0;
 }
 

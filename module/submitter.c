@@ -61,7 +61,6 @@ static struct io2_submitter *submitter_alloc(void)
 	sub->memcg = io2_memcg_get(current->mm);
 	sub->files = current->files;
 	sub->fs = current->fs;
-	sub->root = io2_root_of(current);
 	sub->nsproxy = current->nsproxy;
 	sub->cgroups = io2_cgroups_of(current);
 	sub->fsize = rlimit(RLIMIT_FSIZE);

@@ -48,7 +48,6 @@ struct io2_wq {
  * @memcg: what its memory is charged to; referenced; NULL without memory cgroups
  * @files: its fd table; only compared, never used
  * @fs: its root and working directory; only compared
- * @root: where its root directory is; only compared
  * @nsproxy: its namespaces; only compared
  * @cgroups: its cgroups; only compared
  * @fsize: its RLIMIT_FSIZE in bytes
@@ -73,7 +72,6 @@ struct io2_submitter {
 	struct mem_cgroup	*memcg;
 	void			*files;
 	void			*fs;
-	void			*root;
 	void			*nsproxy;
 	void			*cgroups;
 	unsigned long		fsize;
@@ -131,8 +129,7 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
 static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
 	return io2_submitter_is_current(sub) && !sub->gone &&
-	       sub->fs == current->fs && sub->root == io2_root_of(current) &&
-	       sub->nsproxy == current->nsproxy &&
+	       sub->fs == current->fs && sub->nsproxy == current->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(current) &&
 	       sub->fsize == rlimit(RLIMIT_FSIZE);
 }

@@ -45,11 +45,13 @@ static enum hrtimer_restart breaker_fn(struct hrtimer *timer)
  */
 void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
 {
+	br->task = NULL;
+	if (expires == KTIME_MAX)
+		return;
 	br->task = current;
 	io2_hrtimer_on_stack(&br->timer, breaker_fn, CLOCK_MONOTONIC,
 			     HRTIMER_MODE_ABS);
-	if (expires != KTIME_MAX)
-		hrtimer_start(&br->timer, expires, HRTIMER_MODE_ABS);
+	hrtimer_start(&br->timer, expires, HRTIMER_MODE_ABS);
 }
 
 /**
@@ -60,8 +62,10 @@ void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
  */
 void io2_breaker_stop(struct io2_breaker *br)
 {
-	hrtimer_cancel(&br->timer);
-	destroy_hrtimer_on_stack(&br->timer);
+	if (br->task) {
+		hrtimer_cancel(&br->timer);
+		destroy_hrtimer_on_stack(&br->timer);
+	}
 	if (signal_pending(current))
 		io2_unnudge();
 }

@@ -14,7 +14,7 @@ struct io2_req;
 /**
  * struct io2_breaker - ends an interruptible sleep that takes too long
  * @timer: fires at the end of the time, and then again and again
- * @task: who sleeps
+ * @task: who sleeps; NULL if that may take for ever: then there is no timer
  *
  * On the stack of @task, from io2_breaker_start() to io2_breaker_stop().
  */

@@ -667,31 +667,25 @@ void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_worker_queue_next() - have the worker that ended a request do its successor
- * @req: has just got its ordering key; not to be touched afterwards
+ * io2_worker_add_next() - have the worker that ended a request do its successor
+ * @req: has just got its ordering key
  * @before: has just given it up
  * @b: of who completes @before
  *
  * That worker looks for more when it has posted @before: nobody else has to be
  * woken.
  *
- * Context: task context.
- * Return: false if current is no such worker, or @req was cancelled.
+ * Context: task context; wq_lock held.
+ * Return: false if current is no such worker.
  */
-bool io2_worker_queue_next(struct io2_req *req, const struct io2_req *before,
-			   const struct io2_batch *b)
+bool io2_worker_add_next(struct io2_req *req, const struct io2_req *before,
+			 const struct io2_batch *b)
 {
-	struct io2_ring *ring = req->ring;
-	bool queued;
-
+	lockdep_assert_held(&req->ring->wq_lock);
 	if (b->ctx != IO2_CTX_WORKER || before->wq_class != IO2_BOUNDED)
 		return false;
-	spin_lock(&ring->wq_lock);
-	queued = req->wq_state == IO2_WQ_RUNNING;
-	if (queued)
-		wq_append(req, IO2_BOUNDED);
-	spin_unlock(&ring->wq_lock);
-	return queued;
+	wq_append(req, IO2_BOUNDED);
+	return true;
 }
 
 /**

@@ -406,11 +406,11 @@ BOUNDED_TEST(signals_of_submitter)
 
 /* ----------------------------------------------------------- who submits */
 
-enum change { UTS, ROOT, OWN_ROOT, DIRECTORY, USER, NOTHING };
+enum change { UTS, OWN_ROOT, DIRECTORY, USER, NOTHING };
 
 static const char * const change_names[] = {
-	"unshare(CLONE_NEWUTS)", "chroot", "unshare(CLONE_FS), chroot",
-	"unshare(CLONE_FS)", "setresuid", "nothing",
+	"unshare(CLONE_NEWUTS)", "unshare(CLONE_FS), chroot",
+	"unshare(CLONE_FS)",
 };
 
 static int change(enum change what)
@@ -418,8 +418,6 @@ static int change(enum change what)
 	switch (what) {
 	case UTS:
 		return unshare(CLONE_NEWUTS);
-	case ROOT:
-		return chroot("/tmp");
 	case OWN_ROOT:
 		return unshare(CLONE_FS) ? -1 : chroot("/tmp");
 	case DIRECTORY:
@@ -479,7 +477,7 @@ BOUNDED_TEST(submitters_told_apart)
 	for (what = UTS; what <= NOTHING; what++) {
 		/* It shares its fs with us, as a thread does, if it unshares it */
 		pid = clone(changes, stack + sizeof(stack),
-			    (what == ROOT ? 0 : CLONE_FS) | SIGCHLD, &what);
+			    CLONE_FS | SIGCHLD, &what);
 		ASSERT_LT(0, pid);
 		status = reap_ms(pid, SOON);
 		EXPECT_EQ(0, status) {

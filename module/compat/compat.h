@@ -150,12 +150,6 @@ static inline long io2_idle_timeout(long timeout)
 #endif
 }
 
-/* Only compared: it says whether a task has changed its root directory. */
-static inline void *io2_root_of(const struct task_struct *t)
-{
-	return READ_ONCE(t->fs->root.dentry);
-}
-
 /* Only compared: it says whether a task has been moved to another cgroup. */
 static inline void *io2_cgroups_of(const struct task_struct *t)
 {
