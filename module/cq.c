@@ -21,7 +21,6 @@
 #include "request.h"
 #include "timeout.h"
 
-#define RETIRED_MAX	128	/* requests kept for the submitter */
 
 static void cq_assert(const struct io2_ring *ring)
 {
@@ -332,11 +331,42 @@ void io2_cq_update_flags(struct io2_ring *ring)
 	spin_unlock(&ring->cq_lock);
 }
 
-/* For the submitter to use again; it is no use to keep more than a few. */
+/**
+ * io2_cq_retire() - keep posted requests for the submitter to use again
+ * @ring: the ring
+ * @list: the requests; not to be used any more
+ * @nr: how many; may be 0
+ *
+ * It is no use to keep more than a few, and cheaper to free more than one.
+ *
+ * Context: task context; takes cq_lock.
+ */
+void io2_cq_retire(struct io2_ring *ring, struct io2_req_list *list, u32 nr)
+{
+	struct io2_req_list many = {};
+
+	if (!nr)
+		return;
+	spin_lock(&ring->cq_lock);
+	if (ring->retired.first)
+		ring->retired.last->next = list->first;
+	else
+		WRITE_ONCE(ring->retired.first, list->first);
+	ring->retired.last = list->last;
+	ring->nr_retired += nr;
+	if (ring->nr_retired > ring->max_cached) {
+		io2_list_take(&ring->retired, &many);
+		ring->nr_retired = 0;
+	}
+	spin_unlock(&ring->cq_lock);
+	io2_req_list_free(many.first);
+}
+
+/* The same in any context. */
 static void cq_retire(struct io2_ring *ring, struct io2_req *req)
 {
 	lockdep_assert_held(&ring->cq_lock);
-	if (ring->nr_retired < RETIRED_MAX) {
+	if (ring->nr_retired < ring->max_cached) {
 		io2_list_add(&ring->retired, req);
 		ring->nr_retired++;
 		return;

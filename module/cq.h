@@ -39,6 +39,7 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 bool io2_cq_try_post(struct io2_req *req);
 bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags);
 struct io2_req *io2_cq_retired(struct io2_ring *ring);
+void io2_cq_retire(struct io2_ring *ring, struct io2_req_list *list, u32 nr);
 void io2_cq_notify(struct io2_ring *ring);
 void io2_cq_update_flags(struct io2_ring *ring);
 bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags);

@@ -37,16 +37,17 @@ static struct kmem_cache *io2_req_cache;
  */
 void io2_req_list_free(struct io2_req *list)
 {
-	struct io2_req *req, *next;
-	long n = 0;
+	void *objs[REQ_BULK];
+	unsigned int n;
 
-	for (req = list; req; req = next) {
-		next = req->next;
-		kmem_cache_free(io2_req_cache, req);
-		n++;
-	}
-	if (n)
+	while (list) {
+		for (n = 0; list && n < REQ_BULK; n++) {
+			objs[n] = list;
+			list = list->next;
+		}
+		kmem_cache_free_bulk(io2_req_cache, n, objs);
 		io2_count_sub(IO2_COUNT_REQUESTS, n);
+	}
 }
 
 /**
@@ -74,7 +75,7 @@ void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req)
 void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list)
 {
 	lockdep_assert_held(&ring->uring_lock);
-	while (ring->nr_free < IO2_REQ_CACHE_MAX)
+	while (ring->nr_free < ring->max_cached)
 		io2_req_cache_put(ring, io2_list_pop(list));
 	io2_req_list_free(list->first);
 }
@@ -448,7 +449,7 @@ static __always_inline void batch_post(struct io2_batch *b)
 	if (b->ctx == IO2_CTX_SUBMIT)
 		io2_req_recycle(b->ring, &b->done, nr);
 	else
-		io2_req_list_free(b->done.first);
+		io2_cq_retire(b->ring, &b->done, nr);
 	io2_list_init(&b->done);
 }
 
@@ -613,6 +614,12 @@ enum io2_do io2_req_where(const struct io2_req *req, enum io2_stage stage,
 	return io2_where(stage, what_of(req, ctx));
 }
 
+/* It would block: who asks makes no difference, only the file does. */
+static enum io2_do req_where_blocks(const struct io2_req *req)
+{
+	return io2_where(IO2_STAGE_AGAIN, what_of_file(req));
+}
+
 /**
  * io2_req_where_again() - where does what a request has begun go on?
  * @req: the request
@@ -714,7 +721,7 @@ static void req_wait(struct io2_req *req, struct io2_batch *b)
 	if (!req_arm(req, b))
 		return;
 	if (req_gives_up_polling(req))
-		io2_req_go(req, b, io2_req_where(req, IO2_STAGE_AGAIN, b->ctx));
+		io2_req_go(req, b, req_where_blocks(req));
 	else
 		io2_req_go(req, b, io2_req_where(req, IO2_STAGE_READY, b->ctx));
 }
@@ -736,12 +743,12 @@ bool io2_req_go_async(struct io2_req *req, struct io2_batch *b)
 	enum io2_do where;
 
 	io2_req_track(req);
-	where = io2_req_where(req, IO2_STAGE_AGAIN, b->ctx);
+	where = req_where_blocks(req);
 	if (where == IO2_DO_POLL) {
 		if (!req_arm(req, b))
 			return false;
 		where = req_gives_up_polling(req) ?
-			io2_req_where(req, IO2_STAGE_AGAIN, b->ctx) :
+			req_where_blocks(req) :
 			io2_req_where(req, IO2_STAGE_READY, b->ctx);
 	}
 	if (where == IO2_DO_TRY)

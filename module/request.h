@@ -482,7 +482,6 @@ static inline enum io2_issue io2_req_set(struct io2_req *req, s32 res)
 	return IO2_DONE;
 }
 
-#define IO2_REQ_CACHE_MAX	512	/* free requests a ring keeps */
 
 void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list);
 
@@ -500,7 +499,7 @@ static __always_inline void io2_req_recycle(struct io2_ring *ring,
 	lockdep_assert_held(&ring->uring_lock);
 	if (!nr)
 		return;
-	if (unlikely(ring->nr_free + nr > IO2_REQ_CACHE_MAX)) {
+	if (unlikely(ring->nr_free + nr > ring->max_cached)) {
 		io2_req_recycle_some(ring, list);
 		return;
 	}

@@ -130,6 +130,9 @@ struct io2_restart {
 	ktime_t			expires;
 };
 
+/* free requests that every ring may keep, at least */
+#define IO2_CACHED_LEAST	512
+
 /**
  * enum io2_class - kinds of worker thread
  * @IO2_BOUNDED: for files and block devices: what it waits for is local
@@ -158,6 +161,7 @@ enum io2_class {
  * @setup_flags: IOURING2_SETUP_*
  * @sq_entries: power of two
  * @cq_entries: power of two
+ * @max_cached: so many free requests it keeps for the next ones
  * @max_inflight: requests accepted and not yet seen in the CQ, at most (I5)
  * @shared: head of the rings' memory
  * @sq_array: SQE indices, or NULL with IOURING2_SETUP_NO_SQARRAY
@@ -243,6 +247,7 @@ struct io2_ring {
 	u32			sq_entries;
 	u32			cq_entries;
 	u32			max_inflight;
+	u32			max_cached;
 	struct io2_shared	*shared;
 	u32			*sq_array;
 	struct iouring2_cqe	*cqes;

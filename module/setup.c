@@ -133,6 +133,8 @@ static void ring_configure(struct io2_ring *ring,
 	ring->sq_entries = s->params.sq_entries;
 	ring->cq_entries = s->params.cq_entries;
 	ring->max_inflight = s->max_inflight;
+	/* who has so large a CQ will have as many in flight again */
+	ring->max_cached = max_t(u32, IO2_CACHED_LEAST, ring->cq_entries / 2);
 }
 
 /* The memory is there: lay the rings out in it. */
