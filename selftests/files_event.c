@@ -445,7 +445,12 @@ static struct kind kinds[] = {
 #define CIRCLE	"two rings that hold each other would never be freed: what " \
 		"collects such circles (unix_gc) knows io_uring's files only"
 
+#define TASK_WORK	"io_uring's worker may have task work pending, to make another " \
+		"worker: that ends its read with EINTR before it is cancelled"
+
 static const struct argued argued[] = {
+	{ "userfaultfd", "cancel", NULL, TASK_WORK },
+	{ "userfaultfd", "cancel/async", NULL, TASK_WORK },
 	{ "iouring2_ring", "never", NULL, CIRCLE },
 	{ "iouring2_ring", "never/async", NULL, CIRCLE },
 	{ "iouring2_ring", "fsync", NULL, CIRCLE },
