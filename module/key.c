@@ -170,7 +170,7 @@ static void key_next_run(struct io2_req *req, struct io2_batch *b)
 
 /* Return: the next, if somebody has to be told that it has the key. */
 static struct io2_req *key_next(struct io2_req *req, struct io2_key *key,
-				const struct io2_batch *b)
+				struct io2_batch *b)
 {
 	struct io2_req *next = list_first_entry(&key->waiting, struct io2_req,
 						node);
@@ -178,9 +178,9 @@ static struct io2_req *key_next(struct io2_req *req, struct io2_key *key,
 	lockdep_assert_held(&req->ring->wq_lock);
 	list_del_init(&next->node);
 	next->key = key;
+	WRITE_ONCE(next->wq_state, IO2_WQ_RUNNING);
 	if (is_buffered_write(next) && io2_worker_add_next(next, req, b))
 		return NULL;
-	WRITE_ONCE(next->wq_state, IO2_WQ_RUNNING);
 	return next;
 }
 

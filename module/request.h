@@ -346,6 +346,7 @@ static_assert(sizeof(struct io2_req) <= 256);
  * @start: requests that may start now
  * @starting: those of them that are started one after the other, the rest
  * @todo: what was deferred and is run one after the other, the rest
+ * @next: of IO2_CTX_WORKER: what the worker does next, without its being queued
  * @ctx: who runs them
  * @expires: of IO2_CTX_TURN: CLOCK_MONOTONIC, when it must not block any more
  *
@@ -357,6 +358,7 @@ struct io2_batch {
 	struct io2_req_list	start;
 	struct io2_req_list	starting;
 	struct io2_req_list	todo;
+	struct io2_req		*next;
 	enum io2_ctx		ctx;
 	ktime_t			expires;
 };
@@ -412,6 +414,7 @@ static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 	io2_list_init(&b->start);
 	io2_list_init(&b->starting);
 	io2_list_init(&b->todo);
+	b->next = NULL;
 	b->ctx = ctx;
 }
 

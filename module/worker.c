@@ -177,6 +177,22 @@ static struct io2_req *worker_next(struct io2_worker *w)
 	return req;
 }
 
+/* The same with one that was not queued.  Return: false if it was cancelled. */
+static bool worker_take(struct io2_worker *w, struct io2_req *req)
+{
+	struct io2_ring *ring = w->ring;
+	bool go;
+
+	spin_lock(&ring->wq_lock);
+	go = !io2_worker_was_interrupted(req);
+	if (go) {
+		w->runner.cur = req;
+		w->runner.sub = w->sub;
+	}
+	spin_unlock(&ring->wq_lock);
+	return go;
+}
+
 /*
  * The request has ended, and with it what was sent to end it: what comes next is
  * not to meet a signal.
@@ -195,8 +211,9 @@ static void worker_done(struct io2_worker *w)
 
 /* --- the thread -------------------------------------------------------- */
 
-static void worker_run(struct io2_worker *w, struct io2_req *req,
-		       struct io2_borrow *bw)
+/* Return: what is to be done next, if that is known. */
+static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
+				  struct io2_borrow *bw)
 {
 	struct io2_batch b;
 
@@ -211,6 +228,7 @@ static void worker_run(struct io2_worker *w, struct io2_req *req,
 	/* what starts now is not on record as run by this worker */
 	b.ctx = IO2_CTX_WQ;
 	io2_batch_flush(&b);
+	return b.next;
 }
 
 static void worker_unborrow(struct io2_worker *w, struct io2_borrow *bw)
@@ -303,6 +321,31 @@ static void worker_join_cgroups(const struct io2_worker *w)
 	put_task_struct(owner);
 }
 
+/* It was cancelled before it was on record.  Return: as worker_run(). */
+static struct io2_req *worker_cancel(struct io2_worker *w, struct io2_req *req)
+{
+	struct io2_batch b;
+
+	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
+	io2_req_set(req, -ECANCELED);
+	io2_req_complete(req, &b);
+	b.ctx = IO2_CTX_WQ;
+	io2_batch_flush(&b);
+	return b.next;
+}
+
+/* Does requests for as long as it knows of one. */
+static void worker_do(struct io2_worker *w, struct io2_req *req,
+		      struct io2_borrow *bw)
+{
+	do {
+		req = worker_run(w, req, bw);
+		try_to_freeze();
+		while (req && !worker_take(w, req))
+			req = worker_cancel(w, req);
+	} while (req);
+}
+
 static int worker_fn(void *data)
 {
 	struct io2_worker *w = data;
@@ -318,8 +361,7 @@ static int worker_fn(void *data)
 	while (!kthread_should_stop()) {
 		req = worker_next(w);
 		if (req) {
-			worker_run(w, req, &bw);
-			try_to_freeze();
+			worker_do(w, req, &bw);
 			continue;
 		}
 		worker_unborrow(w, &bw);
@@ -668,23 +710,28 @@ void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
 
 /**
  * io2_worker_add_next() - have the worker that ended a request do its successor
- * @req: has just got its ordering key
+ * @req: has just got its ordering key, and is RUNNING
  * @before: has just given it up
  * @b: of who completes @before
  *
- * That worker looks for more when it has posted @before: nobody else has to be
- * woken.
+ * That worker goes on with it when it has posted @before, or after what waited
+ * longer: nobody else has to be woken.
  *
  * Context: task context; wq_lock held.
  * Return: false if current is no such worker.
  */
 bool io2_worker_add_next(struct io2_req *req, const struct io2_req *before,
-			 const struct io2_batch *b)
+			 struct io2_batch *b)
 {
 	lockdep_assert_held(&req->ring->wq_lock);
 	if (b->ctx != IO2_CTX_WORKER || before->wq_class != IO2_BOUNDED)
 		return false;
-	wq_append(req, IO2_BOUNDED);
+	if (b->next || req->sub->wq.nr_pending[IO2_BOUNDED]) {
+		wq_append(req, IO2_BOUNDED);
+	} else {
+		req->wq_class = IO2_BOUNDED;
+		b->next = req;
+	}
 	return true;
 }
 

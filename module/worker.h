@@ -47,7 +47,7 @@ void io2_workers_init(struct io2_ring *ring);
 void io2_worker_queue(struct io2_req *req, struct io2_batch *b);
 void io2_worker_retry(struct io2_req *req, struct io2_batch *b);
 bool io2_worker_add_next(struct io2_req *req, const struct io2_req *before,
-			 const struct io2_batch *b);
+			 struct io2_batch *b);
 int io2_worker_cancel(struct io2_req *req, bool kill);
 bool io2_is_interrupted(ssize_t res);
 s32 io2_worker_result(struct io2_req *req, s32 res);
