@@ -21,7 +21,6 @@
 #include "request.h"
 #include "timeout.h"
 
-
 static void cq_assert(const struct io2_ring *ring)
 {
 	lockdep_assert_held(&ring->cq_lock);

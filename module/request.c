@@ -963,9 +963,13 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		req_place(req, b);
 		return;
 	}
-	/* what most requests of a chain are: what cannot be tried says so itself */
 	io2_batch_may_stall(req, b);
-	io2_req_issue(req, b);
+	/* what most requests of a chain are: what cannot be tried says so itself */
+	ret = op->issue(req, IO2_NONBLOCK | IO2_CTX_SUBMIT << IO2_CTX_SHIFT);
+	if (likely(ret == IO2_DONE))
+		io2_req_complete(req, b);
+	else if (ret == IO2_AGAIN && io2_req_go_async(req, b))
+		io2_req_issue(req, b);
 }
 
 /**

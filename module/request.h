@@ -485,7 +485,6 @@ static inline enum io2_issue io2_req_set(struct io2_req *req, s32 res)
 	return IO2_DONE;
 }
 
-
 void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list);
 
 /**
