@@ -176,6 +176,7 @@ const char *err_name(int res);
 __printf(1, 2) const char *reason(const char *fmt, ...);
 __printf(1, 2) int run(const char *fmt, ...);
 bool have_tool(const char *name);
+bool have_module(const char *name);
 const char *need_module(const char *name);
 __printf(2, 3) bool put_text(const char *path, const char *fmt, ...);
 void fill_pattern(void *p, size_t len, unsigned int seed);

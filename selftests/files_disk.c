@@ -138,8 +138,41 @@ static const char *overlay_teardown(struct kind *k)
 /* -------------------------------------------------------------- disk errors */
 
 #define FAIL_NAME	"io2fail"
+#define FAIL_SIZE	(4 * MIB)
+#define FAIL_BLOCK	4096
 
 static const char *fail_disk;
+static char *fresh;	/* what mkfs has made of it */
+
+/* As it was made, which is sooner done than making it again */
+static bool make_fresh(const char *node)
+{
+	static char block[FAIL_BLOCK];
+	int fd = open(node, O_RDWR | O_CLOEXEC);
+	bool ok = fd >= 0;
+	off_t at;
+
+	for (at = 0; ok && at < FAIL_SIZE; at += FAIL_BLOCK) {
+		ok = pread(fd, block, FAIL_BLOCK, at) == FAIL_BLOCK;
+		if (ok && memcmp(block, fresh + at, FAIL_BLOCK))
+			ok = pwrite(fd, fresh + at, FAIL_BLOCK, at) == FAIL_BLOCK;
+	}
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool keep_fresh(const char *node)
+{
+	int fd = open(node, O_RDONLY | O_CLOEXEC);
+	bool ok = fd >= 0;
+
+	fresh = malloc(FAIL_SIZE);
+	ok = ok && fresh && read(fd, fresh, FAIL_SIZE) == FAIL_SIZE;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
 
 static const char *fail_mount(struct kind *k)
 {
@@ -149,15 +182,18 @@ static const char *fail_mount(struct kind *k)
 					dev_sectors(fail_disk), fail_disk));
 	if (!*node)
 		return "missing module: dm_mod";
+	if (fresh && !make_fresh(node))
+		return "the disk cannot be written";
 	/* a journal would break at a moment of its own */
-	if (run("mkfs.ext4 -q -F -O ^has_journal %s", node))
+	if (!fresh && (run("mkfs.ext4 -q -F -O ^has_journal %s", node) ||
+		       !keep_fresh(node)))
 		return "mkfs.ext4 failed";
 	return mount_at(k, node, "ext4", NULL);
 }
 
 static const char *fail_setup(struct kind *k)
 {
-	fail_disk = loop_new("image", 16 * MIB);
+	fail_disk = loop_new("image", FAIL_SIZE);
 	if (!*fail_disk)
 		return "missing module: loop";
 	return fail_mount(k);
