@@ -255,10 +255,7 @@ static bool nothing_wanted_of(const struct kind *k, enum io_way way)
 /* A debug kernel has time for one try of io_uring only */
 static bool left_out(enum io_way way)
 {
-	struct utsname u;
-
-	uname(&u);
-	return way == WAY_NATIVE_ASYNC && strstr(u.release, "-iouring2");
+	return way == WAY_NATIVE_ASYNC && debug_kernel();
 }
 
 static void way_main(struct kind *k, enum io_way way, unsigned int from)

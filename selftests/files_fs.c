@@ -304,7 +304,8 @@ static void tracker_main(void)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(path, sizeof(path), RPC_DIR "/nfsd/cld", work_dir);
-	if (!until((p.fd = open(path, O_RDWR | O_CLOEXEC)) >= 0))
+	until((p.fd = open(path, O_RDWR | O_CLOEXEC)) >= 0);
+	if (p.fd < 0)
 		_exit(1);
 	/* a read does not wait */
 	while (poll(&p, 1, -1) == 1) {
