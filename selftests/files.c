@@ -252,12 +252,6 @@ static bool nothing_wanted_of(const struct kind *k, enum io_way way)
 	return true;
 }
 
-/* A debug kernel has time for one try of io_uring only */
-static bool left_out(enum io_way way)
-{
-	return way == WAY_NATIVE_ASYNC && debug_kernel();
-}
-
 static void way_main(struct kind *k, enum io_way way, unsigned int from)
 {
 	const struct column *cols = matrix->columns;
@@ -378,10 +372,6 @@ static bool run_way(struct kind *k, enum io_way way)
 	const char *diff;
 	pid_t pid;
 
-	if (left_out(way)) {
-		strcpy(board->no_way[way], "left out on debug kernels");
-		return true;
-	}
 	if (nothing_wanted_of(k, way))
 		return true;
 	locks = nr_locks();

@@ -762,17 +762,21 @@ RING_TEST(idle_workers_end)
 {
 	struct absent a[BUSY];
 	struct iouring2_cqe cqe;
-	int fd[BUSY][2], i;
+	int fifo[BUSY], i;
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* A page that is not there: each read keeps a worker until it is */
+	/*
+	 * FIFOs cannot be asked without blocking: a worker for each. A page that
+	 * is not there keeps it.
+	 */
 	for (i = 0; i < BUSY; i++) {
 		if (absent_make(&a[i]))
 			SKIP(return, "no userfaultfd");
-		ASSERT_EQ(0, pipe2(fd[i], O_CLOEXEC));
-		ASSERT_EQ(1, write(fd[i][1], "x", 1));
-		queue(&r, IOURING2_OP_READ, fd[i][0], a[i].page, 1, 0, ASYNC);
+		fifo[i] = tmp_fifo();
+		ASSERT_LE(0, fifo[i]);
+		ASSERT_EQ(1, write(fifo[i], "x", 1));
+		queue(&r, IOURING2_OP_READ, fifo[i], a[i].page, 1, 0, ASYNC);
 	}
 	EXPECT_EQ(BUSY, ring_submit(&r));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") >= BUSY));
@@ -789,7 +793,7 @@ RING_TEST(idle_workers_end)
 	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") <= 2));
 	EXPECT_TRUE(until(counter("workers") - self->before.counter[2] ==
 			  fdinfo(r.fd, "Workers")));
-	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, fd[0][1], "z", 1, 0, ASYNC));
+	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, fifo[0], "z", 1, 0, ASYNC));
 	/* the last one does not end, however long that takes: longer than 5 s */
 	EXPECT_LE(1, fdinfo(r.fd, "Workers"));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 7 * NSEC_PER_SEC));
@@ -797,8 +801,7 @@ RING_TEST(idle_workers_end)
 	ring_exit(&r);
 	for (i = 0; i < BUSY; i++) {
 		absent_free(&a[i]);
-		close(fd[i][0]);
-		close(fd[i][1]);
+		close(fifo[i]);
 	}
 }
 
