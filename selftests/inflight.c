@@ -581,8 +581,8 @@ static char report[8192];
  * Every kind of request alone, then all together but @without; "" or what went
  * wrong with which.
  */
-const char *every_load(const char *(*end)(int how, unsigned int mask),
-			      int how, unsigned int without)
+const char *every_load(const char *(*end)(int how, unsigned int mask), int how,
+		       unsigned int without)
 {
 	unsigned int mask;
 	const char *bad;
