@@ -29,6 +29,7 @@
 
 /* Seconds for one column: what takes longer hangs. Machines may be busy */
 #define COLUMN_LIMIT	20
+#define ARGUED_LIMIT	3	/* and it does not matter whether it does */
 #define SETUP_LIMIT	120
 #define MAX_HUNG	2	/* then the rest of a way is not run */
 
@@ -44,6 +45,7 @@ struct board {
 	char text[NR_WAYS][MAX_COLUMNS + NR_OWN][TEXT_LEN];
 	int state[NR_WAYS][MAX_COLUMNS + NR_OWN];
 	long us[NR_WAYS][MAX_COLUMNS + NR_OWN];
+	long setup_us, teardown_us;
 	char no_way[NR_WAYS][80];	/* why there is none */
 	char skip[200];			/* why there is no such kind */
 	char left[200];			/* after the kind's end */
@@ -72,6 +74,30 @@ static int count_entries(const char *path)
 	return nr;
 }
 
+static int kcmp_files(pid_t a, pid_t b)
+{
+	return syscall(SYS_kcmp, a, b, 2 /* KCMP_FILES */, 0, 0);
+}
+
+#define KTHREADD	2
+#define NR_KNOWN	65536
+
+/*
+ * Does it have the table that kernel threads have from the first of them? For
+ * who has ever had it, it is not asked again: that is most of what there is to
+ * look at.
+ */
+static bool has_common_table(pid_t pid)
+{
+	static bool known[NR_KNOWN];
+
+	if (pid <= 0 || pid >= NR_KNOWN || pid == KTHREADD)
+		return false;
+	if (!known[pid])
+		known[pid] = !kcmp_files(KTHREADD, pid);
+	return known[pid];
+}
+
 /*
  * Open files of that kernel thread which has most: there is never one. Most
  * share a table.
@@ -84,7 +110,8 @@ static int kernel_fds(void)
 	int nr, most = 0;
 
 	while (proc && (de = readdir(proc))) {
-		if (!isdigit(de->d_name[0]))
+		if (!isdigit(de->d_name[0]) ||
+		    has_common_table(atoi(de->d_name)))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/exe", de->d_name);
 		if (readlink(path, link, sizeof(link)) >= 0 || errno != ENOENT)
@@ -112,6 +139,40 @@ static int nr_locks(void)
 	return nr;
 }
 
+/* ------------------------------------------------------------ what is argued */
+
+static const char *column_name(unsigned int col)
+{
+	return col < matrix->nr_columns ? matrix->columns[col].name :
+					  own_columns[col - matrix->nr_columns];
+}
+
+static bool word_in(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+	const char *p;
+
+	for (p = words; (p = strstr(p, word)); p += len)
+		if ((p == words || p[-1] == ' ') && (!p[len] || p[len] == ' '))
+			return true;
+	return false;
+}
+
+static const char *argued(const struct kind *k, const char *column)
+{
+	const struct argued *a;
+	unsigned int i;
+
+	for (i = 0; i < matrix->nr_argued; i++) {
+		a = &matrix->argued[i];
+		if ((!a->kind || !strcmp(a->kind, k->name)) &&
+		    (!a->column || !strcmp(a->column, column)) &&
+		    (!a->kernels || word_in(a->kernels, kernel)))
+			return a->why;
+	}
+	return NULL;
+}
+
 /* ---------------------------------------------------------- a way's process */
 
 static bool applies(const struct kind *k, const struct column *col)
@@ -119,12 +180,23 @@ static bool applies(const struct kind *k, const struct column *col)
 	return (k->can & col->needs) == col->needs && !(k->can & col->never);
 }
 
+/* What descriptors a process has: to be the same after each column */
+struct table {
+	int fds, lowest;
+};
+
+static struct table table_read(void)
+{
+	return (struct table){ .fds = count_fds(), .lowest = lowest_fd() };
+}
+
 static void do_column(const struct kind *k, struct io *io,
-		      const struct column *col, char *text, long *us)
+		      const struct column *col, struct table *t, char *text,
+		      long *us)
 {
 	struct cell c = { .kind = k, .column = col, .io = io, .text = text };
 	long long begin = now_ns(CLOCK_MONOTONIC);
-	int fds = count_fds(), lowest = lowest_fd();
+	struct table before = *t;
 
 	c.in.kind = k;
 	c.in.fd = -1;
@@ -132,24 +204,59 @@ static void do_column(const struct kind *k, struct io *io,
 	fill_pattern(io_buf, FILE_SIZE, 7);
 	col->fn(&c);
 	*us = (now_ns(CLOCK_MONOTONIC) - begin) / 1000;
-	if (count_fds() != fds || lowest_fd() != lowest)
-		note(&c, "fds%+d lowest%+d", count_fds() - fds,
-		     lowest_fd() - lowest);
+	*t = table_read();
+	if (t->fds != before.fds || t->lowest != before.lowest)
+		note(&c, "fds%+d lowest%+d", t->fds - before.fds,
+		     t->lowest - before.lowest);
 }
 
-/* A debug kernel has time for one try of io_uring only */
-static bool left_out(enum io_way way)
+/* Which of the expected ways that were run has it the same? */
+static int same_as(enum io_way ours, unsigned int col)
 {
-	struct utsname u;
+	int way;
 
-	uname(&u);
-	return way == WAY_NATIVE_ASYNC && strstr(u.release, "-iouring2");
+	for (way = 0; way < WAY_OURS; way++)
+		if (board->state[way][col] == RAN && !*board->no_way[way] &&
+		    !strcmp(board->text[way][col], board->text[ours][col]))
+			return way;
+	return -1;
+}
+
+static bool in_doubt(unsigned int col)
+{
+	return same_as(WAY_OURS, col) < 0 || same_as(WAY_OURS_ASYNC, col) < 0;
+}
+
+/*
+ * Is a way to do this column? io_uring only decides where ours differ from the
+ * call, or where there is no such call; and where something is left after ours,
+ * it does all that they did.
+ */
+static bool wanted_of(const struct kind *k, enum io_way way, unsigned int col)
+{
+	const struct column *c = &matrix->columns[col];
+
+	if (!applies(k, c) || (way == WAY_CALL && c->no_call))
+		return false;
+	return way == WAY_CALL || way >= WAY_OURS || in_doubt(col) ||
+	       in_doubt(matrix->nr_columns + LEFT_DATA);
+}
+
+static bool nothing_wanted_of(const struct kind *k, enum io_way way)
+{
+	unsigned int i;
+
+	for (i = 0; i < matrix->nr_columns; i++)
+		if (wanted_of(k, way, i))
+			return false;
+	return true;
 }
 
 static void way_main(struct kind *k, enum io_way way, unsigned int from)
 {
 	const struct column *cols = matrix->columns;
 	const char *why;
+	struct table t;
 	struct io io;
 	unsigned int i;
 	int ret;
@@ -166,13 +273,13 @@ static void way_main(struct kind *k, enum io_way way, unsigned int from)
 		snprintf(board->no_way[way], 80, "no ring: %s", err_name(ret));
 		_exit(0);
 	}
+	t = table_read();
 	for (i = from; i < matrix->nr_columns; i++) {
-		if (!applies(k, &cols[i]) ||
-		    (way == WAY_CALL && cols[i].no_call))
+		if (!wanted_of(k, way, i))
 			continue;
 		st_rel(&board->current, i);
 		st_rel(&board->state[way][i], RUNNING);
-		do_column(k, &io, &cols[i], board->text[way][i],
+		do_column(k, &io, &cols[i], &t, board->text[way][i],
 			  &board->us[way][i]);
 		st_rel(&board->state[way][i], RAN);
 	}
@@ -187,13 +294,21 @@ static bool reap(pid_t pid, int *status, long ms)
 	return until_ms(waitpid(pid, status, WNOHANG) == pid, ms);
 }
 
+/* Where any difference is argued for, it is enough to see that io_uring hangs */
+static long column_limit(const struct kind *k, enum io_way way, unsigned int col)
+{
+	if (way < WAY_OURS && col < matrix->nr_columns &&
+	    argued(k, column_name(col)))
+		return ARGUED_LIMIT;
+	return env_long("IOURING2_FILES_LIMIT", COLUMN_LIMIT);
+}
+
 /*
  * Watch a way's process. Return: the column to go on with, or -1 if one of its
  * processes cannot be killed: nothing more can be said about this kind.
  */
 static int watch(struct kind *k, enum io_way way, pid_t pid)
 {
-	long limit = env_long("IOURING2_FILES_LIMIT", COLUMN_LIMIT);
 	int at = -1, status, col;
 	long long end = 0;
 
@@ -201,7 +316,8 @@ static int watch(struct kind *k, enum io_way way, pid_t pid)
 		col = ld_acq(&board->current);
 		if (col != at) {
 			at = col;
-			end = now_ns(CLOCK_MONOTONIC) + limit * NSEC_PER_SEC;
+			end = now_ns(CLOCK_MONOTONIC) +
+			      column_limit(k, way, at) * NSEC_PER_SEC;
 		}
 		if (waitpid(pid, &status, WNOHANG) == pid) {
 			col = ld_acq(&board->current);
@@ -249,17 +365,15 @@ static void give_up(struct kind *k, enum io_way way, int from)
 static bool run_way(struct kind *k, enum io_way way)
 {
 	int left = matrix->nr_columns;
-	int from = 0, fds, locks;
+	int from = 0, fds, locks, locks_now = 0;
 	struct cell c = { .text = board->text[way][left + LEFT_DATA] };
+	long long begin = now_ns(CLOCK_MONOTONIC);
 	struct state before;
+	const char *diff;
 	pid_t pid;
 
-	long long begin = now_ns(CLOCK_MONOTONIC);
-
-	if (left_out(way)) {
-		strcpy(board->no_way[way], "left out on debug kernels");
+	if (nothing_wanted_of(k, way))
 		return true;
-	}
 	locks = nr_locks();
 	state_read(&before);
 	while (from >= 0 && from < left && hung(way) < MAX_HUNG) {
@@ -278,14 +392,15 @@ static bool run_way(struct kind *k, enum io_way way)
 	if (*board->no_way[way])
 		return true;
 	/* io_uring closes its files some time after the process's end */
-	until_ms(!*state_diff(&before, false) && nr_locks() == locks, 5000);
-	note(&c, "%s", state_diff(&before, false));
+	until_ms(!*(diff = state_diff(&before, false)) &&
+		 (locks_now = nr_locks()) == locks, 5000);
+	note(&c, "%s", diff);
 	fds = way < WAY_OURS ? board->fds : kernel_fds();
 	if (fds != board->fds)
 		note(&c, "kernel threads' files: %d -> %d", board->fds, fds);
 	board->fds = fds;
-	if (nr_locks() != locks)
-		note(&c, "locks: %d -> %d", locks, nr_locks());
+	if (!*diff && locks_now != locks)
+		note(&c, "locks: %d -> %d", locks, locks_now);
 	if (!*c.text)
 		note(&c, "nothing");
 	board->state[way][left + LEFT_DATA] = RAN;
@@ -297,37 +412,45 @@ static bool run_way(struct kind *k, enum io_way way)
 
 static void kind_main(struct kind *k)
 {
+	static const enum io_way order[NR_WAYS] = {
+		WAY_CALL, WAY_OURS, WAY_OURS_ASYNC, WAY_NATIVE,
+		WAY_NATIVE_ASYNC,
+	};
+	long long begin = now_ns(CLOCK_MONOTONIC);
 	const char *why = "";
-	int way;
+	int i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (unshare(CLONE_NEWNS) ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		why = "no mount namespace";
-	strcpy(work_dir, "/tmp/io2filesXXXXXX");
-	if (!mkdtemp(work_dir))
+	if (!*work_dir)
 		why = "no folder in /tmp";
 	if (!*why && k->setup)
 		why = k->setup(k);
 	snprintf(board->skip, sizeof(board->skip), "%s", why);
+	board->setup_us = (now_ns(CLOCK_MONOTONIC) - begin) / 1000;
 	st_rel(&board->set_up, 1);
 	board->fds = kernel_fds();
-	for (way = 0; !*why && way < NR_WAYS; way++)
-		if (!run_way(k, way))
+	for (i = 0; !*why && i < NR_WAYS; i++)
+		if (!run_way(k, order[i]))
 			_exit(0);
+	begin = now_ns(CLOCK_MONOTONIC);
 	if (k->teardown) {
 		why = k->teardown(k);
 		if (!*board->skip)
 			snprintf(board->left, sizeof(board->left), "%s", why);
 	}
+	board->teardown_us = (now_ns(CLOCK_MONOTONIC) - begin) / 1000;
 	st_rel(&board->ended, 1);
 	_exit(0);
 }
 
-/* What is in there is no longer mounted anywhere */
-static void remove_work_dirs(void)
+/* What is in there is no longer mounted anywhere; often it is empty */
+static void remove_work_dir(void)
 {
-	run("rm -rf --one-file-system /tmp/io2files*");
+	if (*work_dir && rmdir(work_dir))
+		run("rm -rf --one-file-system %s", work_dir);
 }
 
 static void run_kind(struct kind *k)
@@ -337,6 +460,9 @@ static void run_kind(struct kind *k)
 	pid_t pid;
 
 	memset(board, 0, sizeof(*board));
+	strcpy(work_dir, "/tmp/io2filesXXXXXX");
+	if (!mkdtemp(work_dir))
+		*work_dir = '\0';
 	pid = fork();
 	if (pid < 0) {
 		strcpy(board->left, "no process for it");
@@ -357,42 +483,10 @@ static void run_kind(struct kind *k)
 	if (!ld_acq(&board->ended) && !*board->left)
 		snprintf(board->left, sizeof(board->left),
 			 "did not end, status %x", status);
-	remove_work_dirs();
+	remove_work_dir();
 }
 
 /* ------------------------------------------------------------- the verdict */
-
-static const char *column_name(unsigned int col)
-{
-	return col < matrix->nr_columns ? matrix->columns[col].name :
-					  own_columns[col - matrix->nr_columns];
-}
-
-static bool word_in(const char *words, const char *word)
-{
-	size_t len = strlen(word);
-	const char *p;
-
-	for (p = words; (p = strstr(p, word)); p += len)
-		if ((p == words || p[-1] == ' ') && (!p[len] || p[len] == ' '))
-			return true;
-	return false;
-}
-
-static const char *argued(const struct kind *k, const char *column)
-{
-	const struct argued *a;
-	unsigned int i;
-
-	for (i = 0; i < matrix->nr_argued; i++) {
-		a = &matrix->argued[i];
-		if ((!a->kind || !strcmp(a->kind, k->name)) &&
-		    (!a->column || !strcmp(a->column, column)) &&
-		    (!a->kernels || word_in(a->kernels, kernel)))
-			return a->why;
-	}
-	return NULL;
-}
 
 static void row(const char *kind, const char *column, const char *result,
 		const char *why)
@@ -408,18 +502,6 @@ static const char *seen(enum io_way way, unsigned int col)
 		return "-";
 	return board->state[way][col] == NOT_RUN ? "not run" :
 						   board->text[way][col];
-}
-
-/* Which of the expected ways has it the same? */
-static int same_as(enum io_way ours, unsigned int col)
-{
-	int way;
-
-	for (way = 0; way < WAY_OURS; way++)
-		if (board->state[way][col] == RAN && !*board->no_way[way] &&
-		    !strcmp(board->text[way][col], board->text[ours][col]))
-			return way;
-	return -1;
 }
 
 /* Return: does the cell fail? */
@@ -464,6 +546,8 @@ static void print_times(void)
 
 	if (!getenv("IOURING2_FILES_TIMES"))
 		return;
+	ksft_print_msg("time set-up %ld end %ld\n", board->setup_us,
+		       board->teardown_us);
 	for (col = 0; col <= matrix->nr_columns; col++) {
 		ksft_print_msg("time %s", column_name(col));
 		for (way = 0; way < NR_WAYS; way++)
@@ -548,6 +632,7 @@ int files_main(const struct matrix *m, int argc, char **argv)
 	if (board == MAP_FAILED || io_buf == MAP_FAILED ||
 	    m->nr_columns > MAX_COLUMNS)
 		ksft_exit_fail_msg("no memory, or too many columns\n");
+	kernel_fds();	/* what it learns, each kind's process knows */
 	ksft_set_plan(m->nr_kinds);
 	for (i = 0; i < m->nr_kinds; i++) {
 		long long begin = now_ns(CLOCK_MONOTONIC);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The matrix of files: kinds of file (rows) and what is done to one (columns).
- * A cell is done by the system call, by the kernel's own io_uring where there
- * is one, and by iouring2, each on a fresh file of equal state; what is seen is
- * written down as a text, and the texts are compared.
+ * A cell is done by the system call and by iouring2, each on a fresh file of
+ * equal state; what is seen is written down as a text, and the texts are
+ * compared. Where they differ, or there is no such call, the kernel's own
+ * io_uring does it as well, if there is one: it may have it as iouring2 has.
  */
 #ifndef SELFTESTS_IOURING2_FILES_H
 #define SELFTESTS_IOURING2_FILES_H
@@ -22,7 +23,7 @@
 
 #include "kselftest.h"
 
-/* Who does it. Expectations come before what is judged by them. */
+/* Who does it. Those that say what is expected come first. */
 enum io_way {
 	WAY_CALL,		/* the system call */
 	WAY_NATIVE,		/* io_uring */
@@ -175,6 +176,7 @@ const char *err_name(int res);
 __printf(1, 2) const char *reason(const char *fmt, ...);
 __printf(1, 2) int run(const char *fmt, ...);
 bool have_tool(const char *name);
+bool have_module(const char *name);
 const char *need_module(const char *name);
 __printf(2, 3) bool put_text(const char *path, const char *fmt, ...);
 void fill_pattern(void *p, size_t len, unsigned int seed);

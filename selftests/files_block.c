@@ -65,7 +65,7 @@ const char *loop_new(const char *name, long long bytes)
 	int control, backing, nr, ret = -1;
 	char path[100];
 
-	run("modprobe -q loop");
+	have_module("loop");
 	snprintf(path, sizeof(path), "%s/%s", work_dir, name);
 	backing = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
@@ -152,7 +152,7 @@ const char *dm_new(const char *name, const char *table)
 {
 	struct dm_request r;
 
-	run("modprobe -q dm_mod");
+	have_module("dm_mod");
 	dm_init(&r, name, 0);
 	if (dm_call(&r, DM_DEV_CREATE))
 		return "";

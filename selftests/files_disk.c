@@ -1,62 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The matrix of files, those of file systems that are on a disk.
+ * The matrix of files, those of file systems that are on a disk and not ext4.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/quota.h>
 #include "kselftest.h"
-#include "files_fs.h"
+#include "files_disk.h"
 
-/* ------------------------------------------------------------- disks' types */
-
-/* Who writes as somebody else than root may have 20 blocks */
-static const char *set_quota(const char *node)
-{
-	struct if_dqblk q = {
-		.dqb_bhardlimit = 20 * 4, .dqb_valid = QIF_BLIMITS,
-	};
-
-	if (quotactl(QCMD(Q_SETQUOTA, USRQUOTA), node, 1000, (void *)&q))
-		return reason("no quota: %s", err_name(-errno));
-	return "";
-}
-
-static const char *disk_setup(struct kind *k)
-{
-	const struct make *m = k->arg;
-	const char *why = no_type(m->type), *node;
-
-	if (*why)
-		return why;
-	if (!have_tool(m->tool))
-		return reason("missing tool: %s", m->tool);
-	node = loop_new("image", m->mib * MIB);
-	if (!*node)
-		return "missing module: loop";
-	if (run("%s %s", m->command, node))
-		return reason("%s failed", m->command);
-	why = mount_at(k, node, m->type, m->options);
-	if (*why)
-		return why;
-	if (k->can & K_QUOTA) {
-		run("modprobe -q quota_v2");
-		if (*set_quota(node))
-			k->can &= ~K_QUOTA;
-	}
-	return "";
-}
-
-static const struct make ext4 = {
-	"ext4", "mkfs.ext4", "mkfs.ext4 -q -F -O quota -E quotatype=usrquota",
-	"usrquota", 24 };
-static const struct make ext4_data_journal = {
-	"ext4", "mkfs.ext4", "mkfs.ext4 -q -F", "data=journal", 24 };
-static const struct make ext4_small = {
-	"ext4", "mkfs.ext4", "mkfs.ext4 -q -F -O ^has_journal", NULL, 4 };
-static const struct make ext2 = {
-	"ext4", "mkfs.ext4", "mkfs.ext4 -q -F -t ext2", NULL, 8 };
 static const struct make xfs = {
 	"xfs", "mkfs.xfs", "mkfs.xfs -q -f", NULL, 320 };
 static const struct make btrfs = {
@@ -95,109 +46,7 @@ static const char *squashfs_setup(struct kind *k)
 	return mount_at(k, node, "squashfs", NULL);
 }
 
-/* ---------------------------------------------------------------- overlay */
-
-static char upper_text[100];
-
-static const char *overlay_setup(struct kind *k)
-{
-	const char *why = no_type("overlay"), *node, *options;
-	char path[200];
-
-	if (*why)
-		return why;
-	node = loop_new("image", 24 * MIB);
-	if (!*node || run("mkfs.ext4 -q -F %s", node))
-		return "no ext4 on a loop device";
-	snprintf(upper_text, sizeof(upper_text), "%s/upper", work_dir);
-	mkdir(upper_text, 0755);
-	if (mount(node, upper_text, "ext4", 0, NULL))
-		return "mount of ext4";
-	snprintf(path, sizeof(path), "%s/u", upper_text);
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), "%s/w", upper_text);
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), "%s/lower", work_dir);
-	mkdir(path, 0755);
-	options = reason("lowerdir=%s/lower,upperdir=%s/u,workdir=%s/w",
-			 work_dir, upper_text, upper_text);
-	why = mount_at(k, "overlay", "overlay", options);
-	frozen = upper_text;
-	return why;
-}
-
-static const char *overlay_teardown(struct kind *k)
-{
-	const char *left = umount_dir(k);
-
-	if (!*left && umount2(upper_text, 0))
-		left = reason("umount of upper: %s", err_name(-errno));
-	return left;
-}
-
-/* -------------------------------------------------------------- disk errors */
-
-#define FAIL_NAME	"io2fail"
-
-static const char *fail_disk;
-
-static const char *fail_mount(struct kind *k)
-{
-	const char *node;
-
-	node = dm_new(FAIL_NAME, reason("0 %lld linear %s 0",
-					dev_sectors(fail_disk), fail_disk));
-	if (!*node)
-		return "missing module: dm_mod";
-	/* a journal would break at a moment of its own */
-	if (run("mkfs.ext4 -q -F -O ^has_journal %s", node))
-		return "mkfs.ext4 failed";
-	return mount_at(k, node, "ext4", NULL);
-}
-
-static const char *fail_setup(struct kind *k)
-{
-	fail_disk = loop_new("image", 16 * MIB);
-	if (!*fail_disk)
-		return "missing module: loop";
-	return fail_mount(k);
-}
-
-/* Nothing of a broken file system is used again */
-static int fail_switch(const struct kind *k, bool on)
-{
-	long long len = dev_sectors(fail_disk);
-
-	if (on)
-		return dm_table(FAIL_NAME, reason("0 %lld error", len));
-	umount2(k->dir, 0);
-	dm_table(FAIL_NAME, reason("0 %lld linear %s 0", len, fail_disk));
-	dm_remove(FAIL_NAME);
-	return *fail_mount((struct kind *)k) ? -EIO : 0;
-}
-
-static const char *fail_teardown(struct kind *k)
-{
-	const char *left = umount_dir(k);
-
-	if (dm_remove(FAIL_NAME) && !*left)
-		left = "the device is busy";
-	return left;
-}
-
 static struct kind kinds[] = {
-	{ .name = "ext4", .can = ON_DISK | K_QUOTA, .setup = disk_setup,
-	  .arg = &ext4, .freeze = fs_freeze, .teardown = umount_dir },
-	{ .name = "ext4_data_journal", .can = ON_DISK, .setup = disk_setup,
-	  .arg = &ext4_data_journal, .freeze = fs_freeze,
-	  .teardown = umount_dir },
-	{ .name = "ext4_small", .can = FILES | K_SMALL | K_FS,
-	  .setup = disk_setup, .arg = &ext4_small, .freeze = fs_freeze,
-	  .teardown = umount_dir },
-	{ .name = "ext2", .can = ON_DISK, .setup = disk_setup, .arg = &ext2,
-	  .freeze = fs_freeze, .teardown = umount_dir },
-	{ .name = "ext4_broken", .can = FILES | K_DISK | K_FAIL,
-	  .setup = fail_setup, .fail = fail_switch, .teardown = fail_teardown },
 	{ .name = "xfs", .can = ON_DISK, .setup = disk_setup, .arg = &xfs,
 	  .freeze = fs_freeze, .teardown = umount_dir },
 	{ .name = "btrfs", .can = ON_DISK, .setup = disk_setup, .arg = &btrfs,
@@ -208,8 +57,6 @@ static struct kind kinds[] = {
 	  .arg = &vfat, .freeze = fs_freeze, .teardown = umount_dir },
 	{ .name = "squashfs", .can = K_READ | K_SEEK | K_DATA | K_DISK |
 	  K_NONBLOCK, .setup = squashfs_setup, .teardown = umount_dir },
-	{ .name = "overlay", .can = ON_DISK, .setup = overlay_setup,
-	  .freeze = fs_freeze, .teardown = overlay_teardown },
 };
 
 int main(int argc, char **argv)

@@ -5,12 +5,15 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <linux/fuse.h>
+#include <linux/nfsd/cld.h>
 #include "kselftest.h"
 #include "files_fs.h"
 
@@ -285,6 +288,63 @@ static const char *p9_teardown(struct kind *k)
 	return rmdir(k->dir) ? reason("rmdir: %s", err_name(-errno)) : "";
 }
 
+#define RPC_DIR	"%s/rpc"
+
+static pid_t tracker_pid;
+
+/*
+ * What nfsdcld does, with a list that is empty and stays so. A server that has
+ * nobody to ask waits for it for a second, and then ten for clients of before.
+ */
+static void tracker_main(void)
+{
+	struct pollfd p = { .events = POLLIN };
+	struct cld_msg m;
+	char path[120];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(path, sizeof(path), RPC_DIR "/nfsd/cld", work_dir);
+	until((p.fd = open(path, O_RDWR | O_CLOEXEC)) >= 0);
+	if (p.fd < 0)
+		_exit(1);
+	/* a read does not wait */
+	while (poll(&p, 1, -1) == 1) {
+		if (read(p.fd, &m, sizeof(m)) != sizeof(m))
+			break;
+		m.cm_status = 0;
+		if (m.cm_cmd == Cld_GetVersion)
+			m.cm_u.cm_version = 1;
+		if (write(p.fd, &m, sizeof(m)) != sizeof(m))
+			break;
+	}
+	_exit(0);
+}
+
+static void tracker_start(void)
+{
+	char path[120];
+
+	snprintf(path, sizeof(path), RPC_DIR, work_dir);
+	mkdir(path, 0755);
+	if (mount("rpc", path, "rpc_pipefs", 0, NULL))
+		return;
+	tracker_pid = fork();
+	if (!tracker_pid)
+		tracker_main();
+}
+
+static void tracker_end(void)
+{
+	char path[120];
+
+	if (tracker_pid > 0) {
+		kill(tracker_pid, SIGKILL);
+		waitpid(tracker_pid, NULL, 0);
+	}
+	snprintf(path, sizeof(path), RPC_DIR, work_dir);
+	umount2(path, 0);
+}
+
 #define EXPORT_FLAGS	(0x2 | 0x10 | 0x400 | 0x2000)	/* any port, async, whole, fsid */
 
 /* The kernel's server on loopback; what mountd would say is said at once */
@@ -322,6 +382,7 @@ static const char *nfs_setup(struct kind *k)
 	    !put_text("/proc/net/rpc/nfsd.fh/channel",
 		      "* 1 \\x00000000 4000000000 %s\n", path))
 		return reason("nfsd takes no export: %s", err_name(-errno));
+	tracker_start();
 	if (!put_text("/proc/fs/nfsd/portlist", "tcp 2049\n") ||
 	    !put_text("/proc/fs/nfsd/threads", "2\n"))
 		return reason("nfsd does not start: %s", err_name(-errno));
@@ -344,6 +405,7 @@ static const char *nfs_teardown(struct kind *k)
 	until_ms((ret = umount2(path, 0) ? -errno : 0) != -EBUSY, 5000);
 	if (ret == -EBUSY && !*left)
 		left = "umount of the export: -EBUSY";
+	tracker_end();
 	return left;
 }
 

@@ -44,15 +44,20 @@ static inline void use_dir(struct kind *k, const char *name)
 	frozen = dir_text;
 }
 
+static inline bool knows_type(const char *type)
+{
+	char text[4096], line[40];
+
+	snprintf(line, sizeof(line), "\t%s\n", type);
+	return read_text("/proc/filesystems", text, sizeof(text)) > 0 &&
+	       strstr(text, line);
+}
+
 static inline const char *no_type(const char *type)
 {
-	char text[4096];
-
-	run("modprobe -q %s", type);
-	if (read_text("/proc/filesystems", text, sizeof(text)) > 0 &&
-	    strstr(text, type))
-		return "";
-	return reason("missing module: %s", type);
+	if (!knows_type(type))
+		run("modprobe -q %s", type);
+	return knows_type(type) ? "" : reason("missing module: %s", type);
 }
 
 static inline const char *mount_at(struct kind *k, const char *what,

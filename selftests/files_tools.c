@@ -161,14 +161,18 @@ bool have_tool(const char *name)
 	return false;
 }
 
-const char *need_module(const char *name)
+/* Programs are slow to start: modprobe is, for what is there already */
+bool have_module(const char *name)
 {
 	char path[200];
 
-	if (!run("modprobe -q %s", name))
-		return "";
 	snprintf(path, sizeof(path), "/sys/module/%s", name);
-	return access(path, F_OK) ? reason("missing module: %s", name) : "";
+	return !access(path, F_OK) || !run("modprobe -q %s", name);
+}
+
+const char *need_module(const char *name)
+{
+	return have_module(name) ? "" : reason("missing module: %s", name);
 }
 
 bool put_text(const char *path, const char *fmt, ...)

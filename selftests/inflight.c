@@ -570,6 +570,35 @@ const char *after(struct load *l, const struct state *before)
 	return text;
 }
 
+static const char *load_name(unsigned int mask)
+{
+	return mask & (mask - 1) ? "all" : kind_name(__builtin_ctz(mask));
+}
+
+static char report[8192];
+
+/*
+ * Every kind of request alone, then all together but @without; "" or what went
+ * wrong with which.
+ */
+const char *every_load(const char *(*end)(int how, unsigned int mask), int how,
+		       unsigned int without)
+{
+	unsigned int mask;
+	const char *bad;
+	int i, len = 0;
+
+	report[0] = '\0';
+	for (i = 0; i <= NR_KINDS; i++) {
+		mask = (i < NR_KINDS ? 1U << i : ALL) & ~without;
+		bad = mask ? end(how, mask) : "";
+		if (*bad && len < (int)sizeof(report))
+			len += snprintf(report + len, sizeof(report) - len,
+					"%s: %s\n", load_name(mask), bad);
+	}
+	return report;
+}
+
 int one_round(unsigned int i)
 {
 	struct load l;

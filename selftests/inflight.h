@@ -84,5 +84,7 @@ int reap(pid_t pid);	/* its wait status, or -errno */
 /* What went wrong, in words; "" if nothing is left */
 const char *failed(const char *what, const char *kind, int err);
 const char *after(struct load *l, const struct state *before);
+const char *every_load(const char *(*end)(int how, unsigned int mask), int how,
+		       unsigned int without);
 
 #endif

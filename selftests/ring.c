@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include <linux/fs.h>
 #include "ring.h"
@@ -778,6 +779,13 @@ bool full_stress(void)
 	const char *s = getenv("IOURING2_STRESS");
 
 	return s && !strcmp(s, "full");
+}
+
+bool debug_kernel(void)
+{
+	struct utsname u;
+
+	return !uname(&u) && strstr(u.release, "-iouring2");
 }
 
 bool hung_up(int fd)

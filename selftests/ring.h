@@ -140,6 +140,7 @@ int send_fd(int sock, int fd, int flags);
 int recv_fd(int sock, int flags);
 bool task_sleeps(pid_t tid);	/* in the kernel, not running */
 bool full_stress(void);		/* IOURING2_STRESS=full */
+bool debug_kernel(void);	/* one of ours, where all takes its time */
 bool hung_up(int fd);		/* a pipe or socket whose other end is closed */
 int signals_open(int sig, int flags);	/* a signalfd; blocks the signal */
 int slow_disk(unsigned int ms);	/* O_DIRECT, or < 0: none to be had here */

@@ -17,9 +17,9 @@
 #include "bounded.h"
 #include "absent.h"
 
-#define LINGER_S	20
+#define LINGER_S	80
 /* Well below it, and enough for a busy machine */
-#define AT_ONCE		8000
+#define AT_ONCE		25000
 
 /*
  * What the processes of a test share.
@@ -131,19 +131,29 @@ static bool linger_start(struct scene *sc)
 	/* The read ends while its process is away, and the last reference goes */
 	if (write(sc->sock[1], "x", 1) != 1)
 		return false;
-	/* It may complete when the socket is closed, which takes a while */
-	seen_ms(&sc->r, 1, A_WHILE);
-	return true;
+	/* which is what lingers: not the process, that would close it itself */
+	return seen_ms(&sc->r, 1, SOON) == 1;
+}
+
+/* The socket ends, and with it what the module has of it, somewhat later */
+static bool linger_over(struct scene *sc, const struct state *before)
+{
+	close(sc->sock[1]);
+	return until_ms(!*state_diff(before, false), SOON);
+}
+
+/* A test may have waited for it already */
+static void put_away(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	until_ms(waitpid(pid, NULL, WNOHANG), SOON);
 }
 
 static void linger_end(struct scene *sc)
 {
-	close(sc->sock[1]);
 	close(sc->pipe[1]);
-	kill(sc->owner, SIGKILL);
-	kill(sc->victim, SIGKILL);
-	reap_ms(sc->owner, SOON);
-	reap_ms(sc->victim, 1);
+	put_away(sc->owner);
+	put_away(sc->victim);
 	ring_exit(&sc->r);
 	munmap(sc->p, sizeof(*sc->p));
 }
@@ -170,6 +180,7 @@ BOUNDED_TEST(linger_and_progress)
 	close(p[0]);
 	close(p[1]);
 	linger_end(&sc);
+	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
 /* One that has requests of its own is killed, and dies */
@@ -183,6 +194,7 @@ BOUNDED_TEST(linger_and_kill)
 	/* with its read, whose pipe has no reader now */
 	EXPECT_TRUE(until_ms(hung_up(sc.pipe[1]), AT_ONCE));
 	linger_end(&sc);
+	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
 /* So is the one whose socket it is */
@@ -194,6 +206,7 @@ BOUNDED_TEST(linger_and_kill_owner)
 	kill(sc.owner, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
 	linger_end(&sc);
+	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
 /* Nor does closing the ring wait for it */
@@ -210,9 +223,9 @@ BOUNDED_TEST(linger_and_close)
 	t = now_ns(CLOCK_MONOTONIC);
 	ring_exit(&sc.r);
 	EXPECT_GT(AT_ONCE * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - t);
-	close(sc.sock[1]);
 	close(sc.pipe[1]);
 	munmap(sc.p, sizeof(*sc.p));
+	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
 /* ----------------------------------------------------- a page that is absent */
