@@ -136,7 +136,13 @@ static bool linger_start(struct scene *sc)
 	return true;
 }
 
-static void linger_end(struct scene *sc)
+/* What closes the socket outlives its ring, and has the file as long as it takes */
+static void wait_until_closed(const struct state *before)
+{
+	until_ms(!*state_diff(before, false), SOON);
+}
+
+static void linger_end(struct scene *sc, const struct state *before)
 {
 	close(sc->sock[1]);
 	close(sc->pipe[1]);
@@ -145,6 +151,7 @@ static void linger_end(struct scene *sc)
 	reap_ms(sc->owner, SOON);
 	reap_ms(sc->victim, 1);
 	ring_exit(&sc->r);
+	wait_until_closed(before);
 	munmap(sc->p, sizeof(*sc->p));
 }
 
@@ -169,7 +176,7 @@ BOUNDED_TEST(linger_and_progress)
 	EXPECT_EQ(1, seen_ms(&sc.r, 4, AT_ONCE));
 	close(p[0]);
 	close(p[1]);
-	linger_end(&sc);
+	linger_end(&sc, &self->before);
 }
 
 /* One that has requests of its own is killed, and dies */
@@ -182,7 +189,7 @@ BOUNDED_TEST(linger_and_kill)
 	EXPECT_EQ(SIGKILL, reap_ms(sc.victim, AT_ONCE));
 	/* with its read, whose pipe has no reader now */
 	EXPECT_TRUE(until_ms(hung_up(sc.pipe[1]), AT_ONCE));
-	linger_end(&sc);
+	linger_end(&sc, &self->before);
 }
 
 /* So is the one whose socket it is */
@@ -193,7 +200,7 @@ BOUNDED_TEST(linger_and_kill_owner)
 	ASSERT_TRUE(linger_start(&sc));
 	kill(sc.owner, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
-	linger_end(&sc);
+	linger_end(&sc, &self->before);
 }
 
 /* Nor does closing the ring wait for it */
@@ -212,6 +219,7 @@ BOUNDED_TEST(linger_and_close)
 	EXPECT_GT(AT_ONCE * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - t);
 	close(sc.sock[1]);
 	close(sc.pipe[1]);
+	wait_until_closed(&self->before);
 	munmap(sc.p, sizeof(*sc.p));
 }
 
