@@ -335,6 +335,81 @@ BOUNDED_TEST(submitters_table)
 	close(ready);
 }
 
+/* ------------------------------------------------ one that only names a file */
+
+/* Started by somebody else than its submitter: behind a timer, or a barrier */
+static void add_behind(struct ring *r, int op, int fd, bool drained)
+{
+	struct iouring2_sqe *sqe;
+
+	if (!drained) {
+		add_late(r, op, fd);
+		sqe = &r->sqes[(r->sqe_tail - 1) & *r->sq_mask];
+	} else {
+		add_timer(r, 100, 0, TIMER);
+		sqe = add(r, op, fd, op == IOURING2_OP_READ ? buf : NULL,
+			  op == IOURING2_OP_READ ? 8 : 0, 0, DRAIN, TRIED);
+		if (op == IOURING2_OP_POLL_ADD)
+			sqe->poll32_events = POLLIN;
+	}
+	if (op == IOURING2_OP_ASYNC_CANCEL)
+		sqe->cancel_flags = IOURING2_ASYNC_CANCEL_FD;
+}
+
+static const char *names_only(struct ring *r, int fd, bool away)
+{
+	static const int ops[] = {
+		IOURING2_OP_READ, IOURING2_OP_FSYNC, IOURING2_OP_POLL_ADD,
+		IOURING2_OP_ASYNC_CANCEL,
+	};
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(ops); i++) {
+		add_behind(r, ops[i / 2], fd, i % 2);
+		ret = submit_all(r);
+		if (!ret)
+			ret = late_result(r, away);
+		if (ret != -EBADF)
+			return wrong("%s opcode %d: %d", i % 2 ? "drained" : "linked",
+				     ops[i / 2], ret);
+		if (seen_ms(r, TIMER, SOON) != -ETIME)
+			return "no timer";
+	}
+	return ring_ready(r) ? "more completions" : "";
+}
+
+/* O_PATH: no system call does anything with its file, whoever looks it up */
+BOUNDED_TEST(path_descriptor)
+{
+	int fd = open("/etc/passwd", O_PATH | O_CLOEXEC), who;
+	struct stage *s = shared_new(sizeof(*s));
+	struct ring r;
+	pid_t pid = -1;
+
+	ASSERT_LE(0, fd);
+	/* its own task, the work item, and a sharer of the ring */
+	for (who = 0; who < 3; who++) {
+		ASSERT_EQ(0, ring_init(&r, 8, 128));
+		s->r = &r;
+		s->step = 1;
+		if (who == 2)
+			pid = fork();
+		if (!pid)
+			waits_in_enter(s);
+		ASSERT_TRUE(who < 2 || until(ld_acq(&s->step) == 2));
+		EXPECT_STREQ("", names_only(&r, fd, who)) {
+			TH_LOG("looked up by %d", who);
+		}
+		st_rel(&s->step, 3);
+		if (pid > 0)
+			EXPECT_EQ(0, reap_ms(pid, SOON));
+		ring_exit(&r);
+	}
+	close(fd);
+	munmap(s, sizeof(*s));
+}
+
 /* A thread with a table of its own (CLONE_FILES undone) has its own files */
 static void *own_table(void *arg)
 {

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <linux/userfaultfd.h>
@@ -866,6 +868,139 @@ RING_TEST(others_do_not_wait_for_it)
 	EXPECT_TRUE(until(ring_ready(&r) == 2));
 	ring_exit(&r);
 	close(efd);
+	absent_free(&a);
+}
+
+/* -------------------------------------- cancelled while it is tried once more */
+
+enum { READ_ID = 21, CANCEL_ID };
+
+/* By another thread than the one that tries it: what it was told, or -errno */
+static int cancel_read(struct ring *r)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+	struct iouring2_cqe cqe;
+
+	prep_cancel(sqe, READ_ID, 0);
+	sqe->user_data = CANCEL_ID;
+	if (ring_submit(r) != 1)
+		return -EPROTO;
+	if (!until(ring_ready(r)) || ring_take(r, CANCEL_ID, &cqe))
+		return -ENOMSG;
+	return cqe.res;
+}
+
+/* It is found, and that it is too late is said: it has its data */
+RING_TEST(cancelled_while_tried_again)
+{
+	static char data[4096];
+	struct stuck s = { };
+	struct iouring2_cqe cqe;
+	struct absent a;
+	struct ring r;
+	uint64_t one = 1;
+	int ret, efd;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	s.ring = &r;
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_read(ring_sqe(&r), efd, a.page, sizeof(one), 0);
+	r.sqes[0].user_data = READ_ID;
+	ASSERT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, wait_for_one, &s));
+	EXPECT_TRUE(until(ld_acq(&s.tid) && task_waits(s.tid)));
+	ASSERT_EQ((ssize_t)sizeof(one), write(efd, &one, sizeof(one)));
+	EXPECT_TRUE(until(absent_wanted(&a)));
+	EXPECT_EQ(-EALREADY, cancel_read(&r));
+	ASSERT_EQ(0, absent_provide(&a, data));
+	pthread_join(s.self, NULL);
+	ASSERT_EQ(0, ring_take(&r, READ_ID, &cqe));
+	EXPECT_EQ((int)sizeof(one), cqe.res);
+	EXPECT_EQ(0, memcmp(a.page, &one, sizeof(one)));
+	ring_exit(&r);
+	close(efd);
+	absent_free(&a);
+}
+
+struct receiver {
+	pthread_t self;
+	struct absent *a;
+	pid_t tid;
+	int sock, ret;
+};
+
+/* It has what it receives put into the page, and the socket's lock meanwhile */
+static void *receive_into_page(void *arg)
+{
+	struct receiver *v = arg;
+	struct sched_param first = { .sched_priority = 1 };
+
+	v->ret = -pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
+	st_rel(&v->tid, (pid_t)syscall(__NR_gettid));
+	if (!v->ret)
+		v->ret = recv(v->sock, v->a->page, 1, 0);
+	return NULL;
+}
+
+/*
+ * What it was to read has gone to somebody else: it would wait again, and does not.
+ * Who gets it is the more important of two tasks of one processor.
+ */
+RING_TEST(cancelled_before_it_waits_again)
+{
+	static char data[4096];
+	struct receiver v = { };
+	struct stuck s = { };
+	struct iouring2_cqe cqe;
+	struct absent a;
+	struct ring r;
+	int ret, sv[2];
+	char b;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, pin_to_one_cpu());
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	s.ring = &r;
+	v.a = &a;
+	v.sock = sv[0];
+	prep_read(ring_sqe(&r), sv[0], &b, 1, 0);
+	r.sqes[0].user_data = READ_ID;
+	ASSERT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, pthread_create(&v.self, NULL, receive_into_page, &v));
+	EXPECT_TRUE(until(ld_acq(&v.tid) && (v.ret || task_waits(v.tid))));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, wait_for_one, &s));
+	EXPECT_TRUE(until(ld_acq(&s.tid) && task_waits(s.tid)));
+	if (v.ret)
+		SKIP(goto end, "no task is more important than others");
+	ASSERT_EQ(1, write(sv[1], "x", 1));
+	EXPECT_TRUE(until(absent_wanted(&a)));
+	EXPECT_TRUE(until(task_wants_lock(s.tid)));
+	EXPECT_EQ(-EALREADY, cancel_read(&r));
+	ASSERT_EQ(0, absent_provide(&a, data));
+	pthread_join(v.self, NULL);
+	EXPECT_EQ(1, v.ret);
+	EXPECT_TRUE(until(ring_ready(&r))) {
+		TH_LOG("it waits for ever");
+	}
+end:
+	/* for a read that goes on, too */
+	EXPECT_EQ(1, write(sv[1], "y", 1));
+	pthread_join(s.self, NULL);
+	ASSERT_EQ(0, ring_take(&r, READ_ID, &cqe));
+	if (v.ret == 1)
+		EXPECT_EQ(-ECANCELED, cqe.res);
+	ring_exit(&r);
+	close(sv[0]);
+	close(sv[1]);
 	absent_free(&a);
 }
 

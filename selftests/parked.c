@@ -86,6 +86,49 @@ BOUNDED_TEST(done_by_next_enter)
 	close(fd);
 }
 
+/* What an ENTER accepts is its turn, also if that says next that it cannot wait */
+BOUNDED_TEST(bad_argument)
+{
+	struct iouring2_getevents_arg arg = { .ts = 8 };
+	const struct {
+		const void *arg;
+		size_t size;
+		int err;
+	} bad[] = {
+		{ (void *)8, sizeof(arg), -EFAULT },	/* not there */
+		{ &arg, sizeof(arg), -EFAULT },		/* nor its time */
+		{ &arg, 1, -EINVAL },
+	};
+	int fd = made_file();
+	unsigned int i;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		/* with nothing to submit that is all there is to say */
+		EXPECT_EQ(bad[i].err, enter(r.fd, 0, 1, GETEVENTS |
+					    IOURING2_ENTER_EXT_ARG, bad[i].arg,
+					    bad[i].size));
+		memset(buf, 0, sizeof(buf));
+		add(&r, IOURING2_OP_READ, fd, buf, 64, 0, ASYNC, TRIED);
+		EXPECT_EQ(1, enter(r.fd, ring_publish(&r), 1, GETEVENTS |
+				   IOURING2_ENTER_EXT_ARG, bad[i].arg,
+				   bad[i].size));
+		EXPECT_LT(0, seen_ms(&r, TRIED, 0)) {
+			TH_LOG("argument %u", i);
+		}
+		EXPECT_NE('\0', buf[0]);
+		EXPECT_FALSE(flagged(&r));
+		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+		/* for who has failed */
+		while (fdinfo(r.fd, "Inflight") > 0)
+			enter(r.fd, 0, 0, GETEVENTS, NULL, 0);
+		seen_ms(&r, TRIED, 0);
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
 /* A program that waits for its ring by epoll only */
 BOUNDED_TEST(epoll)
 {

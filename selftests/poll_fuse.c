@@ -2,7 +2,8 @@
 /*
  * POLL_ADD on a file that has to ask somebody for its events: of a FUSE file
  * system, whose server is a thread here. One that does not answer keeps nobody
- * from closing a ring, nor what else the ring has to do from being done.
+ * from closing a ring, nor what else the ring has to do from being done. Reads of
+ * such a file do not ask for them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <linux/fuse.h>
 #include "kselftest_harness.h"
@@ -22,12 +24,16 @@
 #define LINK		IOURING2_SQE_IO_LINK
 #define NODE		2	/* of the only file there is */
 #define RESCUE_MS	60000
+#define READS		4
 
 /*
  * @dev: the server's end
  * @file: open on the file
  * @events: that the file has
  * @asked: polls answered
+ * @reads: reads that came; none is answered before there are READS of them
+ * @held: those that are not answered yet
+ * @held_off: from where on they are
  * @deaf: nothing is read from @dev; then @asked stays
  * @idle: the server has seen that it is deaf
  * @deaf_at: after so many answers, if not 0
@@ -37,8 +43,8 @@
 struct server {
 	int dev, file;
 	char dir[32];
-	unsigned int events, asked, deaf_at;
-	__u64 kh;
+	unsigned int events, asked, deaf_at, reads;
+	__u64 kh, held[READS], held_off[READS];
 	bool deaf, idle, stop, done, rescued;
 	pthread_t self, rescuer;
 };
@@ -62,10 +68,34 @@ static struct fuse_attr attr_of(__u64 node)
 	struct fuse_attr a = {
 		.ino = node,
 		.mode = node == NODE ? S_IFREG | 0666 : S_IFDIR | 0755,
+		.size = node == NODE ? READS * 8 : 0,
 		.nlink = 1,
 	};
 
 	return a;
+}
+
+/* The bytes of a file tell where they are */
+static int answer_reads(struct server *s)
+{
+	int ret = 0;
+	char data[8];
+
+	while (s->reads) {
+		s->reads--;
+		memset(data, 'a' + s->held_off[s->reads] / 8, sizeof(data));
+		ret |= reply(s, s->held[s->reads], 0, data, sizeof(data));
+	}
+	return ret;
+}
+
+static int hold_read(struct server *s, const struct fuse_in_header *h,
+		     const struct fuse_read_in *in)
+{
+	s->held[s->reads] = h->unique;
+	s->held_off[s->reads] = in->offset;
+	st_rel(&s->reads, s->reads + 1);
+	return s->reads == READS ? answer_reads(s) : 0;
 }
 
 static int serve(struct server *s, const struct fuse_in_header *h,
@@ -95,6 +125,8 @@ static int serve(struct server *s, const struct fuse_in_header *h,
 		if (s->asked == s->deaf_at)
 			st_rel(&s->deaf, true);
 		return reply(s, h->unique, 0, &poll, sizeof(poll));
+	case FUSE_READ:
+		return hold_read(s, h, arg);
 	case FUSE_FLUSH:
 	case FUSE_RELEASE:
 		return reply(s, h->unique, 0, NULL, 0);
@@ -127,6 +159,7 @@ static void *server_fn(void *arg)
 			continue;
 		serve(s, h, h + 1);
 	}
+	answer_reads(s);
 	return NULL;
 }
 
@@ -472,6 +505,142 @@ RING_TEST(others_go_on)
 	EXPECT_FALSE(rescue_end(&s));
 	ring_exit(&r);
 	close(efd);
+	server_end(&s);
+}
+
+/* ---------------------------------------------------------------- an update */
+
+/* user_data of the poll, its next one, the timer, and the update */
+enum { OLD = 1, NEW, WAITED, UPDATED, ASKS_TO_END };
+
+struct waiter {
+	pthread_t self;
+	struct ring *ring;
+	pid_t tid;
+};
+
+static void *wait_for_many(void *arg)
+{
+	struct waiter *w = arg;
+
+	st_rel(&w->tid, (pid_t)syscall(__NR_gettid));
+	enter(w->ring->fd, 0, 3, IOURING2_ENTER_GETEVENTS, NULL, 0);
+	return NULL;
+}
+
+static int cancel(struct ring *r, __u64 target)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+	struct iouring2_cqe cqe;
+
+	prep_cancel(sqe, target, 0);
+	sqe->user_data = ASKS_TO_END;
+	if (ring_submit(r) != 1)
+		return -EPROTO;
+	if (!until(ring_ready(r)) || ring_take(r, ASKS_TO_END, &cqe))
+		return -ENOMSG;
+	return cqe.res;
+}
+
+/* Behind a timer: whoever waits in ENTER does it, and not who submits */
+static int update_late(struct ring *r, unsigned int what)
+{
+	static struct __kernel_timespec ts = { .tv_nsec = 50000000 };
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->flags = IOURING2_SQE_IO_HARDLINK;
+	sqe->user_data = WAITED;
+	sqe = ring_sqe(r);
+	prep_poll(sqe, -1, what & EVENTS ? POLLIN : 0);
+	sqe->opcode = IOURING2_OP_POLL_REMOVE;
+	sqe->addr = OLD;
+	sqe->off = what & USER_DATA ? NEW : 0;
+	sqe->len = what;
+	sqe->user_data = UPDATED;
+	return ring_submit(r) == 2 ? 0 : -EIO;
+}
+
+/*
+ * While a poll is armed anew it can be told to end, by the name that it has from
+ * then on: it does not go on to wait for ever.
+ */
+RING_TEST(cancelled_while_updated)
+{
+	static const unsigned int what[] = { EVENTS, USER_DATA, EVENTS | USER_DATA };
+	struct iouring2_cqe cqe;
+	struct server s;
+	struct waiter w;
+	struct ring r;
+	unsigned int i;
+	__u64 name;
+
+	for (i = 0; i < ARRAY_SIZE(what); i++) {
+		name = what[i] & USER_DATA ? NEW : OLD;
+		START(&s);
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		ASSERT_EQ(0, ask_oneshot(&r, &s));
+		ASSERT_TRUE(deafen(&s));
+		ASSERT_EQ(0, rescue_start(&s));
+		w = (struct waiter) { .ring = &r };
+		ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_for_many, &w));
+		EXPECT_TRUE(until(ld_acq(&w.tid) && task_waits(w.tid)));
+		ASSERT_EQ(0, update_late(&r, what[i]));
+		ASSERT_TRUE(until(unanswered(&s)));
+		EXPECT_EQ(what[i] & USER_DATA ? -ENOENT : -EALREADY,
+			  cancel(&r, OLD));
+		EXPECT_EQ(-EALREADY, cancel(&r, name));
+		st_rel(&s.deaf, false);
+		EXPECT_TRUE(until_ms(ring_ready(&r) == 3, 15000)) {
+			TH_LOG("update %x: it waits for ever", what[i]);
+		}
+		/* for one that goes on, too */
+		EXPECT_EQ(0, happens(&s, POLLIN));
+		EXPECT_FALSE(rescue_end(&s));
+		ASSERT_EQ(0, pthread_join(w.self, NULL));
+		ASSERT_EQ(0, ring_take(&r, UPDATED, &cqe));
+		EXPECT_EQ(0, cqe.res);
+		ASSERT_EQ(0, ring_take(&r, name, &cqe));
+		EXPECT_EQ(-ECANCELED, cqe.res);
+		ring_exit(&r);
+		server_end(&s);
+	}
+}
+
+/* -------------------------------------------------------------------- reads */
+
+/* The server has all of them at once: none waits for another one's end */
+RING_TEST(reads_at_once)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	char buf[READS][8];
+	struct server s;
+	struct ring r;
+	int i, async;
+
+	START(&s);
+	for (async = 0; async < 2; async++) {
+		memset(buf, 0, sizeof(buf));
+		ASSERT_EQ(0, ring_init(&r, 8, 0));
+		for (i = 0; i < READS; i++) {
+			sqe = ring_sqe(&r);
+			prep_read(sqe, s.file, buf[i], 8, i * 8);
+			sqe->flags = async ? IOURING2_SQE_ASYNC : 0;
+			sqe->user_data = i;
+		}
+		EXPECT_EQ(READS, ring_submit(&r));
+		EXPECT_TRUE(until_ms(ring_ready(&r) == READS, 15000)) {
+			TH_LOG("the server has %u reads of %d", s.reads, READS);
+		}
+		for (i = 0; ring_ready(&r) && i < READS; i++) {
+			ASSERT_EQ(0, ring_take(&r, i, &cqe));
+			EXPECT_EQ(8, cqe.res);
+			EXPECT_EQ('a' + i, buf[i][0]);
+		}
+		EXPECT_EQ(0U, s.asked);
+		ring_exit(&r);
+	}
 	server_end(&s);
 }
 

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -763,15 +764,47 @@ int recv_fd(int sock, int flags)
 	return fd;
 }
 
-bool task_sleeps(pid_t tid)
+static char task_state(pid_t tid)
 {
 	char path[64], text[512], *p;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	if (read_text(path, text, sizeof(text)) <= 0)
-		return false;
+		return '\0';
 	p = strrchr(text, ')');
-	return p && (p[2] == 'S' || p[2] == 'D');
+	return p ? p[2] : '\0';
+}
+
+bool task_sleeps(pid_t tid)
+{
+	char state = task_state(tid);
+
+	return state == 'S' || state == 'D';
+}
+
+bool task_waits(pid_t tid)
+{
+	return task_state(tid) == 'S';
+}
+
+bool task_wants_lock(pid_t tid)
+{
+	return task_state(tid) == 'D';
+}
+
+/* Who is more important then always comes first */
+int pin_to_one_cpu(void)
+{
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return -errno;
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
 }
 
 bool full_stress(void)

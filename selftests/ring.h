@@ -139,6 +139,9 @@ int epoll_of(int fd, unsigned int events);	/* a new set with @fd */
 int send_fd(int sock, int fd, int flags);
 int recv_fd(int sock, int flags);
 bool task_sleeps(pid_t tid);	/* in the kernel, not running */
+bool task_waits(pid_t tid);	/* the same; a signal would end it */
+bool task_wants_lock(pid_t tid);	/* the same; no signal would */
+int pin_to_one_cpu(void);
 bool full_stress(void);		/* IOURING2_STRESS=full */
 bool debug_kernel(void);	/* one of ours, where all takes its time */
 bool hung_up(int fd);		/* a pipe or socket whose other end is closed */

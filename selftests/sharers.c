@@ -7,8 +7,10 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -326,6 +328,227 @@ BOUNDED_TEST(absent_page_in_retry)
 BOUNDED_TEST(absent_page_in_worker)
 {
 	page_never_comes(_metadata, ASYNC);
+}
+
+/* ------------------------------------------- what one task would do in a row */
+
+/*
+ * One process wakes its own read, into a page that never comes, and that of another
+ * one, and both are in the hands of the same task.
+ * @armed: has submitted its read
+ * @go: may write
+ * @hangs: somebody waits for the page
+ * @result: of the other one's read
+ * @seen: it has that
+ * @gone: it is to end
+ */
+struct row {
+	bool armed[2], go, hangs, seen, gone;
+	int result;
+};
+
+enum { STUCK, OTHER };
+
+struct stuck {
+	struct row *row;
+	struct absent a;
+	struct ring r;
+};
+
+static void *tells_of_fault(void *arg)
+{
+	struct stuck *s = arg;
+
+	while (!absent_wanted(&s->a, 1000))
+		;
+	st_rel(&s->row->hangs, true);
+	return NULL;
+}
+
+/* Without userfaultfd it ends with this status */
+#define NO_PAGE	4
+
+/* Reads @len bytes of @fd into the page; others can see when it hangs */
+static void stuck_start(struct stuck *s, struct row *row, struct ring *parent,
+			int fd, unsigned int len)
+{
+	pthread_t t;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	s->row = row;
+	s->r = *parent;
+	ring_sync(&s->r);
+	if (absent_make(&s->a))
+		_exit(NO_PAGE);
+	if (pthread_create(&t, NULL, tells_of_fault, s))
+		_exit(1);
+	add(&s->r, IOURING2_OP_READ, fd, s->a.page, len, 0, 0, 1000);
+	if (submit_all(&s->r))
+		_exit(1);
+	st_rel(&row->armed[STUCK], true);
+}
+
+/* One ENTER makes both readable, and ends with all that comes of it */
+static void writes_to_both(struct row *row, struct ring *parent, int mine[2],
+			   int others)
+{
+	struct stuck s;
+
+	stuck_start(&s, row, parent, mine[0], 1);
+	if (!until(ld_acq(&row->go)))
+		_exit(1);
+	ring_sync(&s.r);
+	add(&s.r, IOURING2_OP_WRITE, mine[1], "x", 1, 0, 0, 1001);
+	add(&s.r, IOURING2_OP_WRITE, others, "y", 1, 0, 0, 1002);
+	submit_all(&s.r);
+	_exit(2);
+}
+
+/* It waits in ENTER, and finds both readable at once */
+static void waits_for_both(struct row *row, struct ring *parent, int efd)
+{
+	struct stuck s;
+
+	stuck_start(&s, row, parent, efd, 8);
+	enter(s.r.fd, 0, 100, IOURING2_ENTER_GETEVENTS, NULL, 0);
+	_exit(2);
+}
+
+/* Is never in ENTER when its read ends, and has one more that does not */
+static void sees_its_own(struct row *row, struct ring *parent, int fd,
+			 unsigned int len, int silent)
+{
+	struct ring r = *parent;
+	char b[2][8];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ring_sync(&r);
+	add(&r, IOURING2_OP_READ, fd, b[0], len, 0, 0, 2);
+	add(&r, IOURING2_OP_READ, silent, b[1], 1, 0, 0, 3);
+	if (submit_all(&r))
+		_exit(1);
+	st_rel(&row->armed[OTHER], true);
+	row->result = seen_ms(&r, 2, SOON);
+	st_rel(&row->seen, true);
+	until(ld_acq(&row->gone));
+	_exit(0);
+}
+
+FIXTURE(row) {
+	struct state before;
+	struct row *row;
+	struct ring r;
+	pid_t pid[2];
+	int sv[2][2], silent[2], efd;
+};
+
+FIXTURE_SETUP(row)
+{
+	int i;
+
+	state_read(&self->before);
+	self->row = shared_new(sizeof(*self->row));
+	ASSERT_EQ(0, ring_init(&self->r, 16, 128));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+					self->sv[i]));
+	ASSERT_EQ(0, pipe2(self->silent, O_CLOEXEC));
+	self->efd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+	self->pid[STUCK] = 0;
+	self->pid[OTHER] = 0;
+}
+
+FIXTURE_TEARDOWN(row)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (self->pid[i] <= 0)
+			continue;
+		kill(self->pid[i], SIGKILL);
+		EXPECT_NE(-ETIME, reap_ms(self->pid[i], SOON));
+	}
+	ring_exit(&self->r);
+	for (i = 0; i < 2; i++) {
+		close(self->sv[i][0]);
+		close(self->sv[i][1]);
+		close(self->silent[i]);
+	}
+	close(self->efd);
+	munmap(self->row, sizeof(*self->row));
+	EXPECT_STREQ("", state_diff(&self->before, false));
+}
+
+/* Return: false if @pid has no such page to wait for */
+static bool row_armed(struct row *row, int who, pid_t *pid)
+{
+	int status = 0;
+
+	if (until(ld_acq(&row->armed[who]) ||
+		  waitpid(*pid, &status, WNOHANG) == *pid) && !status)
+		return true;
+	*pid = 0;
+	return false;
+}
+
+TEST_F_TIMEOUT(row, written_in_one_enter, 100)
+{
+	struct row *row = self->row;
+
+	self->pid[OTHER] = fork();
+	if (!self->pid[OTHER])
+		sees_its_own(row, &self->r, self->sv[1][0], 1, self->silent[0]);
+	ASSERT_TRUE(row_armed(row, OTHER, &self->pid[OTHER]));
+	self->pid[STUCK] = fork();
+	if (!self->pid[STUCK])
+		writes_to_both(row, &self->r, self->sv[0], self->sv[1][1]);
+	if (!row_armed(row, STUCK, &self->pid[STUCK]))
+		SKIP(return, "no userfaultfd");
+	st_rel(&row->go, true);
+	EXPECT_TRUE(until_ms(ld_acq(&row->hangs), SOON));
+	EXPECT_TRUE(until_ms(ld_acq(&row->seen), SOON + 1000));
+	EXPECT_EQ(1, row->result);
+	/* so are the writes themselves */
+	EXPECT_EQ(1, seen_ms(&self->r, 1001, SOON));
+	EXPECT_EQ(1, seen_ms(&self->r, 1002, SOON));
+	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
+}
+
+TEST_F_TIMEOUT(row, found_by_one_waiter, 100)
+{
+	struct row *row = self->row;
+	uint64_t two = 2;
+
+	/* Who is armed last is woken first */
+	self->pid[OTHER] = fork();
+	if (!self->pid[OTHER])
+		sees_its_own(row, &self->r, self->efd, 8, self->silent[0]);
+	ASSERT_TRUE(row_armed(row, OTHER, &self->pid[OTHER]));
+	/* What one event wakes, it wakes before any of that runs */
+	EXPECT_EQ(0, pin_to_one_cpu());
+	self->pid[STUCK] = fork();
+	if (!self->pid[STUCK])
+		waits_for_both(row, &self->r, self->efd);
+	if (!row_armed(row, STUCK, &self->pid[STUCK]))
+		SKIP(return, "no userfaultfd");
+	EXPECT_TRUE(until(task_waits(self->pid[STUCK])));
+	EXPECT_EQ(8, write(self->efd, &two, sizeof(two)));
+	EXPECT_TRUE(until_ms(ld_acq(&row->hangs), SOON));
+	EXPECT_TRUE(until_ms(ld_acq(&row->seen), SOON + 1000));
+	EXPECT_EQ(8, row->result);
+	/* It can go, with what it has armed, and can be killed */
+	st_rel(&row->gone, true);
+	EXPECT_EQ(0, reap_ms(self->pid[OTHER], AT_ONCE));
+	EXPECT_EQ(-ECANCELED, seen_ms(&self->r, 3, AT_ONCE));
+	self->pid[OTHER] = fork();
+	row->armed[OTHER] = false;
+	if (!self->pid[OTHER])
+		sees_its_own(row, &self->r, self->silent[0], 1, self->silent[0]);
+	EXPECT_TRUE(row_armed(row, OTHER, &self->pid[OTHER]));
+	kill(self->pid[OTHER], SIGKILL);
+	EXPECT_EQ(SIGKILL, reap_ms(self->pid[OTHER], AT_ONCE));
+	self->pid[OTHER] = 0;
+	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
 }
 
 RING_TEST_MAIN
