@@ -157,6 +157,28 @@ void io2_hash_running(struct io2_req *req)
 }
 
 /**
+ * io2_hash_begin() - a request is tried for the first time, not by who submits it
+ * @req: tracked; owned by the caller
+ *
+ * It may sleep then, for a lock, or for a page: it can be told to end.
+ *
+ * Context: task context, inflight_lock not held.
+ * Return: false when it must not begin.
+ */
+bool io2_hash_begin(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	bool added;
+
+	spin_lock(&ring->inflight_lock);
+	added = io2_hash_add(req, IO2_ARMED_WORKER);
+	if (added)
+		io2_hash_running(req);
+	spin_unlock(&ring->inflight_lock);
+	return added;
+}
+
+/**
  * io2_hash_rename() - give a request of the hash another user_data
  * @req: the request, owned by the caller
  * @user_data: the new one

@@ -15,6 +15,7 @@ void io2_hash_grow(struct io2_ring *ring);
 void io2_hash_free(struct io2_ring *ring);
 bool io2_hash_add(struct io2_req *req, enum io2_armed armed);
 void io2_hash_running(struct io2_req *req);
+bool io2_hash_begin(struct io2_req *req);
 void io2_hash_rename(struct io2_req *req, u64 user_data);
 void io2_hash_del(struct io2_req *req);
 void io2_unhash(struct io2_req *req);

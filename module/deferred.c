@@ -45,11 +45,13 @@ static void deferred_kick(struct io2_ring *ring)
 /*
  * What a submitter does itself while it submits, by cancelling, or by writing
  * to a file that another request is armed on, it runs itself before it returns:
- * nobody has to be told.  An interrupt's completions do not wait for that.
+ * nobody has to be told.  An interrupt's completions do not wait for that, nor do
+ * other processes: what it submits next may take for ever.
  */
 static bool deferred_by_submitter(const struct io2_ring *ring)
 {
-	return READ_ONCE(ring->submitting) == current && in_task();
+	return READ_ONCE(ring->submitting) == current && in_task() &&
+	       READ_ONCE(ring->nr_submitters) <= 1;
 }
 
 /**

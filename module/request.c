@@ -924,9 +924,15 @@ static bool req_is_late(const struct io2_req *req)
 static void req_place(struct io2_req *req, struct io2_batch *b)
 {
 	enum io2_do where = io2_req_where(req, IO2_STAGE_START, b->ctx);
+	const struct io2_op *op = io2_req_op(req);
 
-	if (where != IO2_DO_TRY)
+	if (where != IO2_DO_TRY) {
 		io2_req_track(req);
+	} else if (b->ctx != IO2_CTX_SUBMIT && (op->uses_mm || op->polls) &&
+		   !io2_hash_begin(req)) {
+		io2_cancel_chain(req, b);
+		return;
+	}
 	io2_req_go(req, b, where);
 }
 

@@ -1004,4 +1004,58 @@ end:
 	absent_free(&a);
 }
 
+/* The same of one that a task in ENTER begins, behind a timer */
+RING_TEST(cancelled_on_first_attempt)
+{
+	struct __kernel_timespec ts = ts_ns(100 * NSEC_PER_MSEC);
+	static char data[4096];
+	struct receiver v = { };
+	struct stuck s = { };
+	struct iouring2_cqe cqe;
+	struct absent a;
+	struct ring r;
+	int ret, sv[2];
+	char b;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	s.ring = &r;
+	v.a = &a;
+	v.sock = sv[0];
+	/* The socket's lock is taken first */
+	ASSERT_EQ(1, write(sv[1], "x", 1));
+	ASSERT_EQ(0, pthread_create(&v.self, NULL, receive_into_page, &v));
+	EXPECT_TRUE(until(absent_wanted(&a)));
+	ASSERT_EQ(0, pthread_create(&s.self, NULL, wait_for_one, &s));
+	EXPECT_TRUE(until(ld_acq(&s.tid) && task_waits(s.tid)));
+	prep_timeout(ring_sqe(&r), &ts, 0, 0);
+	r.sqes[0].flags = IOURING2_SQE_IO_HARDLINK;
+	prep_read(ring_sqe(&r), sv[0], &b, 1, 0);
+	r.sqes[1].user_data = READ_ID;
+	ASSERT_EQ(2, ring_submit(&r));
+	EXPECT_TRUE(until(task_wants_lock(s.tid)));
+	prep_cancel(ring_sqe(&r), READ_ID, 0);
+	r.sqes[2].user_data = CANCEL_ID;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_take(&r, CANCEL_ID, &cqe));
+	EXPECT_EQ(-EALREADY, cqe.res);
+	ASSERT_EQ(0, absent_provide(&a, data));
+	pthread_join(v.self, NULL);
+	EXPECT_TRUE(until(ring_ready(&r) == 2)) {
+		TH_LOG("it waits for ever");
+	}
+	EXPECT_EQ(1, write(sv[1], "y", 1));
+	pthread_join(s.self, NULL);
+	ASSERT_EQ(0, ring_take(&r, READ_ID, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	ring_exit(&r);
+	close(sv[0]);
+	close(sv[1]);
+	absent_free(&a);
+}
+
 RING_TEST_MAIN

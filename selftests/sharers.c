@@ -491,6 +491,42 @@ static bool row_armed(struct row *row, int who, pid_t *pid)
 	return false;
 }
 
+/* One ENTER wakes the other one, and faults in the next write */
+static void writes_then_faults(struct row *row, struct ring *parent, int mine[2],
+			       int others)
+{
+	struct stuck s;
+
+	stuck_start(&s, row, parent, mine[0], 1);
+	if (!until(ld_acq(&row->go)))
+		_exit(1);
+	ring_sync(&s.r);
+	add(&s.r, IOURING2_OP_WRITE, others, "y", 1, 0, 0, 1002);
+	add(&s.r, IOURING2_OP_WRITE, mine[1], s.a.page, 1, 0, 0, 1001);
+	submit_all(&s.r);
+	_exit(2);
+}
+
+TEST_F_TIMEOUT(row, written_before_a_fault, 100)
+{
+	struct row *row = self->row;
+
+	self->pid[OTHER] = fork();
+	if (!self->pid[OTHER])
+		sees_its_own(row, &self->r, self->sv[1][0], 1, self->silent[0]);
+	ASSERT_TRUE(row_armed(row, OTHER, &self->pid[OTHER]));
+	self->pid[STUCK] = fork();
+	if (!self->pid[STUCK])
+		writes_then_faults(row, &self->r, self->sv[0], self->sv[1][1]);
+	if (!row_armed(row, STUCK, &self->pid[STUCK]))
+		SKIP(return, "no userfaultfd");
+	st_rel(&row->go, true);
+	EXPECT_TRUE(until_ms(ld_acq(&row->hangs), SOON));
+	EXPECT_TRUE(until_ms(ld_acq(&row->seen), SOON + 1000));
+	EXPECT_EQ(1, row->result);
+	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
+}
+
 TEST_F_TIMEOUT(row, written_in_one_enter, 100)
 {
 	struct row *row = self->row;
