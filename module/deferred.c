@@ -217,6 +217,7 @@ void io2_deferred_run_batch(struct io2_batch *b)
 	struct io2_req *req;
 
 	deferred_take(b->ring, &b->todo);
+	b->split = false;
 	while ((req = io2_list_pop(&b->todo)))
 		req->run(req, b);
 }

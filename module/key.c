@@ -179,7 +179,7 @@ static struct io2_req *key_next(struct io2_req *req, struct io2_key *key,
 	list_del_init(&next->node);
 	next->key = key;
 	WRITE_ONCE(next->wq_state, IO2_WQ_RUNNING);
-	if (is_buffered_write(next) && io2_worker_add_next(next, req, b))
+	if (is_buffered_write(next) && io2_worker_add_next(next, b))
 		return NULL;
 	return next;
 }

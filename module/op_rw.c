@@ -655,7 +655,7 @@ static bool rw_would_block(struct io2_req *req, ssize_t ret,
 	if (req->flags & REQ_F_NOWAIT)
 		return false;
 	if (!(flags & IO2_NONBLOCK))
-		return (flags & IO2_BREAKABLE) && io2_is_interrupted(ret);
+		return (flags & IO2_BREAKABLE) && io2_is_broken(ret);
 	if (ret != -EOPNOTSUPP)
 		return ret == -EAGAIN;
 	/* RWF flags that the file does not know */

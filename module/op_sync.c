@@ -46,7 +46,7 @@ enum io2_issue io2_fsync_issue(struct io2_req *req, unsigned int flags)
 		end = LLONG_MAX;
 	ret = vfs_fsync_range(req->file, sync->off, end,
 			      sync->flags & IOURING2_FSYNC_DATASYNC);
-	if ((flags & IO2_BREAKABLE) && io2_is_interrupted(ret))
+	if ((flags & IO2_BREAKABLE) && io2_is_broken(ret))
 		return IO2_AGAIN;
 	return io2_req_set(req, io2_worker_result(req, ret));
 }

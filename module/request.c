@@ -457,7 +457,8 @@ static noinline void batch_start(struct io2_batch *b)
 {
 	struct io2_req *req;
 
-	io2_list_take(&b->start, &b->starting);
+	io2_list_append(&b->starting, &b->start);
+	b->split = false;
 	while ((req = io2_list_pop(&b->starting)))
 		io2_req_start(req, b);
 }
@@ -467,18 +468,21 @@ static void start_run(struct io2_req *req, struct io2_batch *b)
 	io2_req_start(req, b);
 }
 
-/* Moves what other processes have submitted from @list to @others. */
+static bool req_is_others(const struct io2_req *req)
+{
+	/* not its memory: on its way out a process has none */
+	return req->sub && req->sub->tgid != task_tgid(current);
+}
+
+/* Moves what is of other processes from @list to @others. */
 static void list_split(struct io2_req_list *list, struct io2_req_list *others)
 {
-	struct io2_req_list all, *to;
+	struct io2_req_list all;
 	struct io2_req *req;
 
 	io2_list_take(list, &all);
-	while ((req = io2_list_pop(&all))) {
-		to = req->sub && !io2_submitter_is_process(req->sub) ? others :
-								       list;
-		io2_list_add(to, req);
-	}
+	while ((req = io2_list_pop(&all)))
+		io2_list_add(req_is_others(req) ? others : list, req);
 }
 
 /**
@@ -494,16 +498,21 @@ void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b)
 	struct io2_req_list others, starts;
 	struct io2_req *req;
 
-	if (!op->uses_mm && !op->polls)
+	/* a work item does nothing of the kind */
+	if ((!op->uses_mm && !op->polls) || b->ctx == IO2_CTX_WQ)
 		return;
-
 	io2_list_init(&others);
 	io2_list_init(&starts);
 	if (b->done.first)
 		batch_post(b);
-	list_split(&b->todo, &others);
-	list_split(&b->starting, &starts);
+	if (!b->split) {
+		list_split(&b->todo, &others);
+		list_split(&b->starting, &starts);
+		b->split = true;
+	}
 	list_split(&b->start, &starts);
+	/* what comes before them is posted: those of current need no second look */
+	io2_list_append(&b->starting, &b->start);
 	while ((req = io2_list_pop(&starts))) {
 		req->run = start_run;
 		io2_list_add(&others, req);
@@ -523,7 +532,7 @@ void io2_batch_flush(struct io2_batch *b)
 	for (;;) {
 		if (likely(b->done.first))
 			batch_post(b);
-		if (likely(!b->start.first))
+		if (likely(!b->start.first && !b->starting.first))
 			break;
 		batch_start(b);
 	}

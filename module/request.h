@@ -346,7 +346,9 @@ static_assert(sizeof(struct io2_req) <= 256);
  * @start: requests that may start now
  * @starting: those of them that are started one after the other, the rest
  * @todo: what was deferred and is run one after the other, the rest
- * @next: of IO2_CTX_WORKER: what the worker does next, without its being queued
+ * @next: what the worker does next, without its being queued
+ * @goes_on: who has the batch is a bounded worker, and looks at @next
+ * @split: nothing of another process is in @starting or @todo
  * @ctx: who runs them
  * @expires: of IO2_CTX_TURN: CLOCK_MONOTONIC, when it must not block any more
  *
@@ -359,6 +361,8 @@ struct io2_batch {
 	struct io2_req_list	starting;
 	struct io2_req_list	todo;
 	struct io2_req		*next;
+	bool			goes_on;
+	bool			split;
 	enum io2_ctx		ctx;
 	ktime_t			expires;
 };
@@ -406,6 +410,20 @@ static inline void io2_list_take(struct io2_req_list *list,
 	WRITE_ONCE(list->first, NULL);
 }
 
+/* Moves all of @from to the end of @to. */
+static inline void io2_list_append(struct io2_req_list *to,
+				   struct io2_req_list *from)
+{
+	if (!from->first)
+		return;
+	if (to->first)
+		to->last->next = from->first;
+	else
+		WRITE_ONCE(to->first, from->first);
+	to->last = from->last;
+	WRITE_ONCE(from->first, NULL);
+}
+
 static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 				  enum io2_ctx ctx)
 {
@@ -415,6 +433,8 @@ static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 	io2_list_init(&b->starting);
 	io2_list_init(&b->todo);
 	b->next = NULL;
+	b->goes_on = false;
+	b->split = false;
 	b->ctx = ctx;
 }
 

@@ -232,7 +232,7 @@ enum io2_class {
  * @dead: workers that timed out and wait to be reaped
  * @reap: reaps @dead
  * @watch: looks from time to time, while workers are busy, for whom
- * @used: there has been a worker: only workers queue @reap and @watch
+ * @used: there has been a worker: without one nobody queues @reap and @watch
  * @nr_workers: worker threads by class, those being created included
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint

@@ -366,7 +366,7 @@ static __always_inline void submit_flush(struct submit_state *st,
 		io2_req_recycle(ring, &b->done, nr);
 		io2_list_init(&b->done);
 	}
-	if (unlikely(b->start.first))
+	if (unlikely(b->start.first || b->starting.first))
 		io2_batch_flush(b);
 }
 

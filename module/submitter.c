@@ -93,6 +93,25 @@ static struct task_struct *submitter_leader(const struct io2_submitter *sub)
 }
 
 /**
+ * io2_submitter_is_replaced() - has the process executed another program?
+ * @sub: the submitter
+ *
+ * Context: any.
+ * Return: whether it has; false once the process is gone.
+ */
+bool io2_submitter_is_replaced(const struct io2_submitter *sub)
+{
+	struct task_struct *task;
+	struct mm_struct *mm;
+
+	rcu_read_lock();
+	task = submitter_leader(sub);
+	mm = task ? READ_ONCE(task->mm) : NULL;
+	rcu_read_unlock();
+	return mm && mm != sub->mm;
+}
+
+/**
  * io2_submitter_ends() - is the program about to end, or replaced by another?
  * @sub: the submitter
  *
@@ -105,19 +124,14 @@ static struct task_struct *submitter_leader(const struct io2_submitter *sub)
 bool io2_submitter_ends(const struct io2_submitter *sub)
 {
 	struct task_struct *task;
-	struct mm_struct *mm;
-	bool ends = false;
+	bool ends;
 
 	rcu_read_lock();
 	task = submitter_leader(sub);
-	if (task) {
-		mm = READ_ONCE(task->mm);
-		/* a task keeps its signal_struct until it is freed */
-		ends = (mm && mm != sub->mm) ||
-		       (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
-	}
+	/* a task keeps its signal_struct until it is freed */
+	ends = task && (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
 	rcu_read_unlock();
-	return ends;
+	return ends || io2_submitter_is_replaced(sub);
 }
 
 /**

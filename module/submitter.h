@@ -134,6 +134,7 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 	       sub->fsize == rlimit(RLIMIT_FSIZE);
 }
 
+bool io2_submitter_is_replaced(const struct io2_submitter *sub);
 bool io2_submitter_ends(const struct io2_submitter *sub);
 bool io2_submitter_moved(const struct io2_submitter *sub);
 struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd);

@@ -16,12 +16,15 @@
  */
 #include <linux/atomic.h>
 #include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/freezer.h>
 #include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "compat/compat.h"
 #include "cancel.h"
@@ -219,6 +222,7 @@ static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
 
 	io2_borrow(bw, w->sub);
 	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
+	b.goes_on = w->wq_class == IO2_BOUNDED;
 	io2_queue_watch(w->ring);
 	if (bw->have_mm && w->wq_class != IO2_RETRY)
 		io2_req_block(req, &b);
@@ -249,10 +253,15 @@ static void workers_count(struct io2_worker *w, int n)
 	atomic_add(n, &io2_workers_all);
 }
 
+static bool workers_too_many(void)
+{
+	return atomic_read(&io2_workers_all) > READ_ONCE(workers_total);
+}
+
 /*
  * A worker that is not the last of its class may end, and so may the last of who
  * does not submit any more, or was moved to other cgroups: a cgroup with a thread in
- * it cannot be removed.
+ * it cannot be removed.  So may any when there are too many.
  */
 static bool worker_may_end(struct io2_worker *w)
 {
@@ -261,7 +270,7 @@ static bool worker_may_end(struct io2_worker *w)
 
 	spin_lock(&w->ring->wq_lock);
 	end = !w->taken &&
-	      (wq->nr[w->wq_class] > 1 ||
+	      (wq->nr[w->wq_class] > 1 || workers_too_many() ||
 	       READ_ONCE(w->ring->submitter) != w->sub ||
 	       io2_submitter_moved(w->sub)) &&
 	      !wq->nr_pending[w->wq_class] && !io2_ring_dying(w->ring) &&
@@ -327,6 +336,7 @@ static struct io2_req *worker_cancel(struct io2_worker *w, struct io2_req *req)
 	struct io2_batch b;
 
 	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
+	b.goes_on = true;
 	io2_req_set(req, -ECANCELED);
 	io2_req_complete(req, &b);
 	b.ctx = IO2_CTX_WQ;
@@ -448,6 +458,7 @@ static void workers_watch(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(to_delayed_work(work),
 					     struct io2_ring, watch);
+	struct mm_struct *replaced = NULL;
 	struct io2_runner *r;
 	bool busy = false;
 
@@ -456,10 +467,20 @@ static void workers_watch(struct work_struct *work)
 		if (!r->cur || !r->worker)
 			continue;
 		busy = true;
+		if (!replaced && io2_submitter_is_replaced(r->sub)) {
+			replaced = r->sub->mm;
+			mmgrab(replaced);
+		}
 		if (io2_submitter_ends(r->sub))
 			send_sig(SIGKILL, r->task, 1);
 	}
 	spin_unlock(&ring->wq_lock);
+	/* the worker that uses its memory keeps that from being unmapped */
+	if (replaced) {
+		if (io2_submitters_mm_gone(ring, replaced))
+			io2_cancel_mm(ring, replaced);
+		mmdrop(replaced);
+	}
 	if (busy)
 		io2_queue_watch(ring);
 }
@@ -517,21 +538,30 @@ static bool wq_process_has(struct io2_ring *ring,
 	return has;
 }
 
+/* As with other limits on processes, one capability goes beyond it. */
+static bool wq_may_exceed(const struct io2_submitter *sub)
+{
+	return sub->cred->user_ns == &init_user_ns &&
+	       cap_raised(sub->cred->cap_effective, CAP_SYS_RESOURCE);
+}
+
 /*
- * May a submitter without a worker have one?  When there are too many, each process
- * may have one of each class; it can be as many submitters as it likes.
+ * May a submitter without a worker have one?  When there are too many, a process may
+ * have one of each class in a ring; it can be as many submitters as it likes.
  */
 static bool wq_may_begin(struct io2_ring *ring,
 			 const struct io2_submitter *sub,
 			 unsigned int wq_class)
 {
-	unsigned int all = atomic_read(&io2_workers_all);
 	unsigned int total = READ_ONCE(workers_total);
 
-	if (all < total)
+	if (atomic_read(&io2_workers_all) < total)
 		return true;
-	return all - total < WORKERS_SPARE &&
-	       !wq_process_has(ring, sub, wq_class);
+	if (wq_process_has(ring, sub, wq_class))
+		return false;
+	/* that may have made room */
+	return (u64)atomic_read(&io2_workers_all) <
+	       (u64)total + WORKERS_SPARE || wq_may_exceed(sub);
 }
 
 /* One more worker? */
@@ -601,8 +631,6 @@ static int wq_add_hashed(struct io2_req *req, unsigned int wq_class,
 	    wq_may_begin(ring, req->sub, wq_class)) {
 		*task = wq_add(req, wq_class, create);
 	} else {
-		req->wq_class = wq_class;
-		WRITE_ONCE(req->wq_state, IO2_WQ_RUNNING);
 		ret = -EAGAIN;
 	}
 	spin_unlock(&ring->wq_lock);
@@ -677,9 +705,8 @@ static void worker_queue(struct io2_req *req, unsigned int wq_class,
 	spin_lock(&ring->inflight_lock);
 	err = wq_add_hashed(req, wq_class, &task, &create);
 	spin_unlock(&ring->inflight_lock);
-	if (err == -EAGAIN) {
-		req_without_worker(req, err, b);
-	} else if (err) {
+	if (err) {
+		/* the work item is not to do what many processes make it do */
 		io2_req_set(req, err);
 		io2_req_complete(req, b);
 	}
@@ -711,20 +738,18 @@ void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
 /**
  * io2_worker_add_next() - have the worker that ended a request do its successor
  * @req: has just got its ordering key, and is RUNNING
- * @before: has just given it up
- * @b: of who completes @before
+ * @b: of who completes the request that had it before
  *
- * That worker goes on with it when it has posted @before, or after what waited
+ * That worker goes on with it when it has posted that one, or after what waited
  * longer: nobody else has to be woken.
  *
  * Context: task context; wq_lock held.
  * Return: false if current is no such worker.
  */
-bool io2_worker_add_next(struct io2_req *req, const struct io2_req *before,
-			 struct io2_batch *b)
+bool io2_worker_add_next(struct io2_req *req, struct io2_batch *b)
 {
 	lockdep_assert_held(&req->ring->wq_lock);
-	if (b->ctx != IO2_CTX_WORKER || before->wq_class != IO2_BOUNDED)
+	if (b->ctx != IO2_CTX_WORKER || !b->goes_on)
 		return false;
 	if (b->next || req->sub->wq.nr_pending[IO2_BOUNDED]) {
 		wq_append(req, IO2_BOUNDED);
@@ -803,13 +828,8 @@ int io2_worker_cancel(struct io2_req *req, bool kill)
 	return 0;
 }
 
-/**
- * io2_is_interrupted() - was a sleep ended before anything was done?
- * @res: what the operation returned
- *
- * Return: whether @res says so.
- */
-bool io2_is_interrupted(ssize_t res)
+/* Does @res say that a sleep was ended before anything was done? */
+static bool is_interrupted(ssize_t res)
 {
 	switch (res) {
 	case -ERESTARTSYS:
@@ -824,6 +844,21 @@ bool io2_is_interrupted(ssize_t res)
 }
 
 /**
+ * io2_is_broken() - is an operation to be done once more, as its sleep was ended?
+ * @res: what the operation returned
+ *
+ * A server may answer EINTR by itself: that is a result.
+ *
+ * Context: the task that did it, before io2_breaker_stop().
+ * Return: whether it is.
+ */
+bool io2_is_broken(ssize_t res)
+{
+	return is_interrupted(res) &&
+	       (res != -EINTR || signal_pending(current));
+}
+
+/**
  * io2_worker_result() - what an interrupted operation is to report
  * @req: the request
  * @res: what the operation returned
@@ -833,7 +868,7 @@ bool io2_is_interrupted(ssize_t res)
  */
 s32 io2_worker_result(struct io2_req *req, s32 res)
 {
-	if (!io2_is_interrupted(res))
+	if (!is_interrupted(res))
 		return res;
 	return io2_worker_was_interrupted(req) ? -ECANCELED : -EINTR;
 }
@@ -935,7 +970,7 @@ void io2_workers_stop(struct io2_ring *ring)
 		return;
 	io2_workers_stop_of(ring, NULL);
 	workers_reap(&ring->reap);
-	/* last, because only a worker queues them */
+	/* last: nobody queues them for a ring that is DYING and has no worker */
 	cancel_work_sync(&ring->reap);
 	cancel_delayed_work_sync(&ring->watch);
 }

@@ -46,10 +46,9 @@ void io2_wq_init(struct io2_wq *wq);
 void io2_workers_init(struct io2_ring *ring);
 void io2_worker_queue(struct io2_req *req, struct io2_batch *b);
 void io2_worker_retry(struct io2_req *req, struct io2_batch *b);
-bool io2_worker_add_next(struct io2_req *req, const struct io2_req *before,
-			 struct io2_batch *b);
+bool io2_worker_add_next(struct io2_req *req, struct io2_batch *b);
 int io2_worker_cancel(struct io2_req *req, bool kill);
-bool io2_is_interrupted(ssize_t res);
+bool io2_is_broken(ssize_t res);
 s32 io2_worker_result(struct io2_req *req, s32 res);
 void io2_workers_stop(struct io2_ring *ring);
 void io2_workers_stop_of(struct io2_ring *ring, struct io2_submitter *sub);

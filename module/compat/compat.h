@@ -185,16 +185,24 @@ static inline struct mem_cgroup *io2_set_active_memcg(struct mem_cgroup *memcg)
 }
 
 #if !defined(HAVE_FGET_TASK_NEXT) && !defined(HAVE_TASK_LOOKUP_NEXT)
-/* Return: whether @file, now referenced, is what the descriptor stands for. */
-static inline bool io2_get_slot(struct task_struct *task, unsigned int fd,
-				struct file *file)
+/* Return: whether *@file is what the descriptor stands for; else it is to be put. */
+static inline bool io2_fget_slot(struct task_struct *task, unsigned int fd,
+				 struct file **file)
 {
-	if (!get_file_rcu(file))
-		return false;
-	if (files_lookup_fd_rcu(task->files, fd) == file)
-		return true;
-	fput(file);
-	return false;
+	bool same = true;
+
+	rcu_read_lock();
+	task_lock(task);
+	do {
+		*file = task->files ? files_lookup_fd_rcu(task->files, fd) :
+				      NULL;
+		/* what is being closed may have been replaced */
+	} while (*file && !get_file_rcu(*file));
+	if (*file)
+		same = files_lookup_fd_rcu(task->files, fd) == *file;
+	task_unlock(task);
+	rcu_read_unlock();
+	return same;
 }
 #endif
 
@@ -223,14 +231,8 @@ static inline struct file *io2_fget_task(struct task_struct *task,
 #else
 	struct file *file;
 
-	rcu_read_lock();
-	task_lock(task);
-	do {
-		file = task->files ? files_lookup_fd_rcu(task->files, fd) : NULL;
-		/* what is being closed may have been replaced */
-	} while (file && !io2_get_slot(task, fd, file));
-	task_unlock(task);
-	rcu_read_unlock();
+	while (!io2_fget_slot(task, fd, &file))
+		io2_file_put(file);
 	return file;
 #endif
 }
