@@ -100,7 +100,8 @@ help:
 	@echo
 	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
 	@echo 'demo, mutants, coverage, fuzz, bench, profile, check-lib, check-liburing, check-apps, install and'
-	@echo 'uninstall; ARGS=--help shows its options.'
+	@echo 'uninstall; ARGS=--help shows its options. make wants $$ in ARGS doubled:'
+	@echo "  make check ARGS='--kernels 7.x --tests ^poll"'$$$$'"'"
 
 .PHONY: bench profile modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz
 .PHONY: install uninstall help lib check-lib check-liburing check-apps install-lib uninstall-lib

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Print a file through a ring: cc -o read_file read_file.c && ./read_file FILE */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -13,7 +14,7 @@ int main(int argc, char **argv)
 {
 	static char buf[65536];
 	struct iouring2_setup s = { .entries = 1, .params.flags = IOURING2_SETUP_NO_SQARRAY };
-	struct iouring2_enter e = { .to_submit = 1, .min_complete = 1, .flags = IOURING2_ENTER_GETEVENTS };
+	struct iouring2_enter e = { .min_complete = 1, .flags = IOURING2_ENTER_GETEVENTS };
 	int dev = open("/dev/iouring2", O_RDWR), ring = dev < 0 ? -1 : ioctl(dev, IOURING2_IOC_SETUP, &s);
 
 	if (ring < 0)
@@ -31,8 +32,15 @@ int main(int argc, char **argv)
 		*sqe = (struct iouring2_sqe){ .opcode = IOURING2_OP_READ, .fd = file, .off = off,
 					      .addr = (__u64)(unsigned long)buf, .len = sizeof(buf) };
 		__atomic_store_n(sq_tail, *sq_tail + 1, __ATOMIC_RELEASE);
-		while (__atomic_load_n(cq_tail, __ATOMIC_ACQUIRE) == *cq_head)
-			ioctl(ring, IOURING2_IOC_ENTER, &e);	/* submits, and waits for the completion */
+		e.to_submit = 1;
+		while (__atomic_load_n(cq_tail, __ATOMIC_ACQUIRE) == *cq_head) {
+			int taken = ioctl(ring, IOURING2_IOC_ENTER, &e);	/* submits, and waits for the completion */
+
+			if (taken < 0 && errno != EINTR)
+				err(1, "ENTER");
+			if (taken > 0)
+				e.to_submit = 0;	/* from here on it only waits */
+		}
 		res = cqes[*cq_head & (s.params.cq_entries - 1)].res;
 		__atomic_store_n(cq_head, *cq_head + 1, __ATOMIC_RELEASE);
 		if (res < 0 || write(STDOUT_FILENO, buf, res) != res)

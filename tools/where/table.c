@@ -144,8 +144,12 @@ static void print_row(enum io2_stage stage, unsigned int fixed,
 static void print_below(enum io2_stage stage, unsigned int fixed,
 			unsigned int what)
 {
-	/* the bits that decide most come first */
-	static const unsigned char order[] = { 2, 3, 6, 5, 9, 4, 0, 1, 7, 8 };
+	/* bits that decide alone come first: that makes the fewest rows */
+	static const unsigned char order[IO2_STAGES][IO2_W_BITS] = {
+		[IO2_STAGE_START]	= { 2, 3, 9, 0, 4, 6, 1, 7, 8, 5 },
+		[IO2_STAGE_AGAIN]	= { 6, 4, 0, 1, 2, 3, 5, 7, 8, 9 },
+		[IO2_STAGE_READY]	= { 3, 5, 9, 4, 0, 1, 2, 6, 7, 8 },
+	};
 	int d = common(stage, fixed, what);
 	unsigned int n, i;
 
@@ -154,7 +158,7 @@ static void print_below(enum io2_stage stage, unsigned int fixed,
 		return;
 	}
 	for (n = 0; n < IO2_W_BITS; n++) {
-		i = order[n];
+		i = order[stage][n];
 		if ((fixed & BIT(i)) || !matters(stage, fixed, what, i))
 			continue;
 		print_below(stage, fixed | BIT(i), what | BIT(i));

@@ -93,8 +93,9 @@ extern "C" {
  * @optval: user address of the socket option's value
  * @cmd: 80 bytes for the command on rings of 128-byte entries
  *
- * Fields that an opcode does not use must be 0, else the request completes
- * with -EINVAL.
+ * Set all fields that an opcode does not use to 0.  A field that io_uring checks
+ * completes the request with -EINVAL if it is not; the others are ignored, as
+ * io_uring ignores them.
  */
 struct iouring2_sqe {
 	__u8	opcode;
@@ -219,7 +220,8 @@ enum iouring2_sqe_flags_bit {
  *			and hold later ones until this one has
  * IO_LINK		the next entry starts when this one has succeeded
  * IO_HARDLINK		the next entry starts when this one has completed
- * ASYNC		do not try without blocking first, go to a worker
+ * ASYNC		do not try it while submitting: a worker does it, or, if
+ *			only the submitting process may, a task of that in ENTER
  * BUFFER_SELECT	take a buffer from sqe->buf_group
  * CQE_SKIP_SUCCESS	post a completion only if the request fails
  */
@@ -243,7 +245,8 @@ enum iouring2_sqe_flags_bit {
  * R_DISABLED		no submissions until the ring is enabled
  * SUBMIT_ALL		an entry that is refused does not stop the batch
  * COOP_TASKRUN		never interrupt the application for deferred work
- * TASKRUN_FLAG		say in IOURING2_SQ_TASKRUN that such work waits
+ * TASKRUN_FLAG		say in IOURING2_SQ_TASKRUN that such work waits: iouring2
+ *			refuses this flag, and always says so
  * SQE128, CQE32	entries of twice the usual size
  * SINGLE_ISSUER	one task only will ever submit
  * DEFER_TASKRUN	deferred work runs only when that task waits
@@ -551,7 +554,8 @@ struct iouring2_sqring_offsets {
  * SQ ring flags, written by the kernel:
  * NEED_WAKEUP	the SQPOLL thread sleeps, enter with SQ_WAKEUP
  * CQ_OVERFLOW	completions wait behind the full CQ
- * TASKRUN	deferred work waits for somebody to enter
+ * TASKRUN	requests wait that only the process which has submitted them
+ *		may do: it has to enter
  */
 #define IOURING2_SQ_NEED_WAKEUP			(1U << 0)
 #define IOURING2_SQ_CQ_OVERFLOW			(1U << 1)
