@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
+#include "absent.h"
 
 /* Time for a worker to see that its request is to end, on a busy machine */
 #define WORKERS_MS	8000
@@ -76,6 +78,24 @@ static void queue_async(struct ring *r, int fd)
 	add(r, IOURING2_OP_READ, fd, buf, 8, 0, ASYNC, 1);
 }
 
+/*
+ * Of one file, from a page that never comes: one after the other, a worker would be
+ * killed in each
+ */
+static void queue_writes(struct ring *r, int fd)
+{
+	static struct absent a;
+	int i, file;
+
+	file = memfd_create("exec", MFD_CLOEXEC);
+	if (file < 0 || absent_make(&a))
+		return;
+	/* its end would give the page */
+	fcntl(a.fd, F_SETFD, 0);
+	for (i = 0; i < 14; i++)
+		add(r, IOURING2_OP_WRITE, file, a.page, 1, i, ASYNC, i);
+}
+
 static const struct kind kinds[] = {
 	{ "READ", true, queue_read },
 	{ "POLL_ADD", true, queue_poll },
@@ -84,6 +104,7 @@ static const struct kind kinds[] = {
 	{ "DRAIN", true, queue_drained },
 	{ "timers", true, queue_timers },
 	{ "READ, ASYNC", false, queue_async },
+	{ "WRITEs that wait for each other", false, queue_writes },
 };
 
 /* Start of the new program. argv: "--kept", ring, write end, ms */
