@@ -580,7 +580,8 @@ static unsigned int what_of_file(const struct io2_req *req)
 	kind = io2_file_kind(req->file);
 	if ((kind & op_uses(op)) && !(op->personal && op->personal(req)))
 		what |= IO2_W_ANY;
-	if (kind & IO2_KIND_ASK_NOW)
+	/* nobody is asked where there is no method for it */
+	if ((kind & IO2_KIND_ASK_NOW) || !file_can_poll(req->file))
 		what |= IO2_W_ASK_NOW;
 	if (kind & IO2_KIND_ASK_LATE)
 		what |= IO2_W_ASK_LATE;

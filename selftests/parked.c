@@ -87,6 +87,34 @@ BOUNDED_TEST(done_by_next_enter)
 }
 
 /* What an ENTER accepts is its turn, also if that says next that it cannot wait */
+/* What has no method for polls is asked by nobody, so anybody can answer */
+BOUNDED_TEST(polled_without_a_poll)
+{
+	static const char * const names[] = { "/dev/null", "/etc/passwd" };
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	size_t i;
+	int fd;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		fd = open(names[i], O_RDONLY | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		add_timer(&r, 20, HARDLINK, TIMER + 10 * i);
+		sqe = add(&r, IOURING2_OP_POLL_ADD, fd, NULL, 0, 0, 0,
+			  TRIED + 10 * i);
+		sqe->poll32_events = POLLIN;
+		ASSERT_EQ(0, submit_all(&r));
+		EXPECT_EQ(-ETIME, seen_ms(&r, TIMER + 10 * i, SOON));
+		EXPECT_EQ(POLLIN, seen_ms(&r, TRIED + 10 * i, SOON)) {
+			TH_LOG("%s", names[i]);
+		}
+		EXPECT_FALSE(flagged(&r));
+		close(fd);
+	}
+	ring_exit(&r);
+}
+
 BOUNDED_TEST(bad_argument)
 {
 	struct iouring2_getevents_arg arg = { .ts = 8 };

@@ -32,6 +32,7 @@
  * @events: that the file has
  * @asked: polls answered
  * @reads: reads that came; none is answered before there are READS of them
+ * @refused: writes and syncs that were answered with EINTR
  * @held: those that are not answered yet
  * @held_off: from where on they are
  * @deaf: nothing is read from @dev; then @asked stays
@@ -43,7 +44,7 @@
 struct server {
 	int dev, file;
 	char dir[32];
-	unsigned int events, asked, deaf_at, reads;
+	unsigned int events, asked, deaf_at, reads, refused;
 	__u64 kh, held[READS], held_off[READS];
 	bool deaf, idle, stop, done, rescued;
 	pthread_t self, rescuer;
@@ -127,6 +128,10 @@ static int serve(struct server *s, const struct fuse_in_header *h,
 		return reply(s, h->unique, 0, &poll, sizeof(poll));
 	case FUSE_READ:
 		return hold_read(s, h, arg);
+	case FUSE_WRITE:
+	case FUSE_FSYNC:
+		st_rel(&s->refused, s->refused + 1);
+		return reply(s, h->unique, -EINTR, NULL, 0);
 	case FUSE_FLUSH:
 	case FUSE_RELEASE:
 		return reply(s, h->unique, 0, NULL, 0);
@@ -641,6 +646,44 @@ RING_TEST(reads_at_once)
 		EXPECT_EQ(0U, s.asked);
 		ring_exit(&r);
 	}
+	server_end(&s);
+}
+
+/* A server may answer EINTR by itself: it is asked once, as by the system calls */
+RING_TEST(interrupted_by_the_server)
+{
+	static const char data[8];
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct server s;
+	struct ring r;
+
+	START(&s);
+	EXPECT_EQ(-1, fsync(s.file));
+	EXPECT_EQ(EINTR, errno);
+	EXPECT_EQ(-1, pwrite(s.file, data, sizeof(data), 0));
+	EXPECT_EQ(EINTR, errno);
+	EXPECT_EQ(2U, s.refused);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	sqe->opcode = IOURING2_OP_FSYNC;
+	sqe->fd = s.file;
+	sqe->user_data = 1;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
+	EXPECT_EQ(-EINTR, cqe.res);
+	EXPECT_EQ(3U, s.refused);
+	sqe = ring_sqe(&r);
+	sqe->opcode = IOURING2_OP_WRITE;
+	sqe->fd = s.file;
+	sqe->addr = (uintptr_t)data;
+	sqe->len = sizeof(data);
+	sqe->user_data = 2;
+	EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(-EINTR, cqe.res);
+	EXPECT_EQ(4U, s.refused);
+	ring_exit(&r);
 	server_end(&s);
 }
 
