@@ -179,9 +179,10 @@ static unsigned int kind_memory_device(unsigned int minor)
 {
 	switch (minor) {
 	case 3:		/* null */
+		return KIND_RW;
 	case 5:		/* zero */
 	case 7:		/* full */
-		return KIND_RW;
+		return KIND_RW | IO2_KIND_ENDLESS;
 	case 8:		/* random */
 	case 9:		/* urandom */
 		return KIND_RW | KIND_ASK;

@@ -18,6 +18,7 @@
 #define IO2_KIND_ASK_LATE	BIT(4)	/* the same: it may have to ask somebody */
 #define IO2_KIND_DATA		BIT(5)	/* a file or device full of data */
 #define IO2_KIND_WAKE_TELLS	BIT(6)	/* whom it wakes may take it for readable */
+#define IO2_KIND_ENDLESS	BIT(7)	/* has as much to read as one asks for */
 
 unsigned int io2_file_kind(const struct file *file);
 

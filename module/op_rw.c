@@ -602,12 +602,15 @@ static bool rw_is_at_limit(const struct io2_req *req)
 }
 
 /*
- * A file or device full of data had less ready than was asked for: that is not an
- * answer yet.  What blocks has said all that there is.
+ * A file or device full of data had less ready than was asked for, or /dev/zero was
+ * to make room for another task: that is not an answer yet.  What blocks has said all
+ * that there is.
  */
 static bool rw_wants_all(const struct io2_req *req, unsigned int flags)
 {
-	return (flags & IO2_NONBLOCK) && io2_file_is_data(req->file);
+	return (flags & IO2_NONBLOCK) &&
+	       (io2_file_is_data(req->file) ||
+		(io2_file_kind(req->file) & IO2_KIND_ENDLESS));
 }
 
 /*
