@@ -112,11 +112,11 @@ bool io2_submitter_is_replaced(const struct io2_submitter *sub)
 }
 
 /**
- * io2_submitter_ends() - is the program about to end, or replaced by another?
+ * io2_submitter_ends() - is the program about to end?
  * @sub: the submitter
  *
- * By SIGKILL, another signal that ends it, exit_group() or execve(2): what stands
- * for it should not keep it from getting there.
+ * By SIGKILL, another signal that ends it, or exit_group(): what stands for it should
+ * not keep it from getting there.
  *
  * Context: any.
  * Return: whether it is; false once the process is gone.
@@ -131,7 +131,7 @@ bool io2_submitter_ends(const struct io2_submitter *sub)
 	/* a task keeps its signal_struct until it is freed */
 	ends = task && (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
 	rcu_read_unlock();
-	return ends || io2_submitter_is_replaced(sub);
+	return ends;
 }
 
 /**
