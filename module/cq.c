@@ -347,11 +347,7 @@ void io2_cq_retire(struct io2_ring *ring, struct io2_req_list *list, u32 nr)
 	if (!nr)
 		return;
 	spin_lock(&ring->cq_lock);
-	if (ring->retired.first)
-		ring->retired.last->next = list->first;
-	else
-		WRITE_ONCE(ring->retired.first, list->first);
-	ring->retired.last = list->last;
+	io2_list_append(&ring->retired, list);
 	ring->nr_retired += nr;
 	if (ring->nr_retired > ring->max_cached) {
 		io2_list_take(&ring->retired, &many);

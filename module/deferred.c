@@ -197,11 +197,8 @@ static void deferred_take(struct io2_ring *ring, struct io2_req_list *list)
 void io2_defer_back(struct io2_ring *ring, struct io2_req_list *list)
 {
 	spin_lock_irq(&ring->deferred_lock);
-	if (ring->deferred.first)
-		list->last->next = ring->deferred.first;
-	else
-		ring->deferred.last = list->last;
-	WRITE_ONCE(ring->deferred.first, list->first);
+	io2_list_append(list, &ring->deferred);
+	io2_list_append(&ring->deferred, list);
 	deferred_kick(ring);
 	spin_unlock_irq(&ring->deferred_lock);
 }
