@@ -416,6 +416,21 @@ static void waits_for_both(struct row *row, struct ring *parent, int efd)
 	_exit(2);
 }
 
+/* The same with one more, which is armed last and therefore ends first */
+static void reads_twice(struct row *row, struct ring *parent, int efd)
+{
+	struct stuck s;
+	char b[8];
+
+	stuck_start(&s, row, parent, efd, 8);
+	add(&s.r, IOURING2_OP_READ, efd, b, 8, 0, 0, 1001);
+	if (submit_all(&s.r))
+		_exit(1);
+	st_rel(&row->go, true);
+	enter(s.r.fd, 0, 100, IOURING2_ENTER_GETEVENTS, NULL, 0);
+	_exit(2);
+}
+
 /* Is never in ENTER when its read ends, and has one more that does not */
 static void sees_its_own(struct row *row, struct ring *parent, int fd,
 			 unsigned int len, int silent)
@@ -586,6 +601,29 @@ TEST_F_TIMEOUT(row, found_by_one_waiter, 100)
 	kill(self->pid[OTHER], SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(self->pid[OTHER], AT_ONCE));
 	self->pid[OTHER] = 0;
+	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
+}
+
+/* What has ended when the next request hangs is there for all to see */
+TEST_F_TIMEOUT(row, posted_before_a_fault, 100)
+{
+	struct row *row = self->row;
+	uint64_t two = 2;
+
+	prep_poll(ring_sqe(&self->r), self->silent[0], POLLIN);
+	ASSERT_EQ(0, submit_all(&self->r));
+	/* What one event wakes, it wakes before any of that runs */
+	EXPECT_EQ(0, pin_to_one_cpu());
+	self->pid[STUCK] = fork();
+	if (!self->pid[STUCK])
+		reads_twice(row, &self->r, self->efd);
+	if (!row_armed(row, STUCK, &self->pid[STUCK]))
+		SKIP(return, "no userfaultfd");
+	ASSERT_TRUE(until(ld_acq(&row->go)));
+	EXPECT_TRUE(until(task_waits(self->pid[STUCK])));
+	EXPECT_EQ(8, write(self->efd, &two, sizeof(two)));
+	EXPECT_TRUE(until_ms(ld_acq(&row->hangs), SOON));
+	EXPECT_EQ(8, seen_ms(&self->r, 1001, SOON));
 	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
 }
 
