@@ -469,6 +469,59 @@ RING_TEST(child_ends_before_barrier)
 }
 
 /*
+ * A worker of the child's completes what the parent's request waits for, with the
+ * child's memory at hand. The data is for the parent.
+ */
+RING_TEST(barrier_behind_childs_worker)
+{
+	struct hold h = { .lock = -1, .notify = -1 };
+	int file = tmp_file(4096), status;
+	struct iouring2_cqe cqe;
+	char data[8] = "........";
+	struct talk t;
+	struct ring r;
+	pid_t pid;
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(8, pwrite(file, "parent's", 8, 0));
+	ASSERT_EQ(0, use_fifo(&h));
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		talk_child(&t);
+		if (start_worker(&r, &h))
+			_exit(1);
+		say(&t, '+');
+		wait_for_parent(&t);
+		_exit(memcmp(data, "........", 8) ? 2 : 0);
+	}
+	talk_parent(&t);
+	ASSERT_EQ('+', listen_to(&t));
+	r.sqe_tail = *r.sq_tail;
+	prep_read(ring_sqe(&r), file, data, sizeof(data), 0);
+	tag(&r, 2, DRAIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(4096, read(h.use[0], scratch, 4096));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(8192, cqe.res);
+	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
+	EXPECT_EQ(8, cqe.res);
+	EXPECT_EQ(0, memcmp(data, "parent's", 8)) {
+		TH_LOG("\"%.8s\"", data);
+	}
+	talk_close(&t);
+	status = reap(pid);
+	EXPECT_EQ(0, status);
+	ring_exit(&r);
+	close_uses(&h);
+	close_peers(&h);
+	close(file);
+}
+
+/*
  * close() by one of two: as with its end, what that one submitted is over, and
  * nothing else; but only when it was its last descriptor.
  */
