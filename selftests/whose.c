@@ -541,12 +541,13 @@ BOUNDED_TEST(reader_of_regular_file)
 /*
  * @step: counts what both sides have done
  * @result: of the read in the background
+ * @catch: SIGTTIN has a handler, and the terminal is open for non-blocking use
  */
 struct job {
 	char name[64];
 	int step, result;
 	enum manner how;
-	bool ring, stop;
+	bool ring, stop, catch;
 };
 
 /* Reads the terminal from a process group that is not in the foreground */
@@ -577,8 +578,25 @@ static int typed(int master)
 	return write(master, "mine\n", 5) == 5 ? 0 : -1;
 }
 
+static void nothing(int sig)
+{
+}
+
+/* What a terminal answers that has just sent its reader a signal */
+static const char *caught(struct job *j, pid_t bg)
+{
+	int status = reap_ms(bg, 30000);
+
+	if (status)
+		return wrong("status 0x%x", status);
+	if (j->result != -EINTR)
+		return wrong("result %d instead of EINTR", j->result);
+	return "";
+}
+
 static const char *session(void *arg)
 {
+	static const struct sigaction interrupts = { .sa_handler = nothing };
 	struct job *j = arg;
 	char b[64];
 	int master, fd, status, n;
@@ -596,13 +614,20 @@ static const char *session(void *arg)
 	bg = fork();
 	if (!bg) {
 		setpgid(0, 0);
-		signal(SIGTTIN, j->stop ? SIG_DFL : SIG_IGN);
+		if (j->catch)
+			sigaction(SIGTTIN, &interrupts, NULL);
+		else
+			signal(SIGTTIN, j->stop ? SIG_DFL : SIG_IGN);
 		_exit(background(j, fd));
 	}
 	setpgid(bg, bg);
 	if (tcsetpgrp(fd, getpgrp()))
 		return wrong("tcsetpgrp: errno %d", errno);
+	if (j->catch)
+		fcntl(fd, F_SETFL, O_NONBLOCK);
 	st_rel(&j->step, 1);
+	if (j->catch)
+		return caught(j, bg);
 	/*
 	 * A request may ask the terminal whether there is something before it
 	 * reads: type it, and let it try before the foreground has it.
@@ -676,6 +701,24 @@ BOUNDED_TEST(background_stops)
 	job_control(_metadata, true, true, PLAIN);
 	job_control(_metadata, true, true, AS_ASYNC);
 	job_control(_metadata, true, true, LINKED);
+}
+
+/* The code that has read(2) done again is for no completion */
+BOUNDED_TEST(background_catches)
+{
+	struct job *j = shared_new(sizeof(*j));
+
+	j->catch = true;
+	EXPECT_STREQ("", child_ms(session, j, 40000)) {
+		TH_LOG("read(2)");
+	}
+	j->step = 0;
+	j->ring = true;
+	j->how = PLAIN;
+	EXPECT_STREQ("", child_ms(session, j, 40000)) {
+		TH_LOG("ring");
+	}
+	munmap(j, sizeof(*j));
 }
 
 /* --------------------------------------------------------- protection keys */
