@@ -822,11 +822,8 @@ static long locked_memory(void)
 static const char *once(struct sweep *s, struct place *p, unsigned int nth,
 			bool *hit)
 {
-	const char *bad, *left;
-	struct state before;
-	long locked = locked_memory();
+	const char *bad;
 
-	state_read(&before);
 	if (place_reset(p))
 		return "preparation";
 	/* three pages of SQEs, and nothing in the request cache */
@@ -837,25 +834,34 @@ static const char *once(struct sweep *s, struct place *p, unsigned int nth,
 	if (!bad)
 		bad = ring_broken(&p->r);
 	ring_exit(&p->r);
-	left = state_diff(&before, true);
-	if (!bad && *left)
-		bad = left;
-	if (!bad && locked_memory() != locked)
-		bad = "locked memory";
 	return bad;
 }
 
 /* --- one sweep --------------------------------------------------------- */
 
+/* Return: NULL, or what any of the points has left behind */
+static const char *left_behind(const struct state *before, long locked)
+{
+	const char *left = state_diff(before, true);
+
+	if (*left)
+		return left;
+	return locked_memory() == locked ? NULL : "locked memory";
+}
+
 static void sweep_way(struct sweep *s, const struct way *way)
 {
 	unsigned int nth, points = 0, failures = 0;
+	long locked = locked_memory();
+	struct state before;
 	const char *bad;
 	struct place p;
 	bool hit = true;
 
 	s->way = way;
 	failures += !!place_make(&p);
+	/* most of the time of a sweep would go there, if it were for each point */
+	state_read(&before);
 	for (nth = ALL; hit || nth == 1; nth++) {
 		hit = false;
 		bad = nth < MAX_NTH ? once(s, &p, nth, &hit) : "no end";
@@ -865,6 +871,12 @@ static void sweep_way(struct sweep *s, const struct way *way)
 			       way->name, nth, bad);
 			failures++;
 		}
+	}
+	bad = left_behind(&before, locked);
+	if (bad) {
+		printf("# %s%s, in %u points: %s\n", s->row->name, way->name,
+		       nth, bad);
+		failures++;
 	}
 	printf("# sweep\t%s%s\t%u\t%u\n", s->row->name, way->name, points,
 	       failures);
