@@ -167,6 +167,7 @@ static inline void cuse_loop(struct cuse *c, int dev)
 static inline struct cuse *cuse_start(void)
 {
 	struct cuse *c = shared_new(sizeof(*c));
+	pid_t pid;
 	int dev;
 
 	if (!intrusive() || shell("modprobe -q cuse >/dev/null 2>&1"))
@@ -175,12 +176,14 @@ static inline struct cuse *cuse_start(void)
 	if (dev < 0 || !c)
 		return NULL;
 	fflush(NULL);
-	c->server = fork();
-	if (!c->server) {
+	/* not at once to what the child shares, which would set it to 0 */
+	pid = fork();
+	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		cuse_loop(c, dev);
 		_exit(0);
 	}
+	c->server = pid;
 	close(dev);
 	return until_ms(!access(CUSE_NODE, R_OK | W_OK), SOON) ? c : NULL;
 }

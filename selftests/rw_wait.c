@@ -267,6 +267,7 @@ RING_TEST(file_goes_first)
 
 struct in_enter {
 	pthread_t self;
+	pid_t tid;
 	int fd, ret;
 };
 
@@ -274,6 +275,7 @@ static void *wait_in_enter(void *arg)
 {
 	struct in_enter *w = arg;
 
+	st_rel(&w->tid, gettid());
 	w->ret = enter(w->fd, 0, UINT_MAX, GETEVENTS, NULL, 0);
 	return NULL;
 }
@@ -289,6 +291,7 @@ RING_TEST(file_goes_first_in_enter)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	w.fd = r.fd;
 	ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_enter, &w));
+	ASSERT_TRUE(until(ld_acq(&w.tid) && task_waits(w.tid)));
 	for (i = 0; i < 30; i++) {
 		/* which needs no worker to be read from, on any kernel */
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
