@@ -106,7 +106,7 @@ static int have_door(void)
 		return 0;
 	if (!answer) {
 		answer = !iouring2_device_query(-1, &q) &&
-			 (q.doors & IOURING2_DOOR_FADVISE) ? 2 : 1;
+			 (q.enter_methods & IOURING2_ENTER_BY_FADVISE) ? 2 : 1;
 		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
 	}
 	return answer == 2;

@@ -15,11 +15,12 @@
 #include <linux/poll.h>
 
 #include "compat/compat.h"
-#include "cancel.h"
+#include "count.h"
 #include "cq.h"
-#include "deferred.h"
-#include "request.h"
-#include "timeout.h"
+#include "defer.h"
+#include "hash.h"
+#include "reqmem.h"
+#include "ring.h"
 
 static void cq_assert(const struct io2_ring *ring)
 {
@@ -271,7 +272,7 @@ static void cq_wake_waiters(struct io2_ring *ring)
 {
 	/*
 	 * Sleepers look at the CQ when they are on the queue, pollers too, and
-	 * for timeouts see timeout_count_add().
+	 * for timeouts see io2_counted_add().
 	 */
 	smp_mb();
 	/* after the barrier above, which pairs with prepare_to_wait()'s */
@@ -284,11 +285,11 @@ static __always_inline void cq_notify(struct io2_ring *ring)
 	io2_assert(io2_ring_may_post(ring));
 	cq_wake_waiters(ring);
 	/* after the barrier in there, which pairs with io2_ring_poll()'s */
-	if (waitqueue_active(&ring->poll_wait))
-		__wake_up(&ring->poll_wait, TASK_NORMAL, 0,
+	if (waitqueue_active(&ring->pollers))
+		__wake_up(&ring->pollers, TASK_NORMAL, 0,
 			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
 	if (READ_ONCE(ring->nr_counted))
-		io2_timeouts_count(ring);
+		io2_counted_expire(ring);
 }
 
 /**
@@ -310,7 +311,7 @@ static void cq_notify_anywhere(struct io2_ring *ring)
 {
 	cq_wake_waiters(ring);
 	/* after the barrier in there, which pairs with io2_ring_poll()'s */
-	if (waitqueue_active(&ring->poll_wait) || READ_ONCE(ring->nr_counted))
+	if (waitqueue_active(&ring->pollers) || READ_ONCE(ring->nr_counted))
 		io2_queue_notify(ring);
 }
 
@@ -397,7 +398,7 @@ bool io2_cq_try_post(struct io2_req *req)
 		return false;
 	}
 	/* hashed until it has none: who cancels it compares its file */
-	gone = io2_req_disown(req);
+	gone = io2_req_release_atomic(req);
 	if (gone)
 		io2_hash_del(req);
 	spin_unlock(&ring->inflight_lock);
@@ -476,7 +477,7 @@ void io2_cq_init(struct io2_ring *ring)
 	INIT_LIST_HEAD(&ring->drain_list);
 	io2_list_init(&ring->retired);
 	init_waitqueue_head(&ring->wait);
-	init_waitqueue_head(&ring->poll_wait);
+	init_waitqueue_head(&ring->pollers);
 }
 
 /**
@@ -578,8 +579,8 @@ struct io2_cq_room io2_cq_room(struct io2_ring *ring)
 	io2_cq_flush(ring);
 	spin_lock(&ring->cq_lock);
 	room.backlog = ring->nr_backlog;
-	ring->gone = ring->completed - ring->nr_backlog;
-	held = ring->accepted - ring->gone;
+	ring->completed_snapshot = ring->completed - ring->nr_backlog;
+	held = ring->accepted - ring->completed_snapshot;
 	spin_unlock(&ring->cq_lock);
 	room.budget = held < ring->max_inflight ? ring->max_inflight - held : 0;
 	return room;

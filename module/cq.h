@@ -5,10 +5,6 @@
 
 #include "ring.h"
 
-/* keys of wake-ups of ring->wait; others are a submitter, see io2_wake_process() */
-#define IO2_WAKE_CQ		((void *)0)	/* something was posted */
-#define IO2_WAKE_DEFERRED	((void *)1)	/* there is work to run */
-
 /**
  * struct io2_cq_room - what a submission finds
  * @backlog: completions that still do not fit

@@ -50,7 +50,7 @@ static struct cq_numbers cq_numbers(const struct io2_ring *ring)
  * @m: where to
  * @file: the ring's file
  *
- * Takes cq_lock and wq_lock, one after the other, and not uring_lock, so that it
+ * Takes cq_lock and pool_lock, one after the other, and not uring_lock, so that it
  * never waits for an ENTER: numbers of the submission side are a snapshot.
  *
  * Context: may sleep.

@@ -14,13 +14,12 @@
 #include <linux/hash.h>
 #include <linux/slab.h>
 
-#include "compat/compat.h"
-#include "cancel.h"
-#include "deferred.h"
+#include "file.h"
+#include "hash.h"
 #include "key.h"
-#include "kind.h"
-#include "request.h"
-#include "worker.h"
+#include "req.h"
+#include "ring.h"
+#include "submitter.h"
 
 /**
  * struct io2_key - one ordering key that some request has
@@ -29,7 +28,7 @@
  * @write: for writes, else for reads
  * @waiting: requests that want it, oldest first
  *
- * Lives as long as a request has it.  All under wq_lock.
+ * Lives as long as a request has it.  All under pool_lock.
  */
 struct io2_key {
 	struct hlist_node	node;
@@ -38,7 +37,14 @@ struct io2_key {
 	struct list_head	waiting;
 };
 
-static bool is_buffered_write(const struct io2_req *req)
+/**
+ * io2_key_is_for_worker() - is what has the key done by a worker?
+ * @req: has the key
+ *
+ * Context: any.
+ * Return: whether it is: a buffered write; others wait for their file.
+ */
+bool io2_key_is_for_worker(const struct io2_req *req)
 {
 	return io2_req_op(req)->hash_write &&
 	       S_ISREG(file_inode(req->file)->i_mode) &&
@@ -59,7 +65,7 @@ static const void *key_of(const struct io2_req *req)
 {
 	if (!req->file)
 		return NULL;
-	if (is_buffered_write(req))
+	if (io2_key_is_for_worker(req))
 		return file_inode(req->file);
 	if (!only_polls(req))
 		return NULL;
@@ -72,7 +78,7 @@ static const void *key_of(const struct io2_req *req)
 static struct hlist_head *key_bucket(struct io2_submitter *sub,
 				     const void *what)
 {
-	return &sub->wq.keys[hash_ptr(what, ilog2(IO2_KEYS))];
+	return &sub->pool.keys[hash_ptr(what, ilog2(IO2_KEYS))];
 }
 
 static struct io2_key *key_find(const struct io2_req *req, const void *what)
@@ -80,7 +86,7 @@ static struct io2_key *key_find(const struct io2_req *req, const void *what)
 	bool write = io2_req_op(req)->pollout;
 	struct io2_key *key;
 
-	lockdep_assert_held(&req->ring->wq_lock);
+	lockdep_assert_held(&req->ring->pool_lock);
 	hlist_for_each_entry(key, key_bucket(req->sub, what), node)
 		if (key->what == what && key->write == write)
 			return key;
@@ -92,8 +98,8 @@ static bool key_wait(struct io2_req *req, struct io2_key *key)
 {
 	if (!io2_hash_add(req, IO2_ARMED_WORKER))
 		return false;
-	req->wq_class = IO2_KEYED;
-	WRITE_ONCE(req->wq_state, IO2_WQ_QUEUED);
+	req->pool_class = IO2_KEYED;
+	WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
 	list_add_tail(&req->node, &key->waiting);
 	return true;
 }
@@ -101,7 +107,7 @@ static bool key_wait(struct io2_req *req, struct io2_key *key)
 static void key_give(struct io2_req *req, struct io2_key *key,
 		     const void *what)
 {
-	lockdep_assert_held(&req->ring->wq_lock);
+	lockdep_assert_held(&req->ring->pool_lock);
 	key->what = what;
 	key->write = io2_req_op(req)->pollout;
 	INIT_LIST_HEAD(&key->waiting);
@@ -118,7 +124,7 @@ static bool key_try(struct io2_req *req, const void *what,
 	bool go = true;
 
 	spin_lock(&ring->inflight_lock);
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	key = key_find(req, what);
 	if (key) {
 		go = !key_wait(req, key);
@@ -128,7 +134,7 @@ static bool key_try(struct io2_req *req, const void *what,
 	} else {
 		*need = true;
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	spin_unlock(&ring->inflight_lock);
 	return go;
 }
@@ -163,54 +169,40 @@ bool io2_key_take(struct io2_req *req)
 	return go;
 }
 
-static void key_next_run(struct io2_req *req, struct io2_batch *b)
+/**
+ * io2_key_pass() - a request with an ordering key has ended: the next has the key
+ * @req: the head; owned by the caller
+ * @unused: set to the key if nobody waits for it, for io2_key_free()
+ *
+ * Context: pool_lock held.
+ * Return: the next, which the caller owns; or NULL.
+ */
+struct io2_req *io2_key_pass(struct io2_req *req, struct io2_key **unused)
 {
-	io2_req_again(req, b);
-}
+	struct io2_key *key = req->key;
+	struct io2_req *next;
 
-/* Return: the next, if somebody has to be told that it has the key. */
-static struct io2_req *key_next(struct io2_req *req, struct io2_key *key,
-				struct io2_batch *b)
-{
-	struct io2_req *next = list_first_entry(&key->waiting, struct io2_req,
-						node);
-
-	lockdep_assert_held(&req->ring->wq_lock);
+	lockdep_assert_held(&req->ring->pool_lock);
+	req->key = NULL;
+	next = list_first_entry_or_null(&key->waiting, struct io2_req, node);
+	if (!next) {
+		hlist_del(&key->node);
+		*unused = key;
+		return NULL;
+	}
 	list_del_init(&next->node);
 	next->key = key;
-	WRITE_ONCE(next->wq_state, IO2_WQ_RUNNING);
-	if (is_buffered_write(next) && io2_worker_add_next(next, b))
-		return NULL;
+	WRITE_ONCE(next->pool_state, IO2_POOL_RUNNING);
 	return next;
 }
 
 /**
- * io2_key_leave() - a request with an ordering key has ended: the next has it
- * @req: the head; owned by the caller
- * @b: of the caller
+ * io2_key_free() - free a key that nobody has
+ * @key: the key, or NULL
  *
- * Context: task context, may sleep; no lock of the ring but uring_lock held.
+ * Context: any.
  */
-void io2_key_leave(struct io2_req *req, struct io2_batch *b)
+void io2_key_free(struct io2_key *key)
 {
-	struct io2_ring *ring = req->ring;
-	struct io2_key *key = req->key;
-	struct io2_req *next = NULL;
-	bool last;
-
-	spin_lock(&ring->wq_lock);
-	last = list_empty(&key->waiting);
-	if (last)
-		hlist_del(&key->node);
-	else
-		next = key_next(req, key, b);
-	spin_unlock(&ring->wq_lock);
-	req->key = NULL;
-	if (last)
-		kfree(key);
-	if (!next)
-		return;
-	/* not here: that would be as deep as there are requests */
-	next->run = key_next_run;
-	io2_defer(next);
+	kfree(key);
 }

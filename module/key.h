@@ -5,10 +5,12 @@
 
 #include <linux/types.h>
 
+struct io2_key;
 struct io2_req;
-struct io2_batch;
 
 bool io2_key_take(struct io2_req *req);
-void io2_key_leave(struct io2_req *req, struct io2_batch *b);
+struct io2_req *io2_key_pass(struct io2_req *req, struct io2_key **unused);
+bool io2_key_is_for_worker(const struct io2_req *req);
+void io2_key_free(struct io2_key *key);
 
 #endif

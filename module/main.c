@@ -6,12 +6,12 @@
 #include <linux/uaccess.h>
 
 #include "compat/compat.h"
-#include "counters.h"
-#include "coverage.h"
-#include "deferred.h"
-#include "opdef.h"
+#include "debug/counters.h"
+#include "debug/coverage.h"
+#include "defer.h"
+#include "op/opdef.h"
 #include "register.h"
-#include "request.h"
+#include "reqmem.h"
 #include "ring.h"
 #include "setup.h"
 #include "wait.h"
@@ -41,7 +41,7 @@ static void fill_query(struct iouring2_query *q)
 	q->inflight_default = READ_ONCE(io2_inflight_default);
 	q->inflight_max = READ_ONCE(io2_inflight_max);
 	q->ring_flags = IO2_RING_FLAGS;
-	q->doors = IOURING2_DOOR_FADVISE;
+	q->enter_methods = IOURING2_ENTER_BY_FADVISE;
 }
 
 static long dev_query(unsigned int size, void __user *uarg)
@@ -92,22 +92,22 @@ static int __init io2_init(void)
 {
 	int ret;
 
-	ret = io2_request_init();
+	ret = io2_reqmem_init();
 	if (ret)
 		return ret;
-	ret = io2_deferred_module_init();
+	ret = io2_defer_module_init();
 	if (ret)
-		goto err_request;
+		goto err_reqmem;
 	ret = misc_register(&io2_dev);
 	if (ret)
-		goto err_deferred;
+		goto err_defer;
 	io2_coverage_init();
 	return 0;
 
-err_deferred:
-	io2_deferred_module_exit();
-err_request:
-	io2_request_exit();
+err_defer:
+	io2_defer_module_exit();
+err_reqmem:
+	io2_reqmem_exit();
 	io2_coverage_exit();
 	return ret;
 }
@@ -115,8 +115,8 @@ err_request:
 static void __exit io2_exit(void)
 {
 	misc_deregister(&io2_dev);
-	io2_deferred_module_exit();
-	io2_request_exit();
+	io2_defer_module_exit();
+	io2_reqmem_exit();
 	io2_coverage_exit();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests armed on the wait queues of their file: POLL_ADD, and any request
- * that would have blocked on a file that can be polled.
+ * Requests armed on the wait queues of their file: POLL_ADD (op/poll.c), and any
+ * request that would have blocked on a file that can be polled.
  *
  * Ownership.  Wake-ups, cancellation and the arming code race for a request.
  * Whoever sets IO2_POLL_OWNED owns it; the others only leave a note (AGAIN,
@@ -14,48 +14,20 @@
 #include <linux/slab.h>
 
 #include "compat/compat.h"
-#include "cancel.h"
 #include "cq.h"
-#include "deferred.h"
-#include "kind.h"
+#include "defer.h"
+#include "hash.h"
 #include "poll.h"
 #include "request.h"
-#include "worker.h"
 
 /* events that are reported whether or not they were asked for */
 #define POLL_ALWAYS	(EPOLLERR | EPOLLHUP)
-
-/* what a poll request may ask for, besides the modifiers */
-#define POLL_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP | \
-			 EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM | \
-			 EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP | EPOLLNVAL)
-
-static void poll_add_run(struct io2_req *req, struct io2_batch *b);
 
 struct poll_arm {
 	struct poll_table_struct pt;
 	struct io2_req		*req;
 	int			error;
 };
-
-static bool poll_take(struct io2_poll *poll, int note)
-{
-	int old = atomic_fetch_or(IO2_POLL_OWNED | note, &poll->state);
-
-	return !(old & IO2_POLL_OWNED);
-}
-
-static bool poll_is_canceled(const struct io2_poll *poll)
-{
-	return atomic_read(&poll->state) & IO2_POLL_CANCEL;
-}
-
-/* The owner lets go.  Return: false if there is a note to look at first. */
-static bool poll_let_go(struct io2_poll *poll)
-{
-	return atomic_cmpxchg(&poll->state, IO2_POLL_OWNED, 0) ==
-	       IO2_POLL_OWNED;
-}
 
 /*
  * The queue goes away (POLLFREE): leave it now.  Clearing head is the last
@@ -66,7 +38,7 @@ static void poll_wake_free(struct io2_poll_entry *e)
 {
 	struct io2_req *req = e->wait.private;
 
-	if (poll_take(&req->poll, IO2_POLL_CANCEL))
+	if (io2_poll_take(&req->poll, IO2_POLL_CANCEL))
 		io2_defer(req);
 	list_del_init(&e->wait.entry);
 	/* release: we are off the list; pairs with poll_disarm_entry() */
@@ -82,7 +54,7 @@ static bool poll_complete(struct io2_req *req)
 {
 	const struct io2_poll *poll = &req->poll;
 
-	if (req->run != poll_add_run || poll->nr != 1 || req->link)
+	if (!io2_req_op(req)->wake_posts || poll->nr != 1 || req->link)
 		return false;
 	/* who cancels it now is told that it is too late */
 	req->res = mangle_poll(poll->revents);
@@ -102,7 +74,7 @@ static bool poll_report(struct io2_req *req)
 				 IOURING2_CQE_F_MORE))
 		return false;
 	poll->revents = 0;
-	if (!poll_let_go(poll))
+	if (!io2_poll_let_go(poll))
 		io2_defer(req);
 	return true;
 }
@@ -122,10 +94,10 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 	}
 	if (mask && !(mask & (READ_ONCE(poll->events) | POLL_ALWAYS)))
 		return 0;
-	if (!poll_take(poll, mask & EPOLL_URING_WAKE ?
+	if (!io2_poll_take(poll, mask & EPOLL_URING_WAKE ?
 		       IO2_POLL_AGAIN | IO2_POLL_CIRCLE : IO2_POLL_AGAIN))
 		return 1;
-	poll->revents = mask & (poll->events | POLL_ALWAYS) & POLL_EVENTS;
+	poll->revents = mask & (poll->events | POLL_ALWAYS) & IO2_POLL_EVENTS;
 	if (poll->revents && (poll->events & EPOLLONESHOT)) {
 		/* ours: who disarms it owns it after us */
 		list_del_init(&wait->entry);
@@ -203,8 +175,15 @@ static void poll_disarm_entry(struct io2_poll_entry *e)
 	rcu_read_unlock();
 }
 
-/* After this no wake-up runs or will run for @req; the caller owns it. */
-static void poll_leave_queues(struct io2_req *req)
+/**
+ * io2_poll_leave_queues() - be woken no more
+ * @req: owned by the caller
+ *
+ * After this no wake-up runs or will run for it.
+ *
+ * Context: task context.
+ */
+void io2_poll_leave_queues(struct io2_req *req)
 {
 	struct io2_poll *poll = &req->poll;
 
@@ -217,19 +196,31 @@ static void poll_leave_queues(struct io2_req *req)
 	poll->second = NULL;
 }
 
-/* The same, and it is not found any more by who cancels. */
-static void poll_disarm(struct io2_req *req)
+/**
+ * io2_poll_disarm() - the same, and not be found any more by who cancels
+ * @req: owned by the caller
+ *
+ * Context: task context; inflight_lock not held.
+ */
+void io2_poll_disarm(struct io2_req *req)
 {
 	io2_unhash(req);
-	poll_leave_queues(req);
+	io2_poll_leave_queues(req);
 }
 
-static __poll_t poll_check(struct io2_req *req)
+/**
+ * io2_poll_check() - ask a request's file for its events
+ * @req: owned by the caller
+ *
+ * Context: may sleep.
+ * Return: those of the events that it waits for that are there.
+ */
+__poll_t io2_poll_check(struct io2_req *req)
 {
 	struct poll_table_struct pt = { ._key = req->poll.events };
 
 	return vfs_poll(req->file, &pt) & (req->poll.events | POLL_ALWAYS) &
-	       POLL_EVENTS;
+	       IO2_POLL_EVENTS;
 }
 
 static bool poll_hash(struct io2_req *req)
@@ -243,12 +234,17 @@ static bool poll_hash(struct io2_req *req)
 	return added;
 }
 
-/*
- * Arms @req, which the caller owns.  Return: 0 when armed or handed over (not
- * to be touched again), else the events that are there, else a negative errno;
- * then it is not armed.  If it was in the hash before, it still is.
+/**
+ * io2_poll_arm() - have a request wait for its file
+ * @req: tracked, owned by the caller, with poll.events and run
+ * @multishot: wait, even if there is an event already
+ *
+ * Context: task context.
+ * Return: 0 when armed or handed over (not to be touched again), else the events
+ * that are there, else a negative errno; then it is not armed.  If it was in the
+ * hash before, it still is.
  */
-static int poll_arm(struct io2_req *req, bool multishot)
+int io2_poll_arm(struct io2_req *req, bool multishot)
 {
 	struct io2_poll *poll = &req->poll;
 	struct poll_arm arm = { .req = req };
@@ -261,19 +257,19 @@ static int poll_arm(struct io2_req *req, bool multishot)
 	init_poll_funcptr(&arm.pt, poll_enqueue);
 	arm.pt._key = poll->events;
 	mask = vfs_poll(req->file, &arm.pt) & (poll->events | POLL_ALWAYS) &
-	       POLL_EVENTS;
+	       IO2_POLL_EVENTS;
 	if (arm.error || !poll->nr || (mask && !multishot)) {
-		poll_leave_queues(req);
+		io2_poll_leave_queues(req);
 		return mask ? (__force int)mask : arm.error ? : -EINVAL;
 	}
 	if (!poll_hash(req)) {
-		poll_leave_queues(req);
+		io2_poll_leave_queues(req);
 		return -ECANCELED;
 	}
 	if (mask) {
 		poll->revents = mask;
 		io2_defer(req);
-	} else if (!poll_let_go(poll)) {
+	} else if (!io2_poll_let_go(poll)) {
 		io2_defer(req);
 	}
 	return 0;
@@ -291,7 +287,7 @@ int io2_poll_cancel(struct io2_req *req)
 {
 	bool oneshot = READ_ONCE(req->poll.events) & EPOLLONESHOT;
 
-	if (poll_take(&req->poll, IO2_POLL_CANCEL)) {
+	if (io2_poll_take(&req->poll, IO2_POLL_CANCEL)) {
 		io2_defer(req);
 		return 0;
 	}
@@ -309,10 +305,10 @@ static bool poll_wait_ends(struct io2_req *req)
 	struct io2_ring *ring = req->ring;
 	bool canceled;
 
-	poll_leave_queues(req);
+	io2_poll_leave_queues(req);
 	spin_lock(&ring->inflight_lock);
 	io2_hash_running(req);
-	canceled = poll_is_canceled(&req->poll);
+	canceled = io2_poll_is_canceled(&req->poll);
 	spin_unlock(&ring->inflight_lock);
 	return canceled;
 }
@@ -355,321 +351,21 @@ bool io2_poll_is_ready(const struct io2_req *req)
 }
 
 /**
- * io2_poll_wait() - have a request tried again when its file is ready
+ * io2_poll_arm_for_op() - have a request tried again when its file is ready
  * @req: tracked; owned by the caller
  *
  * Context: task context.
- * Return: IO2_ASYNC when armed: do not touch @req again.  IO2_AGAIN when the
+ * Return: IO2_QUEUED when armed: do not touch @req again.  IO2_AGAIN when the
  * file is ready now, or cannot be waited for.  IO2_DONE when it was cancelled.
  */
-enum io2_issue io2_poll_wait(struct io2_req *req)
+enum io2_issue io2_poll_arm_for_op(struct io2_req *req)
 {
 	int ret;
 
 	req->run = poll_wait_run;
 	req->poll.events = poll_wait_events(req);
-	ret = poll_arm(req, false);
+	ret = io2_poll_arm(req, false);
 	if (!ret)
-		return IO2_ASYNC;
+		return IO2_QUEUED;
 	return ret == -ECANCELED ? io2_req_set(req, ret) : IO2_AGAIN;
-}
-
-/* --- POLL_ADD ------------------------------------------------------------ */
-
-static void poll_add_finish(struct io2_req *req, s32 res, struct io2_batch *b)
-{
-	poll_disarm(req);
-	io2_req_set(req, res);
-	io2_req_complete(req, b);
-}
-
-/* Return: whether the request has ended. */
-static bool poll_add_report(struct io2_req *req, __poll_t mask,
-			    struct io2_batch *b)
-{
-	if (!mask)
-		return false;
-	if (!(req->poll.events & EPOLLONESHOT) &&
-	    io2_cq_post_aux(req, mangle_poll(mask), IOURING2_CQE_F_MORE))
-		return false;
-	poll_add_finish(req, mangle_poll(mask), b);
-	return true;
-}
-
-/*
- * Current is not to ask the file: whoever may arms it once more.  It can be found,
- * and told to end, all the time.
- */
-static void poll_by_other(struct io2_req *req, struct io2_batch *b,
-			  enum io2_do where)
-{
-	poll_leave_queues(req);
-	io2_req_go(req, b, where);
-}
-
-/*
- * *@mask is what woke it, if that is known; of a multishot it may be gone by now.
- * Where current must not ask, that is believed: better told once too often.
- *
- * Return: IO2_DO_TRY, or who has to ask.
- */
-static enum io2_do poll_ask(struct io2_req *req, __poll_t *mask,
-			    struct io2_batch *b)
-{
-	enum io2_do where;
-
-	if (*mask && (req->poll.events & EPOLLONESHOT))
-		return IO2_DO_TRY;
-	where = io2_req_where_again(req, b->ctx);
-	if (where == IO2_DO_TRY) {
-		io2_batch_may_stall(req, b);
-		*mask = poll_check(req);
-		return where;
-	}
-	if (!*mask &&
-	    (io2_file_kind(req->file) & IO2_KIND_WAKE_TELLS))
-		*mask = req->poll.events & EPOLLIN;
-	return *mask ? IO2_DO_TRY : where;
-}
-
-static void poll_add_run(struct io2_req *req, struct io2_batch *b)
-{
-	struct io2_poll *poll = &req->poll;
-	enum io2_do where;
-
-	do {
-		int state = atomic_fetch_andnot(IO2_POLL_AGAIN |
-						IO2_POLL_CIRCLE, &poll->state);
-		__poll_t mask = poll->revents;
-
-		/* of one event that came first, who cancels was told */
-		if ((state & IO2_POLL_CANCEL) &&
-		    !(mask && (poll->events & EPOLLONESHOT))) {
-			poll_add_finish(req, -ECANCELED, b);
-			return;
-		}
-		/* a CQE that wakes its own ring must not do so for ever */
-		if (state & IO2_POLL_CIRCLE)
-			WRITE_ONCE(poll->events,
-				   poll->events | EPOLLONESHOT);
-		poll->revents = 0;
-		where = poll_ask(req, &mask, b);
-		if (where != IO2_DO_TRY) {
-			poll_by_other(req, b, where);
-			return;
-		}
-		if (poll_add_report(req, mask, b))
-			return;
-	} while (!poll_let_go(poll));
-}
-
-static __poll_t poll_events(const struct iouring2_sqe *sqe)
-{
-	u32 events = sqe->poll32_events;
-
-	return demangle_poll(events) | (__force __poll_t)
-	       (events & (__force u32)EPOLLEXCLUSIVE);
-}
-
-/**
- * io2_poll_add_prep() - read a POLL_ADD
- * @req: the request
- * @sqe: stable copy
- *
- * Return: 0 or -EINVAL.
- */
-int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
-{
-	if (sqe->buf_index || sqe->off || sqe->addr)
-		return -EINVAL;
-	if (sqe->len & ~IOURING2_POLL_ADD_MULTI)
-		return -EINVAL;
-	if ((sqe->len & IOURING2_POLL_ADD_MULTI) &&
-	    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
-		return -EINVAL;
-	atomic_set(&req->poll.state, 0);
-	req->poll.nr = 0;
-	req->poll.second = NULL;
-	req->poll.events = poll_events(sqe);
-	/* files ask for EPOLLET: a pipe, whether to tell of what is added to data */
-	if (sqe->len & IOURING2_POLL_ADD_MULTI)
-		req->poll.events |= EPOLLET;
-	else
-		req->poll.events |= EPOLLONESHOT;
-	return 0;
-}
-
-/**
- * io2_poll_add_issue() - do a POLL_ADD
- * @req: the request
- * @flags: unused
- *
- * Return: IO2_ASYNC when armed; IO2_DONE with the events, or an errno.
- */
-enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
-{
-	int ret;
-
-	/* before it was handed to a worker */
-	if (poll_is_canceled(&req->poll))
-		return io2_req_set(req, -ECANCELED);
-	/* often there is nothing to wait for, nor to arm then */
-	if (req->poll.events & EPOLLONESHOT) {
-		__poll_t mask = poll_check(req);
-
-		if (mask)
-			return io2_req_set(req, mangle_poll(mask));
-	}
-	io2_req_track(req);
-	req->run = poll_add_run;
-	ret = poll_arm(req, !(req->poll.events & EPOLLONESHOT));
-	if (!ret)
-		return IO2_ASYNC;
-	if (ret > 0)
-		ret = mangle_poll((__force __poll_t)ret);
-	return io2_req_set(req, ret);
-}
-
-/* --- POLL_REMOVE --------------------------------------------------------- */
-
-#define POLL_UPDATES	(IOURING2_POLL_UPDATE_EVENTS | \
-			 IOURING2_POLL_UPDATE_USER_DATA)
-
-/**
- * io2_poll_remove_prep() - read a POLL_REMOVE, or the update of a poll
- * @req: the request
- * @sqe: stable copy
- *
- * Return: 0 or -EINVAL.
- */
-int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
-{
-	struct io2_poll_rem *rem = &req->poll_rem;
-
-	if (sqe->buf_index || sqe->splice_fd_in)
-		return -EINVAL;
-	if (sqe->len & ~(POLL_UPDATES | IOURING2_POLL_ADD_MULTI))
-		return -EINVAL;
-	/* it means nothing to an update, either */
-	if (sqe->len == IOURING2_POLL_ADD_MULTI)
-		return -EINVAL;
-	rem->flags = sqe->len;
-	rem->old_user_data = sqe->addr;
-	rem->new_user_data = sqe->off;
-	if (!(rem->flags & IOURING2_POLL_UPDATE_USER_DATA) && sqe->off)
-		return -EINVAL;
-	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
-		rem->events = poll_events(sqe) & POLL_EVENTS;
-	else if (sqe->poll32_events)
-		return -EINVAL;
-	return 0;
-}
-
-/* It is being asked for by a worker, or waits for one. */
-static bool poll_is_with_worker(struct io2_ring *ring, u64 user_data)
-{
-	struct io2_req *req = io2_hash_find(ring, user_data, IO2_ARMED_WORKER);
-
-	return req && req->opcode == IOURING2_OP_POLL_ADD;
-}
-
-/*
- * What is removed is found no more; what goes on can be told to end, by the name
- * that it has from now on.
- */
-static void poll_rehash(struct io2_req *req, const struct io2_poll_rem *rem)
-{
-	if (!(rem->flags & POLL_UPDATES)) {
-		io2_hash_del(req);
-		return;
-	}
-	io2_hash_running(req);
-	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
-		io2_hash_rename(req, rem->new_user_data);
-}
-
-/* Finds the poll and takes it out of the hands of its wake-ups. */
-static struct io2_req *poll_steal(struct io2_ring *ring,
-				  const struct io2_poll_rem *rem, int *err)
-{
-	u64 user_data = rem->old_user_data;
-	struct io2_req *req;
-
-	spin_lock(&ring->inflight_lock);
-	req = io2_hash_find(ring, user_data, IO2_ARMED_POLL);
-	if (!req || req->opcode != IOURING2_OP_POLL_ADD) {
-		*err = poll_is_with_worker(ring, user_data) ? -EALREADY :
-							      -ENOENT;
-		req = NULL;
-	} else if (!poll_take(&req->poll, 0)) {
-		*err = -EALREADY;
-		req = NULL;
-	} else {
-		poll_rehash(req, rem);
-	}
-	spin_unlock(&ring->inflight_lock);
-	return req;
-}
-
-static void poll_end_run(struct io2_req *req, struct io2_batch *b)
-{
-	io2_req_complete(req, b);
-}
-
-/*
- * It has ended, but is completed later: what is linked to it may be a removal
- * as well, and so on, and the stack is not made for that.
- */
-static void poll_end(struct io2_req *poll)
-{
-	poll->run = poll_end_run;
-	io2_defer(poll);
-}
-
-static void poll_rearm_run(struct io2_req *req, struct io2_batch *b)
-{
-	io2_req_again(req, b);
-}
-
-/* It is armed anew by whoever may, which current need not be. */
-static void poll_update(struct io2_req *poll, const struct io2_poll_rem *rem,
-			unsigned int flags)
-{
-	/* a multishot stays one, and so does what ends with its first event */
-	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
-		poll->poll.events = (poll->poll.events & ~POLL_EVENTS) |
-				    rem->events;
-	if (io2_req_where_again(poll, io2_flags_ctx(flags)) != IO2_DO_TRY) {
-		poll->run = poll_rearm_run;
-		io2_defer(poll);
-	} else if (io2_poll_add_issue(poll, flags) == IO2_DONE) {
-		poll_end(poll);
-	}
-}
-
-/**
- * io2_poll_remove_issue() - do a POLL_REMOVE
- * @req: the request
- * @flags: who does it
- *
- * Return: IO2_DONE; res is 0, -ENOENT, or -EALREADY when the poll is being
- * completed.
- */
-enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
-{
-	const struct io2_poll_rem *rem = &req->poll_rem;
-	struct io2_req *poll;
-	int err;
-
-	poll = poll_steal(req->ring, rem, &err);
-	if (!poll)
-		return io2_req_set(req, err);
-	poll_leave_queues(poll);
-	if (rem->flags & POLL_UPDATES) {
-		poll_update(poll, rem, flags);
-	} else {
-		io2_req_set(poll, -ECANCELED);
-		poll_end(poll);
-	}
-	return io2_req_set(req, 0);
 }

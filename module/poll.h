@@ -3,21 +3,61 @@
 #ifndef IO2_POLL_H
 #define IO2_POLL_H
 
-#include <linux/fs.h>
 #include <linux/poll.h>
 
-#include "ring.h"
+#include "req.h"
 
-struct io2_req;
-struct iouring2_sqe;
-enum io2_issue;
+/* what a poll request may ask for, besides the modifiers */
+#define IO2_POLL_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP | \
+			 EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM | \
+			 EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP | EPOLLNVAL)
 
+/**
+ * io2_poll_take() - become the owner of a request that waits for its file
+ * @poll: its poll
+ * @note: IO2_POLL_*, for the owner, if there is one already
+ *
+ * Context: any.
+ * Return: whether the caller owns it now.
+ */
+static inline bool io2_poll_take(struct io2_poll *poll, int note)
+{
+	int old = atomic_fetch_or(IO2_POLL_OWNED | note, &poll->state);
+
+	return !(old & IO2_POLL_OWNED);
+}
+
+/**
+ * io2_poll_is_canceled() - is a request that waits for its file to end?
+ * @poll: its poll
+ *
+ * Context: any.
+ * Return: whether somebody has cancelled it.
+ */
+static inline bool io2_poll_is_canceled(const struct io2_poll *poll)
+{
+	return atomic_read(&poll->state) & IO2_POLL_CANCEL;
+}
+
+/**
+ * io2_poll_let_go() - leave a request to its wake-ups
+ * @poll: its poll; owned by the caller
+ *
+ * Context: any.
+ * Return: false if there is a note to look at first: the caller still owns it.
+ */
+static inline bool io2_poll_let_go(struct io2_poll *poll)
+{
+	return atomic_cmpxchg(&poll->state, IO2_POLL_OWNED, 0) ==
+	       IO2_POLL_OWNED;
+}
+
+int io2_poll_arm(struct io2_req *req, bool multishot);
+void io2_poll_leave_queues(struct io2_req *req);
+void io2_poll_disarm(struct io2_req *req);
+__poll_t io2_poll_check(struct io2_req *req);
 bool io2_poll_is_ready(const struct io2_req *req);
-enum io2_issue io2_poll_wait(struct io2_req *req);
+enum io2_issue io2_poll_arm_for_op(struct io2_req *req);
 int io2_poll_cancel(struct io2_req *req);
-int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
-enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags);
-int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
-enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags);
 
 #endif

@@ -17,8 +17,8 @@
 #include <linux/vmalloc.h>
 
 #include "compat/compat.h"
-#include "counters.h"
-#include "fault.h"
+#include "debug/counters.h"
+#include "debug/fault.h"
 #include "region.h"
 
 #define REGION_GFP	(GFP_KERNEL_ACCOUNT | __GFP_ZERO)

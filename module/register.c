@@ -3,7 +3,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "opdef.h"
+#include "op/opdef.h"
 #include "register.h"
 
 #define PROBE_MAX	256

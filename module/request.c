@@ -1,311 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of a request once it is accepted: memory, starting, issuing,
+ * The life of a request once it is accepted: starting, issuing, waiting,
  * completing, and what is linked to it.  Knows nothing of any opcode but what
  * the table says.
  */
 #include <linux/file.h>
-#include <linux/slab.h>
 
 #include "compat/compat.h"
-#include "cancel.h"
-#include "counters.h"
 #include "cq.h"
 #include "deferred.h"
+#include "file.h"
+#include "hash.h"
 #include "key.h"
-#include "kind.h"
+#include "nudge.h"
 #include "poll.h"
+#include "reqmem.h"
 #include "request.h"
 #include "submitter.h"
-#include "turn.h"
 #include "worker.h"
 
-#define REQ_BULK	16	/* requests allocated at a time */
 #define READY_RETRIES	8	/* before somebody has to block */
 #define IO2_BLOCK_MS	50	/* for what was ready a moment ago */
 #define IO2_BLOCK_LONGER 4	/* times twice as long, in ENTER */
-
-static struct kmem_cache *io2_req_cache;
-
-/* --- memory ------------------------------------------------------------ */
-
-/**
- * io2_req_list_free() - free retired requests
- * @list: the first of them, linked by next, or NULL
- *
- * Context: any.
- */
-void io2_req_list_free(struct io2_req *list)
-{
-	void *objs[REQ_BULK];
-	unsigned int n;
-
-	while (list) {
-		for (n = 0; list && n < REQ_BULK; n++) {
-			objs[n] = list;
-			list = list->next;
-		}
-		kmem_cache_free_bulk(io2_req_cache, n, objs);
-		io2_count_sub(IO2_COUNT_REQUESTS, n);
-	}
-}
-
-/**
- * io2_req_cache_put() - keep a free request for the next one
- * @ring: the ring
- * @req: holds nothing
- *
- * Context: uring_lock held.
- */
-void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req)
-{
-	lockdep_assert_held(&ring->uring_lock);
-	req->next = ring->free_reqs;
-	ring->free_reqs = req;
-	ring->nr_free++;
-}
-
-/**
- * io2_req_recycle_some() - keep some of retired requests, free the others
- * @ring: the ring
- * @list: more than it may keep
- *
- * Context: uring_lock held.
- */
-void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list)
-{
-	lockdep_assert_held(&ring->uring_lock);
-	while (ring->nr_free < ring->max_cached)
-		io2_req_cache_put(ring, io2_list_pop(list));
-	io2_req_list_free(list->first);
-}
-
-/**
- * io2_req_cache_fill() - have free requests
- * @ring: a ring without any
- *
- * Context: may sleep; uring_lock held.
- * Return: whether there are some.
- */
-bool io2_req_cache_fill(struct io2_ring *ring)
-{
-	void *objs[REQ_BULK];
-	unsigned int i, n = REQ_BULK;
-	struct io2_req *req, *next;
-
-	for (req = io2_cq_retired(ring); req; req = next) {
-		next = req->next;
-		io2_req_cache_put(ring, req);
-	}
-	if (ring->nr_free)
-		return true;
-	if (!kmem_cache_alloc_bulk(io2_req_cache, GFP_KERNEL, n, objs)) {
-		objs[0] = kmem_cache_alloc(io2_req_cache, GFP_KERNEL);
-		if (!objs[0])
-			return false;
-		n = 1;
-	}
-	for (i = 0; i < n; i++) {
-		req = objs[i];
-		req->ring = ring;
-		/* it has none when it is used again, either */
-		req->key = NULL;
-		io2_req_cache_put(ring, req);
-	}
-	io2_count_add(IO2_COUNT_REQUESTS, n);
-	return true;
-}
-
-/* --- the file ------------------------------------------------------------- */
-
-/**
- * io2_req_lookup() - look up a descriptor in the table of who submitted a request
- * @req: the request
- * @fd: the descriptor
- *
- * Context: task context, anybody's; may sleep.
- * Return: the file, referenced, or NULL.
- */
-struct file *io2_req_lookup(const struct io2_req *req, int fd)
-{
-	if (!req->sub || req->sub->files == current->files)
-		return fget(fd);
-	return io2_submitter_fget(req->sub, fd);
-}
-
-/**
- * io2_req_get_file() - look up the file of a request that starts
- * @req: owned by the caller, without a file
- *
- * Context: as io2_req_lookup().
- * Return: 0; -EBADF; -EOPNOTSUPP for another ring.
- */
-int io2_req_get_file(struct io2_req *req)
-{
-	struct file *file;
-
-	/* there are no registered files yet */
-	if (req->flags & IOURING2_SQE_FIXED_FILE)
-		return -EBADF;
-	file = io2_req_lookup(req, req->fd);
-	if (!file)
-		return -EBADF;
-	if (io2_is_ring_file(file)) {
-		bool own = file == req->ring->file;
-
-		io2_file_put(file);
-		/* two rings that hold each other would never be released */
-		if (!own)
-			return -EOPNOTSUPP;
-		/* the ring outlives its requests: no reference needed */
-		req->flags |= REQ_F_OWN_RING;
-	} else {
-		io2_count_add(IO2_COUNT_FILES, 1);
-	}
-	req->file = file;
-	return 0;
-}
-
-/**
- * struct req_closer - a file that a request was the last to have
- * @work: closes it
- * @file: the file
- *
- * Lives until the file is closed, which may be longer than its ring; has a
- * reference on the module.
- */
-struct req_closer {
-	struct work_struct	work;
-	struct file		*file;
-};
-
-static void closer_fn(struct work_struct *work)
-{
-	struct req_closer *c = container_of(work, struct req_closer, work);
-
-	__fput_sync(c->file);
-	kfree(c);
-	io2_count_sub(IO2_COUNT_FILES, 1);
-	io2_deferred_module_put();
-}
-
-/*
- * Who leaves the ring, or ends it, closes a file itself: on its way out of the
- * kernel, which is soon.  For everybody else a work item does.
- */
-static bool req_may_close_file(const struct io2_req *req, enum io2_ctx ctx)
-{
-	/* its memory and its table of descriptors may be gone already */
-	return ctx == IO2_CTX_LEAVE &&
-	       (io2_ring_dying(req->ring) || !req->sub ||
-		req->sub->tgid == task_tgid(current));
-}
-
-static struct file *req_take_file(struct io2_req *req)
-{
-	struct file *file = req->file;
-
-	req->file = NULL;
-	io2_count_sub(IO2_COUNT_FILES, 1);
-	return file;
-}
-
-/*
- * The end of some files has to wait for a peer or a server, which may take its
- * time: nothing of the ring waits for that.
- *
- * Return: false where the request had better wait; its file is there then.
- */
-static bool req_detach_file(struct io2_req *req)
-{
-	struct req_closer *c;
-
-	if (io2_file_ends_here(req->file))
-		return false;
-	c = kmalloc(sizeof(*c), GFP_KERNEL | __GFP_NOWARN);
-	if (!c)
-		return false;
-	c->file = req->file;
-	req->file = NULL;
-	INIT_WORK(&c->work, closer_fn);
-	io2_deferred_detach(&c->work);
-	return true;
-}
-
-/* Return: false if nobody else has the file; then it is still there. */
-static __always_inline bool req_put_file(struct io2_req *req)
-{
-	struct file *file = req->file;
-
-	if (!file)
-		return true;
-	if (!(req->flags & REQ_F_OWN_RING)) {
-		if (unlikely(!io2_file_put_shared(file)))
-			return false;
-		io2_count_sub(IO2_COUNT_FILES, 1);
-	}
-	req->file = NULL;
-	return true;
-}
-
-static __always_inline void req_free_data(struct io2_req *req)
-{
-	if (req->flags & REQ_F_DATA) {
-		req->flags &= ~REQ_F_DATA;
-		io2_req_op(req)->cleanup(req);
-	}
-}
-
-static __always_inline void req_drop_submitter(struct io2_req *req)
-{
-	if (req->sub) {
-		atomic_dec(&req->sub->nr_reqs);
-		req->sub = NULL;
-	}
-}
-
-/* Return: false if that would close the file, which is not for current to do. */
-static __always_inline bool req_release(struct io2_req *req, enum io2_ctx ctx)
-{
-	req_free_data(req);
-	if (unlikely(!req_put_file(req))) {
-		if (req_may_close_file(req, ctx))
-			fput(req_take_file(req));
-		else if (!req_detach_file(req))
-			return false;
-	}
-	req_drop_submitter(req);
-	return true;
-}
-
-/**
- * io2_req_release() - give back all that a request holds but its own memory
- * @req: a request that will not be issued again
- *
- * Context: task context, may sleep; current leaves the ring or ends it.
- */
-void io2_req_release(struct io2_req *req)
-{
-	req_free_data(req);
-	if (!req_put_file(req))
-		fput(req_take_file(req));
-	req_drop_submitter(req);
-}
-
-/**
- * io2_req_disown() - give back what a request holds, where nothing may sleep
- * @req: has no data of its own
- *
- * Context: any.
- * Return: false if it would have to close its file; then nothing has changed.
- */
-bool io2_req_disown(struct io2_req *req)
-{
-	if (!req_put_file(req))
-		return false;
-	req_drop_submitter(req);
-	return true;
-}
 
 /* --- completing -------------------------------------------------------- */
 
@@ -324,7 +40,7 @@ static void req_close_fn(struct work_struct *work)
 	struct io2_ring *ring = req->ring;
 	struct io2_batch b;
 
-	__fput_sync(req_take_file(req));
+	__fput_sync(io2_req_take_file(req));
 	io2_batch_init(&b, ring, IO2_CTX_WQ);
 	io2_req_complete(req, &b);
 	io2_batch_flush(&b);
@@ -336,7 +52,7 @@ static noinline void req_end_file(struct io2_req *req)
 {
 	/* there was no memory to detach it: who leaves does not wait, the ring does */
 	if (!io2_file_ends_here(req->file))
-		req_drop_submitter(req);
+		io2_req_drop_submitter(req);
 	INIT_WORK(&req->close, req_close_fn);
 	io2_defer_close(req);
 }
@@ -365,7 +81,7 @@ static void req_fail_links(struct io2_req *link, bool skip,
 			link->flags |= REQ_F_CQE_SKIP;
 		else
 			link->flags &= ~REQ_F_CQE_SKIP;
-		if (unlikely(!req_release(link, b->ctx))) {
+		if (unlikely(!io2_req_release(link, b->ctx))) {
 			req_fail_later(link, skip, b);
 			return;
 		}
@@ -394,8 +110,8 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 	if (READ_ONCE(req->armed) != IO2_ARMED_NONE)
 		io2_unhash(req);
 	if (unlikely(req->key))
-		io2_key_leave(req, b);
-	if (unlikely(!req_release(req, b->ctx))) {
+		io2_worker_key_leave(req, b);
+	if (unlikely(!io2_req_release(req, b->ctx))) {
 		req_end_file(req);
 		return;
 	}
@@ -414,15 +130,15 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_req_complete_plain() - the same for one that nobody else has seen
+ * io2_req_complete_fast() - the same for one that nobody else has seen
  * @req: alone, with its result; not to be touched afterwards
  * @b: collects it
  *
  * Context: task context; uring_lock held.
  */
-void io2_req_complete_plain(struct io2_req *req, struct io2_batch *b)
+void io2_req_complete_fast(struct io2_req *req, struct io2_batch *b)
 {
-	if (unlikely(!req_release(req, b->ctx)))
+	if (unlikely(!io2_req_release(req, b->ctx)))
 		req_end_file(req);
 	else
 		io2_batch_add_done(b, req);
@@ -720,7 +436,7 @@ static bool req_arm(struct io2_req *req, struct io2_batch *b)
 
 	if (!io2_key_take(req))
 		return false;
-	ret = io2_poll_wait(req);
+	ret = io2_poll_arm_for_op(req);
 	if (ret == IO2_DONE)
 		io2_req_complete(req, b);
 	return ret == IO2_AGAIN;
@@ -784,7 +500,7 @@ void io2_req_issue(struct io2_req *req, struct io2_batch *b)
 	for (;;) {
 		enum io2_issue ret = op->issue(req, flags);
 
-		if (ret == IO2_ASYNC)
+		if (ret == IO2_QUEUED)
 			return;
 		if (ret == IO2_DONE)
 			break;
@@ -814,7 +530,7 @@ static enum io2_issue req_block_until(struct io2_req *req,
 /* Its sleep was ended, by time, a signal, or cancellation. */
 static void req_broken(struct io2_req *req, struct io2_batch *b)
 {
-	if (io2_worker_was_interrupted(req)) {
+	if (io2_req_was_interrupted(req)) {
 		io2_req_set(req, -ECANCELED);
 		io2_req_complete(req, b);
 	} else if (b->ctx == IO2_CTX_WORKER && signal_pending(current)) {
@@ -928,7 +644,7 @@ static bool req_is_submitters(const struct io2_req *req,
 /* Return: whether it is not to be started any more. */
 static bool req_is_late(const struct io2_req *req)
 {
-	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone);
+	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->replaced);
 }
 
 static void req_place(struct io2_req *req, struct io2_batch *b)
@@ -986,26 +702,4 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 	else if (ret == IO2_AGAIN && io2_req_go_async(req, b))
 		io2_req_issue(req, b);
-}
-
-/**
- * io2_request_init() - make the request cache
- *
- * Context: module init.
- * Return: 0 or -ENOMEM.
- */
-int io2_request_init(void)
-{
-	io2_req_cache = KMEM_CACHE(io2_req, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT);
-	return io2_req_cache ? 0 : -ENOMEM;
-}
-
-/**
- * io2_request_exit() - destroy it
- *
- * Context: module exit; no ring exists.
- */
-void io2_request_exit(void)
-{
-	kmem_cache_destroy(io2_req_cache);
 }

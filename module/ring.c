@@ -7,27 +7,49 @@
  * or wakes is reachable from there.  A ring that went live ends here, in
  * io2_ring_shutdown(): cancel, wait, discard, free.
  */
-#include <linux/fdtable.h>
-#include <linux/file.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "compat/compat.h"
 #include "cancel.h"
-#include "counters.h"
 #include "cq.h"
+#include "debug/counters.h"
 #include "deferred.h"
 #include "fdinfo.h"
+#include "hash.h"
 #include "register.h"
-#include "request.h"
+#include "reqmem.h"
 #include "ring.h"
 #include "submitter.h"
 #include "wait.h"
 #include "worker.h"
 
 #define CANCEL_AGAIN	(HZ / 10)
+
+/*
+ * Workers are no threads of the process that they work for: what kills it does
+ * not reach them, nor does execve(2).  Its last close ends them, but it may never
+ * get there, when one of its tasks sleeps for a lock that a worker holds while it
+ * waits, for a page that nobody provides, say.  So while workers are busy,
+ * somebody looks.
+ */
+static void ring_watch(struct work_struct *work)
+{
+	struct io2_ring *ring = container_of(to_delayed_work(work),
+					     struct io2_ring, watch);
+	struct mm_struct *replaced;
+
+	/* a worker that uses its memory keeps that from being unmapped */
+	replaced = io2_workers_look_after(ring);
+	if (!replaced)
+		return;
+	if (io2_submitters_mm_gone(ring, replaced))
+		io2_cancel_mm(ring, replaced);
+	mmdrop(replaced);
+}
 
 /* I7: everything that is initialised, at once, before anything can fail. */
 static void ring_init(struct io2_ring *ring)
@@ -36,8 +58,9 @@ static void ring_init(struct io2_ring *ring)
 	mutex_init(&ring->uring_lock);
 	io2_cq_init(ring);
 	io2_deferred_init(ring);
-	io2_cancel_init(ring);
+	io2_hash_init(ring);
 	io2_workers_init(ring);
+	INIT_DELAYED_WORK(&ring->watch, ring_watch);
 }
 
 /**
@@ -105,18 +128,18 @@ static bool ring_drained(struct io2_ring *ring, void *files)
 /* What comes of it is run here.  Return: whether there was something. */
 static bool ring_cancel_armed(struct io2_ring *ring, void *files)
 {
-	io2_deferred_waiter(ring);
+	io2_defer_waiter(ring);
 	io2_cancel_armed(ring, files);
-	io2_deferred_waiter_left(ring);
+	io2_defer_waiter_left(ring);
 	return io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
 static void ring_wait_drained(struct io2_ring *ring, void *files)
 {
-	io2_deferred_waiter(ring);
-	wait_event_timeout(ring->wait, io2_deferred_pending(ring) ||
+	io2_defer_waiter(ring);
+	wait_event_timeout(ring->wait, io2_defer_pending(ring) ||
 			   ring_drained(ring, files), CANCEL_AGAIN);
-	io2_deferred_waiter_left(ring);
+	io2_defer_waiter_left(ring);
 	io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
@@ -165,7 +188,7 @@ void io2_ring_shutdown(struct io2_ring *ring)
 {
 	ring_set_dying(ring);
 	ring_cancel_and_wait(ring, NULL);
-	io2_deferred_quiesce(ring);
+	io2_defer_quiesce(ring);
 	io2_workers_stop(ring);
 	io2_cq_discard(ring);
 	WRITE_ONCE(ring->state, IO2_DEAD);
@@ -199,7 +222,8 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 		idle = io2_submitters_take(ring, files, &left);
 		mutex_unlock(&ring->uring_lock);
 	} while (!idle);
-	io2_submitters_free(ring, &left);
+	io2_workers_stop_of_all(ring, &left);
+	io2_submitters_free(&left);
 }
 
 #define MM_GONE_ROUNDS	100	/* of what is started by the end of others */
@@ -238,16 +262,6 @@ static int ring_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int fd_is_file(const void *file, struct file *other, unsigned int fd)
-{
-	return file == other;
-}
-
-static bool have_descriptor(struct file *file)
-{
-	return iterate_fd(current->files, 0, fd_is_file, file);
-}
-
 /*
  * Has the process that closes a descriptor of @file got another one?  Not if
  * nothing else, a mapping or whatever, has a reference; that saves the search.
@@ -255,7 +269,7 @@ static bool have_descriptor(struct file *file)
 static bool open_elsewhere(struct file *file, fl_owner_t files)
 {
 	return file_count(file) > 1 && files == current->files &&
-	       have_descriptor(file);
+	       io2_have_descriptor(file);
 }
 
 /*
@@ -269,18 +283,6 @@ static int ring_flush(struct file *file, fl_owner_t files)
 	if ((current->flags & PF_EXITING) || !open_elsewhere(file, files))
 		io2_ring_leave(file->private_data, files);
 	return 0;
-}
-
-/**
- * io2_ring_reachable() - can current's process close the ring?
- * @ring: NEW, about to get its first descriptor, or LIVE
- *
- * Context: task context.
- * Return: whether it will.
- */
-bool io2_ring_reachable(const struct io2_ring *ring)
-{
-	return !ring->file || have_descriptor(ring->file);
 }
 
 /* bits of an offset that are a place in what is mapped there */
@@ -414,7 +416,7 @@ static int ring_fadvise(struct file *file, loff_t to_submit, loff_t min_complete
 			 flags ^ IOURING2_ENTER_FADVISE, 0, 0);
 }
 
-static const struct file_operations ring_fops = {
+const struct file_operations io2_ring_fops = {
 	.owner		= THIS_MODULE,
 	.release	= ring_release,
 	.flush		= ring_flush,
@@ -436,16 +438,5 @@ static const struct file_operations ring_fops = {
  */
 struct file *io2_ring_file(void)
 {
-	return io2_anon_file("[iouring2]", &ring_fops, O_RDWR | O_CLOEXEC);
-}
-
-/**
- * io2_is_ring_file() - is it the file of a ring of ours?
- * @file: the file
- *
- * Return: whether it is.
- */
-bool io2_is_ring_file(const struct file *file)
-{
-	return file->f_op == &ring_fops;
+	return io2_anon_file("[iouring2]", &io2_ring_fops, O_RDWR | O_CLOEXEC);
 }

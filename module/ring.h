@@ -13,11 +13,11 @@
  *
  *   uring_lock      mutex, submission: SQ head, accepting, the request cache
  *   inflight_lock   spinlock, requests that can be cancelled, and timeouts
- *   wq_lock         spinlock, worker threads, and queues for them and for tasks
+ *   pool_lock         spinlock, worker threads, and queues for them and for tasks
  *   deferred_lock   spinlock, irq-safe, hand-over from any context
  *   cq_lock         spinlock, CQ tail, backlog, drain queue
  *
- * wq_lock, deferred_lock and cq_lock do not nest in one another.  Under
+ * pool_lock, deferred_lock and cq_lock do not nest in one another.  Under
  * deferred_lock and cq_lock only locks of the kernel are taken: those of wait
  * queues, and what queue_work() takes; under cq_lock also what fput() and
  * kmem_cache_free() take.  One exception: io2_cq_try_post(), which may run in any
@@ -27,6 +27,7 @@
 #ifndef IO2_RING_H
 #define IO2_RING_H
 
+#include <linux/fs.h>
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -154,7 +155,7 @@ enum io2_class {
  * @cq_lock: completion
  * @deferred_lock: hand-over from any context
  * @inflight_lock: cancellation and timeouts
- * @wq_lock: worker threads
+ * @pool_lock: worker threads
  *
  * Constant once the ring is LIVE:
  * @ring_flags: IOURING2_RING_*
@@ -205,10 +206,10 @@ enum io2_class {
  *
  * Guarded by @deferred_lock:
  * @deferred: requests that some context handed over, oldest first
- * @elsewhere: requests for the workqueue alone
+ * @wq_list: requests for the workqueue alone
  * @nr_closing: requests whose file a work item closes
  * @nr_waiters: tasks in ENTER that will run @deferred
- * @deferred_work: runs @deferred where nobody waits, and @elsewhere
+ * @deferred_work: runs @deferred where nobody waits, and @wq_list
  * @notify: @deferred_work is to tell who polls the ring; under @cq_lock or none
  *
  * Guarded by @inflight_lock:
@@ -225,9 +226,9 @@ enum io2_class {
  * @submitters: every submitter that owns requests, under @inflight_lock
  * @wait: tasks in ENTER, close and exit; woken under no spinlock but
  *	@deferred_lock or @cq_lock
- * @poll_wait: pollers of the ring file; woken under no spinlock
+ * @pollers: pollers of the ring file; woken under no spinlock
  *
- * Guarded by @wq_lock, which also guards each submitter's struct io2_wq:
+ * Guarded by @pool_lock, which also guards each submitter's struct io2_pool:
  * @runners: threads and tasks that run requests which may block
  * @dead: workers that timed out and wait to be reaped
  * @reap: reaps @dead
@@ -286,7 +287,7 @@ struct io2_ring {
 	spinlock_t		deferred_lock ____cacheline_aligned;
 	u32			nr_waiters;
 	struct io2_req_list	deferred;
-	struct list_head	elsewhere;
+	struct list_head	wq_list;
 	u32			nr_closing;
 	struct work_struct	deferred_work;
 	bool			notify;
@@ -304,9 +305,9 @@ struct io2_ring {
 	u32			leaves;
 
 	wait_queue_head_t	wait ____cacheline_aligned;
-	wait_queue_head_t	poll_wait;
+	wait_queue_head_t	pollers;
 
-	spinlock_t		wq_lock;	/* guards what follows, to @nr_workers */
+	spinlock_t		pool_lock;	/* guards what follows, to @nr_workers */
 	u32			nr_parked;
 	struct list_head	runners;
 	struct list_head	dead;
@@ -352,14 +353,43 @@ static inline bool io2_ring_dying(const struct io2_ring *ring)
 	return READ_ONCE(ring->state) >= IO2_DYING;
 }
 
+/* keys of wake-ups of ring->wait; others are a submitter, see io2_wake_process() */
+#define IO2_WAKE_CQ		((void *)0)	/* something was posted */
+#define IO2_WAKE_DEFERRED	((void *)1)	/* there is work to run */
+
+/**
+ * io2_wake_process() - have a task that waits look at what is parked for it
+ * @ring: the ring
+ * @sub: it is a task of this process
+ *
+ * Context: task context; @sub is kept by the caller.
+ */
+static inline void io2_wake_process(struct io2_ring *ring,
+				    struct io2_submitter *sub)
+{
+	__wake_up(&ring->wait, TASK_NORMAL, 1, sub);
+}
+
+extern const struct file_operations io2_ring_fops;
+
+/**
+ * io2_is_ring_file() - is it the file of a ring of ours?
+ * @file: the file
+ *
+ * Context: any.
+ * Return: whether it is.
+ */
+static inline bool io2_is_ring_file(const struct file *file)
+{
+	return file->f_op == &io2_ring_fops;
+}
+
 struct io2_ring *io2_ring_alloc(void);
 void io2_ring_free(struct io2_ring *ring);
 void io2_ring_go_live(struct io2_ring *ring, struct file *file);
 void io2_ring_shutdown(struct io2_ring *ring);
 void io2_ring_leave(struct io2_ring *ring, void *files);
 void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm);
-bool io2_ring_reachable(const struct io2_ring *ring);
 struct file *io2_ring_file(void);
-bool io2_is_ring_file(const struct file *file);
 
 #endif

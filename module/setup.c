@@ -12,7 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "compat/compat.h"
-#include "fault.h"
+#include "debug/fault.h"
 #include "ring.h"
 #include "setup.h"
 #include "submitter.h"
@@ -162,7 +162,7 @@ static void ring_count_from(struct io2_ring *ring, u32 first)
 		return;
 	ring->accepted = first;
 	ring->completed = first;
-	ring->gone = first;
+	ring->completed_snapshot = first;
 	ring->cq_events = first;
 	ring->sq_head = first;
 	shared->sq_head = first;

@@ -9,10 +9,10 @@
 #include <linux/nospec.h>
 
 #include "compat/compat.h"
-#include "cancel.h"
-#include "counters.h"
 #include "cq.h"
 #include "deferred.h"
+#include "hash.h"
+#include "reqmem.h"
 #include "request.h"
 #include "sq.h"
 #include "submit.h"
@@ -31,7 +31,7 @@ static struct io2_req *req_alloc(struct io2_ring *ring)
 
 	lockdep_assert_held(&ring->uring_lock);
 	if (unlikely(!req)) {
-		if (!io2_req_cache_fill(ring))
+		if (!io2_req_cache_fill(ring, io2_cq_retired(ring)))
 			return NULL;
 		req = ring->free_reqs;
 	}
@@ -45,7 +45,7 @@ static struct io2_req *req_alloc(struct io2_ring *ring)
 	req->opcode = IOURING2_OP_NOP;
 	req->armed = IO2_ARMED_NONE;
 	req->retries = 0;
-	req->wq_state = IO2_WQ_NONE;
+	req->pool_state = IO2_POOL_NONE;
 	return req;
 }
 
@@ -72,7 +72,7 @@ struct submit_state {
 };
 
 /* Only the submitter adds to the drain queue: once seen empty it stays so. */
-static bool submit_is_plain(const struct io2_ring *ring)
+static bool submit_is_fast(const struct io2_ring *ring)
 {
 	return !ring->drain_next && list_empty(&ring->drain_list);
 }
@@ -81,7 +81,7 @@ static void submit_init(struct submit_state *st, struct io2_ring *ring, u32 nr)
 {
 	io2_batch_init(&st->batch, ring, IO2_CTX_SUBMIT);
 	st->head = NULL;
-	st->plain = submit_is_plain(ring);
+	st->fast = submit_is_fast(ring);
 	st->nr = nr;
 	st->want_plug = nr > 2;
 	st->plugged = false;
@@ -95,7 +95,7 @@ static void submit_plug(struct submit_state *st)
 }
 
 /* What most entries are: nothing but what the opcode itself makes of them. */
-static __always_inline bool sqe_is_plain(const struct iouring2_sqe *sqe)
+static __always_inline bool sqe_is_fast(const struct iouring2_sqe *sqe)
 {
 	return !(sqe->flags | sqe->ioprio | sqe->personality);
 }
@@ -217,7 +217,7 @@ static __always_inline void submit_done(struct submit_state *st,
 					struct io2_req *req)
 {
 	if (req->file || req->sub || (req->flags & REQ_F_DATA))
-		io2_req_complete_plain(req, &st->batch);
+		io2_req_complete_fast(req, &st->batch);
 	else
 		io2_batch_add_done(&st->batch, req);
 }
@@ -226,7 +226,7 @@ static __always_inline void submit_done(struct submit_state *st,
  * Most requests: no flags, no chain, no drain, and not for a worker.  The same
  * as submit_queue(), without a look at what they are not.
  */
-static __always_inline void submit_plain(struct submit_state *st,
+static __always_inline void submit_fast(struct submit_state *st,
 					 struct io2_req *req,
 					 const struct iouring2_sqe *sqe,
 					 const struct io2_op *op)
@@ -255,12 +255,12 @@ static __always_inline void submit_plain(struct submit_state *st,
  *
  * Return: @err, when submission has to stop here; 0 otherwise.
  */
-static noinline int submit_special(struct submit_state *st,
+static noinline int submit_slow(struct submit_state *st,
 				   struct io2_req *req, int err)
 {
 	bool more = req->flags & REQ_F_LINKS;
 
-	st->plain = false;
+	st->fast = false;
 	if (err)
 		submit_fail_chain(st, req, err);
 	if (st->head || more) {
@@ -271,7 +271,7 @@ static noinline int submit_special(struct submit_state *st,
 	} else {
 		submit_queue(st, req);
 	}
-	st->plain = submit_is_plain(st->batch.ring);
+	st->fast = submit_is_fast(st->batch.ring);
 	return err;
 }
 
@@ -290,15 +290,15 @@ static __always_inline int submit_one(struct submit_state *st,
 	req->seq = (u32)before;
 	req->user_data = sqe->user_data;
 	req->flags = sqe->flags;
-	if (unlikely(!st->plain || !sqe_is_plain(sqe) ||
+	if (unlikely(!st->fast || !sqe_is_fast(sqe) ||
 		     opcode >= IO2_OP_LAST))
-		return submit_special(st, req, req_prep_checked(st, req, sqe));
+		return submit_slow(st, req, req_prep_checked(st, req, sqe));
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
 	op = &io2_ops[opcode];
 	ret = req_prep(st, req, sqe, opcode);
 	if (unlikely(ret))
-		return submit_special(st, req, ret);
-	submit_plain(st, req, sqe, op);
+		return submit_slow(st, req, ret);
+	submit_fast(st, req, sqe, op);
 	return 0;
 }
 
@@ -379,12 +379,12 @@ static noinline void submit_run_deferred(struct submit_state *st,
 {
 	unsigned int rounds = 0;
 
-	while (io2_deferred_pending(ring) && rounds++ < SUBMIT_ROUNDS) {
+	while (io2_defer_pending(ring) && rounds++ < SUBMIT_ROUNDS) {
 		io2_deferred_run_batch(&st->batch);
 		io2_batch_flush(&st->batch);
 	}
 	WRITE_ONCE(ring->submitting, NULL);
-	io2_deferred_handover(ring);
+	io2_defer_handover(ring);
 }
 
 /*
@@ -396,10 +396,10 @@ static __always_inline void submit_finish(struct submit_state *st,
 {
 	if (st->plugged)
 		blk_finish_plug(&st->plug);
-	if (unlikely(io2_deferred_pending(ring)))
+	if (unlikely(io2_defer_pending(ring)))
 		io2_deferred_run_batch(&st->batch);
 	submit_flush(st, ring);
-	if (unlikely(io2_deferred_pending(ring)))
+	if (unlikely(io2_defer_pending(ring)))
 		submit_run_deferred(st, ring);
 	/* nobody but this task relies on it, so nothing can have come since */
 	WRITE_ONCE(ring->submitting, NULL);
@@ -411,7 +411,7 @@ static __always_inline void submit_finish(struct submit_state *st,
  */
 static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
 {
-	u64 held = ring->accepted - ring->gone;
+	u64 held = ring->accepted - ring->completed_snapshot;
 
 	if (READ_ONCE(ring->nr_backlog) || held + nr > ring->max_inflight)
 		return io2_cq_room(ring);

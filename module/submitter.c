@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Submitters: identity kept for requests that outlive their ENTER. */
+#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/ioprio.h>
 #include <linux/kthread.h>
@@ -10,10 +11,9 @@
 #include <linux/slab.h>
 
 #include "compat/compat.h"
-#include "counters.h"
+#include "debug/counters.h"
 #include "ring.h"
 #include "submitter.h"
-#include "worker.h"
 
 static void submitter_free(struct io2_submitter *sub)
 {
@@ -29,22 +29,30 @@ static void submitter_free(struct io2_submitter *sub)
 
 /**
  * io2_submitters_free() - free what io2_submitters_take() took
- * @ring: the ring
- * @list: the submitters
- *
- * They have no request, so their workers have nothing to do.
+ * @list: the submitters, without requests and workers
  *
  * Context: may sleep, as long as it takes to unmap all that a process has, if it was
  * one that leaves; then uring_lock is not held.
  */
-void io2_submitters_free(struct io2_ring *ring, struct list_head *list)
+void io2_submitters_free(struct list_head *list)
 {
 	struct io2_submitter *sub, *next;
 
-	list_for_each_entry_safe(sub, next, list, node) {
-		io2_workers_stop_of(ring, sub);
+	list_for_each_entry_safe(sub, next, list, node)
 		submitter_free(sub);
+}
+
+static void pool_init(struct io2_pool *pool)
+{
+	unsigned int i;
+
+	for (i = 0; i < IO2_CLASSES; i++) {
+		INIT_LIST_HEAD(&pool->pending[i]);
+		INIT_LIST_HEAD(&pool->idle[i]);
 	}
+	INIT_LIST_HEAD(&pool->parked);
+	for (i = 0; i < IO2_KEYS; i++)
+		INIT_HLIST_HEAD(&pool->keys[i]);
 }
 
 static struct io2_submitter *submitter_alloc(void)
@@ -65,7 +73,7 @@ static struct io2_submitter *submitter_alloc(void)
 	sub->cgroups = io2_cgroups_of(current);
 	sub->fsize = rlimit(RLIMIT_FSIZE);
 	sub->ioprio = get_current_ioprio();
-	io2_wq_init(&sub->wq);
+	pool_init(&sub->pool);
 	io2_count_add(IO2_COUNT_SUBMITTERS, 1);
 	return sub;
 }
@@ -232,8 +240,31 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
  */
 void io2_submitter_signal(const struct io2_submitter *sub, int sig)
 {
-	if (!READ_ONCE(sub->gone))
+	if (!READ_ONCE(sub->replaced))
 		kill_pid(sub->tgid, sig, 1);
+}
+
+static int fd_is_file(const void *file, struct file *other, unsigned int fd)
+{
+	return file == other;
+}
+
+/**
+ * io2_have_descriptor() - has current's process a descriptor of a file?
+ * @file: the file
+ *
+ * Context: task context.
+ * Return: whether it has.
+ */
+bool io2_have_descriptor(struct file *file)
+{
+	return iterate_fd(current->files, 0, fd_is_file, file);
+}
+
+/* Can current's process close the ring, which may be about to get its file? */
+static bool ring_is_reachable(const struct io2_ring *ring)
+{
+	return !ring->file || io2_have_descriptor(ring->file);
 }
 
 /* Not if somebody has left since @leaves: it may be the process of @sub. */
@@ -243,7 +274,7 @@ static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
 	bool same;
 
 	spin_lock(&ring->inflight_lock);
-	same = ring->leaves == leaves;
+	same = ring->leave_seq == leaves;
 	if (same) {
 		list_add(&sub->node, submitters_of(ring));
 		WRITE_ONCE(ring->nr_submitters, ring->nr_submitters + 1);
@@ -269,11 +300,11 @@ int io2_submitter_make(struct io2_ring *ring)
 	do {
 		spin_lock(&ring->inflight_lock);
 		sub = submitter_find(ring);
-		leaves = ring->leaves;
+		leaves = ring->leave_seq;
 		spin_unlock(&ring->inflight_lock);
 		if (sub)
 			break;
-		if (!io2_ring_reachable(ring))
+		if (!ring_is_reachable(ring))
 			return -EBADF;
 		sub = submitter_alloc();
 		if (!sub)
@@ -308,7 +339,7 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
 	bool found = false;
 
 	spin_lock(&ring->inflight_lock);
-	ring->leaves++;
+	ring->leave_seq++;
 	list_for_each_entry(sub, submitters_of(ring), node) {
 		if (sub->files != files)
 			continue;
@@ -334,6 +365,19 @@ static void submitter_take(struct io2_ring *ring, struct io2_submitter *sub,
 	WRITE_ONCE(ring->nr_submitters, ring->nr_submitters - 1);
 }
 
+/* One being made included. */
+static bool submitter_has_workers(struct io2_ring *ring,
+				  const struct io2_submitter *sub)
+{
+	unsigned int i, nr = 0;
+
+	spin_lock(&ring->pool_lock);
+	for (i = 0; i < IO2_CLASSES; i++)
+		nr += sub->pool.nr[i];
+	spin_unlock(&ring->pool_lock);
+	return nr;
+}
+
 /**
  * io2_submitters_take() - forget submitters without requests
  * @ring: the ring
@@ -355,7 +399,7 @@ bool io2_submitters_take(struct io2_ring *ring, void *files,
 		if (!submitter_is_of(sub, files))
 			continue;
 		if (atomic_read(&sub->nr_reqs) ||
-		    (!files && io2_workers_of(ring, sub)))
+		    (!files && submitter_has_workers(ring, sub)))
 			all = false;
 		else
 			submitter_take(ring, sub, list);
@@ -390,7 +434,7 @@ void io2_submitters_drop(struct io2_ring *ring)
 	LIST_HEAD(idle);
 
 	io2_submitters_take(ring, NULL, &idle);
-	io2_submitters_free(ring, &idle);
+	io2_submitters_free(&idle);
 }
 
 /**
@@ -412,7 +456,7 @@ bool io2_submitters_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 	list_for_each_entry(sub, submitters_of(ring), node) {
 		if (sub->mm != mm)
 			continue;
-		sub->gone = true;
+		sub->replaced = true;
 		if (atomic_read(&sub->nr_reqs))
 			left = true;
 	}

@@ -17,7 +17,7 @@ struct mem_cgroup;
 #define IO2_KEYS	16	/* buckets of a submitter's ordering keys */
 
 /**
- * struct io2_wq - what waits for the threads and tasks of one submitter
+ * struct io2_pool - what waits for the threads and tasks of one submitter
  * @pending: requests waiting for a worker, by class
  * @idle: workers that wait, by class
  * @nr_pending: length of @pending
@@ -26,9 +26,9 @@ struct mem_cgroup;
  * @parked: requests waiting for a task of the process, oldest first
  * @keys: ordering keys in use
  *
- * Lives as long as the submitter.  All guarded by the ring's wq_lock.
+ * Lives as long as the submitter.  All guarded by the ring's pool_lock.
  */
-struct io2_wq {
+struct io2_pool {
 	struct list_head	pending[IO2_CLASSES];
 	struct list_head	idle[IO2_CLASSES];
 	unsigned int		nr_pending[IO2_CLASSES];
@@ -56,12 +56,12 @@ struct io2_wq {
  *	it; under inflight_lock
  * @gone: the program has been replaced by another one: its requests end; under
  *	inflight_lock
- * @wq: its workers and what waits for them; under wq_lock
+ * @pool: its workers and what waits for them; under pool_lock
  *
  * Lifetime: made when a process first enters a ring (or one of these has
  * changed), freed when it has neither request nor worker and another one is made,
  * when its process exits, or with the ring.  Constant but for @nr_reqs, @node,
- * @keeps_mm, @gone and @wq.
+ * @keeps_mm, @gone and @pool.
  */
 struct io2_submitter {
 	struct list_head	node;
@@ -78,7 +78,7 @@ struct io2_submitter {
 	u16			ioprio;
 	bool			keeps_mm;
 	bool			gone;
-	struct io2_wq		wq;
+	struct io2_pool		pool;
 };
 
 /**
@@ -128,7 +128,7 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  */
 static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
-	return io2_submitter_is_current(sub) && !sub->gone &&
+	return io2_submitter_is_current(sub) && !sub->replaced &&
 	       sub->fs == current->fs && sub->nsproxy == current->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(current) &&
 	       sub->fsize == rlimit(RLIMIT_FSIZE);
@@ -141,6 +141,7 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd);
 void io2_submitter_signal(const struct io2_submitter *sub, int sig);
 bool io2_submitters_mm_gone(struct io2_ring *ring, struct mm_struct *mm);
 int io2_submitter_make(struct io2_ring *ring);
+bool io2_have_descriptor(struct file *file);
 
 /**
  * io2_submitter_get() - the submitter that stands for current
@@ -167,7 +168,7 @@ static inline int io2_submitter_get(struct io2_ring *ring)
 bool io2_submitters_leave(struct io2_ring *ring, void *files);
 bool io2_submitters_take(struct io2_ring *ring, void *files,
 			 struct list_head *list);
-void io2_submitters_free(struct io2_ring *ring, struct list_head *list);
+void io2_submitters_free(struct list_head *list);
 void io2_submitters_drop(struct io2_ring *ring);
 void io2_submitter_put(struct io2_ring *ring, struct io2_submitter *sub);
 void io2_mmput(struct mm_struct *mm);

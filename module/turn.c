@@ -14,122 +14,12 @@
 #include <linux/sched/signal.h>
 
 #include "compat/compat.h"
-#include "cancel.h"
 #include "cq.h"
-#include "deferred.h"
+#include "nudge.h"
 #include "request.h"
 #include "submitter.h"
 #include "turn.h"
-#include "wait.h"
 #include "worker.h"
-
-#define BREAK_AGAIN	(10 * NSEC_PER_MSEC)	/* it may not have been asleep */
-
-/* --- the breaker ---------------------------------------------------------- */
-
-static enum hrtimer_restart breaker_fn(struct hrtimer *timer)
-{
-	struct io2_breaker *br = container_of(timer, struct io2_breaker, timer);
-
-	io2_nudge_sleeper(br->task);
-	hrtimer_forward_now(timer, BREAK_AGAIN);
-	return HRTIMER_RESTART;
-}
-
-/**
- * io2_breaker_start() - from some time on current does not sleep interruptibly
- * @br: on current's stack
- * @expires: that time, of CLOCK_MONOTONIC; KTIME_MAX: never
- *
- * Context: task context.
- */
-void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
-{
-	br->task = NULL;
-	if (expires == KTIME_MAX)
-		return;
-	br->task = current;
-	io2_hrtimer_on_stack(&br->timer, breaker_fn, CLOCK_MONOTONIC,
-			     HRTIMER_MODE_ABS);
-	hrtimer_start(&br->timer, expires, HRTIMER_MODE_ABS);
-}
-
-/**
- * io2_breaker_stop() - it sleeps as before
- * @br: the same
- *
- * Context: task context.
- */
-void io2_breaker_stop(struct io2_breaker *br)
-{
-	if (br->task) {
-		hrtimer_cancel(&br->timer);
-		destroy_hrtimer_on_stack(&br->timer);
-	}
-	if (signal_pending(current))
-		io2_unnudge();
-}
-
-/* --- parking -------------------------------------------------------------- */
-
-/* Tells the process that there is something to do for a task of it. */
-static void park_tell(struct io2_ring *ring)
-{
-	io2_cq_update_flags(ring);
-	io2_cq_notify(ring);
-}
-
-/* Return: false when @req must not wait. */
-static bool park_add(struct io2_req *req)
-{
-	struct io2_ring *ring = req->ring;
-	bool added;
-
-	spin_lock(&ring->inflight_lock);
-	added = io2_hash_add(req, IO2_ARMED_WORKER);
-	if (added) {
-		spin_lock(&ring->wq_lock);
-		req->wq_class = IO2_PARKED;
-		WRITE_ONCE(req->wq_state, IO2_WQ_QUEUED);
-		list_add_tail(&req->node, &req->sub->wq.parked);
-		WRITE_ONCE(ring->nr_parked, ring->nr_parked + 1);
-		spin_unlock(&ring->wq_lock);
-	}
-	spin_unlock(&ring->inflight_lock);
-	return added;
-}
-
-/**
- * io2_park() - leave a request to a task of the process that submitted it
- * @req: tracked, owned by the caller; not to be touched afterwards
- * @b: collects its completion where that fails
- * @run: does it then
- *
- * Context: task context; no lock of the ring but uring_lock held.
- */
-void io2_park(struct io2_req *req, struct io2_batch *b,
-	      void (*run)(struct io2_req *req, struct io2_batch *b))
-{
-	struct io2_ring *ring = req->ring;
-	struct io2_submitter *sub = req->sub;
-	bool own = b->ctx <= IO2_CTX_TURN && io2_submitter_is_process(sub);
-
-	req->run = run;
-	/* the submitter may be gone when the request is */
-	atomic_inc(&sub->nr_reqs);
-	if (!park_add(req)) {
-		io2_req_set(req, -ECANCELED);
-		io2_req_complete(req, b);
-	} else {
-		/* current is in ENTER, and will do it before it leaves */
-		if (!own)
-			park_tell(ring);
-		io2_wake_process(ring, sub);
-	}
-	io2_submitter_put(ring, sub);
-}
-
-/* --- the turn ------------------------------------------------------------- */
 
 /* The first submitter with something parked that is current's process. */
 static struct io2_submitter *parked_submitter(struct io2_ring *ring)
@@ -137,9 +27,9 @@ static struct io2_submitter *parked_submitter(struct io2_ring *ring)
 	struct io2_submitter *sub;
 
 	lockdep_assert_held(&ring->inflight_lock);
-	lockdep_assert_held(&ring->wq_lock);
+	lockdep_assert_held(&ring->pool_lock);
 	list_for_each_entry(sub, &ring->submitters, node)
-		if (!list_empty(&sub->wq.parked) &&
+		if (!list_empty(&sub->pool.parked) &&
 		    io2_submitter_is_process(sub))
 			return sub;
 	return NULL;
@@ -159,9 +49,9 @@ bool io2_parked_is_own(struct io2_ring *ring)
 	if (!READ_ONCE(ring->nr_parked))
 		return false;
 	spin_lock(&ring->inflight_lock);
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	own = parked_submitter(ring);
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	spin_unlock(&ring->inflight_lock);
 	return own;
 }
@@ -173,28 +63,28 @@ static struct io2_req *turn_next(struct io2_ring *ring, struct io2_runner *r)
 	struct io2_req *req = NULL;
 
 	spin_lock(&ring->inflight_lock);
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	sub = parked_submitter(ring);
 	if (sub) {
-		req = list_first_entry(&sub->wq.parked, struct io2_req, node);
+		req = list_first_entry(&sub->pool.parked, struct io2_req, node);
 		list_del_init(&req->node);
 		WRITE_ONCE(ring->nr_parked, ring->nr_parked - 1);
-		WRITE_ONCE(req->wq_state, IO2_WQ_RUNNING);
+		WRITE_ONCE(req->pool_state, IO2_POOL_RUNNING);
 		r->cur = req;
 		r->sub = sub;
 		list_add(&r->node, &ring->runners);
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	spin_unlock(&ring->inflight_lock);
 	return req;
 }
 
 static void turn_done(struct io2_ring *ring, struct io2_runner *r)
 {
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	r->cur = NULL;
 	list_del(&r->node);
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	/* who cancelled it may have nudged us */
 	if (signal_pending(current))
 		io2_unnudge();
@@ -252,7 +142,7 @@ bool io2_turn_run(struct io2_ring *ring, ktime_t expires)
 		cond_resched();
 	}
 	if (io2_parked_is_own(ring))
-		park_tell(ring);
+		io2_park_tell(ring);
 	else
 		io2_cq_update_flags(ring);
 	return done;

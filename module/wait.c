@@ -15,7 +15,7 @@
 #include "request.h"
 #include "sq.h"
 #include "submit.h"
-#include "timeout.h"
+#include "time.h"
 #include "turn.h"
 #include "wait.h"
 
@@ -78,18 +78,6 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 	return autoremove_wake_function(entry, mode, sync, key);
 }
 
-/**
- * io2_wake_process() - have a task that waits look at what is parked for it
- * @ring: the ring
- * @sub: it is a task of this process
- *
- * Context: task context; @sub is kept by the caller.
- */
-void io2_wake_process(struct io2_ring *ring, struct io2_submitter *sub)
-{
-	__wake_up(&ring->wait, TASK_NORMAL, 1, sub);
-}
-
 /* Signals to handle, or work of others that needs us out of the kernel. */
 static int wait_interrupted(void)
 {
@@ -144,18 +132,18 @@ static int wait_loop(struct cq_waiter *w, u32 min)
 		if (ret)
 			return ret;
 		WRITE_ONCE(w->target, READ_ONCE(ring->shared->cq_head) + min);
-		io2_deferred_waiter(ring);
+		io2_defer_waiter(ring);
 		prepare_to_wait_exclusive(&ring->wait, &w->entry,
 					  TASK_INTERRUPTIBLE);
 		/* posts and hand-overs after this point wake us */
-		if (!io2_deferred_pending(ring) &&
+		if (!io2_defer_pending(ring) &&
 		    !READ_ONCE(ring->nr_backlog) && io2_cq_ready(ring) < min &&
 		    !wait_ended(ring, w->ends) && !signal_pending(current) &&
 		    !io2_parked_is_own(ring))
 			ret = wait_sleep(w, w->expires);
 		finish_wait(&ring->wait, &w->entry);
 		/* what is there is run next; what comes meanwhile, by others */
-		io2_deferred_waiter_left(ring);
+		io2_defer_waiter_left(ring);
 	}
 	return 0;
 }
@@ -393,7 +381,7 @@ __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
 	struct io2_ring *ring = file->private_data;
 	__poll_t mask = 0;
 
-	poll_wait(file, &ring->poll_wait, wait);
+	poll_wait(file, &ring->pollers, wait);
 	/* pairs with the barrier before a poster looks for pollers */
 	smp_mb();
 	io2_cq_flush(ring);

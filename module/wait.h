@@ -13,7 +13,6 @@
 
 int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 	      u32 flags, u64 uaddr, u32 argsz);
-void io2_wake_process(struct io2_ring *ring, struct io2_submitter *sub);
 __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait);
 
 #endif

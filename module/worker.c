@@ -27,11 +27,12 @@
 #include <linux/user_namespace.h>
 
 #include "compat/compat.h"
-#include "cancel.h"
-#include "counters.h"
+#include "cq.h"
+#include "debug/counters.h"
 #include "deferred.h"
+#include "hash.h"
 #include "key.h"
-#include "kind.h"
+#include "nudge.h"
 #include "request.h"
 #include "submitter.h"
 #include "worker.h"
@@ -60,12 +61,12 @@ static atomic_t io2_workers_all = ATOMIC_INIT(0);
 /**
  * struct io2_worker - one worker thread
  * @runner: what it runs; its task
- * @idle: in the submitter's idle list, while it waits; under wq_lock
+ * @idle: in the submitter's idle list, while it waits; under pool_lock
  * @ring: whose
  * @sub: for whom; outlives the worker, but not once it is on ring->dead
- * @wq_class: which requests it takes
+ * @pool_class: which requests it takes
  * @taken: somebody ends it: it does not end by itself, and takes no request; under
- *	wq_lock
+ *	pool_lock
  *
  * Lives from worker_create() until its thread has been stopped.
  */
@@ -74,13 +75,13 @@ struct io2_worker {
 	struct list_head	idle;
 	struct io2_ring		*ring;
 	struct io2_submitter	*sub;
-	unsigned int		wq_class;
+	unsigned int		pool_class;
 	bool			taken;
 };
 
-static unsigned int workers_max(unsigned int wq_class)
+static unsigned int workers_max(unsigned int pool_class)
 {
-	switch (wq_class) {
+	switch (pool_class) {
 	case IO2_BOUNDED:
 		return READ_ONCE(workers_bounded) ? : 4 * num_online_cpus();
 	case IO2_UNBOUNDED:
@@ -90,75 +91,24 @@ static unsigned int workers_max(unsigned int wq_class)
 	}
 }
 
-/* --- waking who sleeps ---------------------------------------------------- */
-
-/**
- * io2_nudge() - end a task's interruptible sleep without a signal
- * @task: the task; a member of the process that owns what it sleeps for
- *
- * As the freezer does.  A task that is not asleep finds its next interruptible
- * sleep ended, until io2_unnudge(); what computes and looks whether there is a
- * signal finds one.
- *
- * Context: any.
- */
-void io2_nudge(struct task_struct *task)
-{
-	set_tsk_thread_flag(task, TIF_SIGPENDING);
-	/* it looks at the flag after it has said that it sleeps */
-	smp_mb__after_atomic();
-	if (io2_task_state(task) & TASK_INTERRUPTIBLE)
-		wake_up_process(task);
-}
-
-/**
- * io2_nudge_sleeper() - the same, for a task that sleeps interruptibly now
- * @task: the task
- *
- * A task that is at work is left alone: a kernel function that does a long piece
- * of work may look for signals, and end before it is done.
- *
- * Context: any.
- */
-void io2_nudge_sleeper(struct task_struct *task)
-{
-	if (io2_task_state(task) & TASK_INTERRUPTIBLE)
-		io2_nudge(task);
-}
-
-/**
- * io2_unnudge() - the end of what io2_nudge() did to current
- *
- * Context: task context.
- */
-void io2_unnudge(void)
-{
-	/* a task keeps its own as long as it runs */
-	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
-
-	spin_lock_irq(&sighand->siglock);
-	recalc_sigpending();
-	spin_unlock_irq(&sighand->siglock);
-}
-
 /* --- the queue --------------------------------------------------------- */
 
-static struct io2_req *wq_peek(const struct io2_worker *w)
+static struct io2_req *pool_peek(const struct io2_worker *w)
 {
-	lockdep_assert_held(&w->ring->wq_lock);
+	lockdep_assert_held(&w->ring->pool_lock);
 	if (w->taken)
 		return NULL;
-	return list_first_entry_or_null(&w->sub->wq.pending[w->wq_class],
+	return list_first_entry_or_null(&w->sub->pool.pending[w->pool_class],
 					struct io2_req, node);
 }
 
-static void wq_remove(struct io2_req *req)
+static void pool_remove(struct io2_req *req)
 {
-	lockdep_assert_held(&req->ring->wq_lock);
+	lockdep_assert_held(&req->ring->pool_lock);
 	list_del_init(&req->node);
-	if (req->wq_class < IO2_CLASSES)
-		req->sub->wq.nr_pending[req->wq_class]--;
-	else if (req->wq_class == IO2_PARKED)
+	if (req->pool_class < IO2_CLASSES)
+		req->sub->pool.nr_pending[req->pool_class]--;
+	else if (req->pool_class == IO2_PARKED)
 		WRITE_ONCE(req->ring->nr_parked, req->ring->nr_parked - 1);
 }
 
@@ -168,15 +118,15 @@ static struct io2_req *worker_next(struct io2_worker *w)
 	struct io2_ring *ring = w->ring;
 	struct io2_req *req;
 
-	spin_lock(&ring->wq_lock);
-	req = wq_peek(w);
+	spin_lock(&ring->pool_lock);
+	req = pool_peek(w);
 	if (req) {
-		wq_remove(req);
-		req->wq_state = IO2_WQ_RUNNING;
+		pool_remove(req);
+		req->pool_state = IO2_POOL_RUNNING;
 		w->runner.cur = req;
 		w->runner.sub = w->sub;
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	return req;
 }
 
@@ -186,13 +136,13 @@ static bool worker_take(struct io2_worker *w, struct io2_req *req)
 	struct io2_ring *ring = w->ring;
 	bool go;
 
-	spin_lock(&ring->wq_lock);
-	go = !io2_worker_was_interrupted(req);
+	spin_lock(&ring->pool_lock);
+	go = !io2_req_was_interrupted(req);
 	if (go) {
 		w->runner.cur = req;
 		w->runner.sub = w->sub;
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	return go;
 }
 
@@ -204,12 +154,12 @@ static void worker_done(struct io2_worker *w)
 {
 	struct io2_ring *ring = w->ring;
 
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	w->runner.cur = NULL;
 	/* under the lock: none is sent to who has no request */
 	if (signal_pending(current))
 		flush_signals(current);
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 }
 
 /* --- the thread -------------------------------------------------------- */
@@ -222,9 +172,9 @@ static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
 
 	io2_borrow(bw, w->sub);
 	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
-	b.goes_on = w->wq_class == IO2_BOUNDED;
+	b.goes_on = w->pool_class == IO2_BOUNDED;
 	io2_queue_watch(w->ring);
-	if (bw->have_mm && w->wq_class != IO2_RETRY)
+	if (bw->have_mm && w->pool_class != IO2_RETRY)
 		io2_req_block(req, &b);
 	else
 		io2_req_issue_borrowed(req, &b, bw);
@@ -247,9 +197,9 @@ static void worker_unborrow(struct io2_worker *w, struct io2_borrow *bw)
 
 static void workers_count(struct io2_worker *w, int n)
 {
-	lockdep_assert_held(&w->ring->wq_lock);
-	w->sub->wq.nr[w->wq_class] += n;
-	w->ring->nr_workers[w->wq_class] += n;
+	lockdep_assert_held(&w->ring->pool_lock);
+	w->sub->pool.nr[w->pool_class] += n;
+	w->ring->nr_workers[w->pool_class] += n;
 	atomic_add(n, &io2_workers_all);
 }
 
@@ -265,54 +215,54 @@ static bool workers_too_many(void)
  */
 static bool worker_may_end(struct io2_worker *w)
 {
-	struct io2_wq *wq = &w->sub->wq;
+	struct io2_pool *wq = &w->sub->pool;
 	bool end;
 
-	spin_lock(&w->ring->wq_lock);
+	spin_lock(&w->ring->pool_lock);
 	end = !w->taken &&
-	      (wq->nr[w->wq_class] > 1 || workers_too_many() ||
+	      (wq->nr[w->pool_class] > 1 || workers_too_many() ||
 	       READ_ONCE(w->ring->submitter) != w->sub ||
 	       io2_submitter_moved(w->sub)) &&
-	      !wq->nr_pending[w->wq_class] && !io2_ring_dying(w->ring) &&
+	      !wq->nr_pending[w->pool_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
 	if (end) {
 		workers_count(w, -1);
 		/* from here on its submitter may go */
 		list_move(&w->runner.node, &w->ring->dead);
 	}
-	spin_unlock(&w->ring->wq_lock);
+	spin_unlock(&w->ring->pool_lock);
 	return end;
 }
 
 static void worker_unidle(struct io2_worker *w)
 {
-	lockdep_assert_held(&w->ring->wq_lock);
+	lockdep_assert_held(&w->ring->pool_lock);
 	if (list_empty(&w->idle))
 		return;
 	list_del_init(&w->idle);
-	w->sub->wq.nr_idle[w->wq_class]--;
+	w->sub->pool.nr_idle[w->pool_class]--;
 }
 
 /* Return: whether to go on. */
 static bool worker_wait(struct io2_worker *w)
 {
-	struct io2_wq *wq = &w->sub->wq;
+	struct io2_pool *wq = &w->sub->pool;
 	long left = WORKER_IDLE;
 	bool taken;
 
 	set_current_state(IO2_TASK_IDLE);
-	spin_lock(&w->ring->wq_lock);
-	if (!w->taken && !wq_peek(w) && !kthread_should_stop()) {
+	spin_lock(&w->ring->pool_lock);
+	if (!w->taken && !pool_peek(w) && !kthread_should_stop()) {
 		/* the latest first: its caches are warm */
-		list_add(&w->idle, &wq->idle[w->wq_class]);
-		wq->nr_idle[w->wq_class]++;
-		spin_unlock(&w->ring->wq_lock);
+		list_add(&w->idle, &wq->idle[w->pool_class]);
+		wq->nr_idle[w->pool_class]++;
+		spin_unlock(&w->ring->pool_lock);
 		left = io2_idle_timeout(WORKER_IDLE);
-		spin_lock(&w->ring->wq_lock);
+		spin_lock(&w->ring->pool_lock);
 		worker_unidle(w);
 	}
 	taken = w->taken;
-	spin_unlock(&w->ring->wq_lock);
+	spin_unlock(&w->ring->pool_lock);
 	__set_current_state(TASK_RUNNING);
 	try_to_freeze();
 	return !taken && (left || !worker_may_end(w));
@@ -364,7 +314,7 @@ static int worker_fn(void *data)
 
 	allow_kernel_signal(SIGINT);
 	allow_kernel_signal(SIGKILL);
-	if (w->wq_class != IO2_UNBOUNDED)
+	if (w->pool_class != IO2_UNBOUNDED)
 		set_freezable();
 	worker_join_cgroups(w);
 	set_task_ioprio(current, w->sub->ioprio);
@@ -395,7 +345,7 @@ static int worker_fn(void *data)
 }
 
 static int worker_create(struct io2_ring *ring, struct io2_submitter *sub,
-			 unsigned int wq_class)
+			 unsigned int pool_class)
 {
 	struct io2_worker *w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
 	struct task_struct *task;
@@ -404,7 +354,7 @@ static int worker_create(struct io2_ring *ring, struct io2_submitter *sub,
 		return -ENOMEM;
 	w->ring = ring;
 	w->sub = sub;
-	w->wq_class = wq_class;
+	w->pool_class = pool_class;
 	w->runner.worker = true;
 	INIT_LIST_HEAD(&w->idle);
 	task = kthread_create(worker_fn, w, "iou2-wrk-%d",
@@ -415,12 +365,12 @@ static int worker_create(struct io2_ring *ring, struct io2_submitter *sub,
 	}
 	w->runner.task = task;
 	set_user_nice(task, task_nice(current));
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	list_add(&w->runner.node, &ring->runners);
 	ring->used = true;
 	/* under the lock: once it is on the list it may be stopped and freed */
 	wake_up_process(task);
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	io2_count_add(IO2_COUNT_WORKERS, 1);
 	return 0;
 }
@@ -441,28 +391,30 @@ static void workers_reap(struct work_struct *work)
 	struct io2_ring *ring = container_of(work, struct io2_ring, reap);
 	LIST_HEAD(dead);
 
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	list_splice_init(&ring->dead, &dead);
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	workers_free(&dead);
 }
 
-/*
- * Workers are no threads of the process that they work for: what kills it does
- * not reach them, nor does execve(2).  Its last close ends them, but it may never
- * get there, when one of its tasks sleeps for a lock that a worker holds while it
- * waits, for a page that nobody provides, say.  So while workers are busy,
- * somebody looks.
+/**
+ * io2_workers_look_after() - see what has become of those for whom workers are busy
+ * @ring: the ring
+ *
+ * Ends what is done for a program that is about to end.  As long as workers are
+ * busy, the ring's watch is queued once more.
+ *
+ * Context: task context; takes pool_lock.
+ * Return: the memory of a program that has been replaced by another one, with
+ * mm_count held; or NULL.
  */
-static void workers_watch(struct work_struct *work)
+struct mm_struct *io2_workers_look_after(struct io2_ring *ring)
 {
-	struct io2_ring *ring = container_of(to_delayed_work(work),
-					     struct io2_ring, watch);
 	struct mm_struct *replaced = NULL;
 	struct io2_runner *r;
 	bool busy = false;
 
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	list_for_each_entry(r, &ring->runners, node) {
 		if (!r->cur || !r->worker)
 			continue;
@@ -474,15 +426,10 @@ static void workers_watch(struct work_struct *work)
 		if (io2_submitter_ends(r->sub))
 			send_sig(SIGKILL, r->task, 1);
 	}
-	spin_unlock(&ring->wq_lock);
-	/* the worker that uses its memory keeps that from being unmapped */
-	if (replaced) {
-		if (io2_submitters_mm_gone(ring, replaced))
-			io2_cancel_mm(ring, replaced);
-		mmdrop(replaced);
-	}
+	spin_unlock(&ring->pool_lock);
 	if (busy)
 		io2_queue_watch(ring);
+	return replaced;
 }
 
 /* --- for the others ---------------------------------------------------- */
@@ -502,7 +449,7 @@ static void worker_retire(struct io2_worker *w)
 {
 	struct io2_ring *ring = w->ring;
 
-	lockdep_assert_held(&ring->wq_lock);
+	lockdep_assert_held(&ring->pool_lock);
 	workers_count(w, -1);
 	worker_unidle(w);
 	w->taken = true;
@@ -514,32 +461,32 @@ static void worker_retire(struct io2_worker *w)
  * Has the process of @sub a worker of that class that is busy, whoever it was when
  * it got it?  One that is not makes room.
  */
-static bool wq_process_has(struct io2_ring *ring,
+static bool pool_process_has(struct io2_ring *ring,
 			   const struct io2_submitter *sub,
-			   unsigned int wq_class)
+			   unsigned int pool_class)
 {
 	struct io2_submitter *other;
 	struct io2_worker *w;
 	bool has = false;
 
 	lockdep_assert_held(&ring->inflight_lock);
-	lockdep_assert_held(&ring->wq_lock);
+	lockdep_assert_held(&ring->pool_lock);
 	list_for_each_entry(other, &ring->submitters, node) {
 		if (other->files != sub->files || other->tgid != sub->tgid)
 			continue;
-		w = list_first_entry_or_null(&other->wq.idle[wq_class],
+		w = list_first_entry_or_null(&other->pool.idle[pool_class],
 					     struct io2_worker, idle);
 		if (w) {
 			worker_retire(w);
 			return false;
 		}
-		has |= other->wq.nr[wq_class];
+		has |= other->pool.nr[pool_class];
 	}
 	return has;
 }
 
 /* As with other limits on processes, one capability goes beyond it. */
-static bool wq_may_exceed(const struct io2_submitter *sub)
+static bool pool_may_exceed(const struct io2_submitter *sub)
 {
 	return sub->cred->user_ns == &init_user_ns &&
 	       cap_raised(sub->cred->cap_effective, CAP_SYS_RESOURCE);
@@ -549,65 +496,65 @@ static bool wq_may_exceed(const struct io2_submitter *sub)
  * May a submitter without a worker have one?  When there are too many, a process may
  * have one of each class in a ring; it can be as many submitters as it likes.
  */
-static bool wq_may_begin(struct io2_ring *ring,
+static bool pool_may_begin(struct io2_ring *ring,
 			 const struct io2_submitter *sub,
-			 unsigned int wq_class)
+			 unsigned int pool_class)
 {
 	unsigned int total = READ_ONCE(workers_total);
 
 	if (atomic_read(&io2_workers_all) < total)
 		return true;
-	if (wq_process_has(ring, sub, wq_class))
+	if (pool_process_has(ring, sub, pool_class))
 		return false;
 	/* that may have made room */
 	return (u64)atomic_read(&io2_workers_all) <
-	       (u64)total + WORKERS_SPARE || wq_may_exceed(sub);
+	       (u64)total + WORKERS_SPARE || pool_may_exceed(sub);
 }
 
 /* One more worker? */
-static bool wq_may_create(const struct io2_ring *ring, const struct io2_wq *wq,
-			  unsigned int wq_class)
+static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *wq,
+			  unsigned int pool_class)
 {
-	lockdep_assert_held(&ring->wq_lock);
-	if (!wq->nr[wq_class])
+	lockdep_assert_held(&ring->pool_lock);
+	if (!wq->nr[pool_class])
 		return true;
-	return ring->nr_workers[wq_class] < workers_max(wq_class) &&
+	return ring->nr_workers[pool_class] < workers_max(pool_class) &&
 	       atomic_read(&io2_workers_all) < READ_ONCE(workers_total);
 }
 
-static void wq_append(struct io2_req *req, unsigned int wq_class)
+static void pool_append(struct io2_req *req, unsigned int pool_class)
 {
-	struct io2_wq *wq = &req->sub->wq;
+	struct io2_pool *wq = &req->sub->pool;
 
-	lockdep_assert_held(&req->ring->wq_lock);
-	req->wq_class = wq_class;
-	WRITE_ONCE(req->wq_state, IO2_WQ_QUEUED);
-	list_add_tail(&req->node, &wq->pending[wq_class]);
-	wq->nr_pending[wq_class]++;
+	lockdep_assert_held(&req->ring->pool_lock);
+	req->pool_class = pool_class;
+	WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
+	list_add_tail(&req->node, &wq->pending[pool_class]);
+	wq->nr_pending[pool_class]++;
 }
 
 /*
  * Queues @req.  Return: the thread to be woken, referenced, or NULL; *@create says
  * that a worker should be made.
  */
-static struct task_struct *wq_add(struct io2_req *req, unsigned int wq_class,
+static struct task_struct *pool_add(struct io2_req *req, unsigned int pool_class,
 				  bool *create)
 {
 	struct io2_ring *ring = req->ring;
-	struct io2_wq *wq = &req->sub->wq;
+	struct io2_pool *wq = &req->sub->pool;
 	struct task_struct *task = NULL;
 	struct io2_worker *w;
 
-	wq_append(req, wq_class);
-	w = list_first_entry_or_null(&wq->idle[wq_class], struct io2_worker,
+	pool_append(req, pool_class);
+	w = list_first_entry_or_null(&wq->idle[pool_class], struct io2_worker,
 				     idle);
 	if (w) {
 		worker_unidle(w);
 		task = get_task_struct(w->runner.task);
-	} else if (wq_may_create(ring, wq, wq_class)) {
+	} else if (pool_may_create(ring, wq, pool_class)) {
 		*create = true;
-		wq->nr[wq_class]++;
-		ring->nr_workers[wq_class]++;
+		wq->nr[pool_class]++;
+		ring->nr_workers[pool_class]++;
 		atomic_inc(&io2_workers_all);
 	}
 	return task;
@@ -617,7 +564,7 @@ static struct task_struct *wq_add(struct io2_req *req, unsigned int wq_class,
  * Return: 0, -ECANCELED when @req must not wait, or -EAGAIN when there is no worker
  * for it and there are too many.
  */
-static int wq_add_hashed(struct io2_req *req, unsigned int wq_class,
+static int pool_add_hashed(struct io2_req *req, unsigned int pool_class,
 			 struct task_struct **task, bool *create)
 {
 	struct io2_ring *ring = req->ring;
@@ -626,23 +573,23 @@ static int wq_add_hashed(struct io2_req *req, unsigned int wq_class,
 	lockdep_assert_held(&ring->inflight_lock);
 	if (!io2_hash_add(req, IO2_ARMED_WORKER))
 		return -ECANCELED;
-	spin_lock(&ring->wq_lock);
-	if (req->sub->wq.nr[wq_class] ||
-	    wq_may_begin(ring, req->sub, wq_class)) {
-		*task = wq_add(req, wq_class, create);
+	spin_lock(&ring->pool_lock);
+	if (req->sub->pool.nr[pool_class] ||
+	    pool_may_begin(ring, req->sub, pool_class)) {
+		*task = pool_add(req, pool_class, create);
 	} else {
 		ret = -EAGAIN;
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	return ret;
 }
 
-static void worker_queue(struct io2_req *req, unsigned int wq_class,
+static void worker_queue(struct io2_req *req, unsigned int pool_class,
 			 struct io2_batch *b);
 
 static void requeue_run(struct io2_req *req, struct io2_batch *b)
 {
-	worker_queue(req, req->wq_class, b);
+	worker_queue(req, req->pool_class, b);
 }
 
 /*
@@ -655,9 +602,9 @@ static void req_without_worker(struct io2_req *req, int err,
 	if (err == -EINTR) {
 		/* current is being killed, and need not be whose request it is */
 		req->run = requeue_run;
-		io2_defer_elsewhere(req);
-	} else if (req->wq_class == IO2_RETRY) {
-		io2_defer_foreign(req, b->ctx == IO2_CTX_WQ);
+		io2_defer_to_wq(req);
+	} else if (req->pool_class == IO2_RETRY) {
+		io2_defer_retry_in_wq(req, b->ctx == IO2_CTX_WQ);
 	} else {
 		io2_req_set(req, err);
 		io2_req_complete(req, b);
@@ -668,30 +615,30 @@ static void req_without_worker(struct io2_req *req, int err,
  * No worker could be made.  If there is another one, it will do; else take
  * back what is queued for this class.
  */
-static void wq_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
-			     unsigned int wq_class, int err,
+static void pool_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
+			     unsigned int pool_class, int err,
 			     struct io2_batch *b)
 {
 	struct io2_req *req, *next;
 	LIST_HEAD(list);
 
-	spin_lock(&ring->wq_lock);
-	ring->nr_workers[wq_class]--;
+	spin_lock(&ring->pool_lock);
+	ring->nr_workers[pool_class]--;
 	atomic_dec(&io2_workers_all);
-	if (!--sub->wq.nr[wq_class]) {
-		list_splice_init(&sub->wq.pending[wq_class], &list);
-		sub->wq.nr_pending[wq_class] = 0;
+	if (!--sub->pool.nr[pool_class]) {
+		list_splice_init(&sub->pool.pending[pool_class], &list);
+		sub->pool.nr_pending[pool_class] = 0;
 		list_for_each_entry(req, &list, node)
-			WRITE_ONCE(req->wq_state, IO2_WQ_RUNNING);
+			WRITE_ONCE(req->pool_state, IO2_POOL_RUNNING);
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
 		req_without_worker(req, err, b);
 	}
 }
 
-static void worker_queue(struct io2_req *req, unsigned int wq_class,
+static void worker_queue(struct io2_req *req, unsigned int pool_class,
 			 struct io2_batch *b)
 {
 	struct io2_submitter *sub = req->sub;
@@ -703,7 +650,7 @@ static void worker_queue(struct io2_req *req, unsigned int wq_class,
 	/* @req may be done by then, and its submitter with it */
 	atomic_inc(&sub->nr_reqs);
 	spin_lock(&ring->inflight_lock);
-	err = wq_add_hashed(req, wq_class, &task, &create);
+	err = pool_add_hashed(req, pool_class, &task, &create);
 	spin_unlock(&ring->inflight_lock);
 	if (err) {
 		/* the work item is not to do what many processes make it do */
@@ -715,9 +662,9 @@ static void worker_queue(struct io2_req *req, unsigned int wq_class,
 		put_task_struct(task);
 	}
 	if (create) {
-		err = worker_create(ring, sub, wq_class);
+		err = worker_create(ring, sub, pool_class);
 		if (err)
-			wq_create_failed(ring, sub, wq_class, err, b);
+			pool_create_failed(ring, sub, pool_class, err, b);
 	}
 	io2_submitter_put(ring, sub);
 }
@@ -735,29 +682,54 @@ void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
 		worker_queue(req, req_class(req), b);
 }
 
-/**
- * io2_worker_add_next() - have the worker that ended a request do its successor
- * @req: has just got its ordering key, and is RUNNING
- * @b: of who completes the request that had it before
- *
- * That worker goes on with it when it has posted that one, or after what waited
- * longer: nobody else has to be woken.
- *
- * Context: task context; wq_lock held.
- * Return: false if current is no such worker.
+/*
+ * Has the worker that ended a request do its successor, @req, which is RUNNING: it
+ * goes on with it when it has posted that one, or after what waited longer, and
+ * nobody else has to be woken.  Return: false if current is no such worker.
  */
-bool io2_worker_add_next(struct io2_req *req, struct io2_batch *b)
+static bool worker_add_next(struct io2_req *req, struct io2_batch *b)
 {
-	lockdep_assert_held(&req->ring->wq_lock);
+	lockdep_assert_held(&req->ring->pool_lock);
 	if (b->ctx != IO2_CTX_WORKER || !b->goes_on)
 		return false;
-	if (b->next || req->sub->wq.nr_pending[IO2_BOUNDED]) {
-		wq_append(req, IO2_BOUNDED);
+	if (b->next || req->sub->pool.nr_pending[IO2_BOUNDED]) {
+		pool_append(req, IO2_BOUNDED);
 	} else {
-		req->wq_class = IO2_BOUNDED;
+		req->pool_class = IO2_BOUNDED;
 		b->next = req;
 	}
 	return true;
+}
+
+static void key_next_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_again(req, b);
+}
+
+/**
+ * io2_worker_key_leave() - a request with an ordering key has ended: the next has it
+ * @req: the head; owned by the caller
+ * @b: of the caller
+ *
+ * Context: task context, may sleep; no lock of the ring but uring_lock held.
+ */
+void io2_worker_key_leave(struct io2_req *req, struct io2_batch *b)
+{
+	struct io2_ring *ring = req->ring;
+	struct io2_key *unused = NULL;
+	struct io2_req *next;
+
+	spin_lock(&ring->pool_lock);
+	next = io2_key_pass(req, &unused);
+	if (next && io2_key_is_for_worker(next) && worker_add_next(next, b))
+		next = NULL;
+	spin_unlock(&ring->pool_lock);
+	io2_key_free(unused);
+	if (!next)
+		return;
+	/* not here: that would be as deep as there are requests */
+	next->run = key_next_run;
+	io2_defer(next);
 }
 
 /**
@@ -782,7 +754,7 @@ static void worker_interrupt(struct io2_ring *ring, struct io2_req *req,
 {
 	struct io2_runner *r;
 
-	lockdep_assert_held(&ring->wq_lock);
+	lockdep_assert_held(&ring->pool_lock);
 	list_for_each_entry(r, &ring->runners, node) {
 		if (r->cur != req)
 			continue;
@@ -809,16 +781,16 @@ int io2_worker_cancel(struct io2_req *req, bool kill)
 	int ret = -EALREADY;
 
 	lockdep_assert_held(&ring->inflight_lock);
-	spin_lock(&ring->wq_lock);
-	if (req->wq_state == IO2_WQ_QUEUED) {
-		wq_remove(req);
-		WRITE_ONCE(req->wq_state, IO2_WQ_NONE);
+	spin_lock(&ring->pool_lock);
+	if (req->pool_state == IO2_POOL_QUEUED) {
+		pool_remove(req);
+		WRITE_ONCE(req->pool_state, IO2_POOL_NONE);
 		ret = 0;
-	} else if (req->wq_state != IO2_WQ_NONE) {
-		WRITE_ONCE(req->wq_state, IO2_WQ_INTERRUPTED);
+	} else if (req->pool_state != IO2_POOL_NONE) {
+		WRITE_ONCE(req->pool_state, IO2_POOL_INTERRUPTED);
 		worker_interrupt(ring, req, kill);
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	if (ret)
 		return ret;
 	io2_hash_del(req);
@@ -870,27 +842,74 @@ s32 io2_worker_result(struct io2_req *req, s32 res)
 {
 	if (!is_interrupted(res))
 		return res;
-	return io2_worker_was_interrupted(req) ? -ECANCELED : -EINTR;
+	return io2_req_was_interrupted(req) ? -ECANCELED : -EINTR;
+}
+
+/* --- for a task of the process ------------------------------------------- */
+
+/**
+ * io2_park_tell() - tell processes that there is something to do for a task of them
+ * @ring: the ring
+ *
+ * Context: task context; no lock of the ring but uring_lock held.
+ */
+void io2_park_tell(struct io2_ring *ring)
+{
+	io2_cq_update_flags(ring);
+	io2_cq_notify(ring);
+}
+
+/* Return: false when @req must not wait. */
+static bool park_add(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	bool added;
+
+	spin_lock(&ring->inflight_lock);
+	added = io2_hash_add(req, IO2_ARMED_WORKER);
+	if (added) {
+		spin_lock(&ring->pool_lock);
+		req->pool_class = IO2_PARKED;
+		WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
+		list_add_tail(&req->node, &req->sub->pool.parked);
+		WRITE_ONCE(ring->nr_parked, ring->nr_parked + 1);
+		spin_unlock(&ring->pool_lock);
+	}
+	spin_unlock(&ring->inflight_lock);
+	return added;
 }
 
 /**
- * io2_wq_init() - initialise what waits for the threads and tasks of a submitter
- * @wq: zeroed
+ * io2_park() - leave a request to a task of the process that submitted it
+ * @req: tracked, owned by the caller; not to be touched afterwards
+ * @b: collects its completion where that fails
+ * @run: does it then
  *
- * Cannot fail.
+ * Context: task context; no lock of the ring but uring_lock held.
  */
-void io2_wq_init(struct io2_wq *wq)
+void io2_park(struct io2_req *req, struct io2_batch *b,
+	      void (*run)(struct io2_req *req, struct io2_batch *b))
 {
-	unsigned int i;
+	struct io2_ring *ring = req->ring;
+	struct io2_submitter *sub = req->sub;
+	bool own = b->ctx <= IO2_CTX_TURN && io2_submitter_is_process(sub);
 
-	for (i = 0; i < IO2_CLASSES; i++) {
-		INIT_LIST_HEAD(&wq->pending[i]);
-		INIT_LIST_HEAD(&wq->idle[i]);
+	req->run = run;
+	/* the submitter may be gone when the request is */
+	atomic_inc(&sub->nr_reqs);
+	if (!park_add(req)) {
+		io2_req_set(req, -ECANCELED);
+		io2_req_complete(req, b);
+	} else {
+		/* current is in ENTER, and will do it before it leaves */
+		if (!own)
+			io2_park_tell(ring);
+		io2_wake_process(ring, sub);
 	}
-	INIT_LIST_HEAD(&wq->parked);
-	for (i = 0; i < IO2_KEYS; i++)
-		INIT_HLIST_HEAD(&wq->keys[i]);
+	io2_submitter_put(ring, sub);
 }
+
+/* --- all workers of a ring ----------------------------------------------- */
 
 /**
  * io2_workers_init() - initialise the worker side of a new ring
@@ -900,20 +919,19 @@ void io2_wq_init(struct io2_wq *wq)
  */
 void io2_workers_init(struct io2_ring *ring)
 {
-	spin_lock_init(&ring->wq_lock);
+	spin_lock_init(&ring->pool_lock);
 	INIT_LIST_HEAD(&ring->runners);
 	INIT_LIST_HEAD(&ring->dead);
 	INIT_WORK(&ring->reap, workers_reap);
-	INIT_DELAYED_WORK(&ring->watch, workers_watch);
 }
 
 static bool workers_used(struct io2_ring *ring)
 {
 	bool used;
 
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	used = ring->used;
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	return used;
 }
 
@@ -924,7 +942,7 @@ static bool workers_take(struct io2_ring *ring, const struct io2_submitter *sub,
 	struct io2_runner *r, *next;
 	struct io2_worker *w;
 
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	list_for_each_entry_safe(r, next, &ring->runners, node) {
 		w = container_of(r, struct io2_worker, runner);
 		if (!r->worker || (sub && w->sub != sub))
@@ -934,21 +952,17 @@ static bool workers_take(struct io2_ring *ring, const struct io2_submitter *sub,
 		w->taken = true;
 		list_move(&r->node, list);
 	}
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	return !list_empty(list);
 }
 
-/**
- * io2_workers_stop_of() - end the workers of a submitter
- * @ring: the ring
- * @sub: it has no request
- *
- * A worker may still be making another one, for a request that somebody else
- * was quicker to do; it has done so once it is stopped.
- *
- * Context: may sleep.
+/*
+ * Ends the workers of @sub, or all; it has no request.  A worker may still be making
+ * another one, for a request that somebody else was quicker to do; it has done so
+ * once it is stopped.
  */
-void io2_workers_stop_of(struct io2_ring *ring, struct io2_submitter *sub)
+static void workers_stop_of(struct io2_ring *ring,
+			    const struct io2_submitter *sub)
 {
 	LIST_HEAD(list);
 
@@ -956,6 +970,21 @@ void io2_workers_stop_of(struct io2_ring *ring, struct io2_submitter *sub)
 		workers_free(&list);
 		INIT_LIST_HEAD(&list);
 	}
+}
+
+/**
+ * io2_workers_stop_of_all() - the same for some submitters
+ * @ring: the ring
+ * @list: the submitters, linked by node; none has a request
+ *
+ * Context: may sleep.
+ */
+void io2_workers_stop_of_all(struct io2_ring *ring, struct list_head *list)
+{
+	struct io2_submitter *sub;
+
+	list_for_each_entry(sub, list, node)
+		workers_stop_of(ring, sub);
 }
 
 /**
@@ -968,30 +997,11 @@ void io2_workers_stop(struct io2_ring *ring)
 {
 	if (!workers_used(ring))
 		return;
-	io2_workers_stop_of(ring, NULL);
+	workers_stop_of(ring, NULL);
 	workers_reap(&ring->reap);
 	/* last: nobody queues them for a ring that is DYING and has no worker */
 	cancel_work_sync(&ring->reap);
 	cancel_delayed_work_sync(&ring->watch);
-}
-
-/**
- * io2_workers_of() - has a submitter any worker?
- * @ring: the ring
- * @sub: the submitter
- *
- * Context: task context; takes wq_lock.
- * Return: whether it has, one being made included.
- */
-bool io2_workers_of(struct io2_ring *ring, const struct io2_submitter *sub)
-{
-	unsigned int i, nr = 0;
-
-	spin_lock(&ring->wq_lock);
-	for (i = 0; i < IO2_CLASSES; i++)
-		nr += sub->wq.nr[i];
-	spin_unlock(&ring->wq_lock);
-	return nr;
 }
 
 /**
@@ -1005,9 +1015,9 @@ unsigned int io2_workers_nr(struct io2_ring *ring)
 {
 	unsigned int i, nr = 0;
 
-	spin_lock(&ring->wq_lock);
+	spin_lock(&ring->pool_lock);
 	for (i = 0; i < IO2_CLASSES; i++)
 		nr += ring->nr_workers[i];
-	spin_unlock(&ring->wq_lock);
+	spin_unlock(&ring->pool_lock);
 	return nr;
 }

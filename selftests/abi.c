@@ -193,7 +193,7 @@ RING_TEST(query)
 	EXPECT_EQ(module_param("inflight_max"), (long)q.inflight_max);
 	EXPECT_LE(q.inflight_default, q.inflight_max);
 	EXPECT_EQ(IOURING2_RING_SUBMIT_BACKLOGGED, (int)q.ring_flags);
-	EXPECT_EQ(IOURING2_DOOR_FADVISE, (int)q.doors);
+	EXPECT_EQ(IOURING2_ENTER_BY_FADVISE, (int)q.enter_methods);
 	for (op = 0; op < ARRAY_SIZE(q.resv); op++)
 		EXPECT_EQ(0, (long)q.resv[op]);
 	/* Without these nothing below makes sense */

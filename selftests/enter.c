@@ -125,7 +125,7 @@ RING_TEST(second_door)
 	unsigned int i;
 
 	ASSERT_EQ(0, dev_query(&q));
-	ASSERT_EQ(IOURING2_DOOR_FADVISE, (int)q.doors);
+	ASSERT_EQ(IOURING2_ENTER_BY_FADVISE, (int)q.enter_methods);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	ASSERT_EQ(0, ring_nop(&r, 2));

@@ -610,7 +610,7 @@ struct iouring2_cqring_offsets {
 
 /*
  * Not io_uring's: "this is an ENTER, not a hint". Required by
- * IOURING2_DOOR_FADVISE, and unknown to IOURING2_IOC_ENTER. No POSIX_FADV_* or
+ * IOURING2_ENTER_BY_FADVISE, and unknown to IOURING2_IOC_ENTER. No POSIX_FADV_* or
  * MADV_* has it.
  */
 #define IOURING2_ENTER_FADVISE			(1U << 30)
@@ -1648,7 +1648,7 @@ struct iouring2_query {
 	__u32		inflight_default;
 	__u32		inflight_max;
 	__aligned_u64	ring_flags;
-	__aligned_u64	doors;
+	__aligned_u64	enter_methods;
 	__aligned_u64	resv[2];
 };
 
@@ -1661,7 +1661,7 @@ struct iouring2_query {
  *		EXT_ARG, without ENTER_FADVISE, and for numbers that do not fit
  *		into 32 bits. posix_fadvise(3) will not do: it hides the result.
  */
-#define IOURING2_DOOR_FADVISE			(1U << 0)
+#define IOURING2_ENTER_BY_FADVISE			(1U << 0)
 
 /*
  * Flags of struct iouring2_setup.

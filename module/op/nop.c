@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* NOP: completes at once. */
 #include "ops.h"
-#include "request.h"
+#include "req.h"
 
 #define NOP_FLAGS	IOURING2_NOP_INJECT_RESULT
 

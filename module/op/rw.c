@@ -13,13 +13,46 @@
 #include <linux/slab.h>
 
 #include "compat/compat.h"
-#include "deferred.h"
-#include "kind.h"
+#include "defer.h"
+#include "file.h"
+#include "hash.h"
+#include "nudge.h"
 #include "ops.h"
-#include "poll.h"
 #include "request.h"
 #include "submitter.h"
 #include "worker.h"
+
+/**
+ * struct rw_args - what READ, WRITE, READV, WRITEV were asked to do
+ * @base: the buffer, if @nr_segs is 1
+ * @iov: segments, if it is another number; NULL if that is 0
+ * @pos: where to start, -1 for the file's position
+ * @total: bytes asked for; at most MAX_RW_COUNT
+ * @done: bytes transferred by earlier attempts
+ * @rw_flags: RWF_*
+ * @nr_segs: number of segments; at most UIO_MAXIOV
+ * @ioprio: of the I/O, 0 for that of the task that starts it, a worker's too
+ *
+ * Lifetime: that of the request, apart from everything that attempts and waits
+ * between them use.
+ */
+struct rw_args {
+	union {
+		void __user		*base;
+		struct iovec		*iov;
+	};
+	loff_t			pos;
+	u32			total;
+	u32			done;
+	u32			rw_flags;
+	u16			nr_segs;
+	u16			ioprio;
+};
+
+static __always_inline struct rw_args *rw_args(const struct io2_req *req)
+{
+	return io2_args(req, struct rw_args);
+}
 
 /* --- reading the SQE ---------------------------------------------------- */
 
@@ -56,7 +89,7 @@ static int rw_check_ioprio(u16 ioprio)
 
 static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
-	struct io2_rw *rw = &req->rw;
+	struct rw_args *rw = rw_args(req);
 
 	rw->pos = sqe->off;
 	rw->rw_flags = (__force u32)sqe->rw_flags;
@@ -79,7 +112,7 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
  */
 int io2_rw_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
-	struct io2_rw *rw = &req->rw;
+	struct rw_args *rw = rw_args(req);
 
 	rw->base = u64_to_user_ptr(sqe->addr);
 	rw->total = min_t(u32, sqe->len, MAX_RW_COUNT);
@@ -100,7 +133,7 @@ int io2_rw_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  */
 int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
-	struct io2_rw *rw = &req->rw;
+	struct rw_args *rw = rw_args(req);
 	unsigned int nr = sqe->len;
 	struct iovec one = {}, *iov = &one;
 	struct iov_iter iter;
@@ -134,7 +167,7 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  */
 void io2_rw_cleanup(struct io2_req *req)
 {
-	kfree(req->rw.iov);
+	kfree(rw_args(req)->iov);
 }
 
 /* --- result ------------------------------------------------------------- */
@@ -151,7 +184,7 @@ static __always_inline void rw_move_pos(struct io2_req *req)
 /* Sets the result, with what earlier attempts transferred. */
 static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 {
-	struct io2_rw *rw = &req->rw;
+	struct rw_args *rw = rw_args(req);
 
 	if (ret > 0)
 		rw_move_pos(req);
@@ -189,7 +222,7 @@ static bool rw_refused(struct io2_req *req)
 	if ((req->flags & REQ_F_NOWAIT) ||
 	    !(req->io.kiocb.ki_flags & IOCB_NOWAIT))
 		return false;
-	req->res = req->rw.done;
+	req->res = rw_args(req)->done;
 	return true;
 }
 
@@ -236,7 +269,7 @@ static __always_inline enum io2_issue rw_started(struct io2_req *req,
 						 unsigned int flags)
 {
 	if (!rw_is_second(req, IO2_IO_RETURNED))
-		return IO2_ASYNC;
+		return IO2_QUEUED;
 	rw_end_io(req);
 	if ((flags & IO2_NONBLOCK) && rw_refused(req)) {
 		req->flags |= REQ_F_POLLED;
@@ -250,7 +283,7 @@ static __always_inline enum io2_issue rw_started(struct io2_req *req,
 static __always_inline int rw_init_kiocb(struct io2_req *req,
 					 unsigned int flags, bool write)
 {
-	struct io2_rw *rw = &req->rw;
+	struct rw_args *rw = rw_args(req);
 	struct kiocb *kiocb = &req->io.kiocb;
 	struct file *file = req->file;
 	int ret;
@@ -287,7 +320,7 @@ static __always_inline int rw_init_kiocb(struct io2_req *req,
 static void rw_set_pos(struct io2_req *req)
 {
 	struct kiocb *kiocb = &req->io.kiocb;
-	const struct io2_rw *rw = &req->rw;
+	const struct rw_args *rw = rw_args(req);
 
 	if (rw->pos != -1) {
 		kiocb->ki_pos = rw->pos + rw->done;
@@ -303,7 +336,7 @@ static void rw_set_pos(struct io2_req *req)
 /* So much of it is done, whatever comes of the rest. */
 static void rw_progress(struct io2_req *req, ssize_t ret)
 {
-	struct io2_rw *rw = &req->rw;
+	struct rw_args *rw = rw_args(req);
 
 	rw->done += ret;
 	req->res = rw->done;
@@ -312,7 +345,7 @@ static void rw_progress(struct io2_req *req, ssize_t ret)
 }
 
 /* The segments as they were asked for; @one is room for a single one. */
-static __always_inline const struct iovec *rw_iov(const struct io2_rw *rw,
+static __always_inline const struct iovec *rw_iov(const struct rw_args *rw,
 						  struct iovec *one)
 {
 	if (rw->nr_segs != 1)
@@ -327,7 +360,7 @@ static __always_inline void rw_set_iter(const struct io2_req *req,
 					struct iov_iter *iter,
 					struct iovec *one, bool write)
 {
-	const struct io2_rw *rw = &req->rw;
+	const struct rw_args *rw = rw_args(req);
 	const struct iovec *iov = rw_iov(rw, one);
 	unsigned int dir = write ? ITER_SOURCE : ITER_DEST;
 
@@ -382,8 +415,8 @@ static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
 	/* its submitter can do it, whatever the memory is */
 	if (!rw_lock_mm(mm))
 		return true;
-	iov = rw_iov(&req->rw, &one);
-	for (i = 0; i < req->rw.nr_segs && !has; i++)
+	iov = rw_iov(rw_args(req), &one);
+	for (i = 0; i < rw_args(req)->nr_segs && !has; i++)
 		has = range_has_pkey(mm, &iov[i]);
 	mmap_read_unlock(mm);
 	return has;
@@ -454,13 +487,13 @@ static int rw_verify(struct io2_req *req, bool write)
 {
 	return io2_compat_verify_area(write ? WRITE : READ, req->file,
 				      rw_ppos(req),
-				      req->rw.total - req->rw.done);
+				      rw_args(req)->total - rw_args(req)->done);
 }
 
 /* Files that know neither iterators nor IOCB_NOWAIT: one segment at a time. */
 static ssize_t rw_loop(struct io2_req *req, bool write)
 {
-	const struct io2_rw *rw = &req->rw;
+	const struct rw_args *rw = rw_args(req);
 	struct file *file = req->file;
 	loff_t *ppos = rw_ppos(req);
 	const struct iovec *iov;
@@ -506,7 +539,7 @@ static __always_inline bool rw_has_own_read(const struct io2_req *req)
 {
 	const struct file *file = req->file;
 
-	return unlikely(file->f_op->read) && req->rw.nr_segs == 1 &&
+	return unlikely(file->f_op->read) && rw_args(req)->nr_segs == 1 &&
 	       !io2_file_kind(file);
 }
 
@@ -514,7 +547,7 @@ static __always_inline bool rw_has_own_write(const struct io2_req *req)
 {
 	const struct file *file = req->file;
 
-	return unlikely(file->f_op->write) && req->rw.nr_segs == 1 &&
+	return unlikely(file->f_op->write) && rw_args(req)->nr_segs == 1 &&
 	       !io2_file_kind(file);
 }
 
@@ -526,7 +559,7 @@ static __always_inline ssize_t rw_call_read(struct io2_req *req,
 	int ret;
 
 	/* readv(2) of nothing asks nobody, read(2) does */
-	if (!req->rw.total && req->rw.nr_segs != 1)
+	if (!rw_args(req)->total && rw_args(req)->nr_segs != 1)
 		return 0;
 	if (file->f_op->read_iter && !rw_has_own_read(req))
 		return io2_read_iter(&req->io.kiocb, iter);
@@ -543,7 +576,7 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 	ssize_t ret;
 
 	/* writev(2) of nothing asks nobody, write(2) does */
-	if (!req->rw.total && req->rw.nr_segs != 1)
+	if (!rw_args(req)->total && rw_args(req)->nr_segs != 1)
 		return 0;
 	if (file->f_op->write_iter && !rw_has_own_write(req)) {
 		if (S_ISREG(file_inode(file)->i_mode))
@@ -631,7 +664,7 @@ static __always_inline bool rw_may_try(const struct io2_req *req,
 	const struct file *file = req->file;
 
 	if (!(flags & IO2_NONBLOCK) ||
-	    (req->rw.rw_flags & (__force u32)RWF_NOWAIT))
+	    (rw_args(req)->rw_flags & (__force u32)RWF_NOWAIT))
 		return true;
 	if (!write)
 		return io2_file_nowait(file) || rw_is_memory(file);
@@ -688,16 +721,16 @@ static bool rw_was_cut(const struct io2_req *req, ssize_t ret,
 		       unsigned int flags)
 {
 	if (!(flags & IO2_BREAKABLE) || ret <= 0 ||
-	    req->rw.done + ret >= req->rw.total || !signal_pending(current))
+	    rw_args(req)->done + ret >= rw_args(req)->total || !signal_pending(current))
 		return false;
 	io2_unnudge();
-	return !signal_pending(current) && !io2_worker_was_interrupted(req);
+	return !signal_pending(current) && !io2_req_was_interrupted(req);
 }
 
 static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 					       unsigned int flags, bool write)
 {
-	struct io2_rw *rw = &req->rw;
+	struct rw_args *rw = rw_args(req);
 	ssize_t ret;
 
 	ret = rw_check_mode(req->file, write);
@@ -737,7 +770,7 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
  * @req: the request
  * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and who does it
  *
- * Return: IO2_DONE, IO2_ASYNC or IO2_AGAIN.
+ * Return: IO2_DONE, IO2_QUEUED or IO2_AGAIN.
  */
 enum io2_issue io2_read_issue(struct io2_req *req, unsigned int flags)
 {
@@ -749,7 +782,7 @@ enum io2_issue io2_read_issue(struct io2_req *req, unsigned int flags)
  * @req: the request
  * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and who does it
  *
- * Return: IO2_DONE, IO2_ASYNC or IO2_AGAIN.
+ * Return: IO2_DONE, IO2_QUEUED or IO2_AGAIN.
  */
 enum io2_issue io2_write_issue(struct io2_req *req, unsigned int flags)
 {

@@ -14,7 +14,7 @@
 #include <net/sock.h>
 
 #include "compat/compat.h"
-#include "kind.h"
+#include "file.h"
 
 #define KIND_RW		(IO2_KIND_READ | IO2_KIND_WRITE)
 #define KIND_DATA	(KIND_RW | IO2_KIND_SYNC | IO2_KIND_DATA)

@@ -3,8 +3,20 @@
 #include <linux/fs.h>
 
 #include "ops.h"
-#include "request.h"
+#include "req.h"
 #include "worker.h"
+
+/**
+ * struct sync_args - what FSYNC was asked to do
+ * @off: first byte
+ * @len: bytes, 0 for all that follow
+ * @flags: IOURING2_FSYNC_*
+ */
+struct sync_args {
+	loff_t			off;
+	loff_t			len;
+	u32			flags;
+};
 
 /**
  * io2_fsync_prep() - read an FSYNC
@@ -15,7 +27,7 @@
  */
 int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
-	struct io2_sync *sync = &req->sync;
+	struct sync_args *sync = io2_args(req, struct sync_args);
 
 	if (sqe->addr || sqe->buf_index || sqe->splice_fd_in)
 		return -EINVAL;
@@ -36,7 +48,7 @@ int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  */
 enum io2_issue io2_fsync_issue(struct io2_req *req, unsigned int flags)
 {
-	struct io2_sync *sync = &req->sync;
+	struct sync_args *sync = io2_args(req, struct sync_args);
 	loff_t end = sync->len ? sync->off + sync->len : LLONG_MAX;
 	int ret;
 

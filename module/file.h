@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Kinds of file: who may read, write and poll them for a submitter. */
-#ifndef IO2_KIND_H
-#define IO2_KIND_H
+#ifndef IO2_FILE_H
+#define IO2_FILE_H
 
 #include <linux/bits.h>
 #include <linux/fs.h>

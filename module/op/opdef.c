@@ -3,41 +3,46 @@
  * The table of opcodes.  A row with a prep is a supported opcode: QUERY, PROBE
  * and submission all ask here.  A new opcode is a new row and a new file.
  */
-#include "cancel.h"
-#include "opdef.h"
+#include "op/opdef.h"
 #include "ops.h"
-#include "poll.h"
-#include "request.h"
-#include "timeout.h"
+
+/* READ and WRITE, with one buffer or many */
+#define OP_READ(prep_fn, ...)						\
+	{								\
+		.prep		= prep_fn,				\
+		.issue		= io2_read_issue,			\
+		.personal	= io2_rw_is_personal,			\
+		.pollin		= 1,					\
+		.needs_file	= 1,					\
+		.uses_mm	= 1,					\
+		.ioprio		= 1,					\
+		.plug		= 1,					\
+		__VA_ARGS__						\
+	}
+
+#define OP_WRITE(prep_fn, ...)						\
+	{								\
+		.prep		= prep_fn,				\
+		.issue		= io2_write_issue,			\
+		.personal	= io2_rw_is_personal,			\
+		.pollout	= 1,					\
+		.needs_file	= 1,					\
+		.uses_mm	= 1,					\
+		.ioprio		= 1,					\
+		.plug		= 1,					\
+		.hash_write	= 1,					\
+		__VA_ARGS__						\
+	}
 
 const struct io2_op io2_ops[IO2_OP_LAST] = {
 	[IOURING2_OP_NOP] = {
 		.prep		= io2_nop_prep,
 		.issue		= io2_nop_issue,
 	},
-	[IOURING2_OP_READV] = {
-		.prep		= io2_rwv_prep,
-		.issue		= io2_read_issue,
-		.cleanup	= io2_rw_cleanup,
-		.personal	= io2_rw_is_personal,
-		.pollin		= 1,
-		.needs_file	= 1,
-		.uses_mm	= 1,
-		.ioprio		= 1,
-		.plug		= 1,
-	},
-	[IOURING2_OP_WRITEV] = {
-		.prep		= io2_rwv_prep,
-		.issue		= io2_write_issue,
-		.cleanup	= io2_rw_cleanup,
-		.personal	= io2_rw_is_personal,
-		.pollout	= 1,
-		.needs_file	= 1,
-		.uses_mm	= 1,
-		.ioprio		= 1,
-		.plug		= 1,
-		.hash_write	= 1,
-	},
+	[IOURING2_OP_READV]	= OP_READ(io2_rwv_prep, .cleanup = io2_rw_cleanup),
+	[IOURING2_OP_WRITEV]	= OP_WRITE(io2_rwv_prep, .cleanup = io2_rw_cleanup),
+	[IOURING2_OP_READ]	= OP_READ(io2_rw_prep),
+	[IOURING2_OP_WRITE]	= OP_WRITE(io2_rw_prep),
 	[IOURING2_OP_FSYNC] = {
 		.prep		= io2_fsync_prep,
 		.issue		= io2_fsync_issue,
@@ -49,6 +54,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.issue		= io2_poll_add_issue,
 		.needs_file	= 1,
 		.polls		= 1,
+		.wake_posts	= 1,
 	},
 	[IOURING2_OP_POLL_REMOVE] = {
 		.prep		= io2_poll_remove_prep,
@@ -66,26 +72,5 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 	[IOURING2_OP_ASYNC_CANCEL] = {
 		.prep		= io2_cancel_prep,
 		.issue		= io2_cancel_issue,
-	},
-	[IOURING2_OP_READ] = {
-		.prep		= io2_rw_prep,
-		.issue		= io2_read_issue,
-		.personal	= io2_rw_is_personal,
-		.pollin		= 1,
-		.needs_file	= 1,
-		.uses_mm	= 1,
-		.ioprio		= 1,
-		.plug		= 1,
-	},
-	[IOURING2_OP_WRITE] = {
-		.prep		= io2_rw_prep,
-		.issue		= io2_write_issue,
-		.personal	= io2_rw_is_personal,
-		.pollout	= 1,
-		.needs_file	= 1,
-		.uses_mm	= 1,
-		.ioprio		= 1,
-		.plug		= 1,
-		.hash_write	= 1,
 	},
 };

@@ -4,16 +4,17 @@
  * whoever gets the timer from the active to the inactive state owns the
  * request: the callback by running, a canceller by hrtimer_try_to_cancel().
  */
+#include <linux/hrtimer.h>
 #include <linux/ktime.h>
-#include <linux/time64.h>
-#include <linux/time_namespace.h>
 
 #include "compat/compat.h"
-#include "cancel.h"
+#include "count.h"
 #include "cq.h"
-#include "deferred.h"
+#include "defer.h"
+#include "hash.h"
+#include "ops.h"
 #include "request.h"
-#include "timeout.h"
+#include "time.h"
 
 #define TIMEOUT_CLOCKS	(IOURING2_TIMEOUT_BOOTTIME | IOURING2_TIMEOUT_REALTIME)
 #define TIMEOUT_FLAGS	(IOURING2_TIMEOUT_ABS | TIMEOUT_CLOCKS | \
@@ -21,49 +22,36 @@
 			 IOURING2_TIMEOUT_MULTISHOT)
 
 /**
- * io2_timespec() - read a struct __kernel_timespec from the application
- * @uaddr: its address
- * @time: receives it
- *
- * Context: may sleep.
- * Return: 0; -EFAULT; -EINVAL for a negative time.
+ * struct timeout_args - what TIMEOUT was asked to do
+ * @time: when, or how long
+ * @count: completions to wait for, or repeats of a multishot
+ * @flags: IOURING2_TIMEOUT_*
+ * @stopped: a multishot that was cancelled: it fires no more; under inflight_lock
  */
-int io2_timespec(u64 uaddr, ktime_t *time)
-{
-	struct timespec64 ts;
-
-	if (get_timespec64(&ts, u64_to_user_ptr(uaddr)))
-		return -EFAULT;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0)
-		return -EINVAL;
-	*time = timespec64_to_ktime(ts);
-	return 0;
-}
+struct timeout_args {
+	ktime_t			time;
+	u32			count;
+	u16			flags;
+	bool			stopped;
+};
 
 /**
- * io2_host_time() - a point in time, out of the caller's time namespace
- * @clock: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME
- * @time: what that clock shows there
- *
- * Context: a task, not a kernel thread: it is @current's namespace.
- * Return: what the clock shows outside, where timers run.
+ * struct timeout_remove_args - what TIMEOUT_REMOVE was asked to do
+ * @user_data: which timeout
+ * @time: its new time, as the caller gave it
+ * @monotonic: that time of CLOCK_MONOTONIC outside the caller's time namespace
+ * @boottime: that time of CLOCK_BOOTTIME outside
+ * @flags: IOURING2_TIMEOUT_*
  */
-ktime_t io2_host_time(clockid_t clock, ktime_t time)
-{
-	struct timespec64 ts = {};
-	ktime_t ahead;
+struct timeout_remove_args {
+	u64			user_data;
+	ktime_t			time;
+	ktime_t			monotonic;
+	ktime_t			boottime;
+	u32			flags;
+};
 
-	if (clock == CLOCK_MONOTONIC)
-		timens_add_monotonic(&ts);
-	else if (clock == CLOCK_BOOTTIME)
-		timens_add_boottime(&ts);
-	ahead = timespec64_to_ktime(ts);
-	if (ahead < 0)
-		return ktime_add_safe(time, -ahead);
-	return time > ahead ? ktime_sub(time, ahead) : 0;
-}
-
-static clockid_t timeout_clock(const struct io2_timeout *t)
+static clockid_t timeout_clock(const struct timeout_args *t)
 {
 	switch (t->flags & TIMEOUT_CLOCKS) {
 	case IOURING2_TIMEOUT_BOOTTIME:
@@ -83,54 +71,44 @@ static enum hrtimer_mode timeout_mode(u32 flags)
 
 static enum hrtimer_restart timeout_fn(struct hrtimer *timer)
 {
-	struct io2_req *req = container_of(timer, struct io2_req,
-					   timeout.timer);
+	struct io2_req *req = container_of(timer, struct io2_req, timer.timer);
 
 	io2_defer(req);
 	return HRTIMER_NORESTART;
 }
 
 /* The timer must not be active. */
-static void timeout_setup(struct io2_timeout *t)
+static void timeout_setup(struct io2_req *req)
 {
-	hrtimer_setup(&t->timer, timeout_fn, timeout_clock(t),
+	const struct timeout_args *t = io2_args(req, struct timeout_args);
+
+	hrtimer_setup(&req->timer.timer, timeout_fn, timeout_clock(t),
 		      timeout_mode(t->flags));
-}
-
-static void timeout_uncount(struct io2_req *req)
-{
-	struct io2_ring *ring = req->ring;
-
-	lockdep_assert_held(&ring->inflight_lock);
-	if (list_empty(&req->timeout.node))
-		return;
-	list_del_init(&req->timeout.node);
-	WRITE_ONCE(ring->nr_counted, ring->nr_counted - 1);
 }
 
 /* Starts the timer.  Return: false when the ring is going away. */
 static bool timeout_start(struct io2_req *req)
 {
-	struct io2_timeout *t = &req->timeout;
+	struct timeout_args *t = io2_args(req, struct timeout_args);
 
 	lockdep_assert_held(&req->ring->inflight_lock);
 	if (!io2_hash_add(req, IO2_ARMED_TIMER))
 		return false;
-	hrtimer_start(&t->timer, t->time, timeout_mode(t->flags));
+	hrtimer_start(&req->timer.timer, t->time, timeout_mode(t->flags));
 	return true;
 }
 
 static void timeout_finish(struct io2_req *req, s32 res, struct io2_batch *b)
 {
+	const struct timeout_args *t = io2_args(req, struct timeout_args);
 	struct io2_ring *ring = req->ring;
 
 	spin_lock(&ring->inflight_lock);
 	io2_hash_del(req);
-	timeout_uncount(req);
+	io2_counted_del(req);
 	spin_unlock(&ring->inflight_lock);
 	req->res = res;
-	if (res != -ETIME ||
-	    !(req->timeout.flags & IOURING2_TIMEOUT_ETIME_SUCCESS))
+	if (res != -ETIME || !(t->flags & IOURING2_TIMEOUT_ETIME_SUCCESS))
 		io2_req_set(req, res);
 	io2_req_complete(req, b);
 }
@@ -138,7 +116,7 @@ static void timeout_finish(struct io2_req *req, s32 res, struct io2_batch *b)
 /* A multishot goes on as long as there is a slot for its CQE (I6). */
 static bool timeout_again(struct io2_req *req)
 {
-	struct io2_timeout *t = &req->timeout;
+	struct timeout_args *t = io2_args(req, struct timeout_args);
 	struct io2_ring *ring = req->ring;
 	bool started;
 
@@ -165,7 +143,7 @@ static bool timeout_again(struct io2_req *req)
 static void timeout_run(struct io2_req *req, struct io2_batch *b)
 {
 	/* the callback may still be on its way out on another CPU */
-	hrtimer_cancel(&req->timeout.timer);
+	hrtimer_cancel(&req->timer.timer);
 	/* it has come, by time or by count; else somebody has cancelled it */
 	if (req->res != -ECANCELED)
 		req->flags |= REQ_F_ENDS_WAIT;
@@ -178,7 +156,7 @@ static void timeout_run(struct io2_req *req, struct io2_batch *b)
 /* Return: whether whoever runs it will find that it was cancelled. */
 static int timeout_stop_repeating(struct io2_req *req)
 {
-	struct io2_timeout *t = &req->timeout;
+	struct timeout_args *t = io2_args(req, struct timeout_args);
 
 	lockdep_assert_held(&req->ring->inflight_lock);
 	if (!(t->flags & IOURING2_TIMEOUT_MULTISHOT) || t->count == 1 ||
@@ -199,57 +177,13 @@ static int timeout_stop_repeating(struct io2_req *req)
 int io2_timeout_cancel(struct io2_req *req)
 {
 	lockdep_assert_held(&req->ring->inflight_lock);
-	if (hrtimer_try_to_cancel(&req->timeout.timer) != 1)
+	if (hrtimer_try_to_cancel(&req->timer.timer) != 1)
 		return timeout_stop_repeating(req);
 	io2_hash_del(req);
-	timeout_uncount(req);
+	io2_counted_del(req);
 	req->res = -ECANCELED;
 	io2_defer(req);
 	return 0;
-}
-
-/**
- * io2_timeouts_count() - end timeouts that waited for a number of completions
- * @ring: the ring; something was posted, and @nr_counted was not 0 after that
- *
- * Context: task context; inflight_lock not held.
- */
-void io2_timeouts_count(struct io2_ring *ring)
-{
-	struct io2_req *req, *next;
-
-	spin_lock(&ring->inflight_lock);
-	list_for_each_entry_safe(req, next, &ring->counted, timeout.node) {
-		if ((s32)(READ_ONCE(ring->cq_events) -
-			  req->timeout.target) < 0)
-			break;
-		timeout_uncount(req);
-		if (hrtimer_try_to_cancel(&req->timeout.timer) != 1)
-			continue;
-		io2_hash_del(req);
-		req->res = 0;
-		io2_defer(req);
-	}
-	spin_unlock(&ring->inflight_lock);
-}
-
-/* Sorted by target, soonest first. */
-static void timeout_count_add(struct io2_req *req)
-{
-	struct io2_timeout *t = &req->timeout;
-	struct io2_ring *ring = req->ring;
-	struct io2_req *pos;
-
-	lockdep_assert_held(&ring->inflight_lock);
-	WRITE_ONCE(ring->nr_counted, ring->nr_counted + 1);
-	/* a poster sees nr_counted, or we see what it posted */
-	smp_mb();
-	/* compared as a distance: so many CQEs are not counted one by one */
-	t->target = READ_ONCE(ring->cq_events) + min_t(u32, t->count, S32_MAX);
-	list_for_each_entry_reverse(pos, &ring->counted, timeout.node)
-		if ((s32)(t->target - pos->timeout.target) >= 0)
-			break;
-	list_add(&t->node, &pos->timeout.node);
 }
 
 /**
@@ -261,7 +195,7 @@ static void timeout_count_add(struct io2_req *req)
  */
 int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
-	struct io2_timeout *t = &req->timeout;
+	struct timeout_args *t = io2_args(req, struct timeout_args);
 	int ret;
 
 	if (sqe->buf_index || sqe->len != 1 || sqe->splice_fd_in)
@@ -277,7 +211,7 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	t->flags = sqe->timeout_flags;
 	t->count = sqe->off;
 	t->stopped = false;
-	INIT_LIST_HEAD(&t->node);
+	INIT_LIST_HEAD(&req->timer.node);
 	req->flags |= REQ_F_TIMEOUT;
 	ret = io2_timespec(sqe->addr, &t->time);
 	if (!ret && (t->flags & IOURING2_TIMEOUT_ABS))
@@ -290,26 +224,26 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  * @req: the request
  * @flags: unused
  *
- * Return: IO2_ASYNC, or IO2_DONE with -ECANCELED on a dying ring.
+ * Return: IO2_QUEUED, or IO2_DONE with -ECANCELED on a dying ring.
  */
 enum io2_issue io2_timeout_issue(struct io2_req *req, unsigned int flags)
 {
-	struct io2_timeout *t = &req->timeout;
+	struct timeout_args *t = io2_args(req, struct timeout_args);
 	struct io2_ring *ring = req->ring;
 	bool started;
 
 	io2_req_track(req);
 	req->run = timeout_run;
 	req->res = -ETIME;
-	timeout_setup(t);
+	timeout_setup(req);
 	spin_lock(&ring->inflight_lock);
 	if (t->count && !(t->flags & IOURING2_TIMEOUT_MULTISHOT))
-		timeout_count_add(req);
+		io2_counted_add(req, t->count);
 	started = timeout_start(req);
 	if (!started)
-		timeout_uncount(req);
+		io2_counted_del(req);
 	spin_unlock(&ring->inflight_lock);
-	return started ? IO2_ASYNC : io2_req_set(req, -ECANCELED);
+	return started ? IO2_QUEUED : io2_req_set(req, -ECANCELED);
 }
 
 /**
@@ -322,7 +256,8 @@ enum io2_issue io2_timeout_issue(struct io2_req *req, unsigned int flags)
 int io2_timeout_remove_prep(struct io2_req *req,
 			    const struct iouring2_sqe *sqe)
 {
-	struct io2_timeout_rem *rem = &req->timeout_rem;
+	struct timeout_remove_args *rem =
+		io2_args(req, struct timeout_remove_args);
 	int ret;
 
 	if (sqe->buf_index || sqe->len || sqe->splice_fd_in)
@@ -343,8 +278,8 @@ int io2_timeout_remove_prep(struct io2_req *req,
 	return 0;
 }
 
-static ktime_t timeout_new_time(const struct io2_timeout *t,
-				const struct io2_timeout_rem *rem)
+static ktime_t timeout_new_time(const struct timeout_args *t,
+				const struct timeout_remove_args *rem)
 {
 	if (!(rem->flags & IOURING2_TIMEOUT_ABS))
 		return rem->time;
@@ -360,18 +295,18 @@ static ktime_t timeout_new_time(const struct io2_timeout *t,
 
 /* Starts the timer afresh; it no longer waits for completions. */
 static void timeout_update(struct io2_req *req,
-			   const struct io2_timeout_rem *rem)
+			   const struct timeout_remove_args *rem)
 {
-	struct io2_timeout *t = &req->timeout;
+	struct timeout_args *t = io2_args(req, struct timeout_args);
 
 	lockdep_assert_held(&req->ring->inflight_lock);
-	timeout_uncount(req);
+	io2_counted_del(req);
 	t->time = timeout_new_time(t, rem);
 	t->flags &= ~IOURING2_TIMEOUT_ABS;
 	t->flags |= rem->flags & IOURING2_TIMEOUT_ABS;
 	/* a relative timer may be on another clock's base than an absolute one */
-	timeout_setup(t);
-	hrtimer_start(&t->timer, t->time, timeout_mode(t->flags));
+	timeout_setup(req);
+	hrtimer_start(&req->timer.timer, t->time, timeout_mode(t->flags));
 }
 
 /**
@@ -385,7 +320,8 @@ static void timeout_update(struct io2_req *req,
 enum io2_issue io2_timeout_remove_issue(struct io2_req *req,
 					unsigned int flags)
 {
-	const struct io2_timeout_rem *rem = &req->timeout_rem;
+	const struct timeout_remove_args *rem =
+		io2_args(req, struct timeout_remove_args);
 	struct io2_ring *ring = req->ring;
 	struct io2_req *victim;
 	int ret = 0;
@@ -396,7 +332,7 @@ enum io2_issue io2_timeout_remove_issue(struct io2_req *req,
 		ret = -ENOENT;
 	else if (!rem->flags)
 		ret = io2_timeout_cancel(victim);
-	else if (hrtimer_try_to_cancel(&victim->timeout.timer) != 1)
+	else if (hrtimer_try_to_cancel(&victim->timer.timer) != 1)
 		ret = -EALREADY;
 	else
 		timeout_update(victim, rem);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Timeouts that wait for a number of completions. */
+#include <linux/hrtimer.h>
+#include <linux/list.h>
+
+#include "count.h"
+#include "defer.h"
+#include "hash.h"
+#include "req.h"
+#include "ring.h"
+
+/**
+ * io2_counted_del() - a timeout waits for completions no more, if it did
+ * @req: the timeout
+ *
+ * Context: inflight_lock held.
+ */
+void io2_counted_del(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	if (list_empty(&req->timer.node))
+		return;
+	list_del_init(&req->timer.node);
+	WRITE_ONCE(ring->nr_counted, ring->nr_counted - 1);
+}
+
+/**
+ * io2_counted_expire() - end timeouts that waited for a number of completions
+ * @ring: the ring; something was posted, and @nr_counted was not 0 after that
+ *
+ * Context: task context; inflight_lock not held.
+ */
+void io2_counted_expire(struct io2_ring *ring)
+{
+	struct io2_req *req, *next;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry_safe(req, next, &ring->counted, timer.node) {
+		if ((s32)(READ_ONCE(ring->cq_events) -
+			  req->timer.target) < 0)
+			break;
+		io2_counted_del(req);
+		if (hrtimer_try_to_cancel(&req->timer.timer) != 1)
+			continue;
+		io2_hash_del(req);
+		req->res = 0;
+		io2_defer(req);
+	}
+	spin_unlock(&ring->inflight_lock);
+}
+
+/**
+ * io2_counted_add() - have a timeout wait for completions, too
+ * @req: the timeout
+ * @count: for so many from now on
+ *
+ * The list is sorted by target, soonest first.
+ *
+ * Context: inflight_lock held.
+ */
+void io2_counted_add(struct io2_req *req, u32 count)
+{
+	struct io2_timer *t = &req->timer;
+	struct io2_ring *ring = req->ring;
+	struct io2_req *pos;
+
+	lockdep_assert_held(&ring->inflight_lock);
+	WRITE_ONCE(ring->nr_counted, ring->nr_counted + 1);
+	/* a poster sees nr_counted, or we see what it posted */
+	smp_mb();
+	/* compared as a distance: so many CQEs are not counted one by one */
+	t->target = READ_ONCE(ring->cq_events) + min_t(u32, count, S32_MAX);
+	list_for_each_entry_reverse(pos, &ring->counted, timer.node)
+		if ((s32)(t->target - pos->timer.target) >= 0)
+			break;
+	list_add(&t->node, &pos->timer.node);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The queue of deferred work: from any context to task context. */
+#ifndef IO2_DEFER_H
+#define IO2_DEFER_H
+
+#include "ring.h"
+
+struct io2_req;
+struct work_struct;
+
+/**
+ * io2_defer_pending() - is there something to run?
+ * @ring: the ring
+ *
+ * Context: any; the answer is only a hint unless deferred_lock is held.
+ * Return: whether there is.
+ */
+static inline bool io2_defer_pending(const struct io2_ring *ring)
+{
+	return READ_ONCE(ring->deferred.first);
+}
+
+int io2_defer_module_init(void);
+void io2_defer_module_exit(void);
+void io2_defer(struct io2_req *req);
+void io2_defer_back(struct io2_ring *ring, struct io2_req_list *list);
+void io2_defer_to_wq(struct io2_req *req);
+void io2_defer_close(struct io2_req *req);
+void io2_defer_closed(struct io2_ring *ring);
+void io2_defer_detach(struct work_struct *work);
+void io2_defer_module_put(void);
+void io2_defer_handover(struct io2_ring *ring);
+void io2_defer_waiter(struct io2_ring *ring);
+void io2_defer_waiter_left(struct io2_ring *ring);
+void io2_defer_quiesce(struct io2_ring *ring);
+void io2_queue_notify(struct io2_ring *ring);
+void io2_queue_reap(struct io2_ring *ring);
+void io2_queue_watch(struct io2_ring *ring);
+
+#endif

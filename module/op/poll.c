@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+/* POLL_ADD and POLL_REMOVE. */
+#include "cq.h"
+#include "defer.h"
+#include "file.h"
+#include "hash.h"
+#include "ops.h"
+#include "poll.h"
+#include "request.h"
+
+#define POLL_UPDATES	(IOURING2_POLL_UPDATE_EVENTS | \
+			 IOURING2_POLL_UPDATE_USER_DATA)
+
+/**
+ * struct poll_remove_args - data of POLL_REMOVE
+ * @old_user_data: which poll
+ * @new_user_data: its new user_data
+ * @events: its new events
+ * @flags: IOURING2_POLL_*
+ */
+struct poll_remove_args {
+	u64			old_user_data;
+	u64			new_user_data;
+	__poll_t		events;
+	u32			flags;
+};
+
+/* --- POLL_ADD ------------------------------------------------------------ */
+
+static void poll_add_finish(struct io2_req *req, s32 res, struct io2_batch *b)
+{
+	io2_poll_disarm(req);
+	io2_req_set(req, res);
+	io2_req_complete(req, b);
+}
+
+/* Return: whether the request has ended. */
+static bool poll_add_report(struct io2_req *req, __poll_t mask,
+			    struct io2_batch *b)
+{
+	if (!mask)
+		return false;
+	if (!(req->poll.events & EPOLLONESHOT) &&
+	    io2_cq_post_aux(req, mangle_poll(mask), IOURING2_CQE_F_MORE))
+		return false;
+	poll_add_finish(req, mangle_poll(mask), b);
+	return true;
+}
+
+/*
+ * Current is not to ask the file: whoever may arms it once more.  It can be found,
+ * and told to end, all the time.
+ */
+static void poll_by_other(struct io2_req *req, struct io2_batch *b,
+			  enum io2_do where)
+{
+	io2_poll_leave_queues(req);
+	io2_req_go(req, b, where);
+}
+
+/*
+ * *@mask is what woke it, if that is known; of a multishot it may be gone by now.
+ * Where current must not ask, that is believed: better told once too often.
+ *
+ * Return: IO2_DO_TRY, or who has to ask.
+ */
+static enum io2_do poll_ask(struct io2_req *req, __poll_t *mask,
+			    struct io2_batch *b)
+{
+	enum io2_do where;
+
+	if (*mask && (req->poll.events & EPOLLONESHOT))
+		return IO2_DO_TRY;
+	where = io2_req_where_again(req, b->ctx);
+	if (where == IO2_DO_TRY) {
+		io2_batch_may_stall(req, b);
+		*mask = io2_poll_check(req);
+		return where;
+	}
+	if (!*mask &&
+	    (io2_file_kind(req->file) & IO2_KIND_WAKE_TELLS))
+		*mask = req->poll.events & EPOLLIN;
+	return *mask ? IO2_DO_TRY : where;
+}
+
+static void poll_add_run(struct io2_req *req, struct io2_batch *b)
+{
+	struct io2_poll *poll = &req->poll;
+	enum io2_do where;
+
+	do {
+		int state = atomic_fetch_andnot(IO2_POLL_AGAIN |
+						IO2_POLL_CIRCLE, &poll->state);
+		__poll_t mask = poll->revents;
+
+		/* of one event that came first, who cancels was told */
+		if ((state & IO2_POLL_CANCEL) &&
+		    !(mask && (poll->events & EPOLLONESHOT))) {
+			poll_add_finish(req, -ECANCELED, b);
+			return;
+		}
+		/* a CQE that wakes its own ring must not do so for ever */
+		if (state & IO2_POLL_CIRCLE)
+			WRITE_ONCE(poll->events,
+				   poll->events | EPOLLONESHOT);
+		poll->revents = 0;
+		where = poll_ask(req, &mask, b);
+		if (where != IO2_DO_TRY) {
+			poll_by_other(req, b, where);
+			return;
+		}
+		if (poll_add_report(req, mask, b))
+			return;
+	} while (!io2_poll_let_go(poll));
+}
+
+static __poll_t poll_events(const struct iouring2_sqe *sqe)
+{
+	u32 events = sqe->poll32_events;
+
+	return demangle_poll(events) | (__force __poll_t)
+	       (events & (__force u32)EPOLLEXCLUSIVE);
+}
+
+/**
+ * io2_poll_add_prep() - read a POLL_ADD
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * Return: 0 or -EINVAL.
+ */
+int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	if (sqe->buf_index || sqe->off || sqe->addr)
+		return -EINVAL;
+	if (sqe->len & ~IOURING2_POLL_ADD_MULTI)
+		return -EINVAL;
+	if ((sqe->len & IOURING2_POLL_ADD_MULTI) &&
+	    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
+		return -EINVAL;
+	atomic_set(&req->poll.state, 0);
+	req->poll.nr = 0;
+	req->poll.second = NULL;
+	req->poll.events = poll_events(sqe);
+	/* files ask for EPOLLET: a pipe, whether to tell of what is added to data */
+	if (sqe->len & IOURING2_POLL_ADD_MULTI)
+		req->poll.events |= EPOLLET;
+	else
+		req->poll.events |= EPOLLONESHOT;
+	return 0;
+}
+
+/**
+ * io2_poll_add_issue() - do a POLL_ADD
+ * @req: the request
+ * @flags: unused
+ *
+ * Return: IO2_QUEUED when armed; IO2_DONE with the events, or an errno.
+ */
+enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
+{
+	int ret;
+
+	/* before it was handed to a worker */
+	if (io2_poll_is_canceled(&req->poll))
+		return io2_req_set(req, -ECANCELED);
+	/* often there is nothing to wait for, nor to arm then */
+	if (req->poll.events & EPOLLONESHOT) {
+		__poll_t mask = io2_poll_check(req);
+
+		if (mask)
+			return io2_req_set(req, mangle_poll(mask));
+	}
+	io2_req_track(req);
+	req->run = poll_add_run;
+	ret = io2_poll_arm(req, !(req->poll.events & EPOLLONESHOT));
+	if (!ret)
+		return IO2_QUEUED;
+	if (ret > 0)
+		ret = mangle_poll((__force __poll_t)ret);
+	return io2_req_set(req, ret);
+}
+
+/* --- POLL_REMOVE --------------------------------------------------------- */
+
+/**
+ * io2_poll_remove_prep() - read a POLL_REMOVE, or the update of a poll
+ * @req: the request
+ * @sqe: stable copy
+ *
+ * Return: 0 or -EINVAL.
+ */
+int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	struct poll_remove_args *rem =
+		io2_args(req, struct poll_remove_args);
+
+	if (sqe->buf_index || sqe->splice_fd_in)
+		return -EINVAL;
+	if (sqe->len & ~(POLL_UPDATES | IOURING2_POLL_ADD_MULTI))
+		return -EINVAL;
+	/* it means nothing to an update, either */
+	if (sqe->len == IOURING2_POLL_ADD_MULTI)
+		return -EINVAL;
+	rem->flags = sqe->len;
+	rem->old_user_data = sqe->addr;
+	rem->new_user_data = sqe->off;
+	if (!(rem->flags & IOURING2_POLL_UPDATE_USER_DATA) && sqe->off)
+		return -EINVAL;
+	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
+		rem->events = poll_events(sqe) & IO2_POLL_EVENTS;
+	else if (sqe->poll32_events)
+		return -EINVAL;
+	return 0;
+}
+
+/* It is being asked for by a worker, or waits for one. */
+static bool poll_is_with_worker(struct io2_ring *ring, u64 user_data)
+{
+	struct io2_req *req = io2_hash_find(ring, user_data, IO2_ARMED_WORKER);
+
+	return req && req->opcode == IOURING2_OP_POLL_ADD;
+}
+
+/*
+ * What is removed is found no more; what goes on can be told to end, by the name
+ * that it has from now on.
+ */
+static void poll_rehash(struct io2_req *req, const struct poll_remove_args *rem)
+{
+	if (!(rem->flags & POLL_UPDATES)) {
+		io2_hash_del(req);
+		return;
+	}
+	io2_hash_running(req);
+	if (rem->flags & IOURING2_POLL_UPDATE_USER_DATA)
+		io2_hash_rename(req, rem->new_user_data);
+}
+
+/* Finds the poll and takes it out of the hands of its wake-ups. */
+static struct io2_req *poll_steal(struct io2_ring *ring,
+				  const struct poll_remove_args *rem, int *err)
+{
+	u64 user_data = rem->old_user_data;
+	struct io2_req *req;
+
+	spin_lock(&ring->inflight_lock);
+	req = io2_hash_find(ring, user_data, IO2_ARMED_POLL);
+	if (!req || req->opcode != IOURING2_OP_POLL_ADD) {
+		*err = poll_is_with_worker(ring, user_data) ? -EALREADY :
+							      -ENOENT;
+		req = NULL;
+	} else if (!io2_poll_take(&req->poll, 0)) {
+		*err = -EALREADY;
+		req = NULL;
+	} else {
+		poll_rehash(req, rem);
+	}
+	spin_unlock(&ring->inflight_lock);
+	return req;
+}
+
+static void poll_end_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_complete(req, b);
+}
+
+/*
+ * It has ended, but is completed later: what is linked to it may be a removal
+ * as well, and so on, and the stack is not made for that.
+ */
+static void poll_end(struct io2_req *poll)
+{
+	poll->run = poll_end_run;
+	io2_defer(poll);
+}
+
+static void poll_rearm_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_again(req, b);
+}
+
+/* It is armed anew by whoever may, which current need not be. */
+static void poll_update(struct io2_req *poll, const struct poll_remove_args *rem,
+			unsigned int flags)
+{
+	/* a multishot stays one, and so does what ends with its first event */
+	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
+		poll->poll.events = (poll->poll.events & ~IO2_POLL_EVENTS) |
+				    rem->events;
+	if (io2_req_where_again(poll, io2_flags_ctx(flags)) != IO2_DO_TRY) {
+		poll->run = poll_rearm_run;
+		io2_defer(poll);
+	} else if (io2_poll_add_issue(poll, flags) == IO2_DONE) {
+		poll_end(poll);
+	}
+}
+
+/**
+ * io2_poll_remove_issue() - do a POLL_REMOVE
+ * @req: the request
+ * @flags: who does it
+ *
+ * Return: IO2_DONE; res is 0, -ENOENT, or -EALREADY when the poll is being
+ * completed.
+ */
+enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
+{
+	const struct poll_remove_args *rem =
+		io2_args(req, struct poll_remove_args);
+	struct io2_req *poll;
+	int err;
+
+	poll = poll_steal(req->ring, rem, &err);
+	if (!poll)
+		return io2_req_set(req, err);
+	io2_poll_leave_queues(poll);
+	if (rem->flags & POLL_UPDATES) {
+		poll_update(poll, rem, flags);
+	} else {
+		io2_req_set(poll, -ECANCELED);
+		poll_end(poll);
+	}
+	return io2_req_set(req, 0);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A request's memory, and what it holds: allocate, look up, release. */
+#ifndef IO2_REQMEM_H
+#define IO2_REQMEM_H
+
+#include "debug/counters.h"
+#include "file.h"
+#include "req.h"
+
+int io2_reqmem_init(void);
+void io2_reqmem_exit(void);
+void io2_req_list_free(struct io2_req *list);
+void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
+bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired);
+void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list);
+
+/**
+ * io2_req_recycle() - keep retired requests for the next ones, up to a limit
+ * @ring: the ring
+ * @list: the requests
+ * @nr: how many; may be 0
+ *
+ * Context: uring_lock held.
+ */
+static __always_inline void io2_req_recycle(struct io2_ring *ring,
+					    struct io2_req_list *list, u32 nr)
+{
+	lockdep_assert_held(&ring->uring_lock);
+	if (!nr)
+		return;
+	if (unlikely(ring->nr_free + nr > ring->max_cached)) {
+		io2_req_recycle_some(ring, list);
+		return;
+	}
+	list->last->next = ring->free_reqs;
+	ring->free_reqs = list->first;
+	ring->nr_free += nr;
+}
+
+struct file *io2_req_lookup(const struct io2_req *req, int fd);
+int io2_req_get_file(struct io2_req *req);
+struct file *io2_req_take_file(struct io2_req *req);
+bool io2_req_close_file(struct io2_req *req, enum io2_ctx ctx);
+void io2_req_release_force(struct io2_req *req);
+bool io2_req_release_atomic(struct io2_req *req);
+
+/**
+ * io2_req_put_file() - give back a request's file
+ * @req: the request
+ *
+ * Context: any.
+ * Return: false if nobody else has the file; then it is still there.
+ */
+static __always_inline bool io2_req_put_file(struct io2_req *req)
+{
+	struct file *file = req->file;
+
+	if (!file)
+		return true;
+	if (!(req->flags & REQ_F_OWN_RING)) {
+		if (unlikely(!io2_file_put_shared(file)))
+			return false;
+		io2_count_sub(IO2_COUNT_FILES, 1);
+	}
+	req->file = NULL;
+	return true;
+}
+
+/**
+ * io2_req_free_data() - free what the opcode has allocated
+ * @req: the request
+ *
+ * Context: may sleep, if there is something.
+ */
+static __always_inline void io2_req_free_data(struct io2_req *req)
+{
+	if (req->flags & REQ_F_DATA) {
+		req->flags &= ~REQ_F_DATA;
+		io2_req_op(req)->cleanup(req);
+	}
+}
+
+/**
+ * io2_req_drop_submitter() - forget who submitted a request
+ * @req: the request
+ *
+ * Context: any.
+ */
+static __always_inline void io2_req_drop_submitter(struct io2_req *req)
+{
+	if (req->sub) {
+		atomic_dec(&req->sub->nr_reqs);
+		req->sub = NULL;
+	}
+}
+
+/**
+ * io2_req_release() - give back all that a request holds but its own memory
+ * @req: a request that will not be issued again
+ * @ctx: who current is
+ *
+ * Context: task context, may sleep.
+ * Return: false if the request has to wait for its file to be closed; the file and
+ * the submitter are still there then.
+ */
+static __always_inline bool io2_req_release(struct io2_req *req,
+					    enum io2_ctx ctx)
+{
+	io2_req_free_data(req);
+	if (unlikely(!io2_req_put_file(req)) && !io2_req_close_file(req, ctx))
+		return false;
+	io2_req_drop_submitter(req);
+	return true;
+}
+
+#endif

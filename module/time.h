@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Times as applications give them. */
+#ifndef IO2_TIME_H
+#define IO2_TIME_H
+
+#include <linux/ktime.h>
+#include <linux/time64.h>
+#include <linux/time_namespace.h>
+#include <linux/uaccess.h>
+
+/**
+ * io2_timespec() - read a struct __kernel_timespec from the application
+ * @uaddr: its address
+ * @time: receives it
+ *
+ * Context: may sleep.
+ * Return: 0; -EFAULT; -EINVAL for a negative time.
+ */
+static inline int io2_timespec(u64 uaddr, ktime_t *time)
+{
+	struct timespec64 ts;
+
+	if (get_timespec64(&ts, u64_to_user_ptr(uaddr)))
+		return -EFAULT;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0)
+		return -EINVAL;
+	*time = timespec64_to_ktime(ts);
+	return 0;
+}
+
+/**
+ * io2_host_time() - a point in time, out of the caller's time namespace
+ * @clock: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME
+ * @time: what that clock shows there
+ *
+ * Context: a task, not a kernel thread: it is @current's namespace.
+ * Return: what the clock shows outside, where timers run.
+ */
+static inline ktime_t io2_host_time(clockid_t clock, ktime_t time)
+{
+	struct timespec64 ts = {};
+	ktime_t ahead;
+
+	if (clock == CLOCK_MONOTONIC)
+		timens_add_monotonic(&ts);
+	else if (clock == CLOCK_BOOTTIME)
+		timens_add_boottime(&ts);
+	ahead = timespec64_to_ktime(ts);
+	if (ahead < 0)
+		return ktime_add_safe(time, -ahead);
+	return time > ahead ? ktime_sub(time, ahead) : 0;
+}
+
+#endif
