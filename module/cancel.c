@@ -256,7 +256,7 @@ struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
  * @file: with IOURING2_ASYNC_CANCEL_FD; NULL: that of no request
  * @opcode: with IOURING2_ASYNC_CANCEL_OP
  * @files: only requests of this process, or NULL
- * @mm: only requests of who has this memory, or NULL
+ * @gone: only requests of programs that have been replaced by others
  * @self: who asks: never cancels itself
  * @kill: wake workers from killable sleeps, too
  */
@@ -266,7 +266,7 @@ struct cancel_match {
 	struct file	*file;
 	u32		opcode;
 	void		*files;
-	struct mm_struct *mm;
+	bool		gone;
 	const struct io2_req *self;
 	bool		kill;
 };
@@ -287,7 +287,7 @@ static bool cancel_matches(const struct io2_req *req,
 		return false;
 	if (m->files && (!req->sub || req->sub->files != m->files))
 		return false;
-	if (m->mm && (!req->sub || req->sub->mm != m->mm))
+	if (m->gone && (!req->sub || !req->sub->gone))
 		return false;
 	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
 		return true;
@@ -425,17 +425,16 @@ void io2_cancel_armed(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_cancel_mm() - the same for a program that has been replaced by another one
- * @ring: the ring
- * @mm: its memory, which nobody uses any more
+ * io2_cancel_gone() - the same for programs that have been replaced by others
+ * @ring: the ring; see io2_submitters_mark_gone()
  *
  * Context: task context, does not sleep; no lock of the ring held.
  */
-void io2_cancel_mm(struct io2_ring *ring, struct mm_struct *mm)
+void io2_cancel_gone(struct io2_ring *ring)
 {
 	struct cancel_match m = {
 		.flags = IOURING2_ASYNC_CANCEL_ANY,
-		.mm = mm,
+		.gone = true,
 		.kill = true,
 	};
 

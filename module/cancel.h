@@ -22,7 +22,7 @@ void io2_unhash(struct io2_req *req);
 struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
 			      enum io2_armed armed);
 void io2_cancel_armed(struct io2_ring *ring, void *files);
-void io2_cancel_mm(struct io2_ring *ring, struct mm_struct *mm);
+void io2_cancel_gone(struct io2_ring *ring);
 void io2_cancel_drained(struct io2_ring *ring, void *files);
 int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
 enum io2_issue io2_cancel_issue(struct io2_req *req, unsigned int flags);

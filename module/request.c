@@ -128,7 +128,7 @@ bool io2_req_cache_fill(struct io2_ring *ring)
  */
 struct file *io2_req_lookup(const struct io2_req *req, int fd)
 {
-	if (!req->sub || req->sub->files == current->files)
+	if (!req->sub || io2_submitter_is_process(req->sub))
 		return fget(fd);
 	return io2_submitter_fget(req->sub, fd);
 }
@@ -928,7 +928,8 @@ static bool req_is_submitters(const struct io2_req *req,
 /* Return: whether it is not to be started any more. */
 static bool req_is_late(const struct io2_req *req)
 {
-	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone);
+	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone) ||
+	       io2_submitter_is_replaced(req->sub);
 }
 
 static void req_place(struct io2_req *req, struct io2_batch *b)

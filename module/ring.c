@@ -219,8 +219,8 @@ void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 {
 	unsigned int rounds = MM_GONE_ROUNDS;
 
-	while (io2_submitters_mm_gone(ring, mm) && rounds--) {
-		io2_cancel_mm(ring, mm);
+	while (io2_submitters_mark_gone(ring, mm) && rounds--) {
+		io2_cancel_gone(ring);
 		if (current->flags & PF_KTHREAD)
 			return;
 		if (!io2_deferred_run(ring, IO2_CTX_LEAVE))

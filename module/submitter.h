@@ -139,7 +139,7 @@ bool io2_submitter_ends(const struct io2_submitter *sub);
 bool io2_submitter_moved(const struct io2_submitter *sub);
 struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd);
 void io2_submitter_signal(const struct io2_submitter *sub, int sig);
-bool io2_submitters_mm_gone(struct io2_ring *ring, struct mm_struct *mm);
+bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm);
 int io2_submitter_make(struct io2_ring *ring);
 
 /**

@@ -458,29 +458,22 @@ static void workers_watch(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(to_delayed_work(work),
 					     struct io2_ring, watch);
-	struct mm_struct *replaced = NULL;
+	bool busy = false, replaced = false;
 	struct io2_runner *r;
-	bool busy = false;
 
 	spin_lock(&ring->wq_lock);
 	list_for_each_entry(r, &ring->runners, node) {
 		if (!r->cur || !r->worker)
 			continue;
 		busy = true;
-		if (!replaced && io2_submitter_is_replaced(r->sub)) {
-			replaced = r->sub->mm;
-			mmgrab(replaced);
-		}
+		replaced |= io2_submitter_is_replaced(r->sub);
 		if (io2_submitter_ends(r->sub))
 			send_sig(SIGKILL, r->task, 1);
 	}
 	spin_unlock(&ring->wq_lock);
 	/* the worker that uses its memory keeps that from being unmapped */
-	if (replaced) {
-		if (io2_submitters_mm_gone(ring, replaced))
-			io2_cancel_mm(ring, replaced);
-		mmdrop(replaced);
-	}
+	if (replaced && io2_submitters_mark_gone(ring, NULL))
+		io2_cancel_gone(ring);
 	if (busy)
 		io2_queue_watch(ring);
 }
