@@ -134,25 +134,6 @@ bool io2_submitter_ends(const struct io2_submitter *sub)
 	return ends;
 }
 
-/**
- * io2_submitter_moved() - is the process in other cgroups than it was?
- * @sub: the submitter
- *
- * Context: any.
- * Return: whether it is; false once the process is gone.
- */
-bool io2_submitter_moved(const struct io2_submitter *sub)
-{
-	struct task_struct *task;
-	bool moved;
-
-	rcu_read_lock();
-	task = submitter_leader(sub);
-	moved = task && io2_cgroups_of(task) != sub->cgroups;
-	rcu_read_unlock();
-	return moved;
-}
-
 /*
  * Does @task have the program that submitted?  execve(2) keeps the table of
  * descriptors, where nobody else has it, and may have given it to a program with more

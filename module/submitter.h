@@ -136,7 +136,6 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 
 bool io2_submitter_is_replaced(const struct io2_submitter *sub);
 bool io2_submitter_ends(const struct io2_submitter *sub);
-bool io2_submitter_moved(const struct io2_submitter *sub);
 struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd);
 void io2_submitter_signal(const struct io2_submitter *sub, int sig);
 bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Worker threads.  A worker belongs to one submitter and runs its requests that
- * block, one at a time, with its address space and credentials, in its cgroups.
+ * block, one at a time, with its address space and credentials.
  * Two classes, so that requests that may block for ever (pipes, devices) never
  * keep file I/O waiting.  A third, of one worker, tries requests again whose
  * file became ready while no task of their process was there to do it: one, so
@@ -15,7 +15,6 @@
  * may sleep for ever, and would hold up every suspend: they do not.
  */
 #include <linux/atomic.h>
-#include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/freezer.h>
 #include <linux/ioprio.h>
@@ -260,8 +259,7 @@ static bool workers_too_many(void)
 
 /*
  * A worker that is not the last of its class may end, and so may the last of who
- * does not submit any more, or was moved to other cgroups: a cgroup with a thread in
- * it cannot be removed.  So may any when there are too many.
+ * does not submit any more.  So may any when there are too many.
  */
 static bool worker_may_end(struct io2_worker *w)
 {
@@ -271,8 +269,7 @@ static bool worker_may_end(struct io2_worker *w)
 	spin_lock(&w->ring->wq_lock);
 	end = !w->taken &&
 	      (wq->nr[w->wq_class] > 1 || workers_too_many() ||
-	       READ_ONCE(w->ring->submitter) != w->sub ||
-	       io2_submitter_moved(w->sub)) &&
+	       READ_ONCE(w->ring->submitter) != w->sub) &&
 	      !wq->nr_pending[w->wq_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
 	if (end) {
@@ -318,15 +315,18 @@ static bool worker_wait(struct io2_worker *w)
 	return !taken && (left || !worker_may_end(w));
 }
 
-/* What it allocates, and when it runs, is accounted to whom it works for. */
-static void worker_join_cgroups(const struct io2_worker *w)
+/*
+ * What it reads and writes is accounted to whom it works for; so is what it allocates,
+ * see io2_borrow().  It does not join the cgroups themselves: one with a kernel thread
+ * in it never becomes frozen.
+ */
+static void worker_account_io(const struct io2_worker *w)
 {
 	struct task_struct *owner = get_pid_task(w->sub->tgid, PIDTYPE_TGID);
 
 	if (!owner)
 		return;
-	if (io2_cgroups_of(owner) != io2_cgroups_of(current))
-		cgroup_attach_task_all(owner, current);
+	io2_account_io_to(owner);
 	put_task_struct(owner);
 }
 
@@ -366,7 +366,7 @@ static int worker_fn(void *data)
 	allow_kernel_signal(SIGKILL);
 	if (w->wq_class != IO2_UNBOUNDED)
 		set_freezable();
-	worker_join_cgroups(w);
+	worker_account_io(w);
 	set_task_ioprio(current, w->sub->ioprio);
 	while (!kthread_should_stop()) {
 		req = worker_next(w);
@@ -381,6 +381,7 @@ static int worker_fn(void *data)
 		}
 	}
 	worker_unborrow(w, &bw);
+	io2_account_io_to(NULL);
 	/* the thread's memory is freed after kthread_stop() */
 	for (;;) {
 		set_current_state(IO2_TASK_IDLE);

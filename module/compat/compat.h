@@ -150,6 +150,19 @@ static inline long io2_idle_timeout(long timeout)
 #endif
 }
 
+/* From now on what current, a kernel thread, reads and writes is accounted to @owner. */
+static inline void io2_account_io_to(struct task_struct *owner)
+{
+#ifdef CONFIG_BLK_CGROUP
+	struct cgroup_subsys_state *css;
+
+	css = owner ? task_get_css(owner, io_cgrp_id) : NULL;
+	kthread_associate_blkcg(css);
+	if (css)
+		css_put(css);
+#endif
+}
+
 /* Only compared: it says whether a task has been moved to another cgroup. */
 static inline void *io2_cgroups_of(const struct task_struct *t)
 {
