@@ -305,4 +305,30 @@ RING_TEST(workers_see_current_memory)
 	ring_exit(&r);
 }
 
+/* Nothing is within every limit */
+RING_TEST(limit_nothing)
+{
+	struct rlimit old, lim;
+	int fd, async;
+	struct ring r;
+
+	signal(SIGXFSZ, SIG_DFL);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	fd = tmp_file(0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &old));
+	lim = old;
+	lim.rlim_cur = 4096;
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &lim));
+	EXPECT_EQ(0, pwrite(fd, "", 0, 8192));
+	for (async = 0; async <= (int)ASYNC; async += ASYNC) {
+		EXPECT_EQ(0, one(&r, IOURING2_OP_WRITE, fd, "", 0, 8192, async)) {
+			TH_LOG("flags 0x%x", async);
+		}
+	}
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
+	ring_exit(&r);
+	close(fd);
+}
+
 RING_TEST_MAIN
