@@ -61,6 +61,9 @@ static bool inode_is_data(const struct inode *inode)
 {
 	const struct super_block *sb = inode->i_sb;
 
+	/* a lock's owner is the table of descriptors */
+	if (io2_has_mandatory_locks(inode))
+		return false;
 	if (sb->s_type->fs_flags & FS_REQUIRES_DEV)
 		return true;
 	if (sb->s_magic == NFS_SUPER_MAGIC)

@@ -150,6 +150,16 @@ static inline long io2_idle_timeout(long timeout)
 #endif
 }
 
+/* Before 5.15 a lock could be one that reads and writes have to wait for. */
+static inline bool io2_has_mandatory_locks(const struct inode *inode)
+{
+#if IS_ENABLED(CONFIG_MANDATORY_FILE_LOCKING)
+	return mandatory_lock((struct inode *)inode);
+#else
+	return false;
+#endif
+}
+
 /* From now on what current, a kernel thread, reads and writes is accounted to @owner. */
 static inline void io2_account_io_to(struct task_struct *owner)
 {
