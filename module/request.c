@@ -183,7 +183,7 @@ static void closer_fn(struct work_struct *work)
 {
 	struct req_closer *c = container_of(work, struct req_closer, work);
 
-	__fput_sync(c->file);
+	io2_file_close_sync(c->file);
 	kfree(c);
 	io2_count_sub(IO2_COUNT_FILES, 1);
 	io2_deferred_module_put();
@@ -222,7 +222,7 @@ static bool req_detach_file(struct io2_req *req)
 
 	if (io2_file_ends_here(req->file))
 		return false;
-	c = kmalloc(sizeof(*c), GFP_KERNEL | __GFP_NOWARN);
+	c = kmalloc(sizeof(*c), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!c)
 		return false;
 	c->file = req->file;
@@ -324,7 +324,7 @@ static void req_close_fn(struct work_struct *work)
 	struct io2_ring *ring = req->ring;
 	struct io2_batch b;
 
-	__fput_sync(req_take_file(req));
+	io2_file_close_sync(req_take_file(req));
 	io2_batch_init(&b, ring, IO2_CTX_WQ);
 	io2_req_complete(req, &b);
 	io2_batch_flush(&b);

@@ -452,6 +452,30 @@ static void sees_its_own(struct row *row, struct ring *parent, int fd,
 	_exit(0);
 }
 
+/* What nobody closes does not linger: its data goes out by itself */
+BOUNDED_TEST(last_of_cancelled)
+{
+	struct state before;
+	struct ring r;
+	int s[2];
+	char b[8];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	state_read(&before);
+	ASSERT_EQ(0, lingering(s));
+	add(&r, IOURING2_OP_READ, s[0], b, sizeof(b), 0, 0, 1);
+	ASSERT_EQ(0, submit_all(&r));
+	close(s[0]);
+	prep_cancel(ring_sqe(&r), 1, 0);
+	ASSERT_EQ(0, submit_all(&r));
+	EXPECT_EQ(-ECANCELED, seen_ms(&r, 1, AT_ONCE));
+	EXPECT_TRUE(until_ms(counter("files") == before.counter[5], AT_ONCE));
+	/* its peer has not seen the end yet, as there is more to read */
+	EXPECT_FALSE(hung_up(s[1]));
+	close(s[1]);
+	ring_exit(&r);
+}
+
 /* ------------------------------------------------------------------- vsock */
 
 /* A thread that has a socket's lock, for a page that does not come */

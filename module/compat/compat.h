@@ -70,13 +70,15 @@ static inline bool io2_file_put_shared(struct file *file)
 	return false;
 }
 
+void io2_file_close_sync(struct file *file);
+
 /* The same for whoever may sleep, and has the last reference once in a while. */
 static inline void io2_file_put(struct file *file)
 {
 	if (io2_file_put_shared(file))
 		return;
 	if (current->flags & PF_KTHREAD)
-		__fput_sync(file);
+		io2_file_close_sync(file);
 	else
 		fput(file);
 }
