@@ -14,7 +14,7 @@
 
 struct mem_cgroup;
 
-#define IO2_KEYS	16	/* buckets of a submitter's ordering keys */
+#define IO2_KEYS	128	/* buckets of a submitter's ordering keys */
 
 /**
  * struct io2_wq - what waits for the threads and tasks of one submitter
