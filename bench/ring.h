@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One ring, two doors: the in-tree io_uring by its system calls, iouring2 by
+ * One ring, two sides: the in-tree io_uring by its system calls, iouring2 by
  * its ioctls. What lies behind is the same memory, used by the same code.
  */
 #ifndef BENCH_RING_H

@@ -33,7 +33,7 @@ static bool cancel_matches(const struct io2_req *req,
 		return false;
 	if (m->files && (!req->sub || req->sub->files != m->files))
 		return false;
-	if (m->mm && (!req->sub || req->sub->mm != m->mm))
+	if (m->gone && (!req->sub || !req->sub->gone))
 		return false;
 	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
 		return true;
@@ -177,17 +177,16 @@ void io2_cancel_armed(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_cancel_mm() - the same for a program that has been replaced by another one
- * @ring: the ring
- * @mm: its memory, which nobody uses any more
+ * io2_cancel_gone() - the same for programs that have been replaced by others
+ * @ring: the ring; see io2_submitters_mark_gone()
  *
  * Context: task context, does not sleep; no lock of the ring held.
  */
-void io2_cancel_mm(struct io2_ring *ring, struct mm_struct *mm)
+void io2_cancel_gone(struct io2_ring *ring)
 {
 	struct io2_cancel_match m = {
 		.flags = IOURING2_ASYNC_CANCEL_ANY,
-		.mm = mm,
+		.gone = true,
 		.kill = true,
 	};
 

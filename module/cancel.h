@@ -8,7 +8,6 @@
 struct file;
 struct io2_req;
 struct io2_ring;
-struct mm_struct;
 
 /**
  * struct io2_cancel_match - what to cancel
@@ -17,7 +16,7 @@ struct mm_struct;
  * @file: with IOURING2_ASYNC_CANCEL_FD; NULL: that of no request
  * @opcode: with IOURING2_ASYNC_CANCEL_OP
  * @files: only requests of this process, or NULL
- * @mm: only requests of who has this memory, or NULL
+ * @gone: only requests of programs that have been replaced by others
  * @self: who asks: never cancels itself
  * @kill: wake workers from killable sleeps, too
  */
@@ -27,7 +26,7 @@ struct io2_cancel_match {
 	struct file	*file;
 	u32		opcode;
 	void		*files;
-	struct mm_struct *mm;
+	bool		gone;
 	const struct io2_req *self;
 	bool		kill;
 };
@@ -35,7 +34,7 @@ struct io2_cancel_match {
 int io2_cancel_matching(struct io2_ring *ring,
 			const struct io2_cancel_match *m);
 void io2_cancel_armed(struct io2_ring *ring, void *files);
-void io2_cancel_mm(struct io2_ring *ring, struct mm_struct *mm);
+void io2_cancel_gone(struct io2_ring *ring);
 void io2_cancel_drained(struct io2_ring *ring, void *files);
 
 #endif

@@ -371,6 +371,15 @@ static void cq_retire(struct io2_ring *ring, struct io2_req *req)
 	io2_req_list_free(req);
 }
 
+/*
+ * May a lock be tried where the same CPU may have it, or in an interrupt?  Without
+ * SMP there is nothing to be tried, and with PREEMPT_RT it would sleep.
+ */
+static bool cq_can_try(void)
+{
+	return IS_ENABLED(CONFIG_SMP) && !IS_ENABLED(CONFIG_PREEMPT_RT);
+}
+
 /**
  * io2_cq_try_post() - post a final completion at once, wherever this is
  * @req: owned by the caller and of a ring that may post; if this succeeds, not
@@ -388,7 +397,7 @@ bool io2_cq_try_post(struct io2_req *req)
 	struct io2_ring *ring = req->ring;
 	bool gone;
 
-	if (!spin_trylock(&ring->cq_lock))
+	if (!cq_can_try() || !spin_trylock(&ring->cq_lock))
 		return false;
 	cq_assert(ring);
 	/* what a drain barrier held back is started in task context */
@@ -432,7 +441,7 @@ bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags)
 	struct io2_ring *ring = req->ring;
 	bool posted;
 
-	if (!spin_trylock(&ring->cq_lock))
+	if (!cq_can_try() || !spin_trylock(&ring->cq_lock))
 		return false;
 	cq_assert(ring);
 	posted = cq_post_aux(ring, req, res, flags);

@@ -20,8 +20,10 @@
 #define IO2_WATCH	HZ
 
 static struct workqueue_struct *io2_workqueue;
-/* closes files; its items may wait for a peer */
+/* closes files that a request waits for */
 static struct workqueue_struct *io2_closers;
+/* closes files that nobody waits for: its items may wait for a server */
+static struct workqueue_struct *io2_detached;
 
 /* Tells somebody who will run the list. */
 static void defer_kick(struct io2_ring *ring)
@@ -121,7 +123,7 @@ void io2_defer_detach(struct work_struct *work)
 {
 	/* whoever calls this has a ring, and so the module */
 	__module_get(THIS_MODULE);
-	queue_work(io2_closers, work);
+	queue_work(io2_detached, work);
 }
 
 /**
@@ -261,11 +263,19 @@ int io2_defer_module_init(void)
 		return -ENOMEM;
 	io2_closers = alloc_workqueue("iouring2-close", WQ_UNBOUND,
 				      WQ_UNBOUND_MAX_ACTIVE);
-	if (!io2_closers) {
-		destroy_workqueue(io2_workqueue);
-		return -ENOMEM;
-	}
+	if (!io2_closers)
+		goto err_workqueue;
+	io2_detached = alloc_workqueue("iouring2-detach", WQ_UNBOUND,
+				       WQ_UNBOUND_MAX_ACTIVE);
+	if (!io2_detached)
+		goto err_closers;
 	return 0;
+
+err_closers:
+	destroy_workqueue(io2_closers);
+err_workqueue:
+	destroy_workqueue(io2_workqueue);
+	return -ENOMEM;
 }
 
 /**
@@ -275,6 +285,7 @@ int io2_defer_module_init(void)
  */
 void io2_defer_module_exit(void)
 {
+	destroy_workqueue(io2_detached);
 	destroy_workqueue(io2_closers);
 	destroy_workqueue(io2_workqueue);
 }

@@ -61,6 +61,9 @@ static bool inode_is_data(const struct inode *inode)
 {
 	const struct super_block *sb = inode->i_sb;
 
+	/* a lock's owner is the table of descriptors */
+	if (io2_has_mandatory_locks(inode))
+		return false;
 	if (sb->s_type->fs_flags & FS_REQUIRES_DEV)
 		return true;
 	if (sb->s_magic == NFS_SUPER_MAGIC)
@@ -143,9 +146,11 @@ static unsigned int kind_inet(const struct sock *sk)
 	case IPPROTO_MPTCP:
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return IO2_KIND_READ;
+		return IO2_KIND_READ | KIND_ASK;
 	default:
-		return sk->sk_type == SOCK_RAW ? IO2_KIND_READ : 0;
+		/* another protocol's poll may sleep, as long as somebody reads */
+		return sk->sk_type == SOCK_RAW ? IO2_KIND_READ | KIND_ASK :
+						 IO2_KIND_ASK_LATE;
 	}
 }
 
@@ -159,10 +164,12 @@ static unsigned int kind_socket(const struct file *file)
 	switch (sk->sk_family) {
 	case AF_INET:
 	case AF_INET6:
-		return kind_inet(sk) | KIND_ASK;
+		return kind_inet(sk);
+	case AF_VSOCK:
+		/* its poll takes a lock that who reads holds, in a page fault, too */
+		return IO2_KIND_READ | IO2_KIND_ASK_LATE;
 	case AF_UNIX:
 	case AF_PACKET:
-	case AF_VSOCK:
 	case AF_ALG:
 		return IO2_KIND_READ | KIND_ASK;
 	case AF_NETLINK:

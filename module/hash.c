@@ -107,7 +107,7 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 
 	lockdep_assert_held(&ring->inflight_lock);
 	if (io2_ring_dying(ring) || io2_req_was_interrupted(req) ||
-	    req->sub->replaced)
+	    req->sub->gone)
 		return false;
 	if (req->armed == IO2_ARMED_NONE) {
 		hlist_add_head(&req->hash, io2_hash_bucket(ring, req->user_data));

@@ -119,7 +119,7 @@ bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired)
  */
 struct file *io2_req_lookup(const struct io2_req *req, int fd)
 {
-	if (!req->sub || req->sub->files == current->files)
+	if (!req->sub || io2_submitter_is_process(req->sub))
 		return fget(fd);
 	return io2_submitter_fget(req->sub, fd);
 }
@@ -174,7 +174,7 @@ static void closer_fn(struct work_struct *work)
 {
 	struct req_closer *c = container_of(work, struct req_closer, work);
 
-	__fput_sync(c->file);
+	io2_file_close_sync(c->file);
 	kfree(c);
 	io2_count_sub(IO2_COUNT_FILES, 1);
 	io2_defer_module_put();
@@ -220,7 +220,7 @@ static bool req_detach_file(struct io2_req *req)
 
 	if (io2_file_ends_here(req->file))
 		return false;
-	c = kmalloc(sizeof(*c), GFP_KERNEL | __GFP_NOWARN);
+	c = kmalloc(sizeof(*c), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!c)
 		return false;
 	c->file = req->file;

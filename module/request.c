@@ -40,7 +40,7 @@ static void req_close_fn(struct work_struct *work)
 	struct io2_ring *ring = req->ring;
 	struct io2_batch b;
 
-	__fput_sync(io2_req_take_file(req));
+	io2_file_close_sync(io2_req_take_file(req));
 	io2_batch_init(&b, ring, IO2_CTX_WQ);
 	io2_req_complete(req, &b);
 	io2_batch_flush(&b);
@@ -644,7 +644,8 @@ static bool req_is_submitters(const struct io2_req *req,
 /* Return: whether it is not to be started any more. */
 static bool req_is_late(const struct io2_req *req)
 {
-	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->replaced);
+	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone) ||
+	       io2_submitter_is_replaced(req->sub);
 }
 
 static void req_place(struct io2_req *req, struct io2_batch *b)

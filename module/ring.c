@@ -8,7 +8,6 @@
  * io2_ring_shutdown(): cancel, wait, discard, free.
  */
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -40,15 +39,11 @@ static void ring_watch(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(to_delayed_work(work),
 					     struct io2_ring, watch);
-	struct mm_struct *replaced;
 
 	/* a worker that uses its memory keeps that from being unmapped */
-	replaced = io2_workers_look_after(ring);
-	if (!replaced)
-		return;
-	if (io2_submitters_mm_gone(ring, replaced))
-		io2_cancel_mm(ring, replaced);
-	mmdrop(replaced);
+	if (io2_workers_look_after(ring) &&
+	    io2_submitters_mark_gone(ring, NULL))
+		io2_cancel_gone(ring);
 }
 
 /* I7: everything that is initialised, at once, before anything can fail. */
@@ -243,8 +238,8 @@ void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 {
 	unsigned int rounds = MM_GONE_ROUNDS;
 
-	while (io2_submitters_mm_gone(ring, mm) && rounds--) {
-		io2_cancel_mm(ring, mm);
+	while (io2_submitters_mark_gone(ring, mm) && rounds--) {
+		io2_cancel_gone(ring);
 		if (current->flags & PF_KTHREAD)
 			return;
 		if (!io2_deferred_run(ring, IO2_CTX_LEAVE))

@@ -177,9 +177,8 @@ enum io2_class {
  * @sq_head: the kernel's SQ head
  * @sq_dropped: invalid SQ array entries seen
  * @accepted: requests accepted since setup
- * @gone: requests that had been accepted and were gone at some time: a lower
- *	bound, so that the lock of those who complete is not needed to know that
- *	there is room for more
+ * @completed_snapshot: how many requests had completed when it was last looked at: a
+ *	lower bound, with which submission knows that there is room without cq_lock
  * @free_reqs: cached requests, linked by next
  * @nr_free: length of @free_reqs
  * @submitter: of the last ENTER; owns a reference
@@ -221,7 +220,7 @@ enum io2_class {
  * @counted: timeouts that wait for a number of completions, soonest first
  * @nr_counted: length of @counted; read without the lock by posters
  * @nr_submitters: length of @submitters; read without the lock as a hint
- * @leaves: times that a process gave up the ring, modulo 2^32
+ * @leave_seq: times that a process gave up the ring, modulo 2^32
  *
  * @submitters: every submitter that owns requests, under @inflight_lock
  * @wait: tasks in ENTER, close and exit; woken under no spinlock but
@@ -259,7 +258,7 @@ struct io2_ring {
 	u32			sq_head;
 	u32			sq_dropped;
 	u64			accepted;
-	u64			gone;
+	u64			completed_snapshot;
 	struct io2_req		*free_reqs;
 	u32			nr_free;
 	bool			drain_next;
@@ -302,7 +301,7 @@ struct io2_ring {
 	struct list_head	counted;
 	struct list_head	submitters;
 	u32			nr_submitters;
-	u32			leaves;
+	u32			leave_seq;
 
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	pollers;

@@ -55,7 +55,7 @@ static struct io2_req *req_alloc(struct io2_ring *ring)
  * @head: first request of the chain being put together, or NULL
  * @last: last one
  * @nr: so many requests at most
- * @plain: there is no chain and no drain: most requests can start at once
+ * @fast: there is no chain and no drain: most requests can start at once
  * @plug: of the block layer
  * @want_plug: to be plugged as soon as a request may gain from it
  * @plugged: is plugged
@@ -66,7 +66,7 @@ struct submit_state {
 	struct io2_req		*last;
 	struct blk_plug		plug;
 	u32			nr;
-	bool			plain;
+	bool			fast;
 	bool			want_plug;
 	bool			plugged;
 };

@@ -142,26 +142,19 @@ bool io2_submitter_ends(const struct io2_submitter *sub)
 	return ends;
 }
 
-/**
- * io2_submitter_moved() - is the process in other cgroups than it was?
- * @sub: the submitter
- *
- * Context: any.
- * Return: whether it is; false once the process is gone.
+/*
+ * Does @task have the program that submitted?  execve(2) keeps the table of
+ * descriptors, where nobody else has it, and may have given it to a program with more
+ * rights: only the memory says which program it is.
  */
-bool io2_submitter_moved(const struct io2_submitter *sub)
+static bool task_is_of(const struct task_struct *task,
+		       const struct io2_submitter *sub)
 {
-	struct task_struct *task;
-	bool moved;
-
-	rcu_read_lock();
-	task = submitter_leader(sub);
-	moved = task && io2_cgroups_of(task) != sub->cgroups;
-	rcu_read_unlock();
-	return moved;
+	return READ_ONCE(task->files) == sub->files &&
+	       READ_ONCE(task->mm) == sub->mm;
 }
 
-/* Return: a task of the process that has the table of descriptors, referenced. */
+/* Return: a task of the program that has the table of descriptors, referenced. */
 static struct task_struct *submitter_task(const struct io2_submitter *sub)
 {
 	struct task_struct *leader, *t, *found = NULL;
@@ -172,7 +165,7 @@ static struct task_struct *submitter_task(const struct io2_submitter *sub)
 		/* for_each_thread() of a debug kernel names a lock of the kernel's */
 		list_for_each_entry_rcu(t, &leader->signal->thread_head,
 					thread_node) {
-			if (READ_ONCE(t->files) != sub->files)
+			if (!task_is_of(t, sub))
 				continue;
 			found = get_task_struct(t);
 			break;
@@ -182,7 +175,10 @@ static struct task_struct *submitter_task(const struct io2_submitter *sub)
 	return found;
 }
 
-/* Return: false if @task has another table by now; then *@file is nothing. */
+/*
+ * Return: false if @task has another table or program by now; then *@file is nothing.
+ * Both change under the task's lock.
+ */
 static bool submitter_fget_task(const struct io2_submitter *sub,
 				struct task_struct *task, int fd,
 				struct file **file)
@@ -191,7 +187,7 @@ static bool submitter_fget_task(const struct io2_submitter *sub,
 
 	*file = io2_fget_task(task, fd);
 	task_lock(task);
-	same = task->files == sub->files;
+	same = task_is_of(task, sub);
 	task_unlock(task);
 	if (*file && !same)
 		io2_file_put(*file);
@@ -240,7 +236,7 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
  */
 void io2_submitter_signal(const struct io2_submitter *sub, int sig)
 {
-	if (!READ_ONCE(sub->replaced))
+	if (!READ_ONCE(sub->gone) && !io2_submitter_is_replaced(sub))
 		kill_pid(sub->tgid, sig, 1);
 }
 
@@ -267,14 +263,14 @@ static bool ring_is_reachable(const struct io2_ring *ring)
 	return !ring->file || io2_have_descriptor(ring->file);
 }
 
-/* Not if somebody has left since @leaves: it may be the process of @sub. */
+/* Not if somebody has left since @seq: it may be the process of @sub. */
 static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
-			  u32 leaves)
+			  u32 seq)
 {
 	bool same;
 
 	spin_lock(&ring->inflight_lock);
-	same = ring->leave_seq == leaves;
+	same = ring->leave_seq == seq;
 	if (same) {
 		list_add(&sub->node, submitters_of(ring));
 		WRITE_ONCE(ring->nr_submitters, ring->nr_submitters + 1);
@@ -294,13 +290,13 @@ int io2_submitter_make(struct io2_ring *ring)
 {
 	struct io2_submitter *sub;
 	bool added;
-	u32 leaves;
+	u32 seq;
 
 	lockdep_assert_held(&ring->uring_lock);
 	do {
 		spin_lock(&ring->inflight_lock);
 		sub = submitter_find(ring);
-		leaves = ring->leave_seq;
+		seq = ring->leave_seq;
 		spin_unlock(&ring->inflight_lock);
 		if (sub)
 			break;
@@ -310,7 +306,7 @@ int io2_submitter_make(struct io2_ring *ring)
 		if (!sub)
 			return -ENOMEM;
 		io2_submitters_drop(ring);
-		added = submitter_add(ring, sub, leaves);
+		added = submitter_add(ring, sub, seq);
 		if (!added)
 			submitter_free(sub);
 	} while (!added);
@@ -438,25 +434,26 @@ void io2_submitters_drop(struct io2_ring *ring)
 }
 
 /**
- * io2_submitters_mm_gone() - nobody uses a program's memory any more
+ * io2_submitters_mark_gone() - find the programs that have been replaced by others
  * @ring: the ring
- * @mm: that memory
+ * @mm: memory that nobody uses any more: the programs that had it; NULL: those whose
+ *	process has executed another program, whoever else may use their memory
  *
- * Its process has executed another program, or exits: nothing of it waits again.
+ * Nothing of them waits again.
  *
  * Context: atomic.
- * Return: whether requests of it are left.
+ * Return: whether requests of them are left.
  */
-bool io2_submitters_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
+bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 {
 	struct io2_submitter *sub;
 	bool left = false;
 
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry(sub, submitters_of(ring), node) {
-		if (sub->mm != mm)
+		if (mm ? sub->mm != mm : !io2_submitter_is_replaced(sub))
 			continue;
-		sub->replaced = true;
+		sub->gone = true;
 		if (atomic_read(&sub->nr_reqs))
 			left = true;
 	}

@@ -14,7 +14,7 @@
 
 struct mem_cgroup;
 
-#define IO2_KEYS	16	/* buckets of a submitter's ordering keys */
+#define IO2_KEYS	128	/* buckets of a submitter's ordering keys */
 
 /**
  * struct io2_pool - what waits for the threads and tasks of one submitter
@@ -128,7 +128,7 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  */
 static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
-	return io2_submitter_is_current(sub) && !sub->replaced &&
+	return io2_submitter_is_current(sub) && !sub->gone &&
 	       sub->fs == current->fs && sub->nsproxy == current->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(current) &&
 	       sub->fsize == rlimit(RLIMIT_FSIZE);
@@ -136,10 +136,9 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 
 bool io2_submitter_is_replaced(const struct io2_submitter *sub);
 bool io2_submitter_ends(const struct io2_submitter *sub);
-bool io2_submitter_moved(const struct io2_submitter *sub);
 struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd);
 void io2_submitter_signal(const struct io2_submitter *sub, int sig);
-bool io2_submitters_mm_gone(struct io2_ring *ring, struct mm_struct *mm);
+bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm);
 int io2_submitter_make(struct io2_ring *ring);
 bool io2_have_descriptor(struct file *file);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Worker threads.  A worker belongs to one submitter and runs its requests that
- * block, one at a time, with its address space and credentials, in its cgroups.
+ * block, one at a time, with its address space and credentials.
  * Two classes, so that requests that may block for ever (pipes, devices) never
  * keep file I/O waiting.  A third, of one worker, tries requests again whose
  * file became ready while no task of their process was there to do it: one, so
@@ -15,7 +15,6 @@
  * may sleep for ever, and would hold up every suspend: they do not.
  */
 #include <linux/atomic.h>
-#include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/freezer.h>
 #include <linux/ioprio.h>
@@ -210,8 +209,7 @@ static bool workers_too_many(void)
 
 /*
  * A worker that is not the last of its class may end, and so may the last of who
- * does not submit any more, or was moved to other cgroups: a cgroup with a thread in
- * it cannot be removed.  So may any when there are too many.
+ * does not submit any more.  So may any when there are too many.
  */
 static bool worker_may_end(struct io2_worker *w)
 {
@@ -221,8 +219,7 @@ static bool worker_may_end(struct io2_worker *w)
 	spin_lock(&w->ring->pool_lock);
 	end = !w->taken &&
 	      (wq->nr[w->pool_class] > 1 || workers_too_many() ||
-	       READ_ONCE(w->ring->submitter) != w->sub ||
-	       io2_submitter_moved(w->sub)) &&
+	       READ_ONCE(w->ring->submitter) != w->sub) &&
 	      !wq->nr_pending[w->pool_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
 	if (end) {
@@ -268,15 +265,18 @@ static bool worker_wait(struct io2_worker *w)
 	return !taken && (left || !worker_may_end(w));
 }
 
-/* What it allocates, and when it runs, is accounted to whom it works for. */
-static void worker_join_cgroups(const struct io2_worker *w)
+/*
+ * What it reads and writes is accounted to whom it works for; so is what it allocates,
+ * see io2_borrow().  It does not join the cgroups themselves: one with a kernel thread
+ * in it never becomes frozen.
+ */
+static void worker_account_io(const struct io2_worker *w)
 {
 	struct task_struct *owner = get_pid_task(w->sub->tgid, PIDTYPE_TGID);
 
 	if (!owner)
 		return;
-	if (io2_cgroups_of(owner) != io2_cgroups_of(current))
-		cgroup_attach_task_all(owner, current);
+	io2_account_io_to(owner);
 	put_task_struct(owner);
 }
 
@@ -316,7 +316,7 @@ static int worker_fn(void *data)
 	allow_kernel_signal(SIGKILL);
 	if (w->pool_class != IO2_UNBOUNDED)
 		set_freezable();
-	worker_join_cgroups(w);
+	worker_account_io(w);
 	set_task_ioprio(current, w->sub->ioprio);
 	while (!kthread_should_stop()) {
 		req = worker_next(w);
@@ -331,6 +331,7 @@ static int worker_fn(void *data)
 		}
 	}
 	worker_unborrow(w, &bw);
+	io2_account_io_to(NULL);
 	/* the thread's memory is freed after kthread_stop() */
 	for (;;) {
 		set_current_state(IO2_TASK_IDLE);
@@ -405,24 +406,19 @@ static void workers_reap(struct work_struct *work)
  * busy, the ring's watch is queued once more.
  *
  * Context: task context; takes pool_lock.
- * Return: the memory of a program that has been replaced by another one, with
- * mm_count held; or NULL.
+ * Return: whether one of the programs has been replaced by another one.
  */
-struct mm_struct *io2_workers_look_after(struct io2_ring *ring)
+bool io2_workers_look_after(struct io2_ring *ring)
 {
-	struct mm_struct *replaced = NULL;
+	bool busy = false, replaced = false;
 	struct io2_runner *r;
-	bool busy = false;
 
 	spin_lock(&ring->pool_lock);
 	list_for_each_entry(r, &ring->runners, node) {
 		if (!r->cur || !r->worker)
 			continue;
 		busy = true;
-		if (!replaced && io2_submitter_is_replaced(r->sub)) {
-			replaced = r->sub->mm;
-			mmgrab(replaced);
-		}
+		replaced |= io2_submitter_is_replaced(r->sub);
 		if (io2_submitter_ends(r->sub))
 			send_sig(SIGKILL, r->task, 1);
 	}

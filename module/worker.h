@@ -35,7 +35,7 @@ bool io2_is_broken(ssize_t res);
 s32 io2_worker_result(struct io2_req *req, s32 res);
 void io2_workers_stop_of_all(struct io2_ring *ring, struct list_head *list);
 void io2_workers_stop(struct io2_ring *ring);
-struct mm_struct *io2_workers_look_after(struct io2_ring *ring);
+bool io2_workers_look_after(struct io2_ring *ring);
 unsigned int io2_workers_nr(struct io2_ring *ring);
 
 #endif

@@ -66,7 +66,7 @@ OFF(query, register_ops, 72);
 OFF(query, max_entries, 88);
 OFF(query, inflight_max, 100);
 OFF(query, ring_flags, 104);
-OFF(query, doors, 112);
+OFF(query, enter_methods, 112);
 OFF(query, resv, 120);
 SIZE(setup, 152);
 OFF(setup, max_inflight, 8);

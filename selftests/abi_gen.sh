@@ -148,7 +148,7 @@ ours_only()
 	awk '
 	$2 !~ /^(IOURING2_|iouring2_)/ { next }
 	$2 ~ /_(LAST|MAX)$/ || $2 ~ /URING_CMD_MASK$/ { next }
-	$2 ~ /^IOURING2_(ABI_VERSION|IOC_|DOOR_|ENTER_FADVISE$)/ { next }
+	$2 ~ /^IOURING2_(ABI_VERSION|IOC_|ENTER_BY_|ENTER_FADVISE$)/ { next }
 	$2 ~ /^iouring2_(query|setup|enter|register)$/ { next }
 	{ print }' | sort -u
 }

@@ -7,10 +7,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
@@ -252,9 +256,270 @@ BOUNDED_TEST(with_threads)
 	EXPECT_EQ(0, reap_ms(pid, 30000));
 }
 
+/* ------------------------------------------------ a child with our memory */
+
+/*
+ * What vfork() and clone(CLONE_VM) make: a process of its own, with its own table of
+ * descriptors, which shares its parent's memory until it executes a program. The
+ * memory lives on then.
+ */
+#define TARGET	200	/* the descriptor by which the new program has its file */
+#define DONE	42
+
+struct with_vm {
+	struct ring r;
+	struct absent a;
+	char path[64], secret[80];
+	int go[2], said[2], pipe[2];
+	char got[16], wrote[8];
+	_Alignas(16) char stack[65536];
+};
+
+/* Start of a program with more rights. argv: "--rights", file, where to say so */
+static int has_rights(char **argv)
+{
+	int fd = open(argv[2], O_RDWR), said = atoi(argv[3]);
+	char c;
+
+	if (fd < 0 || dup2(fd, TARGET) != TARGET || write(said, "+", 1) != 1)
+		return 1;
+	/* until nobody has its standard input any more */
+	return read(0, &c, 1) ? 2 : DONE;
+}
+
+static int executes_set_user_id(void *arg)
+{
+	struct with_vm *v = arg;
+	char said[16];
+
+	ring_sync(&v->r);
+	add(&v->r, IOURING2_OP_POLL_ADD, v->go[0], NULL, 0, 0, HARDLINK, 1)
+		->poll32_events = POLLIN;
+	add(&v->r, IOURING2_OP_READ, TARGET, v->got, 6, 0, HARDLINK, 2);
+	add(&v->r, IOURING2_OP_WRITE, TARGET, v->wrote, 6, 0, 0, 3);
+	if (submit_all(&v->r))
+		_exit(BAD_CALL);
+	fcntl(v->r.fd, F_SETFD, 0);
+	snprintf(said, sizeof(said), "%d", v->said[1]);
+	fcntl(v->said[1], F_SETFD, 0);
+	dup2(v->pipe[0], 0);
+	execl(v->path, "exec", "--rights", v->secret, said, NULL);
+	_exit(BAD_CALL);
+}
+
+/* Which nobody else has */
+static int vm_pipes(struct with_vm *v)
+{
+	return pipe2(v->go, O_CLOEXEC) || pipe2(v->said, O_CLOEXEC) ||
+	       pipe2(v->pipe, O_CLOEXEC);
+}
+
+/* Return: 0 when there is no room left in it */
+static int fill(int fd)
+{
+	static char page[4096];
+	int n = fcntl(fd, F_SETPIPE_SZ, 4096);
+
+	return n < 4096 || write(fd, page, n) != n ? -1 : 0;
+}
+
+static pid_t vm_child(struct with_vm *v, int (*fn)(void *arg))
+{
+	return clone(fn, v->stack + sizeof(v->stack),
+		     CLONE_VM | CLONE_VFORK | SIGCHLD, v);
+}
+
+/* Of user 1000, who must not open the file */
+static const char *becomes_another(void *arg)
+{
+	struct with_vm *v = arg;
+	int status, res[2];
+	pid_t pid;
+	char c;
+
+	if (vm_pipes(v) || ring_init(&v->r, 16, 0))
+		return "no ring";
+	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
+		return "still root";
+	if (open(v->secret, O_RDONLY) >= 0 || errno != EACCES)
+		return wrong("open: errno %d", errno);
+	pid = vm_child(v, executes_set_user_id);
+	if (pid < 0)
+		return wrong("clone: errno %d", errno);
+	close(v->said[1]);
+	if (read(v->said[0], &c, 1) != 1)
+		return "the program did not start";
+	if (write(v->go[1], "x", 1) != 1)
+		return "go";
+	res[0] = seen_ms(&v->r, 2, SOON);
+	res[1] = seen_ms(&v->r, 3, SOON);
+	close(v->pipe[1]);
+	status = reap_ms(pid, SOON);
+	if (res[0] != -ECANCELED || res[1] != -ECANCELED)
+		return wrong("READ %d, WRITE %d", res[0], res[1]);
+	if (v->got[0])
+		return wrong("it has \"%.6s\"", v->got);
+	return WEXITSTATUS(status) == DONE ? "" : wrong("status 0x%x", status);
+}
+
+static int copy_self(const char *path)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "cp /proc/%d/exe %s && chmod 4755 %s",
+		 getpid(), path, path);
+	return system(cmd);
+}
+
+/* What the new program opens is not for what the old one has submitted */
+BOUNDED_TEST(set_user_id)
+{
+	struct with_vm *v = shared_new(sizeof(*v));
+	char text[8] = "";
+	int fd;
+
+	if (!intrusive() || getuid())
+		SKIP(return, "no set-user-ID program can be made");
+	ASSERT_EQ(0, chmod("/var/tmp", 01777));
+	snprintf(v->path, sizeof(v->path), "/var/tmp/iouring2-suid-%d", getpid());
+	snprintf(v->secret, sizeof(v->secret), "%s.secret", v->path);
+	memcpy(v->wrote, "stolen", 6);
+	ASSERT_EQ(0, copy_self(v->path));
+	fd = open(v->secret, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(6, write(fd, "secret", 6));
+	EXPECT_STREQ("", child_ms(becomes_another, v, 40000));
+	EXPECT_EQ(6, pread(fd, text, 6, 0));
+	EXPECT_STREQ("secret", text);
+	unlink(v->secret);
+	unlink(v->path);
+	close(fd);
+	munmap(v, sizeof(*v));
+}
+
+/* Has a WRITE to a full pipe, and is another program when that breaks */
+static int executes_with_write(void *arg)
+{
+	struct with_vm *v = arg;
+
+	ring_sync(&v->r);
+	add(&v->r, IOURING2_OP_WRITE, v->go[1], v->wrote, 6, 0, 0, 3);
+	if (submit_all(&v->r))
+		_exit(BAD_CALL);
+	fcntl(v->r.fd, F_SETFD, 0);
+	close(v->go[0]);
+	dup2(v->pipe[0], 0);
+	execl("/proc/self/exe", "exec", "--waits", NULL);
+	_exit(BAD_CALL);
+}
+
+static const char *writes_to_none(void *arg)
+{
+	struct with_vm *v = arg;
+	int status, res;
+	pid_t pid;
+
+	if (vm_pipes(v) || ring_init(&v->r, 16, 0) || fill(v->go[1]))
+		return "no ring, or no full pipe";
+	pid = vm_child(v, executes_with_write);
+	if (pid < 0)
+		return wrong("clone: errno %d", errno);
+	close(v->go[1]);
+	/* its last reader */
+	close(v->go[0]);
+	res = seen_ms(&v->r, 3, SOON);
+	close(v->pipe[1]);
+	status = reap_ms(pid, SOON);
+	if (res != -EPIPE && res != -ECANCELED)
+		return wrong("WRITE %d", res);
+	return WIFEXITED(status) && WEXITSTATUS(status) == DONE ? "" :
+	       wrong("status 0x%x", status);
+}
+
+/* Nor does a new program hear of what the old one has done */
+BOUNDED_TEST(no_signal_for_another)
+{
+	struct with_vm *v = shared_new(sizeof(*v));
+
+	memcpy(v->wrote, "nobody", 6);
+	EXPECT_STREQ("", child_ms(writes_to_none, v, 40000));
+	munmap(v, sizeof(*v));
+}
+
+/* A worker is busy for it when it executes a program */
+static int executes_with_worker(void *arg)
+{
+	struct with_vm *v = arg;
+	int file = memfd_create("exec", MFD_CLOEXEC);
+
+	ring_sync(&v->r);
+	add(&v->r, IOURING2_OP_WRITE, file, v->a.page, 1, 0, ASYNC, 2);
+	if (submit_all(&v->r) || !absent_wanted(&v->a, SOON))
+		_exit(BAD_CALL);
+	fcntl(v->r.fd, F_SETFD, 0);
+	fcntl(v->a.fd, F_SETFD, 0);
+	dup2(v->pipe[0], 0);
+	execl("/proc/self/exe", "exec", "--waits", NULL);
+	_exit(BAD_CALL);
+}
+
+static const char *child_executes(void *arg)
+{
+	struct with_vm *v = arg;
+	int status, res;
+	pid_t pid;
+
+	if (vm_pipes(v) || ring_init(&v->r, 16, 0) || absent_make(&v->a))
+		return "no ring, or no userfaultfd";
+	add(&v->r, IOURING2_OP_READ, v->go[0], v->got, 6, 0, 0, 1);
+	if (submit_all(&v->r))
+		return "submit";
+	pid = vm_child(v, executes_with_worker);
+	if (pid < 0)
+		return wrong("clone: errno %d", errno);
+	/* the child's ends, within the time in which somebody looks */
+	res = take_ms(&v->r, 2, &(struct iouring2_cqe){}, SOON);
+	if (res)
+		return wrong("the child's WRITE: %d", res);
+	if (fdinfo(v->r.fd, "Inflight") != 1)
+		return wrong("%lld in flight", fdinfo(v->r.fd, "Inflight"));
+	if (write(v->go[1], "parent", 6) != 6)
+		return "write";
+	res = res_ms(&v->r, 1, SOON);
+	close(v->pipe[1]);
+	status = reap_ms(pid, SOON);
+	if (res != 6)
+		return wrong("the parent's READ: %d", res);
+	return WIFEXITED(status) && WEXITSTATUS(status) == DONE ? "" :
+	       wrong("status 0x%x", status);
+}
+
+/* The parent's requests go on: it has not executed anything */
+BOUNDED_TEST(parent_goes_on)
+{
+	struct with_vm *v = shared_new(sizeof(*v));
+
+	if (absent_make(&v->a))
+		SKIP(return, "no userfaultfd");
+	absent_free(&v->a);
+	EXPECT_STREQ("", child_ms(child_executes, v, 60000));
+	munmap(v, sizeof(*v));
+}
+
+static int waits(void)
+{
+	char c;
+
+	return read(0, &c, 1) ? 1 : DONE;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "--kept"))
 		return kept(argv);
+	if (argc > 3 && !strcmp(argv[1], "--rights"))
+		return has_rights(argv);
+	if (argc > 1 && !strcmp(argv[1], "--waits"))
+		return waits();
 	return ring_test_main(argc, argv);
 }

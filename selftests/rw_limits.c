@@ -10,9 +10,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
@@ -303,6 +305,69 @@ RING_TEST(workers_see_current_memory)
 	}
 	close(fd);
 	ring_exit(&r);
+}
+
+/* Nothing is within every limit */
+RING_TEST(limit_nothing)
+{
+	struct rlimit old, lim;
+	int fd, async;
+	struct ring r;
+
+	signal(SIGXFSZ, SIG_DFL);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	fd = tmp_file(0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &old));
+	lim = old;
+	lim.rlim_cur = 4096;
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &lim));
+	EXPECT_EQ(0, pwrite(fd, "", 0, 8192));
+	for (async = 0; async <= (int)ASYNC; async += ASYNC) {
+		EXPECT_EQ(0, one(&r, IOURING2_OP_WRITE, fd, "", 0, 8192, async)) {
+			TH_LOG("flags 0x%x", async);
+		}
+	}
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
+	ring_exit(&r);
+	close(fd);
+}
+
+/* Before 5.15: a lock that writes wait for, but not those of who has it */
+RING_TEST(own_mandatory_lock)
+{
+	struct flock lock = { .l_type = F_WRLCK };
+	char dir[200], path[220];
+	unsigned int async;
+	struct utsname u;
+	struct ring r;
+	int fd;
+
+	uname(&u);
+	if (strncmp(u.release, "5.10.", 5))
+		SKIP(return, "no mandatory locks");
+	tmp_path(dir, sizeof(dir), "mand");
+	if (!intrusive() || !mkdtemp(dir))
+		SKIP(return, "nothing can be mounted");
+	ASSERT_EQ(0, mount("none", dir, "tmpfs", MS_MANDLOCK, NULL));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, fchmod(fd, 02660));
+	ASSERT_EQ(0, fcntl(fd, F_SETLK, &lock));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(8, pwrite(fd, "by write", 8, 0));
+	for (async = 0; async <= ASYNC; async += ASYNC) {
+		EXPECT_EQ(8, one(&r, IOURING2_OP_WRITE, fd, "by ring.", 8, 0,
+				 async)) {
+			TH_LOG("flags 0x%x", async);
+		}
+		EXPECT_EQ(8, one(&r, IOURING2_OP_READ, fd, buf, 8, 0, async));
+	}
+	ring_exit(&r);
+	close(fd);
+	EXPECT_EQ(0, umount(dir));
+	rmdir(dir);
 }
 
 RING_TEST_MAIN

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <linux/vm_sockets.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
@@ -449,6 +450,115 @@ static void sees_its_own(struct row *row, struct ring *parent, int fd,
 	st_rel(&row->seen, true);
 	until(ld_acq(&row->gone));
 	_exit(0);
+}
+
+/* What nobody closes does not linger: its data goes out by itself */
+BOUNDED_TEST(last_of_cancelled)
+{
+	struct state before;
+	struct ring r;
+	int s[2];
+	char b[8];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	state_read(&before);
+	ASSERT_EQ(0, lingering(s));
+	add(&r, IOURING2_OP_READ, s[0], b, sizeof(b), 0, 0, 1);
+	ASSERT_EQ(0, submit_all(&r));
+	close(s[0]);
+	prep_cancel(ring_sqe(&r), 1, 0);
+	ASSERT_EQ(0, submit_all(&r));
+	EXPECT_EQ(-ECANCELED, seen_ms(&r, 1, AT_ONCE));
+	EXPECT_TRUE(until_ms(counter("files") == before.counter[5], AT_ONCE));
+	/* its peer has not seen the end yet, as there is more to read */
+	EXPECT_FALSE(hung_up(s[1]));
+	close(s[1]);
+	ring_exit(&r);
+}
+
+/* ------------------------------------------------------------------- vsock */
+
+/* A thread that has a socket's lock, for a page that does not come */
+struct holder {
+	struct absent a;
+	int fd, got;
+};
+
+static void *receives(void *arg)
+{
+	struct holder *h = arg;
+
+	h->got = recv(h->fd, h->a.page, 8, 0);
+	return NULL;
+}
+
+static int vsock_pair(int s[2])
+{
+	struct sockaddr_vm a = { .svm_family = AF_VSOCK, .svm_port = VMADDR_PORT_ANY,
+				 .svm_cid = VMADDR_CID_LOCAL };
+	int listener = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(a);
+
+	if (listener < 0 || bind(listener, (void *)&a, len) ||
+	    listen(listener, 1) || getsockname(listener, (void *)&a, &len))
+		return -errno;
+	s[0] = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(s[0], (void *)&a, len))
+		return -errno;
+	s[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	return s[1] < 0 ? -errno : 0;
+}
+
+/* Kernel threads of the given name that are in vsock_poll() */
+static int asks_vsock(const char *name)
+{
+	char cmd[200];
+
+	snprintf(cmd, sizeof(cmd),
+		 "for p in /proc/[0-9]*; do grep -q '^%s' $p/comm && grep -q vsock_poll $p/stack && exit 0; done 2>/dev/null; exit 1",
+		 name);
+	return !system(cmd);
+}
+
+/*
+ * Its poll takes a lock that a reader holds as long as it likes: a work item, which
+ * all rings need, does not ask
+ */
+BOUNDED_TEST(vsock_is_locked)
+{
+	struct holder h = { .fd = -1 };
+	pthread_t t;
+	struct ring r;
+	int s[2] = { -1, -1 };
+
+	if (!intrusive() || system("modprobe -q vsock_loopback"))
+		SKIP(return, "no vsock_loopback");
+	if (vsock_pair(s))
+		SKIP(return, "no connection by vsock");
+	if (absent_make(&h.a))
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(5, write(s[1], "hello", 5));
+	h.fd = s[0];
+	ASSERT_EQ(0, pthread_create(&t, NULL, receives, &h));
+	EXPECT_TRUE(absent_wanted(&h.a, SOON));
+	add_timer(&r, 1, HARDLINK, 1);
+	add(&r, IOURING2_OP_POLL_ADD, s[0], NULL, 0, 0, 0, 2)->poll32_events = POLLIN;
+	ASSERT_EQ(0, submit_all(&r));
+	EXPECT_EQ(-ETIME, seen_ms(&r, 1, SOON));
+	/* a worker does, for this ring alone */
+	EXPECT_TRUE(until_ms(asks_vsock("iou2-wrk"), SOON));
+	EXPECT_FALSE(asks_vsock("kworker"));
+	EXPECT_EQ(0, absent_provide(&h.a));
+	pthread_join(t, NULL);
+	EXPECT_EQ(5, h.got);
+	ASSERT_EQ(1, write(s[1], "x", 1));
+	EXPECT_EQ(POLLIN, seen_ms(&r, 2, SOON));
+	ring_exit(&r);
+	absent_free(&h.a);
+	close(s[0]);
+	close(s[1]);
 }
 
 FIXTURE(row) {

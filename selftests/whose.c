@@ -305,55 +305,6 @@ BOUNDED_TEST(cgroup)
 	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
 }
 
-/* Is there a worker of the module in our cgroup? */
-static bool worker_is_here(void)
-{
-	char path[80], name[40];
-	char *p, *save;
-
-	if (read_text(CGROUP "/cgroup.procs", text_a, sizeof(text_a)) <= 0)
-		return false;
-	for (p = strtok_r(text_a, "\n", &save); p;
-	     p = strtok_r(NULL, "\n", &save)) {
-		snprintf(path, sizeof(path), "/proc/%d/comm", atoi(p));
-		if (read_text(path, name, sizeof(name)) > 0 &&
-		    !strncmp(name, "iou2-wrk", 8))
-			return true;
-	}
-	return false;
-}
-
-static const char *has_worker(void *arg)
-{
-	int fd = open("/var/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600), ret;
-	struct ring r;
-
-	ret = write_text(CGROUP "/cgroup.procs", "0");
-	if (fd < 0 || ret || ring_init(&r, 8, 0))
-		return wrong("not begun: %d", ret);
-	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
-	if (ret)
-		return wrong("FSYNC: %d", ret);
-	if (!worker_is_here())
-		return "no worker is in the cgroup of its submitter";
-	ring_exit(&r);
-	return "";
-}
-
-/* What a worker does is done in the cgroups of whose request it is */
-BOUNDED_TEST(worker_in_cgroup)
-{
-	struct utsname u;
-
-	uname(&u);
-	if (!strncmp(u.release, "5.10.", 5))
-		SKIP(return, "the kernel moves kernel threads in cgroups v1 only");
-	if (access("/sys/fs/cgroup/cgroup.procs", W_OK) || mkdir(CGROUP, 0755))
-		SKIP(return, "no cgroup v2");
-	EXPECT_CHILD(has_worker, NULL);
-	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
-}
-
 #define PIPES	16
 #define PIPE	65536
 

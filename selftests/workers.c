@@ -2,14 +2,13 @@
 /*
  * How many workers there are, and how long they stay: a process that submits as
  * ever more identities does not get ever more of them, and when there are too many
- * each process may have one all the same. A worker does not stay in a cgroup that
- * its process has left.
+ * each process may have one all the same. Workers are in no cgroup of their process,
+ * and what they read and write is accounted to it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include "kselftest_harness.h"
@@ -18,9 +17,6 @@
 #include "absent.h"
 
 #define TOTAL	"workers_total"
-
-/* A worker ends when it had nothing to do for five seconds */
-#define IDLE_MS	5000
 
 static long total_was;
 
@@ -171,62 +167,112 @@ BOUNDED_TEST(without_any)
 
 /* ---------------------------------------------------------------- cgroups */
 
-struct group {
-	char dir[200], procs[220], root[220];
-};
+#define GROUP	"/sys/fs/cgroup/iouring2-workers"
 
-static const char *joins_and_leaves(void *arg)
+static int group_make(void)
 {
-	int fd = tmp_file(4096), ret;
-	struct group *g = arg;
-	struct ring r;
-
-	if (fd < 0 || ring_init(&r, 8, 0))
-		return "no file, or no ring";
-	ret = write_text(g->procs, "0");
-	if (ret)
-		return wrong("it is not moved: %d", ret);
-	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
-	if (ret)
-		return wrong("FSYNC: %d", ret);
-	ret = write_text(g->root, "0");
-	if (ret)
-		return wrong("it is not moved back: %d", ret);
-	if (!rmdir(g->dir) || errno != EBUSY)
-		return "no worker is in the group of its submitter";
-	if (!until_ms(!rmdir(g->dir), IDLE_MS + SOON))
-		return wrong("rmdir: errno %d, and %lld workers", errno,
-			     fdinfo(r.fd, "Workers"));
-	/* There is another one when it is needed */
-	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
-	ring_exit(&r);
-	return ret ? wrong("FSYNC afterwards: %d", ret) : "";
+	if (!intrusive() || access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
+		return -1;
+	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+io");
+	return mkdir(GROUP, 0755);
 }
 
-/* Every kernel moves workers in a hierarchy of v1 */
-BOUNDED_TEST(leaves_cgroup)
+static void group_end(struct __test_metadata *_metadata)
 {
-	char mnt[200];
-	struct group g;
+	EXPECT_TRUE(until_ms(!rmdir(GROUP), SOON)) {
+		TH_LOG("rmdir: errno %d", errno);
+	}
+}
 
-	tmp_path(mnt, sizeof(mnt), "cgroup");
-	if (!intrusive() || !mkdtemp(mnt))
-		SKIP(return, "nothing can be mounted");
-	if (mount("none", mnt, "cgroup", 0, "none,name=iouring2")) {
-		rmdir(mnt);
-		SKIP(return, "no cgroup v1");
+/* The first number behind a name in a file of the group, or -1 */
+static long long group_number(const char *file, const char *name)
+{
+	static char text[4096];
+	char path[200], *at;
+
+	snprintf(path, sizeof(path), GROUP "/%s", file);
+	if (read_text(path, text, sizeof(text)) < 0)
+		return -1;
+	at = strstr(text, name);
+	return at ? strtoll(at + strlen(name), NULL, 10) : -1;
+}
+
+/* In the group, with a worker that has done something and stays */
+static void has_worker(int said)
+{
+	int fd = tmp_file(4096);
+	struct ring r;
+
+	if (fd < 0 || ring_init(&r, 8, 0) ||
+	    write_text(GROUP "/cgroup.procs", "0") ||
+	    do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0) ||
+	    fdinfo(r.fd, "Workers") != 1 || write(said, "+", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* A kernel thread in the group would keep it from becoming frozen */
+BOUNDED_TEST(group_freezes)
+{
+	int said[2];
+	pid_t pid;
+	char c;
+
+	if (group_make())
+		SKIP(return, "no cgroup v2");
+	ASSERT_EQ(0, pipe2(said, O_CLOEXEC));
+	pid = fork();
+	if (!pid)
+		has_worker(said[1]);
+	close(said[1]);
+	EXPECT_EQ(1, read(said[0], &c, 1));
+	EXPECT_EQ(0, write_text(GROUP "/cgroup.freeze", "1"));
+	EXPECT_TRUE(until_ms(group_number("cgroup.events", "frozen ") == 1, SOON));
+	EXPECT_EQ(0, write_text(GROUP "/cgroup.freeze", "0"));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap_ms(pid, SOON));
+	close(said[0]);
+	group_end(_metadata);
+}
+
+static const char *reads_disk(void *arg)
+{
+	char *buf = aligned_alloc(4096, 65536);
+	const char *disk = arg;
+	struct ring r;
+	int fd, ret;
+
+	fd = open(disk, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (fd < 0 || ring_init(&r, 8, 0))
+		return wrong("%s: errno %d", disk, errno);
+	if (write_text(GROUP "/cgroup.procs", "0"))
+		return "it is not moved";
+	ret = do_one(&r, IOURING2_OP_READ, fd, buf, 65536, 0, ASYNC);
+	if (ret != 65536)
+		return wrong("READ: %d", ret);
+	if (!until_ms(group_number("io.stat", "rbytes=") >= 65536, SOON))
+		return wrong("%lld bytes read by the group",
+			     group_number("io.stat", "rbytes="));
+	ring_exit(&r);
+	return "";
+}
+
+/* What a worker reads is accounted to the group */
+BOUNDED_TEST(io_is_accounted)
+{
+	static char disk[] = "/dev/vda";
+
+	if (access(disk, R_OK))
+		SKIP(return, "no disk of a virtual machine");
+	if (group_make())
+		SKIP(return, "no cgroup v2");
+	if (group_number("io.stat", "") < 0) {
+		group_end(_metadata);
+		SKIP(return, "no io controller");
 	}
-	snprintf(g.dir, sizeof(g.dir), "%.180s/group", mnt);
-	snprintf(g.procs, sizeof(g.procs), "%s/cgroup.procs", g.dir);
-	snprintf(g.root, sizeof(g.root), "%s/cgroup.procs", mnt);
-	ASSERT_EQ(0, mkdir(g.dir, 0755));
-	EXPECT_CHILD(joins_and_leaves, &g);
-	/* the child's end is the end of what it may have left there */
-	EXPECT_TRUE(until_ms(!rmdir(g.dir) || errno == ENOENT, SOON));
-	EXPECT_EQ(0, umount(mnt)) {
-		umount2(mnt, MNT_DETACH);
-	}
-	EXPECT_EQ(0, rmdir(mnt));
+	EXPECT_CHILD(reads_disk, disk);
+	group_end(_metadata);
 }
 
 RING_TEST_MAIN

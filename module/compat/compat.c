@@ -104,3 +104,29 @@ ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
 		kiocb_end_write(kiocb);
 	return ret;
 }
+
+/**
+ * io2_file_close_sync() - close a file in a kernel thread
+ * @file: with its last reference
+ *
+ * A socket's close can wait for its peer (SO_LINGER), on behalf of the program that
+ * closes it.  Here nobody waits for that: it is cut short, as by a signal, and the
+ * socket sends what it has by itself.
+ *
+ * Context: kernel thread; may sleep.
+ */
+void io2_file_close_sync(struct file *file)
+{
+	bool sock = S_ISSOCK(file_inode(file)->i_mode);
+	/* a task keeps its own as long as it runs */
+	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
+
+	if (sock)
+		set_thread_flag(TIF_SIGPENDING);
+	__fput_sync(file);
+	if (!sock)
+		return;
+	spin_lock_irq(&sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&sighand->siglock);
+}

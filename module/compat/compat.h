@@ -70,13 +70,15 @@ static inline bool io2_file_put_shared(struct file *file)
 	return false;
 }
 
+void io2_file_close_sync(struct file *file);
+
 /* The same for whoever may sleep, and has the last reference once in a while. */
 static inline void io2_file_put(struct file *file)
 {
 	if (io2_file_put_shared(file))
 		return;
 	if (current->flags & PF_KTHREAD)
-		__fput_sync(file);
+		io2_file_close_sync(file);
 	else
 		fput(file);
 }
@@ -147,6 +149,29 @@ static inline long io2_idle_timeout(long timeout)
 	timeout = schedule_timeout(timeout);
 	freezer_count();
 	return timeout;
+#endif
+}
+
+/* Before 5.15 a lock could be one that reads and writes have to wait for. */
+static inline bool io2_has_mandatory_locks(const struct inode *inode)
+{
+#if IS_ENABLED(CONFIG_MANDATORY_FILE_LOCKING)
+	return mandatory_lock((struct inode *)inode);
+#else
+	return false;
+#endif
+}
+
+/* From now on what current, a kernel thread, reads and writes is accounted to @owner. */
+static inline void io2_account_io_to(struct task_struct *owner)
+{
+#ifdef CONFIG_BLK_CGROUP
+	struct cgroup_subsys_state *css;
+
+	css = owner ? task_get_css(owner, io_cgrp_id) : NULL;
+	kthread_associate_blkcg(css);
+	if (css)
+		css_put(css);
 #endif
 }
 

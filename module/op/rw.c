@@ -466,6 +466,9 @@ static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 
 	if (req->sub->fsize == RLIM_INFINITY || !S_ISREG(inode->i_mode))
 		return 0;
+	/* nothing goes beyond it */
+	if (!iov_iter_count(iter))
+		return 0;
 	if (kiocb->ki_flags & IOCB_APPEND)
 		pos = i_size_read(inode);
 	if (pos >= limit) {

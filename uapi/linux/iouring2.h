@@ -1624,7 +1624,7 @@ struct iouring2_bpf {
  * @inflight_default: in-flight cap of a ring that asks for none, in requests
  * @inflight_max: largest in-flight cap that may be asked for, in requests
  * @ring_flags: IOURING2_RING_* accepted in struct iouring2_setup
- * @doors: IOURING2_DOOR_*: ways into ENTER besides the ioctl
+ * @enter_methods: IOURING2_ENTER_BY_*: ways into ENTER besides the ioctl
  * @resv: must be 0
  *
  * Asked of the device; no ring is needed. All fields are written by the
