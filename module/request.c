@@ -279,16 +279,15 @@ static __always_inline bool req_release(struct io2_req *req, enum io2_ctx ctx)
 }
 
 /**
- * io2_req_release() - give back all that a request holds but its own memory
- * @req: a request that will not be issued again
+ * io2_req_release_unstarted() - give back all that a request holds but its own memory
+ * @req: a request that was not started: it has no file yet
  *
- * Context: task context, may sleep; current leaves the ring or ends it.
+ * Context: task context, may sleep.
  */
-void io2_req_release(struct io2_req *req)
+void io2_req_release_unstarted(struct io2_req *req)
 {
+	io2_assert(!req->file);
 	req_free_data(req);
-	if (!req_put_file(req))
-		fput(req_take_file(req));
 	req_drop_submitter(req);
 }
 
@@ -341,17 +340,6 @@ static noinline void req_end_file(struct io2_req *req)
 	io2_defer_close(req);
 }
 
-/* It is completed when those before it, which the batch has, are posted. */
-static void req_fail_later(struct io2_req *link, bool skip, struct io2_batch *b)
-{
-	/* it has been decided who is heard */
-	link->flags &= ~REQ_F_FAIL;
-	link->flags |= REQ_F_ABORT;
-	if (skip)
-		link->flags |= REQ_F_SKIP_LINK_CQES;
-	io2_list_add(&b->start, link);
-}
-
 /* The rest of a broken chain completes with its own error or ECANCELED. */
 static void req_fail_links(struct io2_req *link, bool skip,
 			   struct io2_batch *b)
@@ -365,10 +353,7 @@ static void req_fail_links(struct io2_req *link, bool skip,
 			link->flags |= REQ_F_CQE_SKIP;
 		else
 			link->flags &= ~REQ_F_CQE_SKIP;
-		if (unlikely(!req_release(link, b->ctx))) {
-			req_fail_later(link, skip, b);
-			return;
-		}
+		io2_req_release_unstarted(link);
 		link->link = NULL;
 		io2_batch_add_done(b, link);
 		link = next;

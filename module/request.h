@@ -547,7 +547,7 @@ void io2_req_ready(struct io2_req *req, struct io2_batch *b);
 void io2_req_again(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete(struct io2_req *req, struct io2_batch *b);
 void io2_req_complete_plain(struct io2_req *req, struct io2_batch *b);
-void io2_req_release(struct io2_req *req);
+void io2_req_release_unstarted(struct io2_req *req);
 bool io2_req_disown(struct io2_req *req);
 void io2_req_list_free(struct io2_req *list);
 void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
