@@ -116,7 +116,7 @@ static void release_chain(struct io2_req *req)
 			req->flags |= REQ_F_ABORT;
 			io2_req_set(req, -ECANCELED);
 		}
-		io2_req_release_force(req);
+		io2_req_release_unstarted(req);
 	}
 }
 

@@ -247,16 +247,15 @@ bool io2_req_close_file(struct io2_req *req, enum io2_ctx ctx)
 }
 
 /**
- * io2_req_release_force() - give back all that a request holds but its own memory
- * @req: a request that will not be issued again
+ * io2_req_release_unstarted() - give back all that a request holds but its own memory
+ * @req: a request that was not started: it has no file yet
  *
- * Context: task context, may sleep; current leaves the ring or ends it.
+ * Context: task context, may sleep.
  */
-void io2_req_release_force(struct io2_req *req)
+void io2_req_release_unstarted(struct io2_req *req)
 {
+	io2_assert(!req->file);
 	io2_req_free_data(req);
-	if (!io2_req_put_file(req))
-		fput(io2_req_take_file(req));
 	io2_req_drop_submitter(req);
 }
 

@@ -41,7 +41,7 @@ struct file *io2_req_lookup(const struct io2_req *req, int fd);
 int io2_req_get_file(struct io2_req *req);
 struct file *io2_req_take_file(struct io2_req *req);
 bool io2_req_close_file(struct io2_req *req, enum io2_ctx ctx);
-void io2_req_release_force(struct io2_req *req);
+void io2_req_release_unstarted(struct io2_req *req);
 bool io2_req_release_atomic(struct io2_req *req);
 
 /**

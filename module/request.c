@@ -57,17 +57,6 @@ static noinline void req_end_file(struct io2_req *req)
 	io2_defer_close(req);
 }
 
-/* It is completed when those before it, which the batch has, are posted. */
-static void req_fail_later(struct io2_req *link, bool skip, struct io2_batch *b)
-{
-	/* it has been decided who is heard */
-	link->flags &= ~REQ_F_FAIL;
-	link->flags |= REQ_F_ABORT;
-	if (skip)
-		link->flags |= REQ_F_SKIP_LINK_CQES;
-	io2_list_add(&b->start, link);
-}
-
 /* The rest of a broken chain completes with its own error or ECANCELED. */
 static void req_fail_links(struct io2_req *link, bool skip,
 			   struct io2_batch *b)

@@ -29,6 +29,9 @@
 #define BAD_RING	4
 #define BAD_CALL	8
 
+/* More than exec() ends one after the other */
+#define LONG		256
+
 struct kind {
 	const char *name;
 	bool at_once;	/* when exec() returns */
@@ -58,6 +61,16 @@ static void queue_linked(struct ring *r, int fd)
 	add(r, IOURING2_OP_READ, fd, buf, 8, 0, LINK, 1);
 	add(r, IOURING2_OP_WRITE, fd, buf, 8, 0, 0, 2);
 	add_timer(r, 1000000, 0, 3);
+}
+
+/* Each starts the next when it ends, whatever it ends with */
+static void queue_long(struct ring *r, int fd)
+{
+	int i;
+
+	for (i = 0; i < LONG; i++)
+		add(r, IOURING2_OP_READ, fd, buf, 8, 0,
+		    i < LONG - 1 ? HARDLINK : 0, i);
 }
 
 static void queue_drained(struct ring *r, int fd)
@@ -105,6 +118,7 @@ static const struct kind kinds[] = {
 	{ "POLL_ADD", true, queue_poll },
 	{ "multishot POLL_ADD", true, queue_multishot },
 	{ "a chain", true, queue_linked },
+	{ "a long chain", true, queue_long },
 	{ "DRAIN", true, queue_drained },
 	{ "timers", true, queue_timers },
 	{ "READ, ASYNC", false, queue_async },
@@ -150,12 +164,12 @@ static int exec_with(const struct kind *k, bool ours)
 	int fds[2], status;
 	pid_t pid;
 
-	if (ours && ring_init(&r, 16, 0))
+	if (ours && ring_init(&r, LONG, 0))
 		return BAD_CALL;
 	pid = fork();
 	if (!pid) {
 		/* The only one that has the ring, unless it is shared */
-		if ((!ours && ring_init(&r, 16, 0)) || pipe2(fds, O_CLOEXEC))
+		if ((!ours && ring_init(&r, LONG, 0)) || pipe2(fds, O_CLOEXEC))
 			_exit(BAD_CALL);
 		run_kept(k, &r, fds);
 	}
