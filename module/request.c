@@ -70,10 +70,7 @@ static void req_fail_links(struct io2_req *link, bool skip,
 			link->flags |= REQ_F_CQE_SKIP;
 		else
 			link->flags &= ~REQ_F_CQE_SKIP;
-		if (unlikely(!io2_req_release(link, b->ctx))) {
-			req_fail_later(link, skip, b);
-			return;
-		}
+		io2_req_release_unstarted(link);
 		link->link = NULL;
 		io2_batch_add_done(b, link);
 		link = next;
