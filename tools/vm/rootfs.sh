@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Root file systems and kernels of the virtual machines, kept in the cache.
 # Source it after lib.sh; all of it needs root.
