@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Shared by run, check and profile, which source it in the repository's root: the
 # program and the module for a guest, and the guest.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Opcodes that have no other room: prep, issue and cleanup of each. */
 #ifndef IO2_OPS_H
 #define IO2_OPS_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that share a ring do not wait for each other: not for a socket that
  * lingers when it is closed, and not for a page that never comes.
