@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Check everything: tools/check says what that is."""
 
-import fcntl
 import glob
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from iou2 import TOP, cli, clock, kernels, ktap, plan, report
+from iou2 import TOP, cli, clock, files, kernels, ktap, plan, report
+from iou2.files import last_line, read, tail, write
 from iou2.report import row
 
 OUT = os.path.join(TOP, 'build/check')
@@ -109,43 +108,6 @@ def is_planned_test(test):
     return '/' in test
 
 
-# --- files and programs -----------------------------------------------------
-
-def read(*path):
-    """A file's text, empty if there is none."""
-    try:
-        with open(os.path.join(*path), encoding='utf-8', errors='replace') as f:
-            return f.read()
-    except FileNotFoundError:
-        return ''
-
-
-def write(text, *path):
-    with open(os.path.join(*path), 'w', encoding='utf-8', errors='replace') as f:
-        f.write(text)
-
-
-def tail(text, number):
-    return text.rstrip('\n').split('\n')[-number:] if text else []
-
-
-def kill_below(pid):
-    """End what a process started, and nothing else: what is deepest first."""
-    found = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(pid)], check=False,
-                           stdout=subprocess.PIPE, text=True)
-    for child in map(int, found.stdout.split()):
-        kill_below(child)
-        try:
-            os.kill(child, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
-
-
-def end(*_):
-    kill_below(os.getpid())
-    os._exit(1)
-
-
 def log_of(path):
     return ktap.read_log(path) if os.path.exists(path) else ktap.Log([])
 
@@ -167,22 +129,8 @@ class Check:
         """Whether what is not begun yet should be left out, see IOURING2_DEADLINE."""
         return self.deadline > 0 and clock.seconds() >= self.deadline
 
-    def run(self, *command, output=None, errors=None, new=True):
-        """The status of a program that writes there. Whatever it starts keeps the lock of this
-        tree, as it still writes into the folders if this is killed.
-        """
-        def opened(path):
-            return open(path, 'w' if new else 'a', encoding='utf-8')
-        out = opened(output) if output else None
-        err = opened(errors) if errors else subprocess.STDOUT if output else None
-        try:
-            return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, cwd=TOP,
-                                  stdout=out, stderr=err,
-                                  pass_fds=[self.lock] if self.lock is not None else []).returncode
-        finally:
-            for file in (out, err):
-                if hasattr(file, 'close'):
-                    file.close()
+    def run(self, *command, **options):
+        return files.run(*command, lock=self.lock, **options)
 
     # --- which kernels ---
 
@@ -343,7 +291,7 @@ class Check:
         self.took(name, 'fuzz', clock.seconds() - begin)
         if status:
             return [row(name, 'coverage', 'fuzz', '', 'fail', f'see build/check/{name}/fuzz.log')]
-        said = (tail(read(log), 1) or [''])[0]
+        said = last_line(read(log))
         return [row(name, 'coverage', 'fuzz', '', 'pass', said.removeprefix('fuzz: '))]
 
     def run_bench(self, name):
@@ -400,7 +348,7 @@ class Check:
         clock.say(f'{name}: building the {target} kernel')
         status = self.run('timeout', str(limit), 'tools/vm/debug-kernel', target, output=log)
         if status == 0:
-            clock.say(f'{name}: {(tail(read(log), 1) or [""])[0]}')
+            clock.say(f'{name}: {last_line(read(log))}')
             return []
         if status == 124:
             return [row(name, '-', 'all tests', '', 'skip',
@@ -462,7 +410,7 @@ class Check:
         if not os.path.exists(log):
             return []
         return [line for line in ktap.output_of(log, f'{r.module}/{r.test}')
-                if not re.match('# (ok [0-9]|#  (RUN|  OK) )', line)][-40:]
+                if not re.match('# (ok [0-9]|# +(RUN|OK) )', line)][-40:]
 
     def print_report(self, rows):
         for headline, about in report.failures(rows):
@@ -484,10 +432,8 @@ class Check:
 
     def lock_tree(self):
         os.makedirs(os.path.join(TOP, 'build'), exist_ok=True)
-        self.lock = os.open(os.path.join(TOP, 'build/check.lock'), os.O_WRONLY | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        self.lock = files.Lock(TOP, 'build/check.lock')
+        if not self.lock.take(wait=False):
             print('check: another one runs in this tree', file=sys.stderr)
             sys.exit(2)
 
@@ -511,9 +457,9 @@ class Check:
         log = os.path.join(OUT, 'prepare.log')
         write('', log)
         with ThreadPoolExecutor(self.o.jobs) as pool:
-            done = list(pool.map(lambda name: self.run('tools/vm/prepare', name, output=log, new=False),
+            done = list(pool.map(lambda name: self.run('tools/vm/prepare', name, output=log, mode='a'),
                                  sorted({kernels.target_of(name) for name in names})))
-        done.append(self.run('tools/vm/kselftest-src', output=log, new=False))
+        done.append(self.run('tools/vm/kselftest-src', output=log, mode='a'))
         if any(done):
             clock.say('not all could be prepared:')
             sys.stdout.flush()
@@ -527,8 +473,7 @@ class Check:
         shutil.copyfile(os.path.join(TOP, 'build', name), self.tarball)
 
     def main(self):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, end)
+        files.end_with_children()
         chosen = wanted_kernels(self.o.kernels, self.o.tier)
         self.check_names(chosen)
         self.lock_tree()

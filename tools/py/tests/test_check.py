@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from iou2 import check, report
+from iou2 import check, files, report
 from iou2.report import row
 
 DEBUG = ['kmemleak', 'kasan', 'kcsan']
@@ -125,9 +125,9 @@ class Machines(unittest.TestCase):
         def boot(name, folder, limit, tests):
             status, said, output = boots.pop(0)
             os.makedirs(folder)
-            check.write(said, folder, 'vm.err')
+            files.write(said, folder, 'vm.err')
             if output is not None:
-                check.write(output, folder, 'output.log')
+                files.write(output, folder, 'output.log')
             return status
 
         with tempfile.TemporaryDirectory() as out, mock.patch('iou2.check.OUT', out), \
