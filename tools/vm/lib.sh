@@ -25,6 +25,8 @@ set -euo pipefail
 
 VM_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd -- "$VM_DIR/../.." && pwd)
+# shellcheck source=tools/lib.sh
+. "$VM_DIR/../lib.sh"
 CACHE=${IOURING2_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iouring2}
 PREBUILT=${IOURING2_KERNELS:-$REPO/../shared/kernels/prebuilt}
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg

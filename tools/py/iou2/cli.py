@@ -36,6 +36,15 @@ class Parser(argparse.ArgumentParser):
     def format_help(self):
         return self.doc
 
+    def parse_known_args(self, args=None, namespace=None):
+        """What is no option is told before what is missing."""
+        for word in sys.argv[1:] if args is None else args:
+            if word == '--' or self._subparsers and not word.startswith('-'):
+                break
+            if word.startswith('--') and word.partition('=')[0] not in self._option_string_actions:
+                self.error(f'what is "{word}"?')
+        return super().parse_known_args(args, namespace)
+
     def error(self, message):
         wrong_usage(message)
 
