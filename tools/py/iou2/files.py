@@ -70,7 +70,7 @@ class Lock:
         return True
 
 
-def run(*command, output=None, errors=None, mode='w', lock=None, cwd=TOP):
+def run(*command, output=None, errors=None, mode='w', lock=None, cwd=None):
     """The status of a program that reads nothing. What it says goes to a file, errors to the
     same or to one of their own.
     """
@@ -87,7 +87,7 @@ def run(*command, output=None, errors=None, mode='w', lock=None, cwd=TOP):
                 file.close()
 
 
-def said(*command, cwd=TOP):
+def said(*command, cwd=None):
     """(status, text): what a program says, its errors with it."""
     done = subprocess.run(command, check=False, cwd=cwd, stdin=subprocess.DEVNULL, text=True,
                           errors='replace', stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
