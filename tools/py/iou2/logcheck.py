@@ -136,7 +136,11 @@ PATTERNS = (
 
 # Lines of stock kernels that are harmless here: exact, each with its reason and a line as it
 # was seen.
-HARMLESS = ()
+HARMLESS = (
+    # 5.10 tells of every mount with mandatory locks that they are to go.
+    Pattern('mand', 'WARNING: the mand mount option is being deprecated and',
+            '[   57.251462] WARNING: the mand mount option is being deprecated and'),
+)
 
 
 def compiled(expression):
