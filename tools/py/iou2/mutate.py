@@ -288,7 +288,8 @@ class Mutate:
         os.makedirs(group.path('in'))
         shutil.copytree(os.path.join(WORK, f'{group.kernel}-selftests/iouring2'), group.path('in/selftests'))
         shutil.copy('tools/mutants/guest', group.path('in'))
-        write(''.join(pattern.expression + '\n' for pattern in logcheck.PATTERNS), group.path('in/patterns'))
+        for name, patterns in (('patterns', logcheck.PATTERNS), ('harmless', logcheck.HARMLESS)):
+            write(''.join(pattern.expression + '\n' for pattern in patterns), group.path('in', name))
         if not self.run_unbroken(group):
             return False
         group.all_done.wait()

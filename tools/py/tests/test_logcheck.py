@@ -61,6 +61,8 @@ class Patterns(unittest.TestCase):
                                   input='\n'.join(lines) + '\n', stdout=subprocess.PIPE).stdout
         self.assertEqual(grep(lines=CLEAN), '')
         self.assertEqual(grep('-v', lines=[pattern.sample for pattern in PATTERNS]), '')
+        expressions = '\n'.join(pattern.expression for pattern in HARMLESS)
+        self.assertEqual(grep('-v', lines=[pattern.sample for pattern in HARMLESS]), '')
 
     def test_harmless(self):
         """harmless"""
