@@ -7,11 +7,6 @@
 # Seconds a machine may run.
 LIMIT=2400
 
-bench_usage() {
-	sed -n '/^# usage/,/^# Exit/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
-}
-
 bench_build() {
 	mkdir -p build/bench/in
 	"${CC:-cc}" -static -O2 -g -Wall -Iuapi -pthread -o build/bench/in/bench \
