@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What an operation costs, on the in-tree io_uring and on iouring2, in one
  * boot, by the same code. Time is CLOCK_MONOTONIC; under "qemu -icount

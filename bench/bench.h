@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What the parts of bench share; see bench.c. */
 #ifndef BENCH_H
 #define BENCH_H

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # In the guest: what bench needs, then bench with this script's arguments. For a
 # profile (-w FILE) also where the kernel's symbols are, in /out/kallsyms.
 sysctl -q kernel.io_uring_disabled=0 2>/dev/null

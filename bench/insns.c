@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A plugin of the emulator (QEMU's TCG): how often each piece of code runs
  * between two marks that a program in the guest makes.

@@ -1,16 +1,11 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Shared by run, check and profile, which source it in the repository's root: the
 # program and the module for a guest, and the guest.
 
 # Seconds a machine may run.
 LIMIT=2400
-
-bench_usage() {
-	sed -n '/^# usage/,/^# Exit/s/^# \{0,1\}//p' "$0" >&2
-	exit 2
-}
 
 bench_build() {
 	mkdir -p build/bench/in

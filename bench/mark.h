@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The marks between which insns.c counts: a long nop, whose displacement tells
  * them apart. They cost an instruction each, with the plugin or without.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The operations that are measured by batch. A new request is a row of the
  * table at the end, and a function that queues some of it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* See ring.h. */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One ring, two sides: the in-tree io_uring by its system calls, iouring2 by
  * its ioctls. What lies behind is the same memory, used by the same code.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What is not measured by batch: rings made and closed, overflow, operations
  * among many others, memory. A table at the end, too.

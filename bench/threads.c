@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What scales: threads with a ring each, and threads that share one, in plain
  * time on several processors. Short slices of the in-tree ring and of iouring2

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* The trap's text, for those who put it into programs. */
 	.section .rodata
 	.balign 16

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Starting another program, with the launcher in between. Needs no C library:
  * it is part of the trap, too.

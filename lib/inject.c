@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Executing a program that has the trap put in before its first instruction: by
  * the launcher, and by the trap itself where there is no launcher.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Starting a program that has the trap put in before its first instruction. */
 #ifndef IO2_INJECT_H
 #define IO2_INJECT_H

@@ -1,5 +1,7 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: MIT */
 /*
+ * Copyright (C) 2026 The iouring2 authors
+ *
  * libiouring2: rings of /dev/iouring2 in liburing's struct io_uring.
  *
  * Set a ring up with iouring2_queue_init() and what liburing has to fill and to

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Settings in the environment, and the trap in the own process. */
 #ifndef IO2_SETTINGS_H
 #define IO2_SETTINGS_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * System calls without a C library: what is built from this also runs where
  * there is none, or where its own system calls must not be disturbed.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* io_uring's three system calls, carried out by /dev/iouring2. */
 #ifndef IO2_TRANSLATE_H
 #define IO2_TRANSLATE_H

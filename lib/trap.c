@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * The trap itself: linked to a fixed address, without a C library, and put into
  * a program before its first instruction, or by the preloaded library.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * The trap: a handler for SIGSYS, mapped at one fixed place in every program
  * that has it, and the seccomp filter that makes io_uring's system calls end up

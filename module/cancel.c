@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Cancelling.  A request that waits somewhere is in the ring's hash, with a
  * note of where: armed on a file, on a timer, or queued to a worker.  Whoever

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Cancelling: which requests, and how each of them is told to end. */
 #ifndef IO2_CANCEL_H
 #define IO2_CANCEL_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Timeouts that wait for a number of completions. */
 #include <linux/hrtimer.h>
 #include <linux/list.h>

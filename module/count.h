@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Timeouts that wait for a number of completions. */
 #ifndef IO2_COUNT_H
 #define IO2_COUNT_H

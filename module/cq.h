@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Completion queue and its backlog. */
 #ifndef IO2_CQ_H
 #define IO2_CQ_H

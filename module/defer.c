@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The queue of deferred work.  Wake-up callbacks, timers and I/O completions run in
  * any context, under locks of others, so they put their request on this list; only

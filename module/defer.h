@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The queue of deferred work: from any context to task context. */
 #ifndef IO2_DEFER_H
 #define IO2_DEFER_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Running what was deferred: by a task that waits in ENTER, else by the module's
  * workqueue.  What touches user memory is run by its owner, or else by the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Running what was deferred. */
 #ifndef IO2_DEFERRED_H
 #define IO2_DEFERRED_H

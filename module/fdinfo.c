@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* /proc/PID/fdinfo/FD of a ring: one key a line, in decimal. */
 #include <linux/fs.h>
 #include <linux/seq_file.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Kinds of file.  A kernel thread is no member of the process that it works
  * for: it has that process's memory and credentials, and nothing else of it.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Kinds of file: who may read, write and poll them for a submitter. */
 #ifndef IO2_FILE_H
 #define IO2_FILE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The requests of a ring that can be cancelled, by user_data, each with a note of
  * where it waits.  The table grows with the number of requests.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Requests that can be cancelled, by user_data. */
 #ifndef IO2_HASH_H
 #define IO2_HASH_H

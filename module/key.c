@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ordering keys.  Some requests of a submitter run one after the other, because
  * more of them at a time would only wait for each other:

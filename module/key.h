@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Ordering keys: requests of which only one is to run at a time. */
 #ifndef IO2_KEY_H
 #define IO2_KEY_H

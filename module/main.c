@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* iouring2: /dev/iouring2, QUERY, module init and exit. */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Ending a task's sleep without a signal: now, or when some time is over. */
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Ending a task's sleep without a signal. */
 #ifndef IO2_NUDGE_H
 #define IO2_NUDGE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Requests armed on the wait queues of their file: POLL_ADD (op/poll.c), and any
  * request that would have blocked on a file that can be polled.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Arming requests on their files. */
 #ifndef IO2_POLL_H
 #define IO2_POLL_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Memory shared with the application: charged, and mapped twice. */
 #ifndef IO2_REGION_H
 #define IO2_REGION_H

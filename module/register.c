@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* REGISTER: a table of what can be registered. */
 #include <linux/slab.h>
 #include <linux/uaccess.h>

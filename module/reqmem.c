@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a request is made of and holds: its memory, which the ring keeps for the
  * next one, its file, and its submitter.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* A request's memory, and what it holds: allocate, look up, release. */
 #ifndef IO2_REQMEM_H
 #define IO2_REQMEM_H

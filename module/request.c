@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The life of a request once it is accepted: starting, issuing, waiting,
  * completing, and what is linked to it.  Knows nothing of any opcode but what

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What happens to a request: it is started, issued, waits, and completes. */
 #ifndef IO2_REQUEST_H
 #define IO2_REQUEST_H

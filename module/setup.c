@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * SETUP.  A ladder: io2_ring_alloc() initialises everything, then each step
  * that can fail is undone, in reverse order, by its own label (I7).  None of

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* SETUP: building a ring. */
 #ifndef IO2_SETUP_H
 #define IO2_SETUP_H

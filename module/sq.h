@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The submission queue.  The application writes the SQEs, the index array and
  * the tail, at any time and to anything (I10): each is read once, into a copy.

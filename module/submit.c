@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Accepting: from entries of the SQ to requests that run, wait behind a drain
  * barrier or belong to a chain.  One pass over all that an ENTER submits, with

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* ENTER's first half: accepting requests. */
 #ifndef IO2_SUBMIT_H
 #define IO2_SUBMIT_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Submitters: identity kept for requests that outlive their ENTER. */
 #include <linux/fdtable.h>
 #include <linux/file.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Whose request it is: what other contexts borrow to work for a submitter. */
 #ifndef IO2_SUBMITTER_H
 #define IO2_SUBMITTER_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Times as applications give them. */
 #ifndef IO2_TIME_H
 #define IO2_TIME_H

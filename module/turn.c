@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The submitter's turn.  A request that a kernel thread must not do, and that
  * cannot be tried without blocking, is parked until a task of the process that

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What only a task of the submitting process may do, and does in ENTER. */
 #ifndef IO2_TURN_H
 #define IO2_TURN_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * ENTER: submit, then wait.  Every entry first runs what was deferred and
  * moves what fits of the backlog (I3), so that nobody sleeps on a completion

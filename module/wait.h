@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* ENTER, and poll of the ring. */
 #ifndef IO2_WAIT_H
 #define IO2_WAIT_H

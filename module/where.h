@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Where a request runs next.  One pure function decides; it knows neither the
  * kernel nor the ring, so that a test on the host can print its whole table.

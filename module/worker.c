@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Worker threads.  A worker belongs to one submitter and runs its requests that
  * block, one at a time, with its address space and credentials.

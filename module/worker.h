@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Worker threads: what blocks, blocks here. */
 #ifndef IO2_WORKER_H
 #define IO2_WORKER_H

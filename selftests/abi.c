@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The ABI: linux/iouring2.h equals io_uring's header in every size, offset
  * and constant (design: "binary identical"), and what QUERY and PROBE say is

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Write the table that abi.c compares: every constant, struct and field that
 # linux/iouring2.h and io_uring's header have in common, found by reading both.

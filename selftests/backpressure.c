@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Back-pressure (I4) and the bound (I5): ENTER refuses new entries with EBUSY
  * exactly while completions wait behind the full CQ, has by then made the CQ

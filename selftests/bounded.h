@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Requests and children that may never end: each is waited for with a time
  * limit, so that a module that loses one fails a check and not the run.

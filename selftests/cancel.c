@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * ASYNC_CANCEL finds a request by each of its keys, in each state that it can
  * be in, and ends it exactly once; the result of the cancellation and that of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * I9: when the last close of a ring has returned, or the wait for a process
  * that had it, nothing of the ring runs and nothing is held for it, whatever

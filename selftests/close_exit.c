@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * I9 at the end of a process: when the wait for one that had a ring has
  * returned, or when another image runs in it, nothing of the ring runs and

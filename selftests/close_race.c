@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * I9 for rings that end while something just happens to their requests: a
  * wake-up, a worker that is done, a timer that fires, a disk that answers, the

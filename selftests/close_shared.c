@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * I9 for rings that several have: threads that wait while another one closes,
  * parents and children, and a process that becomes another one. Requests end

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Small things in which a request is to be like its system call, or like
  * io_uring's: each has been different once.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A character device that does what a test wants, made by CUSE: of a kind that
  * no list of the module knows, whose reads wait for as long as they are told to.

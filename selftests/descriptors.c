@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A request looks its descriptor up when it starts, in the table of the process
  * that submitted it, whoever starts it. One that is bad fails that request and

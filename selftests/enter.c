@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * ENTER: what it takes, what it returns, and what it leaves behind, errno by
  * errno (section 2 of the design: as io_uring_enter(2)); I3's half that a

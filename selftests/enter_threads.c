@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * ENTER by several threads at once: who submits takes each entry once, who waits
  * is woken by what it waits for and by nothing else, whoever posts it, and what

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A ring that stays open over exec(): the requests of the old program end, those
  * that nobody is at work on in exec() itself, and the ring serves the new one.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every allocation and user copy that an operation makes, failed in turn by
  * the kernel's own fault injection (/proc/PID/fail-nth): the N-th call that

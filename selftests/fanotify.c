@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Files that give a descriptor to who reads them: fanotify, and userfaultfd
  * with fork events. The descriptor is one of the process that submitted the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The matrix of files: kinds of file (rows) and what is done to one (columns).
  * A cell is done by the system call and by iouring2, each on a fresh file of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The matrix of files, block devices: those that memory can hold; files_dm.c has
  * those of the device mapper.

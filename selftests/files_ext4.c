@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The matrix of files, those of ext4: as it comes, with all data in its journal,
  * full, on a disk that fails, and below an overlay.

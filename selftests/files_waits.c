@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What is done to a file of any kind that has to be waited for: columns of the
  * matrix; see files.h.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The matrix of files, those that ask who reads or writes them. The rows are
  * places where a process can be: namespaces, a chroot, cgroups. The columns are

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What every test program has in common: a fixture that remembers the state
  * of the module before each test and wants it back after, and a main() that

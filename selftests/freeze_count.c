@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A write holds its file system against being frozen until it has ended, and no
  * longer, where one file system is stacked on another too.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Many reads wait for one file. One datum ends one of them; the others go on to
  * wait, and keep no worker from what else there is to do.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Requests of every kind, in flight on a ring that is about to end, and what
  * can be seen of them from outside: close.c, close_shared.c and close_race.c

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The kernel's own fault injection: allocations and user copies that fail
  * because a test wants them to. Needs CONFIG_FAULT_INJECTION_DEBUG_FS, and

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Order between requests: chains (IO_LINK, IO_HARDLINK), barriers (IO_DRAIN)
  * and silent successes (CQE_SKIP_SUCCESS), each also when the CQ is so small

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Loading and unloading: never while there is a device file, a ring, or a mapping
 # of one; always once they are gone; again and again; with parameters or without.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Loading the module when a step of it has no memory: there is an errno, and
  * neither a module nor a device; and then it can be loaded.

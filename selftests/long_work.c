@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A request that computes for longer than a task in ENTER may block for it, and that
  * looks for signals meanwhile: it is done once.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The mappings of a ring: which offsets, lengths and kinds there are, that
  * one of them alone keeps the ring, and that the last one to go ends it (I9);

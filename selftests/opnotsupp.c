@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * EOPNOTSUPP is what some files say to a request that must not wait: then it is
  * done so that it may. And it is what others mean.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * More completions than the CQ has room for: none is lost, none comes twice
  * (I1), they come in the order in which they were posted (I2), entering the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * I9 where a page fault never ends: the memory of a request is a page that
  * nobody provides. Whatever context of the module touches it, close must not

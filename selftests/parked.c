@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Work that only a task of the submitting process may do. What starts while that
  * process is not in ENTER is parked: the ring says so to it, and to nobody else,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who may have rings, and with whose rights they work: the node's mode alone
  * decides (whatever kernel.io_uring_disabled says), requests act with the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * POLL_ADD: one-shot and multishot, on every kind of file that can be waited
  * for, the ring itself among them; see poll_remove.c for polls that are removed

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * POLL_ADD on a file that has to ask somebody for its events: of a FUSE file
  * system, whose server is a thread here. One that does not answer keeps nobody

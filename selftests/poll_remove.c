@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * POLL_REMOVE: polls that are removed and changed, also while their event comes,
  * and by what is linked to another removal. See poll.c for polls that are not.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Polls, what wakes them and what changes them: for the tests of POLL_ADD and
  * of POLL_REMOVE.

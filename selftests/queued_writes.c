@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Buffered writes of one file are done one after the other, in their order, by
  * one worker, however many there are; those of other files do not wait for them.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * REGISTER: PROBE as io_uring has it, and the errno of everything that is
  * refused. A register opcode is carried out exactly if QUERY says so.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A ring without a library: what the test programs need to set one up, to
  * fill and enter it, to reap, and to look at the module's state from outside.

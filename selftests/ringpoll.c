@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A ring as a file that is polled: readable exactly while there is a
  * completion, in the CQ or behind it, writable exactly while the SQ has room;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * READ, WRITE, READV, WRITEV and FSYNC give what the system calls give, on
  * every kind of file, whether they complete at once or in a worker. Data is

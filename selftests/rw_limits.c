@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What reads and writes are refused, and the submitter's limits, which hold in
  * a worker as well (section 4 of the design: a worker has the submitter's

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reads and writes that have to wait: for a file that is not ready, in a
  * worker where the file cannot tell, and for a device that is busy.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * SETUP and QUERY: every bad value has its errno and changes nothing, every
  * good one gives what was asked for. Proves I7 from the outside (after an

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * SETUP failing at each of its steps in turn (I7, I8): there is an errno, and
  * there is nothing else - no descriptor, no object, no charge, no module

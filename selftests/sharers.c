@@ -1,10 +1,11 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that share a ring do not wait for each other: not for a socket that
  * lingers when it is closed, and not for a page that never comes.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -510,15 +511,28 @@ static int vsock_pair(int s[2])
 	return s[1] < 0 ? -errno : 0;
 }
 
-/* Kernel threads of the given name that are in vsock_poll() */
-static int asks_vsock(const char *name)
+/* Is a thread of that name in vsock_poll()? */
+static bool asks_vsock(const char *name)
 {
-	char cmd[200];
+	char path[80], text[4096];
+	DIR *proc = opendir("/proc");
+	bool found = false;
+	struct dirent *d;
 
-	snprintf(cmd, sizeof(cmd),
-		 "for p in /proc/[0-9]*; do grep -q '^%s' $p/comm && grep -q vsock_poll $p/stack && exit 0; done 2>/dev/null; exit 1",
-		 name);
-	return !system(cmd);
+	while (proc && !found && (d = readdir(proc))) {
+		if (!atoi(d->d_name))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/comm", atoi(d->d_name));
+		if (read_text(path, text, sizeof(text)) <= 0 ||
+		    strncmp(text, name, strlen(name)))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/stack", atoi(d->d_name));
+		found = read_text(path, text, sizeof(text)) > 0 &&
+			strstr(text, "vsock_poll");
+	}
+	if (proc)
+		closedir(proc);
+	return found;
 }
 
 /*

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A read that gives less than was asked for: of what is no plain file of data
  * that is the result, as it is of read(2); a regular file on a disk gives all

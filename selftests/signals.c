@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Signals that a write sends to its process: SIGPIPE where nobody reads, and
  * SIGXFSZ beyond RLIMIT_FSIZE; whoever makes the write, on every kernel.

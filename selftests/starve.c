@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Completing without memory (I1): while requests complete, every allocation
  * that has the module anywhere below it on the stack fails, in every task and

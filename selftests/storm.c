@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Teardown storms: processes whose threads submit, wait, poll, cancel,
  * register, map, unmap, scribble, wake, and pass descriptors on, all at random

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suspend: workers that write are frozen like any process, so that nothing is
  * written after a memory image was taken; those that wait for somebody do not

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * TIMEOUT and TIMEOUT_REMOVE: on every clock, relative and absolute, by time
  * and by number of completions, once and again and again; changed, removed,

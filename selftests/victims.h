@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Requests in flight, in every state that a request can be in: what cancel.c
  * cancels and what close.c leaves behind. Other opcodes are further rows.

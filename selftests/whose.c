@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Files whose read or write depends on who does it: namespaces, root, cgroup,
  * the sender of a message, the process group of a terminal, protection keys.

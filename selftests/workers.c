@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * How many workers there are, and how long they stay: a process that submits as
  * ever more identities does not get ever more of them, and when there are too many

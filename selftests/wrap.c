@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A ring that has had more than 2^32 requests works as one that had none: what
  * it counts in 32 bits goes on from 0, for the application as well. A debug

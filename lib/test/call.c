@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * One of io_uring's calls, and memory of each kind: for what trap.c does too much
  * in. Built with a sanitizer, too, whose runtime has fixed places in the address

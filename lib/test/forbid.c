@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Start a program below a seccomp filter that kills on io_uring_setup, as some
  * container runtimes have it.

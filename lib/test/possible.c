@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Does this machine let anybody do what the trap needs? It has none of its code:
  * what is refused here is no failure of it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /* The translation, on a kernel made of a few lines. Prints TAP. */
 #include <fcntl.h>
 #include <stdio.h>

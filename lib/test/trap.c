@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * A program that makes io_uring's calls by the instruction itself, and does to
  * signals what programs do. Needs no liburing, and no ring either: a call that

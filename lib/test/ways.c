@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * A program for liburing, as old as 0.7 or as new as there is, that knows
  * nothing of iouring2. It is linked in several ways; see guest.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Live-object counters in sysfs: what a test compares before and after. */
 #include <linux/device.h>
 #include <linux/sysfs.h>

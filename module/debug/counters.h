@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Live objects of the whole module; see /sys/class/misc/iouring2/counters. */
 #ifndef IO2_COUNTERS_H
 #define IO2_COUNTERS_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Coverage of the whole module, in every context.  The kernel's own KCOV sees
  * the calling task only; most of a ring's life is in workers, timers and the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Which lines of the module have run; coverage builds only. */
 #ifndef IO2_COVERAGE_H
 #define IO2_COVERAGE_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Coverage builds force this header into every file of the module, before
  * everything else: the compiler's calls for coverage go to the module's own

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Setup-failure injection.  Stock kernels have no fault injection, so the
  * steps of SETUP carry their own: every fallible step calls

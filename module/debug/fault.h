@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Failing the N-th fallible step of a SETUP; debug builds only. */
 #ifndef IO2_FAULT_H
 #define IO2_FAULT_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The table of opcodes.  A row with a prep is a supported opcode: QUERY, PROBE
  * and submission all ask here.  A new opcode is a new row and a new file.

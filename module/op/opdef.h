@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The table of opcodes: the only thing that knows which there are. */
 #ifndef IO2_OPDEF_H
 #define IO2_OPDEF_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What the table of opcodes calls, family by family. */
 #ifndef IO2_OPS_H
 #define IO2_OPS_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* POLL_ADD and POLL_REMOVE. */
 #include "cq.h"
 #include "defer.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Timeouts.  The timer's callback runs in interrupt context and only defers;
  * whoever gets the timer from the active to the inactive state owns the

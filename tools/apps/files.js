@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * File operations of Node.js on many files at once, and a conversation over a
  * socket, all compared with what they should have given.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Preloaded between a program and syscall(): changes what it asks io_uring_setup
  * for, where the program has no option.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs one program; see exec.h.  Nothing here judges a result: what is looked
  * for are kernel reports, leaks and hangs.

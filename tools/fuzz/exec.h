@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Programs of calls: what the fuzzer makes, the executor runs, and the text
  * form in corpus/ says.  Everything is a number; what a number means is said

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fuzzes /dev/iouring2: runs programs (exec.h), each in a process of its own,
  * keeps those that reach something new, and varies them.  What is looked for

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * New programs, and variations of old ones. Most numbers are such that
  * something happens; a few are anything.

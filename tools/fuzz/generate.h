@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* New programs, and variations of old ones. */
 #ifndef FUZZ_GENERATE_H
 #define FUZZ_GENERATE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Programs as text; see text.h. */
 #include <ctype.h>
 #include <stdio.h>

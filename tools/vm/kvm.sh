@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # kvm_works KERNEL_DIR: does a guest really start under KVM on this machine? The
 # device may be there, and even run a boot sector, and yet hang in a kernel. So

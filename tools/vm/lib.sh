@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Functions shared by the scripts in tools/vm. Source it, do not run it.
 #
@@ -25,6 +25,8 @@ set -euo pipefail
 
 VM_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd -- "$VM_DIR/../.." && pwd)
+# shellcheck source=tools/lib.sh
+. "$VM_DIR/../lib.sh"
 CACHE=${IOURING2_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iouring2}
 PREBUILT=${IOURING2_KERNELS:-$REPO/../shared/kernels/prebuilt}
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -220,11 +222,11 @@ apt_private_update() {
 # --- targets ----------------------------------------------------------------
 
 target_names() {
-	awk '!/^#/ && NF { print $1 }' "$VM_DIR/kernels"
+	"$VM_DIR/targets" --column name
 }
 
 target_row() {
-	awk -v n="$1" '!/^#/ && $1 == n' "$VM_DIR/kernels"
+	"$VM_DIR/targets" "$1" || true
 }
 
 # The newest version of a meta package (or of the first of several) in a series.
@@ -274,8 +276,7 @@ resolve_debug_source() {
 
 # has_debug_kernels RELEASE
 has_debug_kernels() {
-	awk -v r="$1" '!/^#/ && $2 == r && $3 == "debug" { found = 1 } END { exit !found }' \
-		"$VM_DIR/kernels"
+	"$VM_DIR/targets" --release "$1" --kind debug >/dev/null
 }
 
 # Print "PACKAGE VERSION" of the newest source package of that name.
@@ -288,22 +289,22 @@ resolve_newest() {
 }
 
 resolve_release() {
-	local release=$1 out=$2 name rel kind series metas sourced=
+	local release=$1 out=$2 name kind series metas sourced=
 	apt_private_update "$release" || return 1
 	: >"$out.new"
 	if [ "$release" = sources ]; then
 		resolve_newest liburing >>"$out.new" || return 1
 	fi
-	while read -r name rel kind series metas; do
-		case "$rel $kind" in
-		"$release deb") resolve_target "$name" "$release" "$series" "$metas" || return 1 ;;
-		"$release debug")
+	while read -r name _ kind series metas; do
+		case $kind in
+		deb) resolve_target "$name" "$release" "$series" "$metas" || return 1 ;;
+		debug)
 			[ -z "$sourced" ] || continue
 			resolve_debug_source "$release" "$series" "$metas" || return 1
 			sourced=1
 			;;
 		esac
-	done < <(grep -v '^#' "$VM_DIR/kernels") >>"$out.new"
+	done < <("$VM_DIR/targets" --release "$release") >>"$out.new"
 	if [ "$release" = "${SOURCE_FROM[0]}" ]; then
 		resolve_source >>"$out.new" || return 1
 	fi

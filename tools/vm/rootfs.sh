@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Root file systems and kernels of the virtual machines, kept in the cache.
 # Source it after lib.sh; all of it needs root.
@@ -27,8 +27,8 @@ ROOT_PACKAGES+=(attr acl btrfs-progs cryptsetup-bin dmsetup dosfstools ecryptfs-
 # What building a kernel takes, beside Debian's minimal base.
 TOOL_PACKAGES=(gcc make libc6-dev flex bison bc perl python3 libelf-dev libssl-dev kmod cpio rsync
 	xz-utils zstd lz4)
-# What reads the module's code; from the release that the newest source is from.
-READER_PACKAGES=(clang lld llvm coccinelle libpython3-dev)
+# What tier 0 reads the tree with; from the release that the newest source is from.
+READER_PACKAGES=(clang lld llvm coccinelle libpython3-dev reuse)
 
 # Modules that no virtual machine of ours can use; left out to keep images small.
 PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio

@@ -1,6 +1,12 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/* SPDX-License-Identifier: ((GPL-2.0-only WITH Linux-syscall-note) OR MIT) */
 /*
  * iouring2: completion rings behind the device node /dev/iouring2
+ *
+ * Copyright (C) 2026 The iouring2 authors
+ *
+ * The ring ABI is that of the kernel's io_uring.h:
+ * Copyright (C) 2019 Jens Axboe
+ * Copyright (C) 2019 Christoph Hellwig
  *
  * The first part of this file is the ring ABI. Every size, offset, number
  * and flag in it equals its counterpart in io_uring's interface, so that code

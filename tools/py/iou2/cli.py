@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Command lines: the usage is the program's docstring, and all programs treat it alike.
+
+"--help" prints it on standard output and exits with 0. Wrong usage exits with 2, after one
+line on standard error that says what is wrong and names --help. tools/lib.sh is the same for
+shell scripts.
+"""
+
+import argparse
+import os
+import re
+import sys
+
+from iou2 import TOP
+
+
+def program():
+    """The running program's name as it is typed at the top of the tree."""
+    path = os.path.relpath(os.path.realpath(sys.argv[0]), TOP)
+    return os.path.basename(path) if path.startswith('..') else path
+
+
+def wrong_usage(message):
+    print(f'{program()}: {message}; see {program()} --help', file=sys.stderr)
+    sys.exit(2)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with a docstring for its help."""
+
+    def __init__(self, doc):
+        super().__init__(prog=program(), add_help=False, allow_abbrev=False)
+        self.doc = doc.strip() + '\n'
+        self.add_argument('--help', '-h', action='help')
+
+    def format_help(self):
+        return self.doc
+
+    def parse_known_args(self, args=None, namespace=None):
+        """What is no option is told before what is missing."""
+        for word in sys.argv[1:] if args is None else args:
+            if word == '--' or self._subparsers and not word.startswith('-'):
+                break
+            if word.startswith('--') and word.partition('=')[0] not in self._option_string_actions:
+                self.error(f'what is "{word}"?')
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message):
+        wrong_usage(message)
+
+
+def expression(text):
+    """A regular expression as an argument."""
+    try:
+        return re.compile(text)
+    except re.error as e:
+        raise argparse.ArgumentTypeError(f'not a regular expression: {text}: {e}') from e
+
+
+def count(text):
+    """A number above zero as an argument."""
+    if not re.fullmatch('[1-9][0-9]*', text):
+        raise argparse.ArgumentTypeError(f'not a number above 0: {text}')
+    return int(text)

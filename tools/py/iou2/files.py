@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Files, programs and locks, as the tools use them."""
+
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+
+from iou2 import TOP
+
+
+def read(*path):
+    """A file's text, empty if there is none."""
+    try:
+        with open(os.path.join(*path), encoding='utf-8', errors='replace') as f:
+            return f.read()
+    except FileNotFoundError:
+        return ''
+
+
+def write(text, *path, mode='w'):
+    with open(os.path.join(*path), mode, encoding='utf-8', errors='replace') as f:
+        f.write(text)
+
+
+def tail(text, number):
+    """The last lines of a text."""
+    return text.rstrip('\n').split('\n')[-number:] if text else []
+
+
+def last_line(text):
+    return (tail(text, 1) or [''])[0]
+
+
+def fingerprint(*parts):
+    """A short key for these bytes."""
+    return hashlib.sha256(b''.join(parts)).hexdigest()[:16]
+
+
+def contents(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+def tracked():
+    """The files that git tracks, or that the tarball came with, and that exist."""
+    if os.path.exists(os.path.join(TOP, '.git')):
+        found = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-z'], check=True,
+                               cwd=TOP, stdout=subprocess.PIPE, text=True).stdout.split('\0')
+    else:
+        found = read(TOP, 'MANIFEST').split('\n')
+    return [name for name in found if name and os.path.isfile(os.path.join(TOP, name))]
+
+
+class Lock:
+    """One run at a time in a folder. What a run starts keeps its lock: it still writes there if
+    the run itself is killed.
+    """
+
+    def __init__(self, *path):
+        self.fd = os.open(os.path.join(*path), os.O_WRONLY | os.O_CREAT, 0o666)
+
+    def take(self, wait=True):
+        """Whether it could be had."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        return True
+
+
+def run(*command, output=None, errors=None, mode='w', lock=None, cwd=None):
+    """The status of a program that reads nothing. What it says goes to a file, errors to the
+    same or to one of their own.
+    """
+    files = [open(path, mode, encoding='utf-8') if path else None for path in (output, errors)]
+    out, err = files
+    if output and not errors:
+        err = subprocess.STDOUT
+    try:
+        return subprocess.run(command, check=False, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
+                              stderr=err, pass_fds=[lock.fd] if lock else []).returncode
+    finally:
+        for file in files:
+            if file:
+                file.close()
+
+
+def said(*command, cwd=None):
+    """(status, text): what a program says, its errors with it."""
+    done = subprocess.run(command, check=False, cwd=cwd, stdin=subprocess.DEVNULL, text=True,
+                          errors='replace', stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def kill_below(pid):
+    """End what a process started, and nothing else: what is deepest first."""
+    found = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(pid)], check=False,
+                           stdout=subprocess.PIPE, text=True)
+    for child in map(int, found.stdout.split()):
+        kill_below(child)
+        try:
+            os.kill(child, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+
+def end_with_children():
+    """A signal that ends this ends what it started, too."""
+    def end(*_):
+        kill_below(os.getpid())
+        os._exit(1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)

@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Break the module on purpose and see that a test notices: tools/mutate says how."""
+
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+from iou2 import TOP, cli, clock, files, kernels, logcheck, mutants
+from iou2.files import read, tail, write
+
+WORK = os.path.join(TOP, 'build/mutants')
+RESULTS = os.path.join(TOP, 'docs/results/mutants.tsv')
+COLUMNS = ('mutant', 'invariant', 'test', 'module', 'kernel', 'result', 'how')
+# Seconds that a test may take of which nothing is known.
+UNKNOWN_LIMIT = 400
+
+
+def say(text):
+    clock.say(text, sys.stderr)
+
+
+def short(path):
+    return os.path.relpath(path, TOP)
+
+
+class Group:
+    """The mutants of one kernel and one build of the module, and the folder they live in."""
+
+    def __init__(self, kernel, module, members):
+        self.kernel, self.module, self.members = kernel, module, members
+        self.folder = os.path.join(WORK, f'{kernel}-{module}')
+        self.built = []
+        self.base_done, self.all_done = threading.Event(), threading.Event()
+        self.base_good = False
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def unbroken(self, test):
+        """The name of a test of the unbroken module."""
+        return f'unbroken-{self.kernel}-{self.module}-{test.program}.{test.test}'
+
+    def __str__(self):
+        return f'{self.kernel}, {self.module} build'
+
+
+class Mutate:
+    """One run of tools/mutate."""
+
+    def __init__(self, chosen):
+        self.mutants = {mutant.name: mutant for mutant in chosen}
+        self.verdicts = mutants.Verdicts(os.path.join(WORK, 'verdicts'))
+        self.module = mutants.module_fingerprint()
+        self.keys = {}
+        self.lock = None
+        self.failed = False
+        self.red_base = False
+        self.have_selftests = {}
+
+    def run(self, *command, **options):
+        return files.run(*command, lock=self.lock, **options)
+
+    def record(self, mutant, state, how):
+        state, how = mutants.judged(mutant, state, how)
+        self.verdicts.keep(mutant.name, self.keys[mutant.name], state, how)
+        say(f'{mutant.name}: {state}' + (f' ({how})' if how else ''))
+
+    # --- building ---
+
+    def copy_tree(self, to):
+        """What git tracks, as it is now; or the unpacked tarball."""
+        for name in files.tracked():
+            os.makedirs(os.path.join(to, os.path.dirname(name)), exist_ok=True)
+            shutil.copy2(name, os.path.join(to, name), follow_symlinks=False)
+
+    def compile(self, group, log):
+        debug = ['IOURING2_DEBUG=1'] if group.module == 'debug' else []
+        return self.run('tools/vm/chroot', kernels.target_of(group.kernel), '--bind',
+                        group.path('tree') + ':/obj', '--', 'sh', '-c',
+                        'exec make -C "$KDIR" M=/obj -j"$(nproc)" "$@" modules', 'sh', *debug,
+                        output=group.path(log)) == 0
+
+    def build_base(self, group):
+        """The unbroken module of a group, and the copy in which its mutants are compiled."""
+        os.makedirs(group.path('ko'))
+        self.copy_tree(group.path('tree'))
+        if not self.compile(group, 'base.log'):
+            say(f'{group}: the unbroken module does not build')
+            print('\n'.join(tail(read(group.path('base.log')), 20)), file=sys.stderr, flush=True)
+            return False
+        shutil.copyfile(group.path('tree/iouring2.ko'), group.path('ko/unbroken.ko'))
+        return True
+
+    def build_mutant(self, group, mutant):
+        """Whether there is anything to run."""
+        tree, module = group.path('tree'), group.path('ko', mutant.name + '.ko')
+        good, said = mutant.apply(tree, '--dry-run')
+        if not good:
+            self.record(mutant, 'did-not-apply', files.last_line(said))
+            return False
+        mutant.apply(tree)
+        built = self.compile(group, mutant.name + '.log')
+        if built:
+            shutil.copyfile(group.path('tree/iouring2.ko'), module)
+        mutant.apply(tree, '-R')
+        if not built:
+            errors = [line for line in read(group.path(mutant.name + '.log')).split('\n') if 'error' in line]
+            self.record(mutant, 'did-not-build', errors[0] if errors else '')
+            return False
+        if mutants.same_code(group.path('ko/unbroken.ko'), module, tree):
+            self.record(mutant, 'survived', 'the same machine code')
+            return False
+        return True
+
+    def build_group(self, group):
+        try:
+            group.base_good = self.build_base(group)
+            group.base_done.set()
+            if group.base_good:
+                group.built += [mutant for mutant in group.members if self.build_mutant(group, mutant)]
+        finally:
+            self.failed |= not group.base_good
+            group.base_done.set()
+            group.all_done.set()
+
+    def build_selftests(self, kernel):
+        """Once in a run: they may have changed since the last."""
+        if kernel not in self.have_selftests:
+            tarball = f'build/iouring2-{read("VERSION").strip()}.tar.gz'
+            self.have_selftests[kernel] = self.run('make', '-s', 'dist') == 0 and self.run(
+                'tools/vm/suite', kernels.target_of(kernel), tarball,
+                os.path.join(WORK, f'{kernel}-selftests')) == 0
+        return self.have_selftests[kernel]
+
+    # --- on this host ---
+
+    def host_red(self, tree, mutant):
+        """The first of a mutant's tests that is red there."""
+        return next((test.program for test in mutant.tests if self.run(
+            os.path.join(tree, 'tools', test.program), output=os.path.join(tree, mutant.name + '.log'))), None)
+
+    def run_host(self, group):
+        tree = group.folder
+        self.copy_tree(tree)
+        for mutant in group.members:
+            red = self.host_red(tree, mutant)
+            if red:
+                self.record(mutant, 'not-run', f'{red} is red without a mutant')
+                continue
+            good, said = mutant.apply(tree)
+            if not good:
+                self.record(mutant, 'did-not-apply', files.last_line(said))
+                continue
+            red = self.host_red(tree, mutant)
+            mutant.apply(tree, '-R')
+            if red:
+                last = files.last_line(read(tree, mutant.name + '.log'))
+                self.record(mutant, 'killed', f'{red}: {last[:100]}')
+            else:
+                self.record(mutant, 'survived', 'its tests passed')
+
+    # --- in machines ---
+
+    def end_reported(self, group, ended):
+        """End a machine that does not end by itself after a report."""
+        log = group.path('out/console.log')
+
+        def size():
+            try:
+                return os.path.getsize(log)
+            except FileNotFoundError:
+                return None
+        end = mutants.is_time_to_end(size, lambda: not logcheck.judge(logcheck.read_log(log)))
+        while not ended.wait(5):
+            if next(end):
+                os.kill(int(read(group.path('qemu.pid'))), signal.SIGTERM)
+                return
+
+    def boot(self, group):
+        """Run the lines of in/queue until one leaves a mark."""
+        shutil.rmtree(group.path('out'), ignore_errors=True)
+        os.makedirs(group.path('out'))
+        if os.path.exists(group.path('qemu.pid')):
+            os.remove(group.path('qemu.pid'))
+        queue = [line.split('\t') for line in read(group.path('in/queue')).splitlines()]
+        seconds = sum(int(line[1]) * int(line[4]) + 30 for line in queue) + 180
+        ended = threading.Event()
+        watcher = threading.Thread(target=self.end_reported, args=(group, ended), daemon=True)
+        watcher.start()
+        self.run('tools/vm/run', '--kernel', kernels.target_of(group.kernel), '--in', group.path('in'),
+                 '--out', group.path('out'), '--timeout', str(seconds), '--qemu', '-pidfile', '--qemu',
+                 group.path('qemu.pid'), *(['--kmemleak'] if group.kernel == kernels.KMEMLEAK else []),
+                 '--no-logcheck', '--', '/bin/bash', '/in/guest', output=group.path('boot.log'))
+        ended.set()
+        watcher.join()
+
+    def verdict(self, group, name):
+        """What became of a line of the queue: state, how, seconds."""
+        console = logcheck.read_log(group.path('out/console.log'))
+        log = list(mutants.log_between(console, name))
+        write(''.join(line + '\n' for line in log), group.path('out', name + '.klog'))
+        lines = [line.split('\t') for line in read(group.path('out/results')).splitlines()]
+        result = ([line for line in lines if line[0] == name] or [None])[-1]
+        return *mutants.verdict(logcheck.judge(log), result), result[3] if result else ''
+
+    def run_queue(self, group, queue, callback):
+        """Lines of a queue: NAME.K (the K-th test of NAME), seconds, program, test, how often.
+        Each machine starts where the last one left off, without what is left of those that are
+        dead. CALLBACK(NAME, state, how, seconds, number of lines left of it).
+        """
+        while queue:
+            write(''.join('\t'.join(line) + '\n' for line in queue), group.path('in/queue'))
+            for _ in range(2):
+                self.boot(group)
+                started = read(group.path('out/started')).splitlines()
+                if started:
+                    break
+            else:
+                say(f'the machine did not boot; see {short(group.path("boot.log"))}')
+                return False
+            os.makedirs(group.path('logs'), exist_ok=True)
+            for log in glob.glob(group.path('out/*.log')):
+                shutil.copy(log, group.path('logs'))
+            for line in started:
+                name = line.rpartition('.')[0]
+                state, how, took = self.verdict(group, line)
+                queue = [left for left in queue if left[0] != line and
+                         (state == 'survived' or left[0].rpartition('.')[0] != name)]
+                callback(name, state, how, took, sum(left[0].rpartition('.')[0] == name for left in queue))
+        return True
+
+    def base_result(self, name, state, how, took, _):
+        self.verdicts.keep(name, self.keys[name], state, how, took)
+        if state != 'survived':
+            say(f'{name.removeprefix("unbroken-")}: red without a mutant: {how}')
+            self.red_base = True
+
+    def mutant_result(self, name, state, how, _, left):
+        if state != 'survived' or not left:
+            self.record(self.mutants[name], state, how)
+
+    def link(self, group, module, name):
+        to = group.path('in', name + '.ko')
+        if os.path.exists(to):
+            os.remove(to)
+        os.link(group.path('ko', module + '.ko'), to)
+
+    def run_unbroken(self, group):
+        """The tests that the mutants need, on the unbroken module, unless that was seen before."""
+        queue = []
+        for test in sorted({test._replace(times='1') for m in group.members for test in m.tests}):
+            name = group.unbroken(test)
+            self.keys[name] = f'{self.module} ' + mutants.tests_key(
+                group.kernel, group.module, [f'{test.program} {test.test}'])
+            if self.verdicts.known(name, self.keys[name]) and self.verdicts.is_green(name):
+                continue
+            self.link(group, 'unbroken', name)
+            queue.append((f'{name}.0', str(UNKNOWN_LIMIT), test.program, test.test, '1'))
+        say(f'{group}: {len(queue)} tests on the unbroken module')
+        return self.run_queue(group, queue, self.base_result)
+
+    def limit_for(self, group, test):
+        """A test that takes far longer than on the unbroken module hangs."""
+        took = (self.verdicts.get(group.unbroken(test)) + ['', ''])[2]
+        return str(40 + 5 * int(took or 30))
+
+    def queue_of(self, group, mutant):
+        """The lines of a mutant; none if it cannot be judged."""
+        for test in mutant.tests:
+            if not self.verdicts.is_green(group.unbroken(test)):
+                self.record(mutant, 'not-run', f'{test.program} {test.test} is red without a mutant')
+                return []
+        self.link(group, mutant.name, mutant.name)
+        return [(f'{mutant.name}.{n}', self.limit_for(group, test), *test)
+                for n, test in enumerate(mutant.tests)]
+
+    def run_group(self, group):
+        if not self.build_selftests(group.kernel):
+            say('the selftests do not build')
+            return False
+        group.base_done.wait()
+        if not group.base_good:
+            return False
+        os.makedirs(group.path('in'))
+        shutil.copytree(os.path.join(WORK, f'{group.kernel}-selftests/iouring2'), group.path('in/selftests'))
+        shutil.copy('tools/mutants/guest', group.path('in'))
+        for name, patterns in (('patterns', logcheck.PATTERNS), ('harmless', logcheck.HARMLESS)):
+            write(''.join(pattern.expression + '\n' for pattern in patterns), group.path('in', name))
+        if not self.run_unbroken(group):
+            return False
+        group.all_done.wait()
+        queue = [line for mutant in group.built for line in self.queue_of(group, mutant)]
+        say(f'{group}: {len(group.built)} mutants to run')
+        return self.run_queue(group, queue, self.mutant_result)
+
+    def run_one(self, group):
+        if group.kernel != mutants.HOST:
+            return self.run_group(group)
+        self.run_host(group)
+        return True
+
+    # --- all of it ---
+
+    def groups(self, again):
+        """What is to be run, in the order of the first mutant of each."""
+        found = {}
+        for mutant in self.mutants.values():
+            key = self.keys[mutant.name] = mutants.key_of(mutant, self.module)
+            if again or not self.verdicts.known(mutant.name, key):
+                self.verdicts.forget(mutant.name)
+                found.setdefault((mutant.kernel, mutant.module), []).append(mutant)
+        say(f'{sum(map(len, found.values()))} of {len(self.mutants)} mutants to build')
+        groups = [Group(*key, members) for key, members in found.items()]
+        for group in groups:
+            shutil.rmtree(group.folder, ignore_errors=True)
+        return groups
+
+    def take_lock(self):
+        self.lock = files.Lock(WORK, 'lock')
+        if not self.lock.take(wait=False):
+            say(f'another run has {WORK}')
+            self.lock.take()
+
+    def state_of(self, mutant):
+        return self.verdicts.get(mutant.name)[0] if self.verdicts.exists(mutant.name) else ''
+
+    def build_all(self, groups):
+        for group in groups:
+            if group.kernel != mutants.HOST:
+                self.build_group(group)
+
+    def main(self, again, only_build, complete):
+        self.take_lock()
+        groups = self.groups(again)
+        builder = threading.Thread(target=self.build_all, args=(groups,), daemon=True)
+        builder.start()
+        try:
+            if only_build:
+                builder.join()
+                bad = [mutant for mutant in self.mutants.values() if 'did-not' in self.state_of(mutant)]
+                return 1 if bad or self.failed else 0
+            for group in groups:
+                self.failed |= not self.run_one(group)
+            return self.report(complete)
+        finally:
+            if builder.is_alive():
+                files.kill_below(os.getpid())
+
+    def report(self, complete):
+        """Write the results, for the tree if they are of all mutants; returns the exit status."""
+        rows = [mutants.result_row(mutant, self.verdicts.get(mutant.name))
+                for mutant in self.mutants.values() if self.verdicts.exists(mutant.name)]
+        results = os.path.join(WORK, 'mutants.tsv')
+        write(''.join('\t'.join(row) + '\n' for row in [COLUMNS, *rows]), results)
+        sys.stdout.flush()
+        subprocess.run(['column', '-t', '-s', '\t', results], check=False)
+        if complete and len(rows) == len(self.mutants):
+            shutil.copyfile(results, RESULTS)
+        good = sum(row[5] in ('killed', 'explained') for row in rows)
+        print(f'{good} of {len(self.mutants)} mutants killed or explained')
+        return 0 if good == len(self.mutants) and not self.failed and not self.red_base else 1
+
+
+# --- command line -----------------------------------------------------------
+
+def check(chosen):
+    """Whether all of them are as they should be, without a machine."""
+    bad = [f'{mutant.name}: {text}' for mutant in chosen for text in mutants.problems(mutant)]
+    for line in bad:
+        print(line)
+    return 1 if bad else 0
+
+
+def main(doc):
+    p = cli.Parser(doc)
+    p.add_argument('--all', action='store_true')
+    p.add_argument('--kernel', default='', choices=kernels.all_names())
+    mode = p.add_mutually_exclusive_group()
+    for name in ('--check', '--build', '--list'):
+        mode.add_argument(name, action='store_true')
+    p.add_argument('patterns', nargs='*')
+    a = p.parse_intermixed_args()
+    os.chdir(TOP)
+    chosen = mutants.load(a.patterns, a.kernel)
+    if not chosen:
+        p.error('no such mutant')
+    if a.list:
+        for m in chosen:
+            print(f'{m.name:<28} {m.field("Invariant"):<4} {m.field("Test"):<28} {m.field("Breaks")}')
+        return 0
+    if a.check:
+        return check(chosen)
+    files.end_with_children()
+    return Mutate(chosen).main(a.all, a.build, not a.patterns and not a.kernel)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Do all tools treat their command lines alike?"""
+
+import contextlib
+import io
+import unittest
+
+from iou2 import cli
+
+
+class Usage(unittest.TestCase):
+    def parse(self, *args, intermixed=False):
+        """(namespace or exit status, standard output, errors)"""
+        parser = cli.Parser('\nA tool.\n\nusage: x\n')
+        parser.add_argument('--number', type=cli.count)
+        parser.add_argument('--tests', type=cli.expression)
+        parser.add_argument('wanted')
+        parser.add_argument('more', nargs='*')
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                parse = parser.parse_intermixed_args if intermixed else parser.parse_args
+                result = parse(list(args))
+            except SystemExit as e:
+                result = e.code
+        return result, out.getvalue(), err.getvalue()
+
+    def test_help(self):
+        """--help is the docstring, and no error"""
+        self.assertEqual(self.parse('--help'), (0, 'A tool.\n\nusage: x\n', ''))
+
+    def test_wrong(self):
+        """wrong usage is 2, and one line that names --help"""
+        for args in ([], ['--bogus'], ['--numb', '1', 'a'], ['--number', '0', 'a'], ['a', '--number'],
+                     ['--tests', '(', 'a']):
+            for intermixed in (False, True):
+                with self.subTest(' '.join(args)):
+                    status, out, err = self.parse(*args, intermixed=intermixed)
+                    self.assertEqual((status, out), (2, ''))
+                    self.assertRegex(err, r'\A[^\n]+; see .+ --help\n\Z')
+
+    def test_option_first(self):
+        """what is no option is told before what is missing"""
+        self.assertIn('what is "--bogus"?', self.parse('--bogus')[2])
+
+    def test_right(self):
+        """what is right is taken"""
+        found = self.parse('--number=3', 'a', '--', '--b')[0]
+        self.assertEqual((found.number, found.wanted, found.more), (3, 'a', ['--b']))

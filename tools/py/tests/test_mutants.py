@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Are verdicts about mutants what they should be, and kept as long as they should be?"""
+
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+from iou2 import TOP, logcheck, mutants
+from iou2.mutants import Mutant, Test, Verdicts, judged, parse_test
+
+HEADER = '''\
+Mutant: one
+Invariant: I2
+Breaks: what: it breaks
+Test: overflow batch x3
+Test: ring
+Module: normal
+
+diff --git a/x b/x
+Kernel: not a field
+'''
+CONSOLE = '''\
+iouring2-mutant begin one.0
+fine
+iouring2-mutant end one.0
+between
+iouring2-mutant begin one.1
+WARNING: x
+iouring2-mutant begin one.10
+other
+'''.splitlines()
+
+
+class Header(unittest.TestCase):
+    def test_fields(self):
+        """a header ends with the diff, and has defaults"""
+        mutant = Mutant('one', HEADER)
+        self.assertEqual((mutant.field('Breaks'), mutant.module, mutant.kernel),
+                         ('what: it breaks', 'normal', '6.1'))
+        self.assertEqual(mutant.tests, [Test('overflow', 'batch', '3'), Test('ring', '-', '1')])
+        self.assertEqual(Mutant('one', HEADER, 'kasan').kernel, 'kasan')
+        self.assertEqual(Mutant('one', '').module, 'debug')
+
+    def test_tests(self):
+        """a test may have a name, or a number, or both"""
+        self.assertEqual([parse_test(text) for text in ('a', 'a b', 'a x20', 'a b x20')],
+                         [('a', '-', '1'), ('a', 'b', '1'), ('a', '-', '20'), ('a', 'b', '20')])
+
+    def test_problems(self):
+        """a header that is wrong is told"""
+        with mock.patch.object(Mutant, 'apply', return_value=(False, '')):
+            text = HEADER.replace('normal', 'fast').replace('ring', 'nosuch')
+            found = list(mutants.problems(Mutant('two', text)))
+        self.assertEqual(found, ['no Kernel in its header', 'calls itself one', 'no such build of the module',
+                                 'no such kernel', 'no test nosuch -', 'does not apply'])
+
+
+class Judged(unittest.TestCase):
+    def setUp(self):
+        self.plain, self.equivalent = Mutant('one', HEADER), Mutant('one', 'Equivalent: a reason\n' + HEADER)
+
+    def test_plain(self):
+        """without a reason a verdict is what it is"""
+        for state in ('killed', 'survived', 'not-run'):
+            self.assertEqual(judged(self.plain, state, 'how'), (state, 'how'))
+
+    def test_equivalent(self):
+        """a reason explains who survives, and is wrong about who does not"""
+        self.assertEqual(judged(self.equivalent, 'survived', 'how'), ('explained', 'a reason'))
+        self.assertEqual(judged(self.equivalent, 'killed', 'how'), ('not-equivalent', 'how'))
+        self.assertEqual(judged(self.equivalent, 'not-run', 'how'), ('not-run', 'how'))
+
+    def test_words(self):
+        """what the guest and the log say"""
+        for result, state in (('pass', 'survived'), ('fail', 'killed'), ('hang', 'killed'), ('stuck', 'killed'),
+                              ('skip', 'not-run'), ('no-load', 'not-run')):
+            with self.subTest(result):
+                self.assertEqual(mutants.verdict([], ['one.0', result, 'x', '7'])[0], state)
+                self.assertEqual(mutants.verdict([('bug', 'BUG: x')], ['one.0', result, 'x', '7']),
+                                 ('killed', 'kernel log: BUG: x'))
+        self.assertEqual(mutants.verdict([], None), ('killed', 'the machine died'))
+
+    def test_cut_here(self):
+        """the line after "cut here" says more"""
+        report = [('cut-here', '[ cut here ]'), ('warning', 'WARNING: x'), ('bug', 'y')]
+        self.assertEqual(mutants.verdict(report, None)[1], 'kernel log: WARNING: x')
+        self.assertEqual(mutants.verdict(report[:1], None)[1], 'kernel log: [ cut here ]')
+
+    def test_tidy(self):
+        """numbers that differ each time are left out"""
+        self.assertEqual(
+            mutants.tidy('[    5.012345] WARNING: CPU: 0 PID: 211 at f+0x1/0x20 0xffff888103a1b000 '
+                         '(Tainted: G  OE), CPU#1: ring/3'),
+            'WARNING: at f+ADDRESS')
+
+    def test_between(self):
+        """a line of the queue is judged by its own part of the log"""
+        self.assertEqual([list(mutants.log_between(CONSOLE, f'one.{n}')) for n in (0, 1, 10, 2)],
+                         [['fine'], ['WARNING: x', 'iouring2-mutant begin one.10', 'other'], ['other'], []])
+
+
+class Kept(unittest.TestCase):
+    def setUp(self):
+        self.was = os.getcwd()
+        os.chdir(TOP)
+        self.mutant = mutants.load(['flush-lifo'])[0]
+        self.key = mutants.key_of(self.mutant, 'module')
+
+    def tearDown(self):
+        os.chdir(self.was)
+
+    def test_until(self):
+        """until the mutant, the module, a test, its judge or the kernel changes"""
+        self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
+        real = mutants.contents
+        for changed in (self.mutant.patch, 'selftests/overflow.c', 'selftests/ring.c', 'selftests/inflight.c',
+                        'tools/mutants/guest', 'tools/py/iou2/logcheck.py'):
+            with self.subTest(changed), mock.patch.object(
+                    mutants, 'contents', lambda path, c=changed: real(path) + (b'x' if path == c else b'')):
+                self.assertNotEqual(mutants.key_of(self.mutant, 'module'), self.key)
+        with self.subTest('module'):
+            self.assertNotEqual(mutants.key_of(self.mutant, 'other'), self.key)
+        with self.subTest('kernel'):
+            other = mutants.load(['flush-lifo'], '7.x')[0]
+            self.assertNotEqual(mutants.key_of(other, 'module'), self.key)
+
+    def test_other(self):
+        """what is not its test may change"""
+        real = mutants.contents
+        with mock.patch.object(mutants, 'contents', lambda path: real(path) + b'x' * ('poll.c' in path)):
+            self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
+
+    def test_folder(self):
+        """a verdict is found by its key, and only by that"""
+        with tempfile.TemporaryDirectory() as folder:
+            verdicts = Verdicts(folder)
+            verdicts.keep('one', 'key', 'survived', 'how', '7')
+            self.assertTrue(verdicts.known('one', 'key'))
+            self.assertFalse(verdicts.known('one', 'other key'))
+            self.assertFalse(verdicts.known('two', 'key'))
+            self.assertEqual(verdicts.get('one'), ['survived', 'how', '7'])
+            self.assertTrue(verdicts.is_green('one'))
+            verdicts.keep('one', 'key', 'killed', 'how')
+            self.assertFalse(verdicts.is_green('one'))
+            verdicts.forget('one')
+            self.assertFalse(verdicts.exists('one') or verdicts.is_green('one'))
+
+    def test_row(self):
+        """a row of the results"""
+        self.assertEqual(mutants.result_row(Mutant('one', HEADER), ['killed', 'how']),
+                         ('one', 'I2', 'overflow batch x3; ring', 'normal', '6.1', 'killed', 'how'))
+
+
+class Ended(unittest.TestCase):
+    """When a machine is ended that stands still after a report."""
+
+    def asked(self, *looks):
+        """looks: (size of the log, whether it is green). The answers, one for each."""
+        now = [None]
+        end = mutants.is_time_to_end(lambda: now[0][0], lambda: now[0][1])
+        answers = []
+        for now[0] in looks:
+            answers.append(next(end))
+            if answers[-1]:
+                break
+        return answers
+
+    def test_green(self):
+        """a log that grows and is green ends nothing"""
+        self.assertEqual(self.asked(*((n, True) for n in range(100))), [False] * 100)
+
+    def test_none(self):
+        """nor one that is not there"""
+        self.assertEqual(self.asked(*[(None, False)] * 20), [False] * 20)
+
+    def test_red(self):
+        """half a minute after a report it is ended"""
+        self.assertEqual(self.asked((5, True), *[(9, False)] * 20), [False] * 7 + [True])
+
+    def test_recovers(self):
+        """not if what was half a report turns out to be none"""
+        self.assertEqual(self.asked((9, False), *[(9, True)] * 20), [False] * 21)
+
+
+class Judge(unittest.TestCase):
+    def test_guest(self):
+        """the patterns that the guest is given are lines"""
+        for pattern in logcheck.PATTERNS:
+            self.assertNotIn('\n', pattern.expression)
+            self.assertTrue(pattern.expression)
