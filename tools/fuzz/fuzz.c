@@ -16,7 +16,7 @@
  *	current		the last programs run, the newest marked: looked at when
  *			the machine has died
  *	corpus/		programs that reached something new
- *	TIME.bits	what of the module had run by then (module/coverage.c)
+ *	TIME.bits	what of the module had run by then (module/debug/coverage.c)
  *	stats.tsv	time, programs, calls, corpus, places in the module,
  *			edges seen by KCOV
  *	finding.txt	what was found, and the program
