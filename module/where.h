@@ -51,7 +51,7 @@ enum io2_do {
 /* About the SQE */
 #define IO2_W_ASYNC	BIT(3)	/* is not to be tried by who submits */
 /* About the file */
-#define IO2_W_ANY	BIT(4)	/* a kernel thread may do it, see kind.h */
+#define IO2_W_ANY	BIT(4)	/* a kernel thread may do it, see file.h */
 #define IO2_W_TRIABLE	BIT(5)	/* can be tried without blocking */
 #define IO2_W_POLLABLE	BIT(6)	/* says when it is ready */
 #define IO2_W_ASK_NOW	BIT(7)	/* any thread may ask it: it answers at once */
