@@ -47,7 +47,7 @@ coverage:
 	@tools/coverage $(ARGS)
 
 fuzz:
-	@tools/fuzz/run $(ARGS)
+	@suites/fuzz/run $(ARGS)
 
 install: dist
 	@packaging/install --tarball $(DIST) $(ARGS)

@@ -286,7 +286,7 @@ class Check:
     def run_fuzzer(self, name):
         """A short run of the fuzzer, from the programs that are known to reach far."""
         begin, log = clock.seconds(), os.path.join(OUT, name, 'fuzz.log')
-        status = self.run('tools/fuzz/run', '--kernel', name, '--seconds', str(FUZZ_SECONDS), '--out',
+        status = self.run('suites/fuzz/run', '--kernel', name, '--seconds', str(FUZZ_SECONDS), '--out',
                           os.path.join(OUT, name, 'fuzz'), '--fresh', output=log)
         self.took(name, 'fuzz', clock.seconds() - begin)
         if status:

@@ -474,7 +474,7 @@ def check_library_trap():
     """The trap in programs that make the calls themselves: needs seccomp and ptrace, not the module."""
     if not os.access(work('library/iouring2-run'), os.X_OK):
         raise Failed('iouring2-run was not built')
-    status, text = files.said('lib/test/host', work('library'))
+    status, text = files.said('suites/lib/host', work('library'))
     if status == 77:
         raise Skip(files.last_line(text))
     if status:
@@ -549,8 +549,8 @@ def check_decisions():
 
 # Programs for a guest or for inside of a root tree, and parts of other programs: their callers'
 # usage is what people read. The cache's key of liburing/fetch is what is in that file.
-NOT_FOR_PEOPLE = re.compile(r'(^|/)(guest|.*-inside|run-suite)$|^(lib/test|selftests|module)/|'
-                            r'^packaging/check$|^tools/apps/(build|cases)$|^tools/liburing/(build|fetch)$')
+NOT_FOR_PEOPLE = re.compile(r'(^|/)(guest|.*-inside|run-suite)$|^(suites/lib|selftests|module)/|'
+                            r'^packaging/check$|^suites/apps/(build|cases)$|^suites/liburing/(build|fetch)$')
 
 
 def has_usage(name):
@@ -623,6 +623,7 @@ def rows():
     yield 'mutants apply', command, 'tools/mutate', '--check'
     yield 'turns and results are decided as they should be', check_decisions
     yield 'who runs a request: rules and table', command, 'tools/where/check'
+    yield 'no circle of calls but the engine', command, 'tools/circles'
     yield 'every tool has --help, and one word for wrong usage', check_usage
     yield 'links between documents', check_links
     yield 'MAINTAINERS names what is there', check_maintainers
@@ -633,14 +634,14 @@ def rows():
     yield 'checkpatch module', check_checkpatch, 'module'
     yield 'checkpatch uapi', check_checkpatch, 'uapi', CHECKPATCH_UAPI
     yield 'checkpatch selftests', check_checkpatch, 'selftests', CHECKPATCH_TESTS
-    yield 'checkpatch fuzzer', check_checkpatch, 'tools/fuzz', CHECKPATCH_FUZZ
+    yield 'checkpatch fuzzer', check_checkpatch, 'suites/fuzz', CHECKPATCH_FUZZ
     yield 'checkpatch examples', check_checkpatch, 'examples', CHECKPATCH_EXAMPLES
     yield 'checkpatch lib', check_checkpatch, 'lib', CHECKPATCH_LIB
     yield 'checkpatch bench', check_checkpatch, 'bench', CHECKPATCH_BENCH
     yield 'bench compiles', check_bench
-    yield 'benchmarks.md is made from docs/results', command, 'bench/report', '--check'
+    yield 'benchmarks.md is made from results', command, 'bench/report', '--check'
     yield 'kernel-doc comments', check_kernel_doc
-    yield 'fuzzer, without a module', command, 'make', '-s', '-C', 'tools/fuzz', f'OUTPUT={work("fuzz")}', 'check'
+    yield 'fuzzer, without a module', command, 'make', '-s', '-C', 'suites/fuzz', f'OUTPUT={work("fuzz")}', 'check'
     yield 'syzkaller description', command, 'tools/syzkaller/check'
     yield 'symbols check turns red when it should', check_symbols_selftest
     for kernel in kernels.names('deb'):

@@ -10,10 +10,10 @@ from collections import namedtuple
 from iou2 import TOP, files, kernels
 from iou2.files import contents, fingerprint
 
-FOLDER = os.path.join(TOP, 'tools/mutants')
+FOLDER = os.path.join(TOP, 'suites/mutants')
 FIELDS = ('Mutant', 'Invariant', 'Breaks', 'Test', 'Module', 'Kernel')
 # What the result of a test depends on, beside the test, its kernel and the module.
-JUDGES = ('tools/mutants/guest', 'tools/py/iou2/logcheck.py')
+JUDGES = ('suites/mutants/guest', 'tools/py/iou2/logcheck.py')
 HELPERS = ('selftests/ring.c', 'selftests/inflight.c')
 HOST = 'host'
 

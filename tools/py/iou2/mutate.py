@@ -13,7 +13,7 @@ from iou2 import TOP, cli, clock, files, kernels, logcheck, mutants
 from iou2.files import read, tail, write
 
 WORK = os.path.join(TOP, 'build/mutants')
-RESULTS = os.path.join(TOP, 'docs/results/mutants.tsv')
+RESULTS = os.path.join(TOP, 'results/mutants.tsv')
 COLUMNS = ('mutant', 'invariant', 'test', 'module', 'kernel', 'result', 'how')
 # Seconds that a test may take of which nothing is known.
 UNKNOWN_LIMIT = 400
@@ -287,7 +287,7 @@ class Mutate:
             return False
         os.makedirs(group.path('in'))
         shutil.copytree(os.path.join(WORK, f'{group.kernel}-selftests/iouring2'), group.path('in/selftests'))
-        shutil.copy('tools/mutants/guest', group.path('in'))
+        shutil.copy('suites/mutants/guest', group.path('in'))
         for name, patterns in (('patterns', logcheck.PATTERNS), ('harmless', logcheck.HARMLESS)):
             write(''.join(pattern.expression + '\n' for pattern in patterns), group.path('in', name))
         if not self.run_unbroken(group):

@@ -115,7 +115,7 @@ class Kept(unittest.TestCase):
         self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
         real = mutants.contents
         for changed in (self.mutant.patch, 'selftests/overflow.c', 'selftests/ring.c', 'selftests/inflight.c',
-                        'tools/mutants/guest', 'tools/py/iou2/logcheck.py'):
+                        'suites/mutants/guest', 'tools/py/iou2/logcheck.py'):
             with self.subTest(changed), mock.patch.object(
                     mutants, 'contents', lambda path, c=changed: real(path) + (b'x' if path == c else b'')):
                 self.assertNotEqual(mutants.key_of(self.mutant, 'module'), self.key)

@@ -6,8 +6,8 @@
 #include <linux/iouring2.h>
 #include <sys/uio.h>
 
-#include "../sys.h"
-#include "../translate.h"
+#include "../../lib/sys.h"
+#include "../../lib/translate.h"
 
 #define DEVICE	100
 #define RING	7	/* one of ours */

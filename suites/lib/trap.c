@@ -32,8 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../sys.h"
-#include "../trap.h"
+#include "../../lib/sys.h"
+#include "../../lib/trap.h"
 
 #define CHECK(condition) \
 	do { \

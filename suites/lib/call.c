@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../sys.h"
+#include "../../lib/sys.h"
 
 static char area[1 << 20];
 

@@ -31,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../sys.h"
+#include "../../lib/sys.h"
 
 #ifndef AT_EXECVE_CHECK
 #define AT_EXECVE_CHECK	0x10000

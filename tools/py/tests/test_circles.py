@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""tools/circles: which circles of calls and includes are found."""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import os
+import tempfile
+import unittest
+
+from iou2 import TOP
+
+
+def load():
+    loader = importlib.machinery.SourceFileLoader('circles', os.path.join(TOP, 'tools/circles'))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('circles', loader))
+    loader.exec_module(module)
+    return module
+
+
+circles = load()
+
+REQUEST = 'void io2_r(void)\n{\n\tio2_leaf();\n\tio2_w();\n}\n'
+WORKER = 'void io2_w(void)\n{\n\tio2_r();\n}\n'
+LEAF = 'void io2_leaf(void)\n{\n}\n'
+
+
+class Circles(unittest.TestCase):
+    def judge(self, **files):
+        """The status, and the lines."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in files.items():
+                with open(os.path.join(folder, name.replace('_', '.')), 'w', encoding='utf-8') as f:
+                    f.write(text)
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                status = circles.judge(folder)
+            return status, said.getvalue().split('\n')[:-1]
+
+    def test_engine(self):
+        """its four files may call each other"""
+        self.assertEqual(self.judge(request_c=REQUEST, worker_c=WORKER, leaf_c=LEAF), (0, []))
+
+    def test_up(self):
+        """a leaf may not call them"""
+        status, lines = self.judge(request_c=REQUEST, worker_c=WORKER,
+                                   leaf_c=LEAF + 'static void up(void)\n{\n\tio2_r();\n}\n')
+        self.assertEqual(status, 1)
+        self.assertIn('leaf.c -> request.c: io2_r', lines)
+
+    def test_named_only(self):
+        """a comment, a string or a prototype calls nobody"""
+        for text in ('/* io2_r(); */\n', 'static const char s[] = "io2_r()";\n'):
+            self.assertEqual(self.judge(request_c=REQUEST, leaf_c=LEAF + text)[0], 0)
+        self.assertEqual(self.judge(request_c=REQUEST, leaf_c=LEAF, leaf_h='void io2_r(void);\n')[0], 0)
+
+    def test_inline(self):
+        """an inline function of a header calls"""
+        up = 'static inline void io2_up(void)\n{\n\tio2_r();\n}\n'
+        self.assertEqual(self.judge(request_c=REQUEST.replace('io2_leaf', 'io2_up'), leaf_h=up)[0], 1)
+
+    def test_includes(self):
+        """headers include in one direction"""
+        self.assertEqual(self.judge(a_h='#include "b.h"\n', b_h='#include "a.h"\n')[0], 1)
+        self.assertEqual(self.judge(a_h='#include "b.h"\n', b_h='')[0], 0)
+
+    def test_own_header(self):
+        """a file and its header are one"""
+        self.assertEqual(self.judge(a_c='void io2_slow(void)\n{\n\tio2_fast();\n}\n',
+                                    a_h='static inline void io2_fast(void)\n{\n\tio2_slow();\n}\n')[0], 0)
+
+
+if __name__ == '__main__':
+    unittest.main()
