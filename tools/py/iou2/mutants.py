@@ -14,7 +14,7 @@ FOLDER = os.path.join(TOP, 'suites/mutants')
 FIELDS = ('Mutant', 'Invariant', 'Breaks', 'Test', 'Module', 'Kernel')
 # What the result of a test depends on, beside the test, its kernel and the module.
 JUDGES = ('suites/mutants/guest', 'tools/py/iou2/logcheck.py')
-HELPERS = ('selftests/ring.c', 'selftests/inflight.c')
+HELPERS = ('selftests/lib/ring.c', 'selftests/lib/inflight.c')
 HOST = 'host'
 
 # A selftest program, one of its tests or "-", and how often it runs to meet a race.
@@ -75,10 +75,10 @@ def test_exists(test):
     if '/' in test.program:
         return os.access(os.path.join(TOP, 'tools', test.program), os.X_OK) and test.test == '-'
     source = os.path.join(TOP, 'selftests', test.program)
-    if not os.path.exists(source + '.c'):
+    if not os.path.exists(source + '_test.c'):
         return os.path.exists(source) and test.test == '-'
     return test.test == '-' or re.search(
-        rf'^([A-Z]+_)?TEST[A-Z_]*\(([a-z_]+, *)?{test.test}[,)]', files.read(source + '.c'), re.M)
+        rf'^([A-Z]+_)?TEST[A-Z_]*\(([a-z_]+, *)?{test.test}[,)]', files.read(source + '_test.c'), re.M)
 
 
 def problems(mutant):
@@ -112,7 +112,7 @@ def module_fingerprint():
 
 def sources_of(program):
     """The files of a test."""
-    for path in (f'selftests/{program}.c', f'selftests/{program}'):
+    for path in (f'selftests/{program}_test.c', f'selftests/{program}'):
         if os.path.exists(path):
             return [path]
     return sorted(path for path in glob.glob(f'tools/{os.path.dirname(program)}/*') if os.path.isfile(path))
@@ -123,7 +123,7 @@ def tests_key(kernel, module, tests):
     parts = [f'{part}\n'.encode() for part in (kernel, module, '\n'.join(tests))]
     for program in sorted({line.split(' ')[0] for line in tests}):
         parts += map(contents, sources_of(program))
-    parts += map(contents, [*HELPERS, *sorted(glob.glob('selftests/*.h')), *JUDGES])
+    parts += map(contents, [*HELPERS, *sorted(glob.glob('selftests/lib/*.h')), *JUDGES])
     row = kernels.find(kernel)
     return fingerprint(*parts, ' '.join(row).encode() if row else b'')
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What runs on which kernel, in which turn, and what took too long: tools/plan says how."""
 
+import glob
 import os
 import re
 from zlib import crc32
@@ -31,11 +32,13 @@ def lines_of(name):
 
 
 def all_programs():
-    programs = []
+    """Those of PROGRAM_test.c, and the scripts that the Makefile names."""
+    programs = sorted(os.path.basename(path).removesuffix('_test.c')
+                      for path in glob.glob(os.path.join(TOP, 'selftests/*_test.c')))
     for line in lines_of('selftests/Makefile'):
-        found = re.match(r'TEST_(GEN_)?PROGS\s*[:+]?=\s*(.*)', line)
+        found = re.match(r'TEST_PROGS\s*[:+]?=\s*(.*)', line)
         if found:
-            programs += found.group(2).split()
+            programs += found.group(1).split()
     return programs
 
 

@@ -114,7 +114,7 @@ class Kept(unittest.TestCase):
         """until the mutant, the module, a test, its judge or the kernel changes"""
         self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
         real = mutants.contents
-        for changed in (self.mutant.patch, 'selftests/overflow.c', 'selftests/ring.c', 'selftests/inflight.c',
+        for changed in (self.mutant.patch, 'selftests/overflow_test.c', 'selftests/lib/ring.c', 'selftests/lib/inflight.c',
                         'suites/mutants/guest', 'tools/py/iou2/logcheck.py'):
             with self.subTest(changed), mock.patch.object(
                     mutants, 'contents', lambda path, c=changed: real(path) + (b'x' if path == c else b'')):
