@@ -38,8 +38,7 @@ void io2_counted_expire(struct io2_ring *ring)
 
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry_safe(req, next, &ring->counted, timer.node) {
-		if ((s32)(READ_ONCE(ring->cq_events) -
-			  req->timer.target) < 0)
+		if ((s32)(READ_ONCE(ring->cq_events) - req->target) < 0)
 			break;
 		io2_counted_del(req);
 		if (hrtimer_try_to_cancel(&req->timer.timer) != 1)
@@ -71,9 +70,9 @@ void io2_counted_add(struct io2_req *req, u32 count)
 	/* a poster sees nr_counted, or we see what it posted */
 	smp_mb();
 	/* compared as a distance: so many CQEs are not counted one by one */
-	t->target = READ_ONCE(ring->cq_events) + min_t(u32, count, S32_MAX);
+	req->target = READ_ONCE(ring->cq_events) + min_t(u32, count, S32_MAX);
 	list_for_each_entry_reverse(pos, &ring->counted, timer.node)
-		if ((s32)(t->target - pos->timer.target) >= 0)
+		if ((s32)(req->target - pos->target) >= 0)
 			break;
 	list_add(&t->node, &pos->timer.node);
 }

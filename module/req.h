@@ -129,12 +129,10 @@ struct io2_io {
  * struct io2_timer - a request that waits for a time, or for others to complete
  * @timer: fires in interrupt context
  * @node: in ring->counted, if it waits for completions; under inflight_lock
- * @target: ring->cq_events at which it has waited for enough; under inflight_lock
  */
 struct io2_timer {
 	struct hrtimer		timer;
 	struct list_head	node;
-	u32			target;
 };
 
 /* bytes of an opcode's arguments */
@@ -159,6 +157,8 @@ struct io2_timer {
  * @pool_class: which queue it is in; under pool_lock
  * @fd: the descriptor that the SQE names, looked up when the request starts
  * @seq: requests accepted before it, modulo 2^32, of a chain's head
+ * @target: ring->cq_events at which a timeout has waited for enough; under
+ *	inflight_lock
  * @hash: in ring->hash; under inflight_lock
  * @key: the ordering key it holds, or NULL, also in the cache; written by the owner
  * @run: what the deferred context does with it
@@ -191,6 +191,7 @@ struct io2_req {
 	u8			pool_class;
 	s32			fd;
 	u32			seq;
+	u32			target;
 	struct hlist_node	hash;
 	struct io2_key		*key;
 	void			(*run)(struct io2_req *req,
