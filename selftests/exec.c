@@ -290,7 +290,7 @@ struct with_vm {
 	char path[64], secret[80];
 	int go[2], said[2], pipe[2];
 	char got[16], wrote[8];
-	_Alignas(16) char stack[65536];
+	char stack[65536];
 };
 
 /* Start of a program with more rights. argv: "--rights", file, where to say so */
