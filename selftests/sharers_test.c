@@ -717,8 +717,8 @@ TEST_F_TIMEOUT(row, found_by_one_waiter, 100)
 	st_rel(&row->gone, true);
 	EXPECT_EQ(0, reap_ms(self->pid[OTHER], AT_ONCE));
 	EXPECT_EQ(-ECANCELED, seen_ms(&self->r, 3, AT_ONCE));
-	self->pid[OTHER] = fork();
 	row->armed[OTHER] = false;
+	self->pid[OTHER] = fork();
 	if (!self->pid[OTHER])
 		sees_its_own(row, &self->r, self->silent[0], 1, self->silent[0]);
 	EXPECT_TRUE(row_armed(row, OTHER, &self->pid[OTHER]));

@@ -236,16 +236,17 @@ BOUNDED_TEST(group_freezes)
 	group_end(_metadata);
 }
 
+#define DISK	"/dev/vda"
+
 static const char *reads_disk(void *arg)
 {
 	char *buf = aligned_alloc(4096, 65536);
-	const char *disk = arg;
 	struct ring r;
 	int fd, ret;
 
-	fd = open(disk, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	fd = open(DISK, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (fd < 0 || ring_init(&r, 8, 0))
-		return wrong("%s: errno %d", disk, errno);
+		return wrong("%s: errno %d", DISK, errno);
 	if (write_text(GROUP "/cgroup.procs", "0"))
 		return "it is not moved";
 	ret = do_one(&r, IOURING2_OP_READ, fd, buf, 65536, 0, ASYNC);
@@ -261,9 +262,7 @@ static const char *reads_disk(void *arg)
 /* What a worker reads is accounted to the group */
 BOUNDED_TEST(io_is_accounted)
 {
-	static char disk[] = "/dev/vda";
-
-	if (access(disk, R_OK))
+	if (access(DISK, R_OK))
 		SKIP(return, "no disk of a virtual machine");
 	if (group_make())
 		SKIP(return, "no cgroup v2");
@@ -271,7 +270,7 @@ BOUNDED_TEST(io_is_accounted)
 		group_end(_metadata);
 		SKIP(return, "no io controller");
 	}
-	EXPECT_CHILD(reads_disk, disk);
+	EXPECT_CHILD(reads_disk, NULL);
 	group_end(_metadata);
 }
 

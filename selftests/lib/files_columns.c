@@ -166,20 +166,40 @@ static void col_fault(struct cell *c)
 
 /* ----------------------------------------------------------------- writes */
 
+static int peer_take(int fd, char *to, int len)
+{
+	int n = recv(fd, to, len, MSG_DONTWAIT);
+
+	return n < 0 && errno == ENOTSOCK ? read(fd, to, len) : n;
+}
+
+/* What came of @nr bytes; a terminal hands them on by and by */
+static int peer_read(int fd, char *to, int nr)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int got = 0, n;
+
+	do {
+		n = peer_take(fd, to + got, 8192 - got);
+		got += n > 0 ? n : 0;
+	} while (got < nr && got < 8192 && poll(&p, 1, got ? 2000 : 0) == 1);
+	return got ? got : n;
+}
+
 static void col_write(struct cell *c)
 {
+	int nr;
+
 	if (!begin_empty(c, 0))
 		return;
-	wrote(c, io_write(c->io, c->in.fd, io_buf, size_of(c, 5000),
-			  write_at(c, 300)));
+	nr = io_write(c->io, c->in.fd, io_buf, size_of(c, 5000),
+		      write_at(c, 300));
+	wrote(c, nr);
 	note_pos(c);
 	if (c->kind->can & K_FULL && c->in.peer >= 0) {
-		int n = recv(c->in.peer, io_buf, 8192, MSG_DONTWAIT);
-
-		if (n < 0 && errno == ENOTSOCK)
-			n = read(c->in.peer, io_buf, 8192);
-		note_res(c, "peer", n);
-		note_data(c, io_buf, n);
+		nr = peer_read(c->in.peer, io_buf, nr);
+		note_res(c, "peer", nr);
+		note_data(c, io_buf, nr);
 	}
 	end(c);
 }
