@@ -49,12 +49,7 @@ void io2_nudge_sleeper(struct task_struct *task)
  */
 void io2_unnudge(void)
 {
-	/* a task keeps its own as long as it runs */
-	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
-
-	spin_lock_irq(&sighand->siglock);
-	recalc_sigpending();
-	spin_unlock_irq(&sighand->siglock);
+	io2_recalc_sigpending();
 }
 
 /* --- the breaker ---------------------------------------------------------- */

@@ -17,7 +17,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
@@ -247,36 +246,49 @@ BOUNDED_TEST(relative_wait_restarted)
 	munmap(w, sizeof(*w));
 }
 
+/* Another process, which writes to @efd every 20 ms for as long as this one lives */
+static void written_often(int efd)
+{
+	pid_t parent = getpid();
+
+	if (fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent) {
+		eventfd_write(efd, 1);
+		usleep(20000);
+	}
+	_exit(0);
+}
+
 /*
  * A ring of the kernel's own io_uring that has this thread leave the kernel all
- * the time, with no signal: every 20 ms
+ * the time, with no signal: whenever @efd is written to
  */
-static int busy_ring(struct ring *n, int timer)
+static int busy_ring(struct ring *n, int efd)
 {
-	struct itimerspec often = { { 0, 20000000 }, { 0, 20000000 } };
-
 	memset(n, 0, sizeof(*n));
 	n->setup.params.flags = IOURING2_SETUP_CQSIZE;
 	n->setup.params.cq_entries = 4096;
 	n->fd = syscall(425 /* io_uring_setup */, 8, &n->setup.params);
 	if (n->fd < 0 || ring_map(n))
 		return -1;
-	prep_poll_multi(ring_sqe(n), timer, POLLIN);
-	timerfd_settime(timer, 0, &often, NULL);
+	prep_poll_multi(ring_sqe(n), efd, POLLIN);
 	return syscall(426 /* io_uring_enter */, n->fd, ring_publish(n), 0, 0,
 		       NULL, 0) == 1 ? 0 : -1;
 }
 
 static const char *waits_beside(void *arg)
 {
-	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), ret;
+	int efd = eventfd(0, EFD_CLOEXEC), ret;
 	struct ring r, n;
 	long long t;
 
-	if (busy_ring(&n, timer))
+	if (busy_ring(&n, efd))
 		return "skip";
 	if (ring_init(&r, 8, 0))
 		return "no ring";
+	written_often(efd);
 	t = now_ns(CLOCK_MONOTONIC);
 	ret = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC / 2);
 	t = now_ns(CLOCK_MONOTONIC) - t;

@@ -347,11 +347,22 @@ static pid_t vm_child(struct with_vm *v, int (*fn)(void *arg))
 		     CLONE_VM | CLONE_VFORK | SIGCHLD, v);
 }
 
+/* Lets the new program end, which waits for that.  "" if it did as it should */
+static const char *vm_end(struct with_vm *v, pid_t pid)
+{
+	int status;
+
+	close(v->pipe[1]);
+	status = reap_ms(pid, SOON);
+	return WIFEXITED(status) && WEXITSTATUS(status) == DONE ? "" :
+	       wrong("status 0x%x", status);
+}
+
 /* Of user 1000, who must not open the file */
 static const char *becomes_another(void *arg)
 {
 	struct with_vm *v = arg;
-	int status, res[2];
+	int res[2];
 	pid_t pid;
 	char c;
 
@@ -371,13 +382,11 @@ static const char *becomes_another(void *arg)
 		return "go";
 	res[0] = seen_ms(&v->r, 2, SOON);
 	res[1] = seen_ms(&v->r, 3, SOON);
-	close(v->pipe[1]);
-	status = reap_ms(pid, SOON);
 	if (res[0] != -ECANCELED || res[1] != -ECANCELED)
 		return wrong("READ %d, WRITE %d", res[0], res[1]);
 	if (v->got[0])
 		return wrong("it has \"%.6s\"", v->got);
-	return WEXITSTATUS(status) == DONE ? "" : wrong("status 0x%x", status);
+	return vm_end(v, pid);
 }
 
 static int copy_self(const char *path)
@@ -434,7 +443,7 @@ static int executes_with_write(void *arg)
 static const char *writes_to_none(void *arg)
 {
 	struct with_vm *v = arg;
-	int status, res;
+	int res;
 	pid_t pid;
 
 	if (vm_pipes(v) || ring_init(&v->r, 16, 0) || fill(v->go[1]))
@@ -446,12 +455,9 @@ static const char *writes_to_none(void *arg)
 	/* its last reader */
 	close(v->go[0]);
 	res = seen_ms(&v->r, 3, SOON);
-	close(v->pipe[1]);
-	status = reap_ms(pid, SOON);
 	if (res != -EPIPE && res != -ECANCELED)
 		return wrong("WRITE %d", res);
-	return WIFEXITED(status) && WEXITSTATUS(status) == DONE ? "" :
-	       wrong("status 0x%x", status);
+	return vm_end(v, pid);
 }
 
 /* Nor does a new program hear of what the old one has done */
@@ -484,7 +490,7 @@ static int executes_with_worker(void *arg)
 static const char *child_executes(void *arg)
 {
 	struct with_vm *v = arg;
-	int status, res;
+	int res;
 	pid_t pid;
 
 	if (vm_pipes(v) || ring_init(&v->r, 16, 0) || absent_make(&v->a))
@@ -504,12 +510,9 @@ static const char *child_executes(void *arg)
 	if (write(v->go[1], "parent", 6) != 6)
 		return "write";
 	res = res_ms(&v->r, 1, SOON);
-	close(v->pipe[1]);
-	status = reap_ms(pid, SOON);
 	if (res != 6)
 		return wrong("the parent's READ: %d", res);
-	return WIFEXITED(status) && WEXITSTATUS(status) == DONE ? "" :
-	       wrong("status 0x%x", status);
+	return vm_end(v, pid);
 }
 
 /* The parent's requests go on: it has not executed anything */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
@@ -71,6 +72,14 @@ static int module_threads(int *nofreeze)
 	return nr;
 }
 
+/* All can be frozen, once they have begun. Return: how many there are, or -1 */
+static int freezable_threads(void)
+{
+	int nr, nofreeze;
+
+	return until_ms((nr = module_threads(&nofreeze), !nofreeze), SOON) ? nr : -1;
+}
+
 static int file_on_disk(void)
 {
 	char path[] = "/var/tmp/iouring2-suspend-XXXXXX";
@@ -82,7 +91,7 @@ static int file_on_disk(void)
 
 BOUNDED_TEST(idle_bounded_worker)
 {
-	int fd = file_on_disk(), nr, nofreeze;
+	int fd = file_on_disk();
 	const char *why;
 	struct ring r;
 
@@ -91,9 +100,7 @@ BOUNDED_TEST(idle_bounded_worker)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(512, do_one(&r, IOURING2_OP_WRITE, fd, data, 512, 0, ASYNC));
 	EXPECT_EQ(0, do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, ASYNC));
-	nr = module_threads(&nofreeze);
-	EXPECT_LT(0, nr);
-	EXPECT_EQ(0, nofreeze);
+	EXPECT_LT(0, freezable_threads());
 	EXPECT_EQ(0, suspend());
 	EXPECT_EQ(512, do_one(&r, IOURING2_OP_WRITE, fd, data, 512, 0, ASYNC));
 	EXPECT_EQ(512, do_one(&r, IOURING2_OP_READ, fd, data, 512, 0, 0));
@@ -104,7 +111,7 @@ BOUNDED_TEST(idle_bounded_worker)
 /* A worker that goes on with what was waiting, while nobody is in ENTER */
 BOUNDED_TEST(retry_worker)
 {
-	int p[2], nr, nofreeze;
+	int p[2];
 	const char *why;
 	struct ring r;
 
@@ -117,10 +124,7 @@ BOUNDED_TEST(retry_worker)
 	ASSERT_EQ(0, submit_all(&r));
 	ASSERT_EQ(1, write(p[1], "x", 1));
 	EXPECT_EQ(1, seen_ms(&r, 1, SOON));
-	nr = module_threads(&nofreeze);
-	EXPECT_EQ(0, nofreeze) {
-		TH_LOG("of %d", nr);
-	}
+	EXPECT_LE(0, freezable_threads());
 	add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, 0, 2);
 	ASSERT_EQ(0, submit_all(&r));
 	EXPECT_EQ(0, suspend());
@@ -135,7 +139,7 @@ BOUNDED_TEST(retry_worker)
 BOUNDED_TEST(queued_writes)
 {
 	enum { NR = 4000 };
-	int fd = file_on_disk(), i, good = 0, nr, nofreeze;
+	int fd = file_on_disk(), i, good = 0;
 	const char *why;
 	struct ring r;
 
@@ -147,9 +151,7 @@ BOUNDED_TEST(queued_writes)
 		    i % 100 == 99 ? NULL : data, i % 100 == 99 ? 0 : 512,
 		    i % 100 == 99 ? 0 : (__u64)i * 512, ASYNC, i);
 	ASSERT_EQ(0, submit_all(&r));
-	nr = module_threads(&nofreeze);
-	EXPECT_LT(0, nr);
-	EXPECT_EQ(0, nofreeze);
+	EXPECT_LT(0, freezable_threads());
 	EXPECT_EQ(0, suspend());
 	for (i = 0; i < NR; i++)
 		good += res_ms(&r, i, SOON) == (i % 100 == 99 ? 0 : 512);
@@ -159,7 +161,55 @@ BOUNDED_TEST(queued_writes)
 	close(fd);
 }
 
-/* Workers that wait for somebody, who may be frozen before them */
+/* What is in a pipe */
+static int in_pipe(int fd)
+{
+	int nr = 0;
+
+	return ioctl(fd, FIONREAD, &nr) ? -errno : nr;
+}
+
+/* Take what is in a pipe: how much it was */
+static int drain(int fd)
+{
+	static char out[1 << 16];
+	int nr, all = 0;
+
+	while (in_pipe(fd) > 0 && (nr = read(fd, out, sizeof(out))) > 0)
+		all += nr;
+	return all;
+}
+
+/*
+ * A worker that writes waits until all is written, where the kernel cannot write
+ * to a pipe without blocking; whoever reads it may be frozen before the worker.
+ */
+BOUNDED_TEST(writing_worker)
+{
+	static char many[1 << 18];
+	int p[2], res = NEVER, got = 0, i;
+	const char *why;
+	struct ring r;
+
+	if (no_suspend(&why))
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, ring_init(&r, 16, 0));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	add(&r, IOURING2_OP_WRITE, p[1], many, sizeof(many), 0, ASYNC, 1);
+	ASSERT_EQ(0, submit_all(&r));
+	ASSERT_TRUE(until_ms(in_pipe(p[0]) == fcntl(p[0], F_GETPIPE_SZ), SOON));
+	EXPECT_EQ(0, suspend());
+	for (i = 0; i < SOON / 10 && res == NEVER; i++) {
+		got += drain(p[0]);
+		res = res_ms(&r, 1, 10);
+	}
+	EXPECT_EQ(res, got + drain(p[0]));
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* Requests that wait for somebody, who may be frozen before them */
 BOUNDED_TEST(blocked_workers)
 {
 	int p[2], sv[2], i;

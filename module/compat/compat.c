@@ -106,6 +106,23 @@ ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
 }
 
 /**
+ * io2_recalc_sigpending() - has current a signal?  Look again
+ *
+ * For whoever has set its TIF_SIGPENDING without one.
+ *
+ * Context: task context.
+ */
+void io2_recalc_sigpending(void)
+{
+	/* a task keeps its own as long as it runs */
+	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
+
+	spin_lock_irq(&sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&sighand->siglock);
+}
+
+/**
  * io2_file_close_sync() - close a file in a kernel thread
  * @file: with its last reference
  *
@@ -118,15 +135,10 @@ ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
 void io2_file_close_sync(struct file *file)
 {
 	bool sock = S_ISSOCK(file_inode(file)->i_mode);
-	/* a task keeps its own as long as it runs */
-	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
 
 	if (sock)
 		set_thread_flag(TIF_SIGPENDING);
 	__fput_sync(file);
-	if (!sock)
-		return;
-	spin_lock_irq(&sighand->siglock);
-	recalc_sigpending();
-	spin_unlock_irq(&sighand->siglock);
+	if (sock)
+		io2_recalc_sigpending();
 }

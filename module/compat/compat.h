@@ -70,6 +70,7 @@ static inline bool io2_file_put_shared(struct file *file)
 	return false;
 }
 
+void io2_recalc_sigpending(void);
 void io2_file_close_sync(struct file *file);
 
 /* The same for whoever may sleep, and has the last reference once in a while. */
