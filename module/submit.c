@@ -227,7 +227,7 @@ static __always_inline void submit_done(struct submit_state *st,
  * as submit_queue(), without a look at what they are not.
  */
 static __always_inline void submit_fast(struct submit_state *st,
-					 struct io2_req *req,
+					struct io2_req *req,
 					 const struct iouring2_sqe *sqe,
 					 const struct io2_op *op)
 {
@@ -256,7 +256,7 @@ static __always_inline void submit_fast(struct submit_state *st,
  * Return: @err, when submission has to stop here; 0 otherwise.
  */
 static noinline int submit_slow(struct submit_state *st,
-				   struct io2_req *req, int err)
+				struct io2_req *req, int err)
 {
 	bool more = req->flags & REQ_F_LINKS;
 

@@ -458,7 +458,7 @@ static void worker_retire(struct io2_worker *w)
  * it got it?  One that is not makes room.
  */
 static bool pool_process_has(struct io2_ring *ring,
-			   const struct io2_submitter *sub,
+			     const struct io2_submitter *sub,
 			   unsigned int pool_class)
 {
 	struct io2_submitter *other;
@@ -493,7 +493,7 @@ static bool pool_may_exceed(const struct io2_submitter *sub)
  * have one of each class in a ring; it can be as many submitters as it likes.
  */
 static bool pool_may_begin(struct io2_ring *ring,
-			 const struct io2_submitter *sub,
+			   const struct io2_submitter *sub,
 			 unsigned int pool_class)
 {
 	unsigned int total = READ_ONCE(workers_total);
@@ -509,7 +509,7 @@ static bool pool_may_begin(struct io2_ring *ring,
 
 /* One more worker? */
 static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *wq,
-			  unsigned int pool_class)
+			    unsigned int pool_class)
 {
 	lockdep_assert_held(&ring->pool_lock);
 	if (!wq->nr[pool_class])
@@ -534,7 +534,7 @@ static void pool_append(struct io2_req *req, unsigned int pool_class)
  * that a worker should be made.
  */
 static struct task_struct *pool_add(struct io2_req *req, unsigned int pool_class,
-				  bool *create)
+				    bool *create)
 {
 	struct io2_ring *ring = req->ring;
 	struct io2_pool *wq = &req->sub->pool;
@@ -561,7 +561,7 @@ static struct task_struct *pool_add(struct io2_req *req, unsigned int pool_class
  * for it and there are too many.
  */
 static int pool_add_hashed(struct io2_req *req, unsigned int pool_class,
-			 struct task_struct **task, bool *create)
+			   struct task_struct **task, bool *create)
 {
 	struct io2_ring *ring = req->ring;
 	int ret = 0;
@@ -612,7 +612,7 @@ static void req_without_worker(struct io2_req *req, int err,
  * back what is queued for this class.
  */
 static void pool_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
-			     unsigned int pool_class, int err,
+			       unsigned int pool_class, int err,
 			     struct io2_batch *b)
 {
 	struct io2_req *req, *next;
