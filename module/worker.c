@@ -613,7 +613,7 @@ static void req_without_worker(struct io2_req *req, int err,
  */
 static void pool_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
 			       unsigned int pool_class, int err,
-			     struct io2_batch *b)
+			       struct io2_batch *b)
 {
 	struct io2_req *req, *next;
 	LIST_HEAD(list);
