@@ -244,9 +244,9 @@ struct io2_batch {
 	struct io2_req_list	starting;
 	struct io2_req_list	todo;
 	struct io2_req		*next;
-	bool			goes_on;
-	bool			split;
 	enum io2_ctx		ctx;
+	bool			goes_on:1;
+	bool			split:1;
 	ktime_t			expires;
 };
 

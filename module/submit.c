@@ -74,7 +74,7 @@ struct submit_state {
 /* Only the submitter adds to the drain queue: once seen empty it stays so. */
 static bool submit_is_fast(const struct io2_ring *ring)
 {
-	return !ring->drain_next && list_empty(&ring->drain_list);
+	return likely(!ring->drain_next) && list_empty(&ring->drain_list);
 }
 
 static void submit_init(struct submit_state *st, struct io2_ring *ring, u32 nr)

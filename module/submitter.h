@@ -128,10 +128,16 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  */
 static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
-	return io2_submitter_is_current(sub) && !sub->gone &&
-	       sub->fs == current->fs && sub->nsproxy == current->nsproxy &&
-	       sub->cgroups == io2_cgroups_of(current) &&
-	       sub->fsize == rlimit(RLIMIT_FSIZE);
+	/* read once: the compiler would do it for each */
+	const struct task_struct *me = current;
+	const struct signal_struct *signal = me->signal;
+
+	return me->mm == sub->mm && me->files == sub->files &&
+	       signal->pids[PIDTYPE_TGID] == sub->tgid &&
+	       rcu_access_pointer(me->cred) == sub->cred && !sub->gone &&
+	       sub->fs == me->fs && sub->nsproxy == me->nsproxy &&
+	       sub->cgroups == io2_cgroups_of(me) &&
+	       sub->fsize == READ_ONCE(signal->rlim[RLIMIT_FSIZE].rlim_cur);
 }
 
 bool io2_submitter_is_replaced(const struct io2_submitter *sub);
