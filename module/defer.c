@@ -261,7 +261,9 @@ int io2_defer_module_init(void)
 					WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!io2_workqueue)
 		return -ENOMEM;
-	io2_closers = alloc_workqueue("iouring2-close", WQ_UNBOUND,
+	/* closes that depend on nobody else, but may write to a disk */
+	io2_closers = alloc_workqueue("iouring2-close",
+				      WQ_UNBOUND | WQ_FREEZABLE,
 				      WQ_UNBOUND_MAX_ACTIVE);
 	if (!io2_closers)
 		goto err_workqueue;

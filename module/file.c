@@ -5,11 +5,13 @@
  * So it may only use files whose methods ask `current` for nothing else.  Which
  * these are is a list, and what is not on it is left to the process itself.
  */
+#include <linux/wait.h>	/* 5.10: pipe_fs_i.h wants it first */
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/kdev_t.h>
 #include <linux/magic.h>
 #include <linux/major.h>
+#include <linux/pipe_fs_i.h>
 #include <linux/string.h>
 #include <net/sock.h>
 
@@ -308,4 +310,21 @@ bool io2_file_raises_sigpipe(const struct file *file)
 	if (sock)
 		return sock->type == SOCK_STREAM;
 	return S_ISFIFO(file_inode(file)->i_mode);
+}
+
+/**
+ * io2_pipe_has_no_reader() - is it a pipe that nobody can read from any more?
+ * @file: the file, open for writing
+ *
+ * Context: any; the answer may be out of date at once.
+ * Return: whether it is.
+ */
+bool io2_pipe_has_no_reader(const struct file *file)
+{
+	const struct pipe_inode_info *pipe;
+
+	if (!S_ISFIFO(file_inode(file)->i_mode))
+		return false;
+	pipe = file->private_data;
+	return !READ_ONCE(pipe->readers);
 }

@@ -54,5 +54,6 @@ static inline bool io2_file_is_data(const struct file *file)
 
 bool io2_file_ends_here(const struct file *file);
 bool io2_file_raises_sigpipe(const struct file *file);
+bool io2_pipe_has_no_reader(const struct file *file);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* REGISTER: a table of what can be registered. */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -69,13 +70,14 @@ bool io2_register_supported(unsigned int opcode)
  */
 int io2_register(struct io2_ring *ring, const struct iouring2_register *arg)
 {
+	unsigned int opcode = arg->opcode;
 	int ret;
 
-	if (!io2_register_supported(arg->opcode))
+	if (!io2_register_supported(opcode))
 		return -EINVAL;
+	opcode = array_index_nospec(opcode, IOURING2_REGISTER_LAST);
 	mutex_lock(&ring->uring_lock);
-	ret = register_ops[arg->opcode](ring, u64_to_user_ptr(arg->arg),
-					arg->nr_args);
+	ret = register_ops[opcode](ring, u64_to_user_ptr(arg->arg), arg->nr_args);
 	mutex_unlock(&ring->uring_lock);
 	return ret;
 }

@@ -78,12 +78,18 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 	return autoremove_wake_function(entry, mode, sync, key);
 }
 
-/* Signals to handle, or work of others that needs us out of the kernel. */
+/*
+ * Signals to handle, or work of others that needs us out of the kernel.  A worker
+ * thread of io_uring, there by its FADVISE, starts no call again: it would make
+ * the code a result.
+ */
 static int wait_interrupted(void)
 {
 	if (!signal_pending(current))
 		return 0;
-	return task_sigpending(current) ? -EINTR : -ERESTARTNOINTR;
+	if (task_sigpending(current) || (current->flags & PF_IO_WORKER))
+		return -EINTR;
+	return -ERESTARTNOINTR;
 }
 
 static int wait_sleep(struct cq_waiter *w, ktime_t expires)

@@ -133,6 +133,47 @@ BOUNDED_TEST(pipe_loses_reader)
 	pipes(_metadata, true, false);
 }
 
+/* The reader takes a part of what is written, and leaves */
+static const char *sigpipe_half_way(void *arg)
+{
+	static char much[1 << 18], part[1 << 12];
+	enum manner *how = arg;
+	struct ring r;
+	int fd[2], ret, sig;
+
+	signal(SIGPIPE, on_signal);
+	if (ring_init(&r, 8, 0) || pipe2(fd, O_CLOEXEC))
+		return "no ring or pipe";
+	if (start_how(&r, *how, IOURING2_OP_WRITE, fd[1], much, sizeof(much), 0))
+		return "not submitted";
+	if (read(fd[0], part, sizeof(part)) != sizeof(part))
+		return "nothing was written";
+	ret = finish_how(&r, *how, A_WHILE);
+	/* this kernel's pipes take what fits: that was a result of its own */
+	if (ret != NEVER)
+		return "";
+	close(fd[0]);
+	ret = res_ms(&r, TRIED, SOON);
+	if (ret <= 0 || ret >= (int)sizeof(much))
+		return wrong("result %d", ret);
+	sig = caught_soon();
+	if (sig != SIGPIPE)
+		return wrong("signal %d", sig);
+	ring_exit(&r);
+	return "";
+}
+
+BOUNDED_TEST(pipe_loses_reader_half_way)
+{
+	enum manner how;
+
+	for (how = PLAIN; how < NR_HOW; how++) {
+		EXPECT_STREQ("", child_ms(sigpipe_half_way, &how, 40000)) {
+			TH_LOG("%s", how_name(how));
+		}
+	}
+}
+
 /* What SIGPIPE does by default */
 BOUNDED_TEST(pipe_without_reader_kills)
 {

@@ -705,14 +705,25 @@ static bool rw_would_block(struct io2_req *req, ssize_t ret,
 	return true;
 }
 
-/* A pipe or stream that nobody reads: a worker's signals are not the process's. */
+/*
+ * Did the write end because there is no reader?  A pipe that has lost its reader
+ * half-way through a blocking write ends it short.
+ */
+static bool rw_is_broken_pipe(const struct io2_req *req, ssize_t ret)
+{
+	if (ret == -EPIPE)
+		return io2_file_raises_sigpipe(req->file) &&
+		       !io2_kiocb_is_silent(&req->io.kiocb);
+	return ret >= 0 && rw_args(req)->done + ret < rw_args(req)->total &&
+	       io2_pipe_has_no_reader(req->file);
+}
+
+/* The kernel sends SIGPIPE to the worker: the process gets it from here. */
 static void rw_tell_broken_pipe(struct io2_req *req, ssize_t ret,
 				unsigned int flags)
 {
-	if (unlikely(ret == -EPIPE) &&
-	    io2_flags_ctx(flags) == IO2_CTX_WORKER &&
-	    io2_file_raises_sigpipe(req->file) &&
-	    !io2_kiocb_is_silent(&req->io.kiocb))
+	if (unlikely(io2_flags_ctx(flags) == IO2_CTX_WORKER) &&
+	    rw_is_broken_pipe(req, ret))
 		io2_submitter_signal(req->sub, SIGPIPE);
 }
 
