@@ -300,7 +300,7 @@ int io2_poll_cancel(struct io2_req *req)
 	return oneshot ? -EALREADY : 0;
 }
 
-/* --- waiting on behalf of another opcode --------------------------------- */
+/* --- waiting for the file of another opcode --------------------------- */
 
 /*
  * Ends the wait. From here on the next attempt may reuse the memory of

@@ -252,7 +252,7 @@ void io2_batch_flush(struct io2_batch *b)
 	}
 }
 
-/* --- where it runs ------------------------------------------------------- */
+/* --- where a request runs --------------------------------------------- */
 
 /* A file that lacks the mode or the method fails at once: do not wait for it. */
 static bool req_fits_file(const struct io2_req *req)

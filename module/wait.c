@@ -249,7 +249,7 @@ static void sigmask_restore(bool interrupted)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-/* --- a wait that is started again ------------------------------------------ */
+/* --- restarted waits -------------------------------------------------- */
 
 /* Return: current's slot, or a free one; if there is none, the first. */
 static struct io2_restart *restart_slot(struct io2_ring *ring)

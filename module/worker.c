@@ -444,7 +444,7 @@ bool io2_workers_look_after(struct io2_ring *ring)
 	return replaced;
 }
 
-/* --- for the others ---------------------------------------------------- */
+/* --- giving requests to workers --------------------------------------- */
 
 static unsigned int req_class(const struct io2_req *req)
 {
@@ -866,7 +866,7 @@ s32 io2_worker_result(struct io2_req *req, s32 res)
 	return io2_req_was_interrupted(req) ? -ECANCELED : -EINTR;
 }
 
-/* --- for a task of the process ------------------------------------------- */
+/* --- parked requests -------------------------------------------------- */
 
 /**
  * io2_park_tell() - tell user space that a request is parked
