@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# For people and for dkms. What kbuild reads is Kbuild, next to this file.
+# Targets for users and for dkms. kbuild reads Kbuild, next to this file.
 
 RELEASE		:= $(shell cat $(CURDIR)/VERSION)
 KDIR		?= /lib/modules/$(or $(KERNELRELEASE),$(shell uname -r))/build
 DIST		:= build/iouring2-$(RELEASE).tar.gz
 
-# IOURING2_DEBUG=1 (failing of SETUP's steps, set-up without contiguous memory) reaches kbuild from
-# the command line or the environment; W=1 (warnings) and C=1 or C=2 (sparse) from the command line only.
+# IOURING2_DEBUG=1 adds fault injection for SETUP, and SETUP without contiguous memory. It may be set
+# on the command line or in the environment. W=1 (warnings) and C=1 or C=2 (sparse) reach kbuild from the
+# command line only.
 export IOURING2_DEBUG IOURING2_COVERAGE
 
 modules:
