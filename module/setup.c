@@ -18,11 +18,11 @@
 
 unsigned int io2_inflight_default = 131072;
 module_param_named(inflight_default, io2_inflight_default, uint, 0644);
-MODULE_PARM_DESC(inflight_default, "requests in flight per ring, by default");
+MODULE_PARM_DESC(inflight_default, "default limit of requests in flight per ring");
 
 unsigned int io2_inflight_max = 1048576;
 module_param_named(inflight_max, io2_inflight_max, uint, 0644);
-MODULE_PARM_DESC(inflight_max, "requests in flight per ring, at most");
+MODULE_PARM_DESC(inflight_max, "highest limit of requests in flight that a ring may ask for");
 
 /**
  * struct layout - layout of a ring's memory, in bytes

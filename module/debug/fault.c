@@ -20,22 +20,22 @@ MODULE_PARM_DESC(setup_fail_nth,
 static int setup_fail_pid;
 module_param(setup_fail_pid, int, 0644);
 MODULE_PARM_DESC(setup_fail_pid,
-		 "only in this process, 0 for any (debug builds)");
+		 "fail it in this process only, 0 for any (debug builds)");
 
 static int setup_fragmented;
 module_param(setup_fragmented, int, 0644);
 MODULE_PARM_DESC(setup_fragmented,
-		 "there is no contiguous memory for rings (debug builds)");
+		 "allocate rings page by page (debug builds)");
 
 static unsigned int setup_first;
 module_param(setup_first, uint, 0644);
 MODULE_PARM_DESC(setup_first,
-		 "what a new ring counts from, in all it counts (debug builds)");
+		 "initial value of the counters of a new ring (debug builds)");
 
 static char fail_point[64];
 static char *setup_fail_point = fail_point;
 module_param(setup_fail_point, charp, 0444);
-MODULE_PARM_DESC(setup_fail_point, "the step that failed last (debug builds)");
+MODULE_PARM_DESC(setup_fail_point, "the step that was made to fail last (debug builds)");
 
 /* the task whose SETUP is to fail; one at a time */
 static DEFINE_SPINLOCK(fault_lock);
