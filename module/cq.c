@@ -426,7 +426,7 @@ bool io2_cq_try_post(struct io2_req *req)
 		spin_unlock(&ring->cq_lock);
 		return false;
 	}
-	/* cancellation compares files: unhash it before its file is gone */
+	/* under inflight_lock, as cancellation compares hashed requests' files */
 	gone = io2_req_release_atomic(req);
 	if (gone)
 		io2_hash_del(req);

@@ -202,7 +202,7 @@ int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 	if (!(vma->vm_flags & VM_SHARED) || vma_pages(vma) > total)
 		return -EINVAL;
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	/* remap_pfn_range() would look up the memory type of each page */
+	/* remap_pfn_range() would check for each page whether it is RAM */
 	return apply_to_page_range(vma->vm_mm, vma->vm_start,
 				   vma->vm_end - vma->vm_start, region_map_one,
 				   &m);

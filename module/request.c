@@ -54,9 +54,9 @@ static void req_close_fn(struct work_struct *work)
 static noinline void req_end_file(struct io2_req *req)
 {
 	/*
-	 * Detaching the close failed for lack of memory. The file's close may
-	 * take long: drop the submitter, so that a process which leaves need
-	 * not wait for it. Only the end of the ring waits.
+	 * If the file's close may take long, detaching it has failed for lack
+	 * of memory. Drop the submitter then, so that a process which leaves
+	 * need not wait for the close. Only the end of the ring waits for it.
 	 */
 	if (!io2_file_ends_here(req->file))
 		io2_req_drop_submitter(req);

@@ -41,7 +41,7 @@ static void ring_watch(struct work_struct *work)
 	struct io2_ring *ring = container_of(to_delayed_work(work),
 					     struct io2_ring, watch);
 
-	/* ring_vma_close() cannot tell: the worker is a user of the mm */
+	/* ring_vma_close() does not run while a worker uses the program's mm */
 	if (io2_workers_look_after(ring) &&
 	    io2_submitters_mark_gone(ring, NULL))
 		io2_cancel_gone(ring);
@@ -335,8 +335,9 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /*
- * Detects execve(2): the mm has no users any more, although its task is not
- * exiting. An exiting process closes its descriptors, too.
+ * Detects execve(2): the mm has no users any more, although current is not
+ * exiting. An exiting process closes its descriptors, too, which ends its
+ * requests.
  */
 static void ring_vma_close(struct vm_area_struct *vma)
 {

@@ -407,7 +407,7 @@ static __always_inline void submit_finish(struct submit_state *st,
 	submit_flush(st, ring);
 	if (unlikely(io2_defer_pending(ring)))
 		submit_run_deferred(st, ring);
-	/* only this task defers without notifying others, so nothing is left */
+	/* only this task defers without notifying others; it has not since */
 	WRITE_ONCE(ring->submitting, NULL);
 }
 
