@@ -226,14 +226,14 @@ static bool workers_too_many(void)
  */
 static bool worker_may_end(struct io2_worker *w)
 {
-	struct io2_pool *wq = &w->sub->pool;
+	struct io2_pool *pool = &w->sub->pool;
 	bool end;
 
 	spin_lock(&w->ring->pool_lock);
 	end = !w->taken &&
-	      (wq->nr[w->pool_class] > 1 || workers_too_many() ||
+	      (pool->nr[w->pool_class] > 1 || workers_too_many() ||
 	       READ_ONCE(w->ring->submitter) != w->sub) &&
-	      !wq->nr_pending[w->pool_class] && !io2_ring_dying(w->ring) &&
+	      !pool->nr_pending[w->pool_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
 	if (end) {
 		workers_count(w, -1);
@@ -256,7 +256,7 @@ static void worker_unidle(struct io2_worker *w)
 /* Return: true if the worker goes on, false if it must end. */
 static bool worker_wait(struct io2_worker *w)
 {
-	struct io2_pool *wq = &w->sub->pool;
+	struct io2_pool *pool = &w->sub->pool;
 	long left = WORKER_IDLE;
 	bool taken;
 
@@ -264,8 +264,8 @@ static bool worker_wait(struct io2_worker *w)
 	spin_lock(&w->ring->pool_lock);
 	if (!w->taken && !pool_peek(w) && !kthread_should_stop()) {
 		/* the last one is woken first: its caches are warm */
-		list_add(&w->idle, &wq->idle[w->pool_class]);
-		wq->nr_idle[w->pool_class]++;
+		list_add(&w->idle, &pool->idle[w->pool_class]);
+		pool->nr_idle[w->pool_class]++;
 		spin_unlock(&w->ring->pool_lock);
 		left = io2_idle_timeout(WORKER_IDLE);
 		spin_lock(&w->ring->pool_lock);
@@ -526,11 +526,11 @@ static bool pool_may_begin(struct io2_ring *ring,
 }
 
 /* May a submitter create one more worker? */
-static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *wq,
+static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *pool,
 			    unsigned int pool_class)
 {
 	lockdep_assert_held(&ring->pool_lock);
-	if (!wq->nr[pool_class])
+	if (!pool->nr[pool_class])
 		return true;
 	return ring->nr_workers[pool_class] < workers_max(pool_class) &&
 	       atomic_read(&io2_workers_all) < READ_ONCE(workers_total);
@@ -538,13 +538,13 @@ static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *
 
 static void pool_append(struct io2_req *req, unsigned int pool_class)
 {
-	struct io2_pool *wq = &req->sub->pool;
+	struct io2_pool *pool = &req->sub->pool;
 
 	lockdep_assert_held(&req->ring->pool_lock);
 	req->pool_class = pool_class;
 	WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
-	list_add_tail(&req->node, &wq->pending[pool_class]);
-	wq->nr_pending[pool_class]++;
+	list_add_tail(&req->node, &pool->pending[pool_class]);
+	pool->nr_pending[pool_class]++;
 }
 
 /*
@@ -557,19 +557,19 @@ static struct task_struct *pool_add(struct io2_req *req, unsigned int pool_class
 				    bool *create)
 {
 	struct io2_ring *ring = req->ring;
-	struct io2_pool *wq = &req->sub->pool;
+	struct io2_pool *pool = &req->sub->pool;
 	struct task_struct *task = NULL;
 	struct io2_worker *w;
 
 	pool_append(req, pool_class);
-	w = list_first_entry_or_null(&wq->idle[pool_class], struct io2_worker,
+	w = list_first_entry_or_null(&pool->idle[pool_class], struct io2_worker,
 				     idle);
 	if (w) {
 		worker_unidle(w);
 		task = get_task_struct(w->runner.task);
-	} else if (pool_may_create(ring, wq, pool_class)) {
+	} else if (pool_may_create(ring, pool, pool_class)) {
 		*create = true;
-		wq->nr[pool_class]++;
+		pool->nr[pool_class]++;
 		ring->nr_workers[pool_class]++;
 		atomic_inc(&io2_workers_all);
 	}
