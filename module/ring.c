@@ -115,7 +115,7 @@ static void ring_set_dying(struct io2_ring *ring)
 	mutex_unlock(&ring->uring_lock);
 }
 
-static bool ring_drained(struct io2_ring *ring, void *files)
+static bool ring_is_idle(struct io2_ring *ring, void *files)
 {
 	return files ? io2_submitters_idle(ring, files) :
 		       io2_cq_all_done(ring);
@@ -133,11 +133,11 @@ static bool ring_cancel_armed(struct io2_ring *ring, void *files)
 	return io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
-static void ring_wait_drained(struct io2_ring *ring, void *files)
+static void ring_wait_idle(struct io2_ring *ring, void *files)
 {
 	io2_defer_waiter(ring);
 	wait_event_timeout(ring->wait, io2_defer_pending(ring) ||
-			   ring_drained(ring, files), CANCEL_AGAIN);
+			   ring_is_idle(ring, files), CANCEL_AGAIN);
 	io2_defer_waiter_left(ring);
 	io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
@@ -157,7 +157,7 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 		 * submission
 		 */
 		io2_cancel_drained(ring, files);
-		if (ring_drained(ring, files))
+		if (ring_is_idle(ring, files))
 			break;
 		/*
 		 * a cancelled request may have started a hard link: cancel
@@ -166,7 +166,7 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 		if (more)
 			cond_resched();
 		else
-			ring_wait_drained(ring, files);
+			ring_wait_idle(ring, files);
 	}
 }
 
@@ -274,7 +274,7 @@ static int ring_release(struct inode *inode, struct file *file)
  * file has no other reference, from a mapping for example, the search is
  * skipped.
  */
-static bool open_elsewhere(struct file *file, fl_owner_t files)
+static bool has_other_descriptor(struct file *file, fl_owner_t files)
 {
 	return file_count(file) > 1 && files == current->files &&
 	       io2_have_descriptor(file);
@@ -289,7 +289,7 @@ static bool open_elsewhere(struct file *file, fl_owner_t files)
  */
 static int ring_flush(struct file *file, fl_owner_t files)
 {
-	if ((current->flags & PF_EXITING) || !open_elsewhere(file, files))
+	if ((current->flags & PF_EXITING) || !has_other_descriptor(file, files))
 		io2_ring_leave(file->private_data, files);
 	return 0;
 }
