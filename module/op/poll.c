@@ -53,8 +53,8 @@ static bool poll_add_report(struct io2_req *req, __poll_t mask,
  * Current may not poll the file, so another context arms the request again. The
  * request stays in the hash and can be cancelled all the time.
  */
-static void poll_by_other(struct io2_req *req, struct io2_batch *b,
-			  enum io2_do where)
+static void poll_hand_over(struct io2_req *req, struct io2_batch *b,
+			   enum io2_do where)
 {
 	io2_poll_leave_queues(req);
 	io2_req_go(req, b, where);
@@ -114,7 +114,7 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 		poll->revents = 0;
 		where = poll_ask(req, &mask, b);
 		if (where != IO2_DO_TRY) {
-			poll_by_other(req, b, where);
+			poll_hand_over(req, b, where);
 			return;
 		}
 		if (poll_add_report(req, mask, b))
@@ -246,7 +246,7 @@ static void poll_rehash(struct io2_req *req, const struct poll_remove_args *rem)
 }
 
 /* Finds the poll and takes ownership of it. */
-static struct io2_req *poll_steal(struct io2_ring *ring,
+static struct io2_req *poll_claim(struct io2_ring *ring,
 				  const struct poll_remove_args *rem, int *err)
 {
 	u64 user_data = rem->old_user_data;
@@ -323,7 +323,7 @@ enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
 	struct io2_req *poll;
 	int err;
 
-	poll = poll_steal(req->ring, rem, &err);
+	poll = poll_claim(req->ring, rem, &err);
 	if (!poll)
 		return io2_req_set(req, err);
 	io2_poll_leave_queues(poll);
