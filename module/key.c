@@ -53,7 +53,7 @@ bool io2_key_is_for_worker(const struct io2_req *req)
 }
 
 /* Can the file be polled, but not tried without blocking? */
-static bool only_polls(const struct io2_req *req)
+static bool can_only_poll(const struct io2_req *req)
 {
 	const struct io2_op *op = io2_req_op(req);
 
@@ -68,7 +68,7 @@ static const void *key_of(const struct io2_req *req)
 		return NULL;
 	if (io2_key_is_for_worker(req))
 		return file_inode(req->file);
-	if (!only_polls(req))
+	if (!can_only_poll(req))
 		return NULL;
 	/* a pipe may be open more than once; other inodes stand for many files */
 	if (S_ISFIFO(file_inode(req->file)->i_mode))

@@ -182,7 +182,7 @@ static void start_run(struct io2_req *req, struct io2_batch *b)
 	io2_req_start(req, b);
 }
 
-static bool req_is_others(const struct io2_req *req)
+static bool req_is_of_other_process(const struct io2_req *req)
 {
 	/* compare the tgid, not the mm: an exiting task has no mm any more */
 	return req->sub && req->sub->tgid != task_tgid(current);
@@ -196,7 +196,7 @@ static void list_split(struct io2_req_list *list, struct io2_req_list *others)
 
 	io2_list_take(list, &all);
 	while ((req = io2_list_pop(&all)))
-		io2_list_add(req_is_others(req) ? others : list, req);
+		io2_list_add(req_is_of_other_process(req) ? others : list, req);
 }
 
 /**
@@ -536,7 +536,7 @@ static enum io2_issue req_block_until(struct io2_req *req,
 }
 
 /* The request's sleep was ended by the breaker, a signal or cancellation. */
-static void req_broken(struct io2_req *req, struct io2_batch *b)
+static void req_sleep_ended(struct io2_req *req, struct io2_batch *b)
 {
 	if (io2_req_was_interrupted(req)) {
 		io2_req_set(req, -ECANCELED);
@@ -615,7 +615,7 @@ void io2_req_block(struct io2_req *req, struct io2_batch *b)
 	}
 	ret = req_block_until(req, b, block_expires(req, b));
 	if (ret == IO2_AGAIN) {
-		req_broken(req, b);
+		req_sleep_ended(req, b);
 		return;
 	}
 	if (ret == IO2_DONE)
@@ -652,7 +652,7 @@ static bool req_is_submitters(const struct io2_req *req,
 }
 
 /* Return: true if the request must not start any more. */
-static bool req_is_late(const struct io2_req *req)
+static bool req_must_not_start(const struct io2_req *req)
 {
 	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone) ||
 	       io2_submitter_is_replaced(req->sub);
@@ -690,7 +690,7 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 		return;
 	}
-	if (!own && req_is_late(req)) {
+	if (!own && req_must_not_start(req)) {
 		io2_cancel_chain(req, b);
 		return;
 	}
