@@ -18,7 +18,7 @@
 #include "req.h"
 #include "ring.h"
 
-/* interval of the look at busy workers' processes, in jiffies */
+/* interval between checks of busy workers' processes, in jiffies */
 #define IO2_WATCH	HZ
 
 static struct workqueue_struct *io2_workqueue;

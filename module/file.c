@@ -145,8 +145,8 @@ static unsigned int kind_anon(const struct file *file)
 /* --- sockets -------------------------------------------------------------- */
 
 /*
- * Only the submitter sends. A receiver may be told the sender, and some
- * security modules do not check kernel threads.
+ * Kernel threads may receive, but not send: a receiver may be told who the
+ * sender is, and some security modules do not check kernel threads.
  */
 static unsigned int kind_inet(const struct sock *sk)
 {
@@ -159,7 +159,10 @@ static unsigned int kind_inet(const struct sock *sk)
 	case IPPROTO_ICMPV6:
 		return IO2_KIND_READ | KIND_ASK;
 	default:
-		/* polling others may sleep until a reader releases the socket */
+		/*
+		 * polling another protocol may sleep until a reader releases
+		 * the socket lock
+		 */
 		return sk->sk_type == SOCK_RAW ? IO2_KIND_READ | KIND_ASK :
 						 IO2_KIND_ASK_LATE;
 	}

@@ -413,7 +413,7 @@ static bool req_gives_up_polling(struct io2_req *req)
  */
 void io2_req_ready(struct io2_req *req, struct io2_batch *b)
 {
-	/* IOSQE_ASYNC is about the submission, and this one has waited since */
+	/* IOSQE_ASYNC is about the submission; this request has waited since */
 	io2_req_go(req, b, io2_where(IO2_STAGE_READY,
 				     what_of(req, b->ctx) & ~IO2_W_ASYNC));
 }

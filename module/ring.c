@@ -152,17 +152,11 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 
 	for (;;) {
 		more = ring_cancel_armed(ring, files);
-		/*
-		 * not as a waiter: this may take as long as another's
-		 * submission
-		 */
+		/* not as a waiter: this may wait for another submission */
 		io2_cancel_drained(ring, files);
 		if (ring_is_idle(ring, files))
 			break;
-		/*
-		 * a cancelled request may have started a hard link: cancel
-		 * again
-		 */
+		/* hard links of cancelled requests may have started */
 		if (more)
 			cond_resched();
 		else

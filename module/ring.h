@@ -9,6 +9,10 @@
  * reference to the file of its own ring. So the last close always reaches
  * io2_ring_shutdown(), which waits for every request before it frees the ring.
  *
+ * I1 to I10, here and in other files, are the rules that the module keeps: see
+ * docs/overflow.md (I1 to I6), docs/lifetime.md (I7 to I9) and docs/security.md
+ * ("What is not trusted", I10).
+ *
  * Locks, outermost first:
  *
  *   uring_lock      mutex, submission: SQ head, accepting, the request cache
@@ -148,7 +152,7 @@ struct io2_restart {
  * @IO2_BOUNDED: for regular files and block devices, whose I/O ends in bounded
  *	time
  * @IO2_UNBOUNDED: for everything else
- * @IO2_RETRY: tries requests again that became ready; does not wait for data
+ * @IO2_RETRY: tries requests without waiting for data, see worker.c
  * @IO2_CLASSES: number of these
  */
 enum io2_class {

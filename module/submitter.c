@@ -66,7 +66,7 @@ static struct io2_submitter *submitter_alloc(void)
 		return NULL;
 	mmgrab(current->mm);
 	sub->mm = current->mm;
-	/* get_cred() clears non_rcu, which is 0: as unmarked in the kernel */
+	/* get_cred() clears non_rcu, which is 0 anyway: a harmless race */
 	sub->cred = data_race(get_current_cred());
 	sub->tgid = get_pid(task_tgid(current));
 	sub->memcg = io2_memcg_get(current->mm);
@@ -168,7 +168,10 @@ static struct task_struct *submitter_task(const struct io2_submitter *sub)
 	rcu_read_lock();
 	leader = submitter_leader(sub);
 	if (leader) {
-		/* lockdep's for_each_thread() needs tasklist_lock, not exported */
+		/*
+		 * with lockdep, for_each_thread() refers to tasklist_lock,
+		 * which is not exported
+		 */
 		list_for_each_entry_rcu(t, &leader->signal->thread_head,
 					thread_node) {
 			if (!task_is_of(t, sub))

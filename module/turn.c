@@ -97,8 +97,8 @@ static void turn_done(struct io2_ring *ring, struct io2_runner *r)
 }
 
 /*
- * Runs @req with the credentials it was submitted with. The task's own may have
- * changed since.
+ * Runs @req with the credentials it was submitted with. The task may have
+ * others by now.
  */
 static void turn_do(struct io2_req *req, struct io2_batch *b)
 {

@@ -7,9 +7,9 @@
  * There are three classes. Bounded workers do I/O on regular files and block
  * devices. Unbounded workers run requests that may block for ever (pipes,
  * devices), so that these never delay file I/O. The retry class tries requests
- * again whose file became ready while no task of their process was in ENTER. It
- * has a single worker, so that requests are tried in the order in which they
- * became ready.
+ * without blocking for data: mostly those whose file became ready while no task
+ * of their process was in ENTER. It has a single worker, so that requests are
+ * tried in the order in which they became ready.
  *
  * A worker is created in task context when it is first needed, and ends after
  * some idle time. The ring's current submitter keeps its last worker of each

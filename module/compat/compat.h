@@ -35,7 +35,7 @@
 #error "iouring2 supports Linux 5.10 and newer"
 #endif
 
-/* 6.3 made vm_flags read-only for drivers */
+/* before 6.3 drivers write vm_flags themselves */
 #ifndef HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
@@ -43,7 +43,7 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
-/* 6.13 counts the references of a file from 0 */
+/* since 6.13 the reference count of a file starts at 0 */
 #ifdef HAVE_FILE_REF
 #define io2_file_refs(file)	(&(file)->f_ref.refcnt)
 #define IO2_FILE_LAST_REF	0
@@ -84,7 +84,7 @@ static inline void io2_file_put(struct file *file)
 		fput(file);
 }
 
-/* 6.13 sets clock and callback in one step, and later removed hrtimer_init() */
+/* since 6.13 one function sets clock and callback; later kernels have no other */
 #ifndef HAVE_HRTIMER_SETUP
 static inline void hrtimer_setup(struct hrtimer *timer,
 				 enum hrtimer_restart (*fn)(struct hrtimer *),
@@ -107,22 +107,22 @@ static inline void io2_hrtimer_on_stack(struct hrtimer *timer,
 #endif
 }
 
-/* 5.13 defines it in <linux/magic.h> */
+/* in <linux/magic.h> since 5.13 */
 #ifndef FUSE_SUPER_MAGIC
 #define FUSE_SUPER_MAGIC	0x65735546
 #endif
 
-/* 6.9 gave pidfds a file system of their own */
+/* since 6.9 pidfds have a file system of their own */
 #define IO2_PID_FS_MAGIC	0x50494446
 
-/* 5.14 renamed the state of a task */
+/* since 5.14 the state of a task has another name */
 #ifdef HAVE_TASK_STATE
 #define io2_task_state(t)	READ_ONCE((t)->__state)
 #else
 #define io2_task_state(t)	READ_ONCE((t)->state)
 #endif
 
-/* 5.11 dropped the argument for the error */
+/* before 5.11 sock_from_file() has an argument for the error */
 static inline struct socket *io2_sock_from_file(const struct file *file)
 {
 #ifdef HAVE_SOCK_FROM_FILE_1
@@ -134,7 +134,7 @@ static inline struct socket *io2_sock_from_file(const struct file *file)
 #endif
 }
 
-/* The state of an idle thread, which counts as frozen; 6.1 has a flag for that. */
+/* State of an idle thread, which counts as frozen; since 6.1 there is a flag. */
 #ifdef TASK_FREEZABLE
 #define IO2_TASK_IDLE	(TASK_IDLE | TASK_FREEZABLE)
 #else
@@ -269,7 +269,7 @@ static inline struct file *io2_fget_task(struct task_struct *task,
 #endif
 }
 
-/* 6.12 takes the direction, READ or WRITE */
+/* since 6.12 kiocb_set_rw_flags() takes the direction, READ or WRITE */
 static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 					 int type)
 {
@@ -280,14 +280,14 @@ static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 #endif
 }
 
-/* 6.0 stores the default kiocb flags in the file */
+/* since 6.0 a file has its default kiocb flags */
 #ifdef HAVE_F_IOCB_FLAGS
 #define io2_iocb_flags(file)	((file)->f_iocb_flags)
 #else
 #define io2_iocb_flags(file)	iocb_flags(file)
 #endif
 
-/* 6.2 takes the bios of any direct I/O from a cache; before, of polled I/O only */
+/* since 6.2 any direct I/O takes its bios from a cache; before, only polled I/O */
 #if defined(IOCB_ALLOC_CACHE) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define IO2_IOCB_CACHED		IOCB_ALLOC_CACHE
 #else
@@ -315,7 +315,7 @@ static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file)
 #endif
 }
 
-/* 6.18 has a flag to suppress SIGPIPE */
+/* since 6.18 a flag suppresses SIGPIPE */
 static inline bool io2_kiocb_is_silent(const struct kiocb *kiocb)
 {
 #ifdef IOCB_NOSIGNAL
@@ -337,8 +337,8 @@ static inline void io2_start_plug(struct blk_plug *plug, unsigned int nr_ios)
 }
 
 /*
- * 6.0 has a cheaper iterator for a single segment. Some character drivers did
- * not support it before 6.4, which uses it for read(2).
+ * Since 6.0 there is a cheaper iterator for a single segment. Some character
+ * drivers did not support it before 6.4, which uses it for read(2).
  */
 static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 				 const struct iovec *iov, size_t len,
@@ -362,7 +362,8 @@ static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 
 /*
  * Reads with the checks of read(2). The file is open for reading and has a
- * read_iter. 6.8 exports these checks without those of the file's mode.
+ * read_iter. Since 6.8 these checks are exported without those of the file's
+ * mode.
  */
 static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
 {
@@ -385,7 +386,7 @@ static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
 #endif
 }
 
-/* 5.16 dropped the second result of a completion */
+/* since 5.16 a completion has no second result */
 #ifdef HAVE_KI_COMPLETE_2
 #define IO2_KI_COMPLETE_ARGS	struct kiocb *kiocb, long res
 #else
@@ -419,7 +420,7 @@ static inline bool io2_file_nowait_buffered_write(const struct file *file)
 #endif
 }
 
-/* 6.4 keeps the sections of a module in an array */
+/* since 6.4 the sections of a module are in an array */
 #ifdef HAVE_MODULE_MEM
 #define io2_module_text(mod)		((mod)->mem[MOD_TEXT].base)
 #define io2_module_text_size(mod)	((mod)->mem[MOD_TEXT].size)

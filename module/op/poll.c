@@ -98,10 +98,7 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 						IO2_POLL_CIRCLE, &poll->state);
 		__poll_t mask = poll->revents;
 
-		/*
-		 * of a one-shot that has an event, the canceller was told
-		 * EALREADY
-		 */
+		/* a one-shot with an event: its canceller was told EALREADY */
 		if ((state & IO2_POLL_CANCEL) &&
 		    !(mask && (poll->events & EPOLLONESHOT))) {
 			poll_add_finish(req, -ECANCELED, b);

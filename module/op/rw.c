@@ -769,10 +769,7 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 	for (;;) {
 		ret = rw_attempt(req, flags, write);
 		if (ret == -EIOCBQUEUED) {
-			/*
-			 * close waits for tracked requests; retries need the
-			 * submitter
-			 */
+			/* track it: close waits for it, a retry needs @sub */
 			io2_req_track(req);
 			return rw_started(req, flags);
 		}

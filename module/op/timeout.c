@@ -27,11 +27,10 @@
  * @time: when it fires, or after how long
  * @count: completions to wait for, or number of repeats of a multishot
  * @flags: IOURING2_TIMEOUT_*
- * @stopped: set when a multishot is cancelled: it must not fire again; under
- *	inflight_lock
+ * @stopped: set when a multishot is cancelled: it must not fire again
  *
- * Lifetime: that of the request. The owner of the request writes @count; an
- * update writes @time and @flags, under inflight_lock.
+ * Lifetime: that of the request. After prep all fields change only under
+ * inflight_lock.
  */
 struct timeout_args {
 	ktime_t			time;
