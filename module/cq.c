@@ -155,7 +155,7 @@ static noinline void cq_start_drained(struct io2_ring *ring,
 }
 
 /* flags that need more than writing the CQE */
-#define REQ_F_CQ_SPECIAL	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
+#define REQ_F_CQ_SLOW	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
 
 /*
  * Posts one final completion. Return: true if @req is retired, false if it is
@@ -164,7 +164,7 @@ static noinline void cq_start_drained(struct io2_ring *ring,
 static __always_inline bool cq_post_one(struct io2_ring *ring,
 					struct io2_req *req)
 {
-	if (unlikely(req->flags & REQ_F_CQ_SPECIAL)) {
+	if (unlikely(req->flags & REQ_F_CQ_SLOW)) {
 		if (req->flags & REQ_F_CQE_SKIP)
 			return true;
 		if (req->flags & REQ_F_ENDS_WAIT)
@@ -182,7 +182,7 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 
 /*
  * Posts up to @room completions, and stops before one with a flag of
- * REQ_F_CQ_SPECIAL. Return: the first request that is left.
+ * REQ_F_CQ_SLOW. Return: the first request that is left.
  */
 static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 						   struct io2_req *req,
@@ -194,7 +194,7 @@ static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 	u32 fill = ring->cq_fill;
 
 	for (; req && room; room--) {
-		if (unlikely(req->flags & REQ_F_CQ_SPECIAL))
+		if (unlikely(req->flags & REQ_F_CQ_SLOW))
 			break;
 		cq_copy(&cqes[fill++ & mask], req);
 		*last = req;
@@ -206,20 +206,20 @@ static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 
 /*
  * Fast path: posts the oldest completions while there is room, no backlog and
- * no flag of REQ_F_CQ_SPECIAL. Usually that posts all of @done, which stays as
+ * no flag of REQ_F_CQ_SLOW. Usually that posts all of @done, which stays as
  * it is. Otherwise cuts @done at the first request that was not posted and
  * returns the rest of the list in @rest.
  *
  * Return: the number of completions posted.
  */
-static __always_inline u32 cq_post_plain(struct io2_ring *ring,
-					 struct io2_req_list *done,
-					 struct io2_req **rest)
+static __always_inline u32 cq_post_fast(struct io2_ring *ring,
+					struct io2_req_list *done,
+					struct io2_req **rest)
 {
 	struct io2_req *req = done->first, *last = NULL;
 	u32 nr = -ring->cq_fill;
 
-	while (req && !ring->nr_backlog && !(req->flags & REQ_F_CQ_SPECIAL)) {
+	while (req && !ring->nr_backlog && !(req->flags & REQ_F_CQ_SLOW)) {
 		u32 room = cq_room(ring);
 
 		if (!room)
@@ -246,7 +246,7 @@ static __always_inline u32 cq_post_plain(struct io2_ring *ring,
  *
  * Return: the number of requests added to @retired.
  */
-static noinline u32 cq_post_each(struct io2_ring *ring, struct io2_req *req,
+static noinline u32 cq_post_slow(struct io2_ring *ring, struct io2_req *req,
 				 struct io2_req_list *retired)
 {
 	u32 nr = 0, nr_retired = 0;
@@ -530,9 +530,9 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 	done->last->next = NULL;
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
-	nr_retired = cq_post_plain(ring, done, &rest);
+	nr_retired = cq_post_fast(ring, done, &rest);
 	if (unlikely(rest))
-		nr_retired += cq_post_each(ring, rest, done);
+		nr_retired += cq_post_slow(ring, rest, done);
 	cq_commit(ring);
 	cq_update_flag(ring);
 	if (unlikely(!list_empty(&ring->drain_list)))
