@@ -14,7 +14,7 @@ struct task_struct;
  * @task: the sleeping task; NULL if there is no time limit, and so no timer
  *
  * Lifetime: on the stack of @task, from io2_breaker_start() to
- * io2_breaker_stop(). Both fields are constant in between.
+ * io2_breaker_stop(). @task is constant in between.
  */
 struct io2_breaker {
 	struct hrtimer		timer;

@@ -23,6 +23,15 @@
 /* events that are always reported, even if not requested */
 #define POLL_ALWAYS	(EPOLLERR | EPOLLHUP)
 
+/**
+ * struct poll_arm - arming of a request on its file
+ * @pt: the poll table that is passed to ->poll
+ * @req: the request
+ * @error: 0, or a negative errno from poll_enqueue()
+ *
+ * Lifetime: on the stack of io2_poll_arm(). Nothing else has access, so no lock
+ * is needed.
+ */
 struct poll_arm {
 	struct poll_table_struct pt;
 	struct io2_req		*req;

@@ -11,6 +11,13 @@ DEFINE_PER_CPU(long [IO2_COUNT_NR], io2_counters);
 /* number of violations of io2_assert(); never reset */
 unsigned long io2_state_warnings;
 
+/**
+ * struct io2_counter_attr - a counter's attribute in sysfs
+ * @attr: the attribute
+ * @which: the counter
+ *
+ * Constant, as static data.
+ */
 struct io2_counter_attr {
 	struct device_attribute	attr;
 	enum io2_counter	which;
