@@ -77,7 +77,7 @@ help:
 	@echo '  make                 build iouring2.ko for the running kernel'
 	@echo '                       (KERNELRELEASE=x or KDIR=path: for another one;'
 	@echo '                       IOURING2_DEBUG=1: SETUP can be made to fail, for tests)'
-	@echo '  make clean           remove what that made'
+	@echo '  make clean           remove what make has built'
 	@echo '  make demo            boot a virtual machine, install by dkms, copy a file through a ring'
 	@echo '  make check           the tests, on every supported kernel, in virtual machines'
 	@echo '  make check-debug     all tests, longer, on KASAN and KCSAN kernels and with kmemleak;'
@@ -97,7 +97,7 @@ help:
 	@echo '  make profile         where they go, by symbol'
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
-	@echo '  sudo make uninstall  take all of that back'
+	@echo '  sudo make uninstall  undo make install'
 	@echo
 	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
 	@echo 'demo, mutants, coverage, fuzz, bench, profile, check-lib, check-liburing, check-apps, install and'
