@@ -287,7 +287,7 @@ static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
 static void cq_wake_waiters(struct io2_ring *ring)
 {
 	/*
-	 * Order what was posted before the check for waiters, here and in the
+	 * Order posting before the check for waiters, here and in the
 	 * caller. Sleepers and pollers look at the CQ after they have joined
 	 * the queue; for timeouts see io2_counted_add().
 	 */
