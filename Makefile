@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# For people and for dkms. What kbuild reads is Kbuild, next to this file.
+# Targets for users and for dkms. kbuild reads Kbuild, next to this file.
 
 RELEASE		:= $(shell cat $(CURDIR)/VERSION)
 KDIR		?= /lib/modules/$(or $(KERNELRELEASE),$(shell uname -r))/build
 DIST		:= build/iouring2-$(RELEASE).tar.gz
 
-# IOURING2_DEBUG=1 (failing of SETUP's steps, set-up without contiguous memory) reaches kbuild from
-# the command line or the environment; W=1 (warnings) and C=1 or C=2 (sparse) from the command line only.
+# IOURING2_DEBUG=1 adds fault injection for SETUP, and SETUP without contiguous memory. It may be set
+# on the command line or in the environment. W=1 (warnings) and C=1 or C=2 (sparse) reach kbuild from the
+# command line only.
 export IOURING2_DEBUG IOURING2_COVERAGE
 
 modules:
@@ -76,7 +77,7 @@ help:
 	@echo '  make                 build iouring2.ko for the running kernel'
 	@echo '                       (KERNELRELEASE=x or KDIR=path: for another one;'
 	@echo '                       IOURING2_DEBUG=1: SETUP can be made to fail, for tests)'
-	@echo '  make clean           remove what that made'
+	@echo '  make clean           remove what make has built'
 	@echo '  make demo            boot a virtual machine, install by dkms, copy a file through a ring'
 	@echo '  make check           the tests, on every supported kernel, in virtual machines'
 	@echo '  make check-debug     all tests, longer, on KASAN and KCSAN kernels and with kmemleak;'
@@ -96,7 +97,7 @@ help:
 	@echo '  make profile         where they go, by symbol'
 	@echo '  make dist            $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
-	@echo '  sudo make uninstall  take all of that back'
+	@echo '  sudo make uninstall  undo make install'
 	@echo
 	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
 	@echo 'demo, mutants, coverage, fuzz, bench, profile, check-lib, check-liburing, check-apps, install and'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Cancelling.  A request that waits somewhere is in the ring's hash, with a
- * note of where: armed on a file, on a timer, or queued to a worker.  Whoever
- * takes it out of there owns it and completes it.
+ * Cancelling. A request that can be cancelled is in the ring's hash, which
+ * records where it waits: armed on a file, on a timer, or queued to a worker.
+ * The context that removes the request from there owns it and completes it.
  */
 #include <linux/fs.h>
 
@@ -45,7 +45,10 @@ static bool cancel_matches(const struct io2_req *req,
 	return !cancel_by_user_data(m) || req->user_data == m->user_data;
 }
 
-/* Return: 0 cancelled, -EALREADY too late: it runs or has just ended. */
+/*
+ * Return: 0 if cancelled; -EALREADY if it is too late: the request is running
+ * or has just ended.
+ */
 static int cancel_one(struct io2_req *req, bool kill)
 {
 	lockdep_assert_held(&req->ring->inflight_lock);
@@ -59,7 +62,7 @@ static int cancel_one(struct io2_req *req, bool kill)
 	}
 }
 
-/* Return: whether to go on looking; *@ret and *@nr say what happened. */
+/* Return: true to go on with the next bucket; *@ret and *@nr hold the results. */
 static bool cancel_bucket(struct hlist_head *bucket,
 			  const struct io2_cancel_match *m, int *ret, int *nr)
 {
@@ -71,7 +74,7 @@ static bool cancel_bucket(struct hlist_head *bucket,
 	hlist_for_each_entry_safe(req, next, bucket, hash) {
 		if (!cancel_matches(req, m))
 			continue;
-		/* too late counts, too: it is told to stop */
+		/* a request that is running counts, too: it is interrupted */
 		*ret = cancel_one(req, m->kill);
 		++*nr;
 		if (!all)
@@ -83,11 +86,11 @@ static bool cancel_bucket(struct hlist_head *bucket,
 /**
  * io2_cancel_matching() - cancel requests of a ring
  * @ring: the ring
- * @m: which
+ * @m: which ones
  *
  * Context: task context, does not sleep; inflight_lock not held.
- * Return: with ALL or ANY the number found; else 0, -ENOENT when there is
- * no such request, -EALREADY when it is too late.
+ * Return: with ALL or ANY the number of requests found; otherwise 0, -ENOENT if
+ * there is no such request, -EALREADY if it is too late.
  */
 int io2_cancel_matching(struct io2_ring *ring,
 			const struct io2_cancel_match *m)
@@ -120,7 +123,7 @@ static void release_chain(struct io2_req *req)
 	}
 }
 
-/* Requests behind a drain barrier of a ring that dies. */
+/* Cancels the requests behind a drain barrier of a DYING ring. */
 static void cancel_drained(struct io2_ring *ring)
 {
 	struct io2_req *req, *next;
@@ -137,8 +140,9 @@ static void cancel_drained(struct io2_ring *ring)
 }
 
 /*
- * The same for one process of a live ring: its requests keep their places,
- * because the order of the others depends on them, but hold nothing any more.
+ * The same for one process of a live ring. Its requests keep their places in
+ * the drain queue, because the order of the others depends on them, but release
+ * all their resources.
  */
 static void cancel_drained_of(struct io2_ring *ring, void *files)
 {
@@ -147,7 +151,7 @@ static void cancel_drained_of(struct io2_ring *ring, void *files)
 	LIST_HEAD(list);
 
 	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
-	/* nobody adds to the drain queue while we have it */
+	/* no task adds to the drain queue while we hold uring_lock */
 	mutex_lock(&ring->uring_lock);
 	io2_cq_drain_take(ring, &list);
 	list_for_each_entry(req, &list, node)
@@ -159,7 +163,7 @@ static void cancel_drained_of(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_cancel_armed() - cancel what waits or runs, because of an exit or last close
+ * io2_cancel_armed() - cancel waiting and running requests at exit or last close
  * @ring: the ring
  * @files: only requests of the process with this fd table; NULL for all
  *
@@ -177,7 +181,7 @@ void io2_cancel_armed(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_cancel_gone() - the same for programs that have been replaced by others
+ * io2_cancel_gone() - cancel the requests of programs replaced by execve(2)
  * @ring: the ring; see io2_submitters_mark_gone()
  *
  * Context: task context, does not sleep; no lock of the ring held.
@@ -194,12 +198,12 @@ void io2_cancel_gone(struct io2_ring *ring)
 }
 
 /**
- * io2_cancel_drained() - the same of what waits behind a drain barrier
+ * io2_cancel_drained() - cancel requests that wait behind a drain barrier
  * @ring: the ring
  * @files: see io2_cancel_armed()
  *
- * Context: may sleep, for as long as somebody's ENTER takes; no lock of the ring
- * held.
+ * Context: may sleep, for as long as another task's submission takes; no lock
+ * of the ring held.
  */
 void io2_cancel_drained(struct io2_ring *ring, void *files)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Cancelling: which requests, and how each of them is told to end. */
+/* Cancelling: which requests, and how each of them is ended. */
 #ifndef IO2_CANCEL_H
 #define IO2_CANCEL_H
 
@@ -10,15 +10,17 @@ struct io2_req;
 struct io2_ring;
 
 /**
- * struct io2_cancel_match - what to cancel
+ * struct io2_cancel_match - which requests to cancel
  * @flags: IOURING2_ASYNC_CANCEL_*
- * @user_data: unless @flags say otherwise
- * @file: with IOURING2_ASYNC_CANCEL_FD; NULL: that of no request
- * @opcode: with IOURING2_ASYNC_CANCEL_OP
- * @files: only requests of this process, or NULL
- * @gone: only requests of programs that have been replaced by others
- * @self: who asks: never cancels itself
- * @kill: wake workers from killable sleeps, too
+ * @user_data: compared unless @flags say otherwise
+ * @file: compared with IOURING2_ASYNC_CANCEL_FD; NULL matches no request
+ * @opcode: compared with IOURING2_ASYNC_CANCEL_OP
+ * @files: only requests of the process with this fd table; NULL for all
+ * @gone: only requests of programs that were replaced by execve(2)
+ * @self: the cancelling request, which never matches
+ * @kill: end killable sleeps of workers, too
+ *
+ * Lifetime: on the caller's stack, constant.
  */
 struct io2_cancel_match {
 	u32		flags;

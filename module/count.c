@@ -10,8 +10,8 @@
 #include "ring.h"
 
 /**
- * io2_counted_del() - a timeout waits for completions no more, if it did
- * @req: the timeout
+ * io2_counted_del() - a timeout does not wait for completions any more
+ * @req: the timeout; it need not have waited for any
  *
  * Context: inflight_lock held.
  */
@@ -27,8 +27,8 @@ void io2_counted_del(struct io2_req *req)
 }
 
 /**
- * io2_counted_expire() - end timeouts that waited for a number of completions
- * @ring: the ring; something was posted, and @nr_counted was not 0 after that
+ * io2_counted_expire() - end timeouts whose number of completions was reached
+ * @ring: the ring; CQEs were posted, and @nr_counted was not 0 after that
  *
  * Context: task context; inflight_lock not held.
  */
@@ -53,7 +53,7 @@ void io2_counted_expire(struct io2_ring *ring)
 /**
  * io2_counted_add() - have a timeout wait for completions, too
  * @req: the timeout
- * @count: for so many from now on
+ * @count: number of completions from now on
  *
  * The list is sorted by target, soonest first.
  *
@@ -67,9 +67,9 @@ void io2_counted_add(struct io2_req *req, u32 count)
 
 	lockdep_assert_held(&ring->inflight_lock);
 	WRITE_ONCE(ring->nr_counted, ring->nr_counted + 1);
-	/* a poster sees nr_counted, or we see what it posted */
+	/* a poster sees nr_counted, or we see what it has posted */
 	smp_mb();
-	/* compared as a distance: so many CQEs are not counted one by one */
+	/* targets are compared by signed distance, so it must fit S32_MAX */
 	req->target = READ_ONCE(ring->cq_events) + min_t(u32, count, S32_MAX);
 	list_for_each_entry_reverse(pos, &ring->counted, timer.node)
 		if ((s32)(req->target - pos->target) >= 0)

@@ -2,14 +2,14 @@
 /*
  * The completion queue.
  *
- * A completed request is itself the storage of its CQE (I1).  If the CQ ring
- * has no room, or older completions already wait, it is linked into the
- * backlog, in order (I2), and its CQE is written when there is room: before
- * any newer one, and at every entry into the kernel (I3).
+ * A completed request is itself the storage of its CQE (I1). If the CQ ring has
+ * no room, or older completions are waiting already, the request is added to
+ * the backlog, in order (I2). Its CQE is written when there is room: before any
+ * newer one, and at every entry into the kernel (I3).
  *
  * Barriers shared with the application: the kernel reads CQ head with acquire
  * before it overwrites an entry (pairs with the application's release store of
- * the head after reading), and stores CQ tail with release after writing the
+ * the head after reading). It stores CQ tail with release after writing the
  * entries (pairs with the application's acquire load).
  */
 #include <linux/poll.h>
@@ -36,10 +36,12 @@ static __always_inline u32 cq_room_known(const struct io2_ring *ring)
 }
 
 /*
- * I10: the head is the application's word.  A wrong one makes the ring look
- * full, or makes the application lose entries of its own; nothing else.
+ * I10: the application writes the head. An invalid one makes the ring look
+ * full, or makes the application lose entries of its own, and has no other
+ * effect.
  *
- * Return: so many entries are free, or more; 0 if none is.
+ * Return: the number of free entries, or a lower bound; 0 only if there are
+ * none.
  */
 static __always_inline u32 cq_room(struct io2_ring *ring)
 {
@@ -47,12 +49,12 @@ static __always_inline u32 cq_room(struct io2_ring *ring)
 
 	if (likely(room))
 		return room;
-	/* acquire: the application has read what we are about to overwrite */
+	/* acquire: the application has read the entries that we overwrite next */
 	ring->cq_head_seen = smp_load_acquire(&ring->shared->cq_head);
 	return cq_room_known(ring);
 }
 
-/* res and flags are neighbours in both, and go as one word */
+/* res and flags are adjacent in both structs, and are copied as one word */
 static_assert(offsetof(struct iouring2_cqe, flags) ==
 	      offsetof(struct iouring2_cqe, res) + sizeof(u32));
 static_assert(offsetof(struct io2_req, cqe_flags) ==
@@ -76,21 +78,24 @@ static void cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
 	ring->cq_fill++;
 }
 
-/* Shows the application what was written since the last commit. */
+/* Publishes the entries that were written since the last commit. */
 static void cq_commit(struct io2_ring *ring)
 {
 	if (ring->cq_tail != ring->cq_fill) {
 		WRITE_ONCE(ring->cq_tail, ring->cq_fill);
-		/* release: the entries come before the tail that shows them */
+		/* release: entries are written before the tail that covers them */
 		smp_store_release(&ring->shared->cq_tail, ring->cq_fill);
 	}
 	if (ring->wait_ends == ring->wait_ends_fill)
 		return;
-	/* release: whose wait ends finds the completion that ended it */
+	/* release: a waiter that sees this finds the CQE that ended its wait */
 	smp_store_release(&ring->wait_ends, ring->wait_ends_fill);
 }
 
-/* I4: the flag says exactly whether there is a backlog; the other what is parked. */
+/*
+ * I4: OVERFLOW is set exactly while there is a backlog. TASKRUN is set while
+ * requests are parked.
+ */
 static void cq_update_flag(struct io2_ring *ring)
 {
 	u32 flags = ring->nr_backlog ? IOURING2_SQ_CQ_OVERFLOW : 0;
@@ -113,7 +118,7 @@ static void cq_backlog_add(struct io2_ring *ring, struct io2_req *req)
 		ring->backlog_max = ring->nr_backlog;
 }
 
-/* Moves what fits, oldest first, to @retired.  Return: how many. */
+/* Moves entries that fit, oldest first, to @retired. Return: their number. */
 static u32 cq_backlog_move(struct io2_ring *ring, struct io2_req_list *retired)
 {
 	u32 nr = 0;
@@ -130,8 +135,9 @@ static u32 cq_backlog_move(struct io2_ring *ring, struct io2_req_list *retired)
 }
 
 /*
- * The head of the drain queue may start when nothing accepted before it is
- * left.  Everything behind it waits with it, so nothing newer was counted.
+ * The head of the drain queue may start once all requests accepted before it
+ * have completed. All later requests wait behind it, so none of these is
+ * included in ring->completed.
  */
 static noinline void cq_start_drained(struct io2_ring *ring,
 				      struct io2_req_list *start)
@@ -148,14 +154,17 @@ static noinline void cq_start_drained(struct io2_ring *ring,
 	}
 }
 
-/* what cannot be posted without another look */
-#define REQ_F_CQ_SPECIAL	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
+/* flags that need more than writing the CQE */
+#define REQ_F_CQ_SLOW	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
 
-/* Posts one final completion; true: @req is retired, else in the backlog. */
+/*
+ * Posts one final completion. Return: true if @req is retired, false if it is
+ * in the backlog.
+ */
 static __always_inline bool cq_post_one(struct io2_ring *ring,
 					struct io2_req *req)
 {
-	if (unlikely(req->flags & REQ_F_CQ_SPECIAL)) {
+	if (unlikely(req->flags & REQ_F_CQ_SLOW)) {
 		if (req->flags & REQ_F_CQE_SKIP)
 			return true;
 		if (req->flags & REQ_F_ENDS_WAIT)
@@ -171,7 +180,10 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 	return false;
 }
 
-/* Posts @room at most, up to one that is special.  Return: the first left. */
+/*
+ * Posts up to @room completions, and stops before one with a flag of
+ * REQ_F_CQ_SLOW. Return: the first request that is left.
+ */
 static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 						   struct io2_req *req,
 						   struct io2_req **last,
@@ -182,7 +194,7 @@ static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 	u32 fill = ring->cq_fill;
 
 	for (; req && room; room--) {
-		if (unlikely(req->flags & REQ_F_CQ_SPECIAL))
+		if (unlikely(req->flags & REQ_F_CQ_SLOW))
 			break;
 		cq_copy(&cqes[fill++ & mask], req);
 		*last = req;
@@ -193,20 +205,21 @@ static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 }
 
 /*
- * Posts from the oldest on while there is room and nothing special: as good as
- * always that is all there is, and @done stays as it is.  Otherwise @done is cut
- * before the first of the others, *@rest.
+ * Fast path: posts the oldest completions while there is room, no backlog and
+ * no flag of REQ_F_CQ_SLOW. Usually that posts all of @done, which stays as
+ * it is. Otherwise cuts @done at the first request that was not posted and
+ * returns the rest of the list in @rest.
  *
- * Return: how many.
+ * Return: the number of completions posted.
  */
-static __always_inline u32 cq_post_plain(struct io2_ring *ring,
-					 struct io2_req_list *done,
-					 struct io2_req **rest)
+static __always_inline u32 cq_post_fast(struct io2_ring *ring,
+					struct io2_req_list *done,
+					struct io2_req **rest)
 {
 	struct io2_req *req = done->first, *last = NULL;
 	u32 nr = -ring->cq_fill;
 
-	while (req && !ring->nr_backlog && !(req->flags & REQ_F_CQ_SPECIAL)) {
+	while (req && !ring->nr_backlog && !(req->flags & REQ_F_CQ_SLOW)) {
 		u32 room = cq_room(ring);
 
 		if (!room)
@@ -228,12 +241,12 @@ static __always_inline u32 cq_post_plain(struct io2_ring *ring,
 }
 
 /*
- * Posts the others one by one, older ones from the backlog first.  Those that
- * may be freed go to @retired.
+ * Slow path: posts the backlog as far as it fits, and then the list @req one by
+ * one. Requests that may be freed go to @retired.
  *
- * Return: how many these are.
+ * Return: the number of requests added to @retired.
  */
-static noinline u32 cq_post_each(struct io2_ring *ring, struct io2_req *req,
+static noinline u32 cq_post_slow(struct io2_ring *ring, struct io2_req *req,
 				 struct io2_req_list *retired)
 {
 	u32 nr = 0, nr_retired = 0;
@@ -253,7 +266,7 @@ static noinline u32 cq_post_each(struct io2_ring *ring, struct io2_req *req,
 	return nr_retired;
 }
 
-/* Posts one CQE that is not a request's last, if there is a slot free (I6). */
+/* Posts a CQE that is not a request's last, if there is a free slot (I6). */
 static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
 			s32 res, u32 flags)
 {
@@ -267,12 +280,16 @@ static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
 	return true;
 }
 
-/* What was posted comes before every look at who waits, here and after this. */
+/*
+ * Wakes tasks that wait in ENTER. Its barrier also serves the caller's checks
+ * for other waiters.
+ */
 static void cq_wake_waiters(struct io2_ring *ring)
 {
 	/*
-	 * Sleepers look at the CQ when they are on the queue, pollers too, and
-	 * for timeouts see io2_counted_add().
+	 * Order posting before the check for waiters, here and in the
+	 * caller. Sleepers and pollers look at the CQ after they have joined
+	 * the queue; for timeouts see io2_counted_add().
 	 */
 	smp_mb();
 	/* after the barrier above, which pairs with prepare_to_wait()'s */
@@ -293,7 +310,7 @@ static __always_inline void cq_notify(struct io2_ring *ring)
 }
 
 /**
- * io2_cq_notify() - something was posted: tell those who wait for that
+ * io2_cq_notify() - notify waiters, pollers and timeouts of new CQEs
  * @ring: the ring
  *
  * Context: task context; inflight_lock not held.
@@ -304,8 +321,9 @@ void io2_cq_notify(struct io2_ring *ring)
 }
 
 /*
- * The same where nothing may sleep and any lock may be held: others than those
- * who wait in ENTER are told in task context.
+ * The same for a context in which nothing may sleep and any lock may be held.
+ * Only tasks that wait in ENTER are woken here. Pollers and timeouts are
+ * notified by the workqueue.
  */
 static void cq_notify_anywhere(struct io2_ring *ring)
 {
@@ -316,10 +334,10 @@ static void cq_notify_anywhere(struct io2_ring *ring)
 }
 
 /**
- * io2_cq_update_flags() - have the SQ flags say what is parked
+ * io2_cq_update_flags() - update the SQ flags after parking or unparking
  * @ring: the ring
  *
- * Who changes that and who posts come one after the other: the last one is right.
+ * cq_lock orders this with posting, so that the last update is the right one.
  *
  * Context: task context; takes cq_lock.
  */
@@ -332,12 +350,12 @@ void io2_cq_update_flags(struct io2_ring *ring)
 }
 
 /**
- * io2_cq_retire() - keep posted requests for the submitter to use again
+ * io2_cq_retire() - keep posted requests for reuse by the submitter
  * @ring: the ring
- * @list: the requests; not to be used any more
- * @nr: how many; may be 0
+ * @list: the requests; not to be touched afterwards
+ * @nr: their number; may be 0
  *
- * It is no use to keep more than a few, and cheaper to free more than one.
+ * More than max_cached of them are freed, all at once because that is cheaper.
  *
  * Context: task context; takes cq_lock.
  */
@@ -358,7 +376,7 @@ void io2_cq_retire(struct io2_ring *ring, struct io2_req_list *list, u32 nr)
 	io2_req_list_free(many.first);
 }
 
-/* The same in any context. */
+/* The same for one request, in any context. */
 static void cq_retire(struct io2_ring *ring, struct io2_req *req)
 {
 	lockdep_assert_held(&ring->cq_lock);
@@ -372,8 +390,9 @@ static void cq_retire(struct io2_ring *ring, struct io2_req *req)
 }
 
 /*
- * May a lock be tried where the same CPU may have it, or in an interrupt?  Without
- * SMP there is nothing to be tried, and with PREEMPT_RT it would sleep.
+ * May a spinlock be tried in an interrupt, or where this CPU may already hold
+ * it? Without SMP a trylock always succeeds, and with PREEMPT_RT a spinlock
+ * sleeps.
  */
 static bool cq_can_try(void)
 {
@@ -381,16 +400,17 @@ static bool cq_can_try(void)
 }
 
 /**
- * io2_cq_try_post() - post a final completion at once, wherever this is
- * @req: owned by the caller and of a ring that may post; if this succeeds, not
- *	to be touched any more
+ * io2_cq_try_post() - try to post a final completion in any context
+ * @req: owned by the caller, of a ring that may post; if this succeeds, not to
+ *	be touched afterwards
  *
- * For those who may not sleep, in a place where any lock may be held: it takes
- * the ring's locks only if they are free, and closes no file.  All of it is done
- * with cq_lock held, so that the ring is not freed before this has finished with it.
+ * For callers that may not sleep and may hold any lock. It takes the ring's
+ * locks only if they are free, and does not close a file. cq_lock is held
+ * throughout, so that the ring cannot be freed before this function is done
+ * with it.
  *
  * Context: any.
- * Return: whether it was posted.
+ * Return: true if it was posted.
  */
 bool io2_cq_try_post(struct io2_req *req)
 {
@@ -400,13 +420,13 @@ bool io2_cq_try_post(struct io2_req *req)
 	if (!cq_can_try() || !spin_trylock(&ring->cq_lock))
 		return false;
 	cq_assert(ring);
-	/* what a drain barrier held back is started in task context */
+	/* requests behind a drain barrier must be started in task context */
 	if (!list_empty(&ring->drain_list) ||
 	    !spin_trylock(&ring->inflight_lock)) {
 		spin_unlock(&ring->cq_lock);
 		return false;
 	}
-	/* hashed until it has none: who cancels it compares its file */
+	/* under inflight_lock, as cancellation compares hashed requests' files */
 	gone = io2_req_release_atomic(req);
 	if (gone)
 		io2_hash_del(req);
@@ -426,15 +446,15 @@ bool io2_cq_try_post(struct io2_req *req)
 }
 
 /**
- * io2_cq_try_post_aux() - post a CQE that is not the last at once, wherever this is
+ * io2_cq_try_post_aux() - try to post a CQE that is not the last, in any context
  * @req: owned by the caller
  * @res: for the CQE
  * @flags: for the CQE
  *
- * As io2_cq_try_post().
+ * Works as io2_cq_try_post() does.
  *
  * Context: any.
- * Return: whether it was posted.
+ * Return: true if it was posted.
  */
 bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags)
 {
@@ -454,7 +474,7 @@ bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags)
 }
 
 /**
- * io2_cq_retired() - take the requests that io2_cq_try_post() is done with
+ * io2_cq_retired() - take the requests that are kept for reuse
  * @ring: the ring
  *
  * Context: task context; takes cq_lock.
@@ -493,12 +513,12 @@ void io2_cq_init(struct io2_ring *ring)
  * io2_cq_post() - post final completions
  * @ring: the ring
  * @done: completed requests in order, at least one; the last one's next is set
- *	here; on return those that may be freed
- * @start: chains released from the drain queue are added here
+ *	here; on return the list of requests that may be freed
+ * @start: receives chains that leave the drain queue
  *
  * Allocates nothing and cannot fail (I1).
  *
- * Context: task context, no lock of the ring but uring_lock held.
+ * Context: task context, no lock of the ring held other than uring_lock.
  * Return: the number of requests left in @done.
  */
 u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
@@ -510,9 +530,9 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 	done->last->next = NULL;
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
-	nr_retired = cq_post_plain(ring, done, &rest);
+	nr_retired = cq_post_fast(ring, done, &rest);
 	if (unlikely(rest))
-		nr_retired += cq_post_each(ring, rest, done);
+		nr_retired += cq_post_slow(ring, rest, done);
 	cq_commit(ring);
 	cq_update_flag(ring);
 	if (unlikely(!list_empty(&ring->drain_list)))
@@ -528,9 +548,9 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
  * @res: for the CQE
  * @flags: for the CQE
  *
- * Context: task context, no lock of the ring but uring_lock held.
- * Return: false when there is no free slot; nothing was posted then, and the
- * multishot request has to end with its final CQE.
+ * Context: task context, no lock of the ring held other than uring_lock.
+ * Return: false if there is no free slot. Nothing was posted then, and the
+ * multishot request must end with its final CQE.
  */
 bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 {
@@ -551,7 +571,7 @@ bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 }
 
 /**
- * io2_cq_flush_backlog() - move as much backlog into the CQ as fits (I3)
+ * io2_cq_flush_backlog() - move as much of the backlog into the CQ as fits (I3)
  * @ring: the ring
  *
  * Context: any task context; takes cq_lock.
@@ -573,11 +593,12 @@ void io2_cq_flush_backlog(struct io2_ring *ring)
 }
 
 /**
- * io2_cq_room() - flush, and say what a submission may do (I4, I5)
+ * io2_cq_room() - flush the backlog and say what a submission may do (I4, I5)
  * @ring: the ring
  *
  * Context: uring_lock held.
- * Return: the backlog that is left and the number of requests to accept.
+ * Return: the remaining backlog and the number of requests that may be
+ * accepted.
  */
 struct io2_cq_room io2_cq_room(struct io2_ring *ring)
 {
@@ -596,9 +617,9 @@ struct io2_cq_room io2_cq_room(struct io2_ring *ring)
 }
 
 /**
- * io2_cq_drain_take() - take what waits behind a drain barrier
+ * io2_cq_drain_take() - take the requests that wait behind a drain barrier
  * @ring: the ring
- * @list: receives the chains' heads in order
+ * @list: receives the heads of chains, in order
  *
  * Context: task context; uring_lock held unless the ring is DYING.
  */
@@ -610,10 +631,10 @@ void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list)
 }
 
 /**
- * io2_cq_drain_return() - put it back
+ * io2_cq_drain_return() - put back what io2_cq_drain_take() took
  * @ring: the ring
- * @list: what io2_cq_drain_take() took
- * @start: receives chains that could have started in between
+ * @list: the heads of chains, in order
+ * @start: receives chains that may start by now
  *
  * Context: task context; uring_lock held since io2_cq_drain_take().
  */
@@ -628,7 +649,7 @@ void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
 }
 
 /**
- * io2_cq_discard() - drop the backlog of a ring that nobody can see any more
+ * io2_cq_discard() - drop the backlog of a ring that is being closed
  * @ring: a ring whose requests have all completed
  *
  * Context: the ring's last reference is gone.
@@ -647,10 +668,10 @@ void io2_cq_discard(struct io2_ring *ring)
 
 /**
  * io2_cq_all_done() - has every accepted request completed?
- * @ring: a DYING ring: nothing is accepted any more
+ * @ring: a DYING ring, which accepts no more requests
  *
  * Context: task context; takes cq_lock.
- * Return: whether it has.
+ * Return: true if all have.
  */
 bool io2_cq_all_done(struct io2_ring *ring)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Completion queue and its backlog. */
+/* The completion queue and its backlog. */
 #ifndef IO2_CQ_H
 #define IO2_CQ_H
 
 #include "ring.h"
 
 /**
- * struct io2_cq_room - what a submission finds
- * @backlog: completions that still do not fit
+ * struct io2_cq_room - what a submission may do
+ * @backlog: completions that do not fit into the CQ
  * @budget: requests that may be accepted before the cap is reached (I5)
+ *
+ * A snapshot that is returned by value.
  */
 struct io2_cq_room {
 	u32	backlog;
@@ -16,11 +18,11 @@ struct io2_cq_room {
 };
 
 /**
- * io2_cq_ready() - number of CQEs the application has not taken
+ * io2_cq_ready() - number of CQEs that the application has not reaped
  * @ring: the ring
  *
  * Context: any.
- * Return: 0 .. cq_entries; a wrong head counts as a full ring.
+ * Return: 0 .. cq_entries; with an invalid head the ring counts as full.
  */
 static inline u32 io2_cq_ready(const struct io2_ring *ring)
 {
@@ -42,7 +44,7 @@ bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags);
 void io2_cq_flush_backlog(struct io2_ring *ring);
 
 /**
- * io2_cq_flush() - move as much backlog into the CQ as fits (I3), if there is any
+ * io2_cq_flush() - move as much of the backlog into the CQ as fits (I3)
  * @ring: the ring
  *
  * Context: any task context; takes cq_lock.

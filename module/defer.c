@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queue of deferred work.  Wake-up callbacks, timers and I/O completions run in
- * any context, under locks of others, so they put their request on this list; only
- * a poll may be posted there and then, see io2_cq_try_post().  deferred.c runs it.
+ * The deferred list. Wake-up callbacks, timers and I/O completions run in any
+ * context, under locks of other subsystems. So they put their request on this
+ * list. Only polls may post their CQE at once, see io2_cq_try_post().
+ * deferred.c runs the list.
  *
- * A spinlock, not a lock-free list: adding, and telling whoever runs the list,
- * is one critical section.  That keeps the order (FIFO), and it means that the
- * adder no longer touches the ring once somebody else could have completed
- * the request, which is what lets close free the ring at once (I9).
+ * The list has a spinlock instead of being lock-free: adding a request and
+ * notifying the context that runs the list are one critical section. That keeps
+ * FIFO order. It also means that the adder does not touch the ring any more
+ * once another context can have completed the request, so close can free the
+ * ring at once (I9).
  */
 #include <linux/module.h>
 #include <linux/workqueue.h>
@@ -16,16 +18,16 @@
 #include "req.h"
 #include "ring.h"
 
-/* How long a killed process may have to wait for its workers, in jiffies */
+/* interval between checks of busy workers' processes, in jiffies */
 #define IO2_WATCH	HZ
 
 static struct workqueue_struct *io2_workqueue;
-/* closes files that a request waits for */
+/* closes files for requests that complete after the close */
 static struct workqueue_struct *io2_closers;
-/* closes files that nobody waits for: its items may wait for a server */
+/* closes files that no request waits for; items may wait for a server */
 static struct workqueue_struct *io2_detached;
 
-/* Tells somebody who will run the list. */
+/* Notifies a context that will run the list. */
 static void defer_kick(struct io2_ring *ring)
 {
 	lockdep_assert_held(&ring->deferred_lock);
@@ -37,10 +39,11 @@ static void defer_kick(struct io2_ring *ring)
 }
 
 /*
- * What a submitter does itself while it submits, by cancelling, or by writing
- * to a file that another request is armed on, it runs itself before it returns:
- * nobody has to be told.  An interrupt's completions do not wait for that, nor do
- * other processes: what it submits next may take for ever.
+ * A submitter may defer requests while it submits: it cancels requests, or
+ * writes to a file that another request is armed on. It runs these itself
+ * before it returns from ENTER, so nobody has to be notified. That does not
+ * hold for completions from interrupts, nor for a ring with several submitters,
+ * because the rest of the submission may block for ever.
  */
 static bool defer_by_submitter(const struct io2_ring *ring)
 {
@@ -50,10 +53,9 @@ static bool defer_by_submitter(const struct io2_ring *ring)
 
 /**
  * io2_defer() - have req->run() called in task context
- * @req: the request; not touched by the caller afterwards
+ * @req: the request; not to be touched afterwards
  *
- * Context: any, including hard interrupts and under a foreign wait queue's
- * lock.
+ * Context: any, including hard interrupts and under another wait queue's lock.
  */
 void io2_defer(struct io2_req *req)
 {
@@ -68,8 +70,8 @@ void io2_defer(struct io2_req *req)
 }
 
 /**
- * io2_defer_to_wq() - have req->run() called by the workqueue, by no task
- * @req: the request; not touched by the caller afterwards
+ * io2_defer_to_wq() - have req->run() called by the workqueue, not by a task in ENTER
+ * @req: the request; not to be touched afterwards
  *
  * Context: task context.
  */
@@ -85,7 +87,7 @@ void io2_defer_to_wq(struct io2_req *req)
 
 /**
  * io2_defer_close() - have a request's file closed by a work item of its own
- * @req: with its close; not touched by the caller afterwards
+ * @req: with its close work initialised; not to be touched afterwards
  *
  * Context: task context.
  */
@@ -100,8 +102,8 @@ void io2_defer_close(struct io2_req *req)
 }
 
 /**
- * io2_defer_closed() - such a work item has posted the request
- * @ring: not to be touched any more by the work item
+ * io2_defer_closed() - report that the work item of io2_defer_close() has finished
+ * @ring: not to be touched afterwards
  *
  * Context: task context.
  */
@@ -114,22 +116,23 @@ void io2_defer_closed(struct io2_ring *ring)
 }
 
 /**
- * io2_defer_detach() - have a work item run that may outlive its ring
- * @work: ends with io2_defer_module_put()
+ * io2_defer_detach() - queue a work item that may outlive its ring
+ * @work: must end with io2_defer_module_put()
  *
  * Context: any.
  */
 void io2_defer_detach(struct work_struct *work)
 {
-	/* whoever calls this has a ring, and so the module */
+	/* the caller has a ring, which holds a module reference */
 	__module_get(THIS_MODULE);
 	queue_work(io2_detached, work);
 }
 
 /**
- * io2_defer_module_put() - the end of such a work item
+ * io2_defer_module_put() - last call of a work item of io2_defer_detach()
  *
- * The workqueue is destroyed, which waits for the item, before the module's code goes.
+ * The item may still be running afterwards. io2_defer_module_exit() waits for
+ * it: destroying the workqueue flushes it before the module's code is freed.
  *
  * Context: task context.
  */
@@ -139,9 +142,9 @@ void io2_defer_module_put(void)
 }
 
 /**
- * io2_defer_back() - give back what was to be run, before it is
+ * io2_defer_back() - put requests back at the head of the deferred list
  * @ring: the ring
- * @list: the requests, not empty; somebody else runs them, before all that came later
+ * @list: the requests, not empty; they run before all that were deferred later
  *
  * Context: task context.
  */
@@ -155,8 +158,8 @@ void io2_defer_back(struct io2_ring *ring, struct io2_req_list *list)
 }
 
 /**
- * io2_defer_handover() - somebody else is to run what is deferred
- * @ring: the ring; current has been its submitter
+ * io2_defer_handover() - leave the deferred list to another context
+ * @ring: the ring; current has been submitting
  *
  * Context: task context.
  */
@@ -169,7 +172,7 @@ void io2_defer_handover(struct io2_ring *ring)
 }
 
 /**
- * io2_defer_waiter() - from now on current runs what is deferred
+ * io2_defer_waiter() - current runs deferred requests from now on
  * @ring: the ring
  *
  * Context: task context.
@@ -182,10 +185,11 @@ void io2_defer_waiter(struct io2_ring *ring)
 }
 
 /**
- * io2_defer_waiter_left() - no longer, but for what is there now
- * @ring: the ring; the caller runs what is deferred, next of all
+ * io2_defer_waiter_left() - current does not run deferred requests any more
+ * @ring: the ring
  *
- * That may take for ever, if it faults on memory: nobody is to rely on it.
+ * The caller runs the list once more right after this. That may fault on user
+ * memory and take for ever, so from here on other contexts are notified.
  *
  * Context: task context.
  */
@@ -197,7 +201,7 @@ void io2_defer_waiter_left(struct io2_ring *ring)
 }
 
 /**
- * io2_defer_quiesce() - after this nothing runs on behalf of @ring
+ * io2_defer_quiesce() - wait until no deferred work of a ring is running
  * @ring: a ring whose requests have all completed
  *
  * Context: may sleep.
@@ -206,7 +210,7 @@ void io2_defer_quiesce(struct io2_ring *ring)
 {
 	cancel_work_sync(&ring->deferred_work);
 	wait_event(ring->wait, !READ_ONCE(ring->nr_closing));
-	/* whoever added the last request has left the critical section */
+	/* the context that added the last request has left its critical section */
 	spin_lock_irq(&ring->deferred_lock);
 	io2_assert(!io2_defer_pending(ring) && list_empty(&ring->wq_list) &&
 		   !ring->nr_closing);
@@ -217,7 +221,7 @@ void io2_defer_quiesce(struct io2_ring *ring)
  * io2_queue_notify() - have io2_cq_notify() called in task context
  * @ring: the ring
  *
- * Context: any; something keeps the ring from ending.
+ * Context: any; the caller makes sure that the ring stays allocated.
  */
 void io2_queue_notify(struct io2_ring *ring)
 {
@@ -226,7 +230,7 @@ void io2_queue_notify(struct io2_ring *ring)
 }
 
 /**
- * io2_queue_reap() - have the ring's dead workers reaped
+ * io2_queue_reap() - queue the work that frees ended workers
  * @ring: the ring
  *
  * Context: any.
@@ -237,7 +241,7 @@ void io2_queue_reap(struct io2_ring *ring)
 }
 
 /**
- * io2_queue_watch() - have the ring's busy workers looked after, in a while
+ * io2_queue_watch() - queue the next look at the processes of busy workers
  * @ring: the ring
  *
  * Context: any.
@@ -250,7 +254,7 @@ void io2_queue_watch(struct io2_ring *ring)
 }
 
 /**
- * io2_defer_module_init() - make the module's workqueues
+ * io2_defer_module_init() - create the module's workqueues
  *
  * Context: module init.
  * Return: 0 or -ENOMEM.
@@ -281,7 +285,7 @@ err_workqueue:
 }
 
 /**
- * io2_defer_module_exit() - destroy them
+ * io2_defer_module_exit() - destroy the module's workqueues
  *
  * Context: module exit; no ring exists.
  */

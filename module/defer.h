@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The queue of deferred work: from any context to task context. */
+/* The deferred list: hands requests from any context to task context. */
 #ifndef IO2_DEFER_H
 #define IO2_DEFER_H
 
@@ -9,11 +9,11 @@ struct io2_req;
 struct work_struct;
 
 /**
- * io2_defer_pending() - is there something to run?
+ * io2_defer_pending() - is the deferred list non-empty?
  * @ring: the ring
  *
- * Context: any; the answer is only a hint unless deferred_lock is held.
- * Return: whether there is.
+ * Context: any; without deferred_lock the answer is only a hint.
+ * Return: true if it is.
  */
 static inline bool io2_defer_pending(const struct io2_ring *ring)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Running what was deferred: by a task that waits in ENTER, else by the module's
- * workqueue.  What touches user memory is run by its owner, or else by the
- * submitter's retry worker: a page fault can take for ever, and a worker can be
- * killed, which the workqueue cannot.
+ * Running deferred requests. A task that waits in ENTER runs them; if there is
+ * none, the module's workqueue does. A request that touches user memory is left
+ * to its own process or to the submitter's retry worker, because a page fault
+ * may last for ever: a worker can be killed, a work item cannot.
  */
 #include <linux/workqueue.h>
 
@@ -33,12 +33,13 @@ static void retry_in_wq_run(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_defer_retry_in_wq() - for the workqueue alone, as there is no worker
- * @req: uses the submitter's memory; not touched by the caller afterwards
- * @last: it is the workqueue that could not make one
+ * io2_defer_retry_in_wq() - have the workqueue retry a request without a worker
+ * @req: uses the submitter's memory; not to be touched afterwards
+ * @last: the caller is the workqueue, which failed to create the retry worker
  *
- * The workqueue tries once more to make a worker for it.  If that fails as
- * well, it does the request itself: completing must not depend on memory (I1).
+ * The workqueue tries once more to create the retry worker. If that fails, too,
+ * the work item does the request itself: completing must not depend on memory
+ * (I1).
  *
  * Context: task context.
  */
@@ -58,10 +59,11 @@ static void deferred_take(struct io2_ring *ring, struct io2_req_list *list)
 }
 
 /**
- * io2_deferred_run_batch() - run what was deferred, as part of a batch
+ * io2_deferred_run_batch() - run the deferred requests as part of a batch
  * @b: the batch
  *
- * Context: task context, may sleep; no lock of the ring but uring_lock held.
+ * Context: task context, may sleep; no lock of the ring held other than
+ * uring_lock.
  */
 void io2_deferred_run_batch(struct io2_batch *b)
 {
@@ -74,9 +76,9 @@ void io2_deferred_run_batch(struct io2_batch *b)
 }
 
 /**
- * io2_deferred_run_all() - run what was deferred, and post what ends
+ * io2_deferred_run_all() - run the deferred requests and post their completions
  * @ring: the ring; see io2_deferred_run()
- * @ctx: who does
+ * @ctx: the context of the caller
  *
  * Context: task context, may sleep; uring_lock not held.
  */
@@ -111,13 +113,13 @@ static void deferred_work_fn(struct work_struct *work)
 		req->run(req, &b);
 	}
 	io2_batch_flush(&b);
-	/* an exiting task may wait for the borrowed context */
+	/* a task that leaves the ring may wait for the submitter to be released */
 	if (wq_has_sleeper(&ring->wait))
 		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
 }
 
 /**
- * io2_deferred_init() - initialise deferred work of a new ring
+ * io2_deferred_init() - initialise the deferred work of a new ring
  * @ring: the ring
  *
  * Cannot fail (I7).

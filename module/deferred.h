@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Running what was deferred. */
+/* Running deferred requests. */
 #ifndef IO2_DEFERRED_H
 #define IO2_DEFERRED_H
 
@@ -12,12 +12,12 @@ void io2_deferred_run_batch(struct io2_batch *b);
 void io2_deferred_run_all(struct io2_ring *ring, enum io2_ctx ctx);
 
 /**
- * io2_deferred_run() - run what was deferred, if there is any
+ * io2_deferred_run() - run the deferred requests, if there are any
  * @ring: the ring
- * @ctx: who does
+ * @ctx: the context of the caller
  *
  * Context: task context, may sleep; uring_lock not held.
- * Return: whether anything was run.
+ * Return: true if there were any.
  */
 static inline bool io2_deferred_run(struct io2_ring *ring, enum io2_ctx ctx)
 {

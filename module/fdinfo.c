@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /proc/PID/fdinfo/FD of a ring: one key a line, in decimal. */
+/* /proc/PID/fdinfo/FD of a ring: one key per line, values in decimal. */
 #include <linux/fs.h>
 #include <linux/seq_file.h>
 
@@ -28,7 +28,7 @@ static void show_rings(struct seq_file *m, const struct io2_ring *ring)
 	seq_printf(m, "CachedCqTail:\t%u\n", READ_ONCE(ring->cq_tail));
 }
 
-/* What cq_lock guards, of one moment. */
+/* A consistent snapshot of fields that cq_lock guards; on the reader's stack. */
 struct cq_numbers {
 	u64	completed, total;
 	u32	backlog, max;
@@ -46,12 +46,13 @@ static struct cq_numbers cq_numbers(const struct io2_ring *ring)
 }
 
 /**
- * io2_show_fdinfo() - show a ring
- * @m: where to
+ * io2_show_fdinfo() - show the state of a ring
+ * @m: the seq_file to print to
  * @file: the ring's file
  *
- * Takes cq_lock and pool_lock, one after the other, and not uring_lock, so that it
- * never waits for an ENTER: numbers of the submission side are a snapshot.
+ * Takes cq_lock and pool_lock, one after the other. Does not take uring_lock,
+ * so that it never waits for an ENTER: the values of the submission side are a
+ * snapshot.
  *
  * Context: may sleep.
  */
@@ -64,7 +65,7 @@ void io2_show_fdinfo(struct seq_file *m, struct file *file)
 	spin_lock(&ring->cq_lock);
 	cq = cq_numbers(ring);
 	spin_unlock(&ring->cq_lock);
-	/* read before: later completions must not make it negative */
+	/* @accepted was read first: later completions must not make it negative */
 	if (accepted < cq.completed)
 		accepted = cq.completed;
 

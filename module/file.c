@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kinds of file.  A kernel thread is no member of the process that it works
- * for: it has that process's memory and credentials, and nothing else of it.
- * So it may only use files whose methods ask `current` for nothing else.  Which
- * these are is a list, and what is not on it is left to the process itself.
+ * Kinds of file. A kernel thread is not a member of the process that it works
+ * for. It has the process's memory and credentials, but no other state of it.
+ * So it may only use files whose methods use no other state of `current`. This
+ * file lists these. Any other file is left to the process itself.
  */
-#include <linux/wait.h>	/* 5.10: pipe_fs_i.h wants it first */
+#include <linux/fs.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/kdev_t.h>
@@ -24,7 +24,10 @@
 
 /* --- files of file systems ------------------------------------------------ */
 
-/* Without a block device, and known by their number. */
+/*
+ * File systems without a block device that are identified by their magic
+ * number.
+ */
 static bool magic_is_data(unsigned long magic)
 {
 	switch (magic) {
@@ -41,7 +44,7 @@ static bool magic_is_data(unsigned long magic)
 	}
 }
 
-/* The same, known by their name. */
+/* The same, identified by their name. */
 static bool name_is_data(const char *name)
 {
 	static const char * const names[] = { "ceph", "erofs", "ubifs", "jffs2", "vboxsf" };
@@ -53,7 +56,10 @@ static bool name_is_data(const char *name)
 	return false;
 }
 
-/* NFS tells its server of locks by the table of descriptors that has them. */
+/*
+ * NFS tells its server about locks, and identifies their owner by its fd table.
+ * So a file that has had locks is left to the process.
+ */
 static bool nfs_is_data(const struct inode *inode)
 {
 	return !READ_ONCE(inode->i_flctx);
@@ -63,7 +69,7 @@ static bool inode_is_data(const struct inode *inode)
 {
 	const struct super_block *sb = inode->i_sb;
 
-	/* a lock's owner is the table of descriptors */
+	/* the owner of a mandatory lock is an fd table */
 	if (io2_has_mandatory_locks(inode))
 		return false;
 	if (sb->s_type->fs_flags & FS_REQUIRES_DEV)
@@ -73,7 +79,10 @@ static bool inode_is_data(const struct inode *inode)
 	return magic_is_data(sb->s_magic) || name_is_data(sb->s_type->name);
 }
 
-/* An overlay's file is what it lies over, which may be one of sysfs. */
+/*
+ * An overlayfs file stands for a real inode, which may be of any file system,
+ * for example sysfs.
+ */
 static const struct inode *real_inode(const struct file *file)
 {
 	if (file_inode(file)->i_sb->s_magic != OVERLAYFS_SUPER_MAGIC)
@@ -87,7 +96,7 @@ static unsigned int kind_regular(const struct file *file)
 
 	if (!inode_is_data(inode))
 		return 0;
-	/* no other file of these can be polled */
+	/* regular files of FUSE can be polled; those of the others cannot */
 	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC ?
 	       KIND_DATA | IO2_KIND_ASK_LATE : KIND_DATA;
 }
@@ -101,8 +110,10 @@ static unsigned int kind_directory(const struct file *file)
 
 /**
  * struct anon_kind - a kind of anonymous inode
- * @name: of its dentry
+ * @name: name of its dentry
  * @kind: IO2_KIND_*
+ *
+ * Constant.
  */
 struct anon_kind {
 	const char	*name;
@@ -136,8 +147,8 @@ static unsigned int kind_anon(const struct file *file)
 /* --- sockets -------------------------------------------------------------- */
 
 /*
- * Nobody but the submitter sends: a receiver may be told who does, and some
- * security modules let kernel threads send what they like.
+ * Kernel threads may receive, but not send: a receiver may be told who the
+ * sender is, and some security modules do not check kernel threads.
  */
 static unsigned int kind_inet(const struct sock *sk)
 {
@@ -150,7 +161,10 @@ static unsigned int kind_inet(const struct sock *sk)
 	case IPPROTO_ICMPV6:
 		return IO2_KIND_READ | KIND_ASK;
 	default:
-		/* another protocol's poll may sleep, as long as somebody reads */
+		/*
+		 * polling another protocol may sleep until a reader releases
+		 * the socket lock
+		 */
 		return sk->sk_type == SOCK_RAW ? IO2_KIND_READ | KIND_ASK :
 						 IO2_KIND_ASK_LATE;
 	}
@@ -168,14 +182,14 @@ static unsigned int kind_socket(const struct file *file)
 	case AF_INET6:
 		return kind_inet(sk);
 	case AF_VSOCK:
-		/* its poll takes a lock that who reads holds, in a page fault, too */
+		/* polling takes a lock that readers hold, even in a page fault */
 		return IO2_KIND_READ | IO2_KIND_ASK_LATE;
 	case AF_UNIX:
 	case AF_PACKET:
 	case AF_ALG:
 		return IO2_KIND_READ | KIND_ASK;
 	case AF_NETLINK:
-		/* a read goes on with a dump, which may ask who reads */
+		/* a read may continue a dump, which may check its reader */
 		return KIND_ASK;
 	default:
 		return 0;
@@ -219,7 +233,7 @@ static unsigned int kind_char(const struct inode *inode)
  * @file: the file
  *
  * Context: any.
- * Return: IO2_KIND_*; 0 for what nobody has looked into.
+ * Return: IO2_KIND_*; 0 for a kind of file that was not examined.
  */
 unsigned int io2_file_kind(const struct file *file)
 {
@@ -266,13 +280,14 @@ static bool sock_ends_here(const struct file *file)
 }
 
 /**
- * io2_file_ends_here() - does the end of a file depend on nobody else?
+ * io2_file_ends_here() - can a file be closed without waiting for others?
  * @file: the file
  *
- * A socket may linger, a terminal wait until its output is gone, a server be asked.
+ * A socket may linger, a terminal may wait until its output is sent, and a
+ * network file system may wait for its server.
  *
  * Context: any.
- * Return: whether it ends within the time of a local device.
+ * Return: true if the close takes no longer than a local device.
  */
 bool io2_file_ends_here(const struct file *file)
 {
@@ -297,11 +312,11 @@ bool io2_file_ends_here(const struct file *file)
 }
 
 /**
- * io2_file_raises_sigpipe() - does a write that nobody will read raise SIGPIPE?
+ * io2_file_raises_sigpipe() - does a write without a reader raise SIGPIPE?
  * @file: the file
  *
  * Context: any.
- * Return: whether it is a pipe or a stream's socket.
+ * Return: true for a pipe or a stream socket.
  */
 bool io2_file_raises_sigpipe(const struct file *file)
 {

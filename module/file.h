@@ -7,27 +7,27 @@
 #include <linux/fs.h>
 
 /*
- * What a kernel thread that has borrowed memory and credentials may do with a
- * file.  Each bit is a statement about the file's methods on every supported
- * kernel; docs/vfs-contract.md has the argument, kind by kind.
+ * What a kernel thread with borrowed memory and credentials may do with a file.
+ * Each bit is a statement about the file's methods on every supported kernel.
+ * docs/vfs-contract.md gives the reasons for each kind.
  */
 #define IO2_KIND_READ		BIT(0)	/* read it */
 #define IO2_KIND_WRITE		BIT(1)	/* write it */
 #define IO2_KIND_SYNC		BIT(2)	/* sync it */
-#define IO2_KIND_ASK_NOW	BIT(3)	/* ask for its events: it answers at once */
-#define IO2_KIND_ASK_LATE	BIT(4)	/* the same: it may have to ask somebody */
-#define IO2_KIND_DATA		BIT(5)	/* a file or device full of data */
-#define IO2_KIND_WAKE_TELLS	BIT(6)	/* whom it wakes may take it for readable */
-#define IO2_KIND_ENDLESS	BIT(7)	/* has as much to read as one asks for */
+#define IO2_KIND_ASK_NOW	BIT(3)	/* poll it: ->poll does not sleep */
+#define IO2_KIND_ASK_LATE	BIT(4)	/* poll it: ->poll may sleep */
+#define IO2_KIND_DATA		BIT(5)	/* its data is there and need not arrive */
+#define IO2_KIND_WAKE_TELLS	BIT(6)	/* a wake-up without events means that it is readable */
+#define IO2_KIND_ENDLESS	BIT(7)	/* a read never reaches an end */
 
 unsigned int io2_file_kind(const struct file *file);
 
 /**
- * io2_file_nowait() - can I/O on @file be tried without blocking?
+ * io2_file_nowait() - can I/O on a file be tried without blocking?
  * @file: the file
  *
  * Context: any.
- * Return: whether it honours IOCB_NOWAIT or O_NONBLOCK.
+ * Return: true if it honours IOCB_NOWAIT or O_NONBLOCK.
  */
 static inline bool io2_file_nowait(const struct file *file)
 {
@@ -36,13 +36,14 @@ static inline bool io2_file_nowait(const struct file *file)
 }
 
 /**
- * io2_file_is_data() - is a file full of data, which is there and need not come?
+ * io2_file_is_data() - is a file's data always there, so that polling is no use?
  * @file: the file
  *
- * Some of them have a poll (FUSE).  It says nothing about the bytes at a position.
+ * True for regular files and block devices. Some of them have a ->poll (FUSE),
+ * but it says nothing about the data at a position.
  *
  * Context: any.
- * Return: whether it is.
+ * Return: true if it is such a file, of a kind that kernel threads may use.
  */
 static inline bool io2_file_is_data(const struct file *file)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The requests of a ring that can be cancelled, by user_data, each with a note of
- * where it waits.  The table grows with the number of requests.
+ * The hash of a ring's cancellable requests, by user_data. Each entry records
+ * where its request waits. The hash grows with the number of requests.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -19,7 +19,7 @@ static void hash_set_bits(struct io2_ring *ring, unsigned int bits)
 }
 
 /**
- * io2_hash_init() - initialise the bookkeeping of a new ring
+ * io2_hash_init() - initialise the cancellation state of a new ring
  * @ring: the ring
  *
  * Cannot fail (I7).
@@ -33,7 +33,7 @@ void io2_hash_init(struct io2_ring *ring)
 	hash_set_bits(ring, IO2_HASH_BITS);
 }
 
-/* In the order in which they are: who was armed last is found first. */
+/* Keeps the order within a bucket: the request armed last is found first. */
 static void hash_move(struct io2_ring *ring, struct hlist_head *from)
 {
 	HLIST_HEAD(reversed);
@@ -52,10 +52,10 @@ static void hash_move(struct io2_ring *ring, struct hlist_head *from)
 }
 
 /**
- * io2_hash_grow() - make the hash larger, because many are in it
+ * io2_hash_grow() - make the hash of a ring larger
  * @ring: the ring
  *
- * If there is no memory everything works as before; it only takes longer.
+ * Without memory for a larger hash nothing changes, and look-ups take longer.
  *
  * Context: may sleep; uring_lock held.
  */
@@ -94,12 +94,12 @@ void io2_hash_free(struct io2_ring *ring)
 
 /**
  * io2_hash_add() - make a request visible to cancellation
- * @req: the request, owned by the caller
+ * @req: the request; tracked, owned by the caller
  * @armed: where it will wait
  *
  * Context: inflight_lock held.
- * Return: false when the ring is going away, or when the request was cancelled
- * while a worker tried it: it must not wait any more.
+ * Return: false if the request must not wait: the ring is going away, its
+ * program was replaced, or it was cancelled while it was running.
  */
 bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 {
@@ -118,10 +118,11 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 }
 
 /**
- * io2_hash_running() - a request of the hash is tried: it can be told to end
+ * io2_hash_running() - record that a request of the hash is being tried
  * @req: the request, owned by the caller
  *
- * What it waited for has come, but it may have to wait once more.
+ * Its wait is over, but it may have to wait once more. Cancellation interrupts
+ * it from now on.
  *
  * Context: inflight_lock held.
  */
@@ -138,13 +139,14 @@ void io2_hash_running(struct io2_req *req)
 }
 
 /**
- * io2_hash_begin() - a request is tried for the first time, not by who submits it
+ * io2_hash_begin() - make a request cancellable before its first attempt
  * @req: tracked; owned by the caller
  *
- * It may sleep then, for a lock, or for a page: it can be told to end.
+ * Used for attempts outside the submission. Such an attempt may sleep for a
+ * lock or a page.
  *
  * Context: task context, inflight_lock not held.
- * Return: false when it must not begin.
+ * Return: false if the request must not be tried.
  */
 bool io2_hash_begin(struct io2_req *req)
 {
@@ -160,9 +162,9 @@ bool io2_hash_begin(struct io2_req *req)
 }
 
 /**
- * io2_hash_rename() - give a request of the hash another user_data
+ * io2_hash_rename() - change the user_data of a request in the hash
  * @req: the request, owned by the caller
- * @user_data: the new one
+ * @user_data: the new value
  *
  * Context: inflight_lock held.
  */
@@ -175,7 +177,7 @@ void io2_hash_rename(struct io2_req *req, u64 user_data)
 }
 
 /**
- * io2_hash_del() - take a request out of the hash, if it is in
+ * io2_hash_del() - remove a request from the hash, if it is there
  * @req: the request
  *
  * Context: inflight_lock held.
@@ -193,8 +195,8 @@ void io2_hash_del(struct io2_req *req)
 }
 
 /**
- * io2_unhash() - the same, taking the lock
- * @req: the request, owned by the caller: nobody else hashes it
+ * io2_unhash() - io2_hash_del(), taking the lock
+ * @req: the request, owned by the caller, so that no other context adds it
  *
  * Context: task context, inflight_lock not held.
  */
@@ -212,10 +214,10 @@ void io2_unhash(struct io2_req *req)
 /**
  * io2_hash_find() - look up a waiting request
  * @ring: the ring
- * @user_data: of the request
- * @armed: where it must wait
+ * @user_data: user_data of the request
+ * @armed: where it must be waiting
  *
- * Context: inflight_lock held; the answer is good as long as it is.
+ * Context: inflight_lock held; the result is valid for as long as it is.
  * Return: the request that was armed last, or NULL.
  */
 struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,

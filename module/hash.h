@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Requests that can be cancelled, by user_data. */
+/* The hash of cancellable requests, by user_data. */
 #ifndef IO2_HASH_H
 #define IO2_HASH_H
 
@@ -21,9 +21,9 @@ struct io2_req *io2_hash_find(struct io2_ring *ring, u64 user_data,
 			      enum io2_armed armed);
 
 /**
- * io2_hash_bucket() - where requests with some user_data are
+ * io2_hash_bucket() - the bucket for a user_data
  * @ring: the ring
- * @user_data: theirs
+ * @user_data: the value
  *
  * Context: inflight_lock held.
  * Return: the bucket.
@@ -35,7 +35,7 @@ static inline struct hlist_head *io2_hash_bucket(struct io2_ring *ring,
 }
 
 /**
- * io2_hash_make_room() - before requests are added: are there many already?
+ * io2_hash_make_room() - grow the hash if it holds many requests
  * @ring: the ring
  *
  * Context: may sleep; uring_lock held.
@@ -47,11 +47,11 @@ static inline void io2_hash_make_room(struct io2_ring *ring)
 }
 
 /**
- * io2_req_was_interrupted() - was it cancelled while somebody ran it?
+ * io2_req_was_interrupted() - was a request cancelled while it was running?
  * @req: the request
  *
- * Context: inflight_lock held for an answer that stays true.
- * Return: whether it was.
+ * Context: any; the answer stays true only while inflight_lock is held.
+ * Return: true if it was.
  */
 static inline bool io2_req_was_interrupted(const struct io2_req *req)
 {

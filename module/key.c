@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ordering keys.  Some requests of a submitter run one after the other, because
- * more of them at a time would only wait for each other:
+ * Ordering keys. Some requests of a submitter run one after the other, because
+ * if they ran at the same time they would only wait for each other:
  *
  *   - buffered writes to one file: the file system lets in one at a time;
- *   - reads of one file, or writes to it, that cannot be tried without blocking
- *     but can be polled: of many that wait for one datum one will get it, and the
- *     others would block a worker each.
+ *   - reads of one file, or writes to it, if the file can be polled but not
+ *     tried without blocking. One datum wakes all readers. One of them gets it,
+ *     and each of the others would block a worker.
  *
- * The request that has the key is the head: it runs, or waits for its file.  The
- * others are in a list behind it, cost nothing, and become the head in order.
+ * The request that holds the key is the head: it runs, or waits for its file.
+ * The others wait in a list behind it, use no thread, and become the head in
+ * order.
  */
 #include <linux/hash.h>
 #include <linux/slab.h>
@@ -22,13 +23,13 @@
 #include "submitter.h"
 
 /**
- * struct io2_key - one ordering key that some request has
- * @node: in the submitter's table
+ * struct io2_key - one ordering key in use
+ * @node: in the submitter's table of keys
  * @what: an inode or a file; only compared
  * @write: for writes, else for reads
- * @waiting: requests that want it, oldest first
+ * @waiting: requests that wait for the key, oldest first
  *
- * Lives as long as a request has it.  All under pool_lock.
+ * Lifetime: as long as a request holds it. All fields are guarded by pool_lock.
  */
 struct io2_key {
 	struct hlist_node	node;
@@ -38,11 +39,11 @@ struct io2_key {
 };
 
 /**
- * io2_key_is_for_worker() - is what has the key done by a worker?
- * @req: has the key
+ * io2_key_is_for_worker() - does a worker do the request that holds this key?
+ * @req: holds the key
  *
  * Context: any.
- * Return: whether it is: a buffered write; others wait for their file.
+ * Return: true for a buffered write; all others wait for their file.
  */
 bool io2_key_is_for_worker(const struct io2_req *req)
 {
@@ -51,8 +52,8 @@ bool io2_key_is_for_worker(const struct io2_req *req)
 	       !(req->file->f_flags & O_DIRECT);
 }
 
-/* Can it be waited for, but not be tried? */
-static bool only_polls(const struct io2_req *req)
+/* Can the file be polled, but not tried without blocking? */
+static bool can_only_poll(const struct io2_req *req)
 {
 	const struct io2_op *op = io2_req_op(req);
 
@@ -60,14 +61,14 @@ static bool only_polls(const struct io2_req *req)
 	       file_can_poll(req->file) && !io2_file_is_data(req->file);
 }
 
-/* Return: what to compare, or NULL for a request that needs no key. */
+/* Return: the inode or file to compare, or NULL if @req needs no key. */
 static const void *key_of(const struct io2_req *req)
 {
 	if (!req->file)
 		return NULL;
 	if (io2_key_is_for_worker(req))
 		return file_inode(req->file);
-	if (!only_polls(req))
+	if (!can_only_poll(req))
 		return NULL;
 	/* a pipe may be open more than once; other inodes stand for many files */
 	if (S_ISFIFO(file_inode(req->file)->i_mode))
@@ -93,7 +94,10 @@ static struct io2_key *key_find(const struct io2_req *req, const void *what)
 	return NULL;
 }
 
-/* Return: whether @req waits for @key now; it must not if it was cancelled. */
+/*
+ * Return: true if @req waits for @key now; false if it was cancelled and must
+ * not wait.
+ */
 static bool key_wait(struct io2_req *req, struct io2_key *key)
 {
 	if (!io2_hash_add(req, IO2_ARMED_WORKER))
@@ -115,7 +119,10 @@ static void key_give(struct io2_req *req, struct io2_key *key,
 	req->key = key;
 }
 
-/* Return: false if @req waits; *@new is used up, or NULL and needed. */
+/*
+ * Return: false if @req waits. Uses up *@new if it needs a key, or sets *@need
+ * if *@new is NULL.
+ */
 static bool key_try(struct io2_req *req, const void *what,
 		    struct io2_key **new, bool *need)
 {
@@ -140,15 +147,15 @@ static bool key_try(struct io2_req *req, const void *what,
 }
 
 /**
- * io2_key_take() - may a request go on, as far as its ordering key is concerned?
+ * io2_key_take() - take a request's ordering key, or wait for it
  * @req: tracked, owned by the caller
  *
- * Without memory for a key the request goes on without: the order is a matter of
- * cost, not of what is right.
+ * If there is no memory for a key, the request goes on without one. Keys save
+ * threads; correctness does not depend on them.
  *
  * Context: may sleep.
- * Return: whether it may; otherwise it waits behind the head, and is not to be
- * touched any more.
+ * Return: true if the request may go on. Otherwise it waits behind the head,
+ * and the caller must not touch it any more.
  */
 bool io2_key_take(struct io2_req *req)
 {
@@ -170,12 +177,13 @@ bool io2_key_take(struct io2_req *req)
 }
 
 /**
- * io2_key_pass() - a request with an ordering key has ended: the next has the key
+ * io2_key_pass() - pass the ordering key of a request that has ended to the next one
  * @req: the head; owned by the caller
- * @unused: set to the key if nobody waits for it, for io2_key_free()
+ * @unused: set to the key if no request waits for it; the caller frees it with
+ *	io2_key_free()
  *
  * Context: pool_lock held.
- * Return: the next, which the caller owns; or NULL.
+ * Return: the next request, which the caller now owns; or NULL.
  */
 struct io2_req *io2_key_pass(struct io2_req *req, struct io2_key **unused)
 {
@@ -197,7 +205,7 @@ struct io2_req *io2_key_pass(struct io2_req *req, struct io2_key **unused)
 }
 
 /**
- * io2_key_free() - free a key that nobody has
+ * io2_key_free() - free an unused key
  * @key: the key, or NULL
  *
  * Context: any.

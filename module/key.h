@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Ordering keys: requests of which only one is to run at a time. */
+/* Ordering keys, for requests of which only one should run at a time. */
 #ifndef IO2_KEY_H
 #define IO2_KEY_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* iouring2: /dev/iouring2, QUERY, module init and exit. */
+/* The device /dev/iouring2, QUERY, module init and exit. */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>

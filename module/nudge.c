@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Ending a task's sleep without a signal: now, or when some time is over. */
+/* Ending a task's sleep without a signal: at once, or after some time. */
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
 
 #include "compat/compat.h"
 #include "nudge.h"
 
-#define BREAK_AGAIN	(10 * NSEC_PER_MSEC)	/* it may not have been asleep */
+#define BREAK_AGAIN	(10 * NSEC_PER_MSEC)	/* the task may not have been asleep */
 
 /**
  * io2_nudge() - end a task's interruptible sleep without a signal
- * @task: the task; a member of the process that owns what it sleeps for
+ * @task: the task; a member of the process that owns the request it sleeps for
  *
- * As the freezer does.  A task that is not asleep finds its next interruptible
- * sleep ended, until io2_unnudge(); what computes and looks whether there is a
- * signal finds one.
+ * Works as the freezer does: sets TIF_SIGPENDING without queueing a signal. If
+ * the task is not asleep, its next interruptible sleep ends at once, and
+ * signal_pending() is true for it, until io2_unnudge().
  *
  * Context: any.
  */
 void io2_nudge(struct task_struct *task)
 {
 	set_tsk_thread_flag(task, TIF_SIGPENDING);
-	/* it looks at the flag after it has said that it sleeps */
+	/* flag before state; pairs with set_current_state() in @task */
 	smp_mb__after_atomic();
 	if (io2_task_state(task) & TASK_INTERRUPTIBLE)
 		wake_up_process(task);
 }
 
 /**
- * io2_nudge_sleeper() - the same, for a task that sleeps interruptibly now
+ * io2_nudge_sleeper() - nudge a task only if it sleeps interruptibly now
  * @task: the task
  *
- * A task that is at work is left alone: a kernel function that does a long piece
- * of work may look for signals, and end before it is done.
+ * A running task is left alone: a long-running kernel function may check for
+ * signals and would return early.
  *
  * Context: any.
  */
@@ -43,7 +43,7 @@ void io2_nudge_sleeper(struct task_struct *task)
 }
 
 /**
- * io2_unnudge() - the end of what io2_nudge() did to current
+ * io2_unnudge() - undo the effect of io2_nudge() on current
  *
  * Context: task context.
  */
@@ -64,9 +64,10 @@ static enum hrtimer_restart breaker_fn(struct hrtimer *timer)
 }
 
 /**
- * io2_breaker_start() - from some time on current does not sleep interruptibly
+ * io2_breaker_start() - limit the time that current may sleep interruptibly
  * @br: on current's stack
- * @expires: that time, of CLOCK_MONOTONIC; KTIME_MAX: never
+ * @expires: CLOCK_MONOTONIC time after which interruptible sleeps are ended;
+ *	KTIME_MAX for no limit
  *
  * Context: task context.
  */
@@ -82,8 +83,8 @@ void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
 }
 
 /**
- * io2_breaker_stop() - it sleeps as before
- * @br: the same
+ * io2_breaker_stop() - remove the limit set by io2_breaker_start()
+ * @br: the same as for io2_breaker_start()
  *
  * Context: task context.
  */

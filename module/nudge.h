@@ -9,11 +9,12 @@
 struct task_struct;
 
 /**
- * struct io2_breaker - ends an interruptible sleep that takes too long
- * @timer: fires at the end of the time, and then again and again
- * @task: who sleeps; NULL if that may take for ever: then there is no timer
+ * struct io2_breaker - timer that ends an interruptible sleep
+ * @timer: fires when the time is over, and periodically after that
+ * @task: the sleeping task; NULL if there is no time limit, and so no timer
  *
- * On the stack of @task, from io2_breaker_start() to io2_breaker_stop().
+ * Lifetime: on the stack of @task, from io2_breaker_start() to
+ * io2_breaker_stop(). @task is constant in between.
  */
 struct io2_breaker {
 	struct hrtimer		timer;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests armed on the wait queues of their file: POLL_ADD (op/poll.c), and any
- * request that would have blocked on a file that can be polled.
+ * Requests armed on the wait queues of their files: POLL_ADD (op/poll.c), and
+ * any request that would have blocked on a file that can be polled.
  *
- * Ownership.  Wake-ups, cancellation and the arming code race for a request.
- * Whoever sets IO2_POLL_OWNED owns it; the others only leave a note (AGAIN,
- * CANCEL) that the owner must look at before it lets go.  A wake-up that owns a
- * POLL_ADD posts its CQE where it is, if that can be done in any context; see
- * poll_complete() and poll_report().  Otherwise the owner hands the
- * request to the deferred list, whose runner completes it, issues it again,
- * or lets go of it.
+ * Ownership: wake-ups, cancellation and the arming code race for a request. The
+ * one that sets IO2_POLL_OWNED owns it. The others leave a note (AGAIN,
+ * CANCEL), and the owner must handle notes before it lets go. A wake-up that
+ * becomes the owner of a POLL_ADD posts the CQE itself, if that is possible in
+ * any context; see poll_complete() and poll_report(). Otherwise the owner puts
+ * the request on the deferred list. The context that runs that list completes
+ * the request, issues it again, or lets go of it.
  */
 #include <linux/slab.h>
 
@@ -20,9 +20,18 @@
 #include "poll.h"
 #include "request.h"
 
-/* events that are reported whether or not they were asked for */
+/* events that are always reported, even if not requested */
 #define POLL_ALWAYS	(EPOLLERR | EPOLLHUP)
 
+/**
+ * struct poll_arm - arming of a request on its file
+ * @pt: the poll table that is passed to ->poll
+ * @req: the request
+ * @error: 0, or a negative errno from poll_enqueue()
+ *
+ * Lifetime: on the stack of io2_poll_arm(). Nothing else has access, so no lock
+ * is needed.
+ */
 struct poll_arm {
 	struct poll_table_struct pt;
 	struct io2_req		*req;
@@ -30,9 +39,9 @@ struct poll_arm {
 };
 
 /*
- * The queue goes away (POLLFREE): leave it now.  Clearing head is the last
- * touch of the request: until then poll_disarm() waits for the queue's lock,
- * which our caller holds.
+ * The wait queue is about to be freed (POLLFREE): leave it now. Clearing head
+ * is the last access to the request: until then poll_disarm_entry() waits for
+ * the queue's lock, which our caller holds.
  */
 static void poll_wake_free(struct io2_poll_entry *e)
 {
@@ -41,14 +50,15 @@ static void poll_wake_free(struct io2_poll_entry *e)
 	if (io2_poll_take(&req->poll, IO2_POLL_CANCEL))
 		io2_defer(req);
 	list_del_init(&e->wait.entry);
-	/* release: we are off the list; pairs with poll_disarm_entry() */
+	/* release: the entry is off the list; pairs with poll_disarm_entry() */
 	smp_store_release(&e->head, NULL);
 }
 
 /*
- * A poll that has come can often be completed here and now: with one CQE to
- * post, nothing to start after it, and no file to be closed, which is not for
- * whoever wakes us to wait for.
+ * Completes a one-shot POLL_ADD in the wake-up, if nothing else has to be done:
+ * it is on one wait queue only and has no link to start. io2_cq_try_post()
+ * refuses it if dropping its file would close the file, which the waker must
+ * not wait for.
  */
 static bool poll_complete(struct io2_req *req)
 {
@@ -56,17 +66,17 @@ static bool poll_complete(struct io2_req *req)
 
 	if (!io2_req_op(req)->wake_posts || poll->nr != 1 || req->link)
 		return false;
-	/* who cancels it now is told that it is too late */
+	/* a cancellation from here on returns EALREADY */
 	req->res = mangle_poll(poll->revents);
 	return io2_cq_try_post(req);
 }
 
-/* The same for an event of a multishot, which then goes on waiting. */
+/* Posts an event of a multishot in the wake-up; the request stays armed. */
 static bool poll_report(struct io2_req *req)
 {
 	struct io2_poll *poll = &req->poll;
 
-	/* this is what was noted; what is noted from now on is looked at below */
+	/* earlier notes are covered by this CQE, io2_poll_let_go() finds others */
 	if (atomic_fetch_andnot(IO2_POLL_AGAIN, &poll->state) &
 	    (IO2_POLL_CANCEL | IO2_POLL_CIRCLE))
 		return false;
@@ -99,7 +109,10 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		return 1;
 	poll->revents = mask & (poll->events | POLL_ALWAYS) & IO2_POLL_EVENTS;
 	if (poll->revents && (poll->events & EPOLLONESHOT)) {
-		/* ours: who disarms it owns it after us */
+		/*
+		 * we own the request: a later owner finds the entry off the
+		 * list
+		 */
 		list_del_init(&wait->entry);
 		e->head = NULL;
 		if (poll_complete(req))
@@ -111,7 +124,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 	return 1;
 }
 
-/* Return: an entry for @head; NULL if it has one, or on error. */
+/* Return: an entry for @head; NULL if @head has one already, or on error. */
 static struct io2_poll_entry *poll_new_entry(struct io2_poll *poll,
 					     struct wait_queue_head *head,
 					     int *error)
@@ -123,7 +136,7 @@ static struct io2_poll_entry *poll_new_entry(struct io2_poll *poll,
 	case 1:
 		if (poll->entry.head == head)
 			return NULL;
-		/* a file may add itself with a lock held */
+		/* ->poll may call us with a lock held */
 		poll->second = kmalloc(sizeof(*poll->second), GFP_ATOMIC);
 		if (!poll->second) {
 			*error = -ENOMEM;
@@ -162,9 +175,9 @@ static void poll_disarm_entry(struct io2_poll_entry *e)
 {
 	struct wait_queue_head *head;
 
-	/* RCU keeps a head that POLLFREE takes away until we have seen it */
+	/* RCU keeps the queue valid if POLLFREE removes it meanwhile */
 	rcu_read_lock();
-	/* acquire: with no head, the entry is off the list as well */
+	/* acquire: if head is NULL, the entry is off the list, too */
 	head = smp_load_acquire(&e->head);
 	if (head) {
 		spin_lock_irq(&head->lock);
@@ -176,10 +189,10 @@ static void poll_disarm_entry(struct io2_poll_entry *e)
 }
 
 /**
- * io2_poll_leave_queues() - be woken no more
+ * io2_poll_leave_queues() - take a request off its wait queues
  * @req: owned by the caller
  *
- * After this no wake-up runs or will run for it.
+ * After this no wake-up runs for the request any more.
  *
  * Context: task context.
  */
@@ -197,8 +210,10 @@ void io2_poll_leave_queues(struct io2_req *req)
 }
 
 /**
- * io2_poll_disarm() - the same, and not be found any more by who cancels
+ * io2_poll_disarm() - take a request off its wait queues and out of the hash
  * @req: owned by the caller
+ *
+ * After this cancellation does not find the request any more.
  *
  * Context: task context; inflight_lock not held.
  */
@@ -209,11 +224,11 @@ void io2_poll_disarm(struct io2_req *req)
 }
 
 /**
- * io2_poll_check() - ask a request's file for its events
+ * io2_poll_check() - poll a request's file
  * @req: owned by the caller
  *
  * Context: may sleep.
- * Return: those of the events that it waits for that are there.
+ * Return: those of the requested events that are pending.
  */
 __poll_t io2_poll_check(struct io2_req *req)
 {
@@ -235,14 +250,14 @@ static bool poll_hash(struct io2_req *req)
 }
 
 /**
- * io2_poll_arm() - have a request wait for its file
- * @req: tracked, owned by the caller, with poll.events and run
- * @multishot: wait, even if there is an event already
+ * io2_poll_arm() - arm a request on its file
+ * @req: tracked, owned by the caller, with poll.events and run set
+ * @multishot: arm it even if an event is pending already
  *
  * Context: task context.
- * Return: 0 when armed or handed over (not to be touched again), else the events
- * that are there, else a negative errno; then it is not armed.  If it was in the
- * hash before, it still is.
+ * Return: 0 when @req is armed or handed over: the caller must not touch it
+ * again. Otherwise @req is not armed, and the value is the mask of pending
+ * events, or a negative errno. If it was in the hash before, it still is.
  */
 int io2_poll_arm(struct io2_req *req, bool multishot)
 {
@@ -280,8 +295,8 @@ int io2_poll_arm(struct io2_req *req, bool multishot)
  * @req: found in the hash
  *
  * Context: inflight_lock held.
- * Return: 0, or -EALREADY when it is being completed or tried again; it then
- * ends with ECANCELED if it would wait once more.
+ * Return: 0, or -EALREADY if a one-shot request is being completed or tried
+ * again. It then ends with ECANCELED instead of waiting once more.
  */
 int io2_poll_cancel(struct io2_req *req)
 {
@@ -294,11 +309,13 @@ int io2_poll_cancel(struct io2_req *req)
 	return oneshot ? -EALREADY : 0;
 }
 
-/* --- waiting on behalf of another opcode --------------------------------- */
+/* --- waiting for the file of another opcode --------------------------- */
 
 /*
- * From here on what is in the place of its poll may be another attempt.  Return:
- * whether it was cancelled before.
+ * Ends the wait. From here on the next attempt may reuse the memory of
+ * req->poll, and cancellation does not look at it any more.
+ *
+ * Return: true if the request was cancelled while it waited.
  */
 static bool poll_wait_ends(struct io2_req *req)
 {
@@ -336,11 +353,11 @@ static __poll_t poll_wait_events(const struct io2_req *req)
 }
 
 /**
- * io2_poll_is_ready() - would a request wait for its file?
+ * io2_poll_is_ready() - poll a request's file for the events its opcode needs
  * @req: reads or writes; owned by the caller, not armed
  *
  * Context: may sleep.
- * Return: false if it would.
+ * Return: true if the file is ready.
  */
 bool io2_poll_is_ready(const struct io2_req *req)
 {
@@ -355,8 +372,9 @@ bool io2_poll_is_ready(const struct io2_req *req)
  * @req: tracked; owned by the caller
  *
  * Context: task context.
- * Return: IO2_QUEUED when armed: do not touch @req again.  IO2_AGAIN when the
- * file is ready now, or cannot be waited for.  IO2_DONE when it was cancelled.
+ * Return: IO2_QUEUED when @req is armed: the caller must not touch it again.
+ * IO2_AGAIN when the file is ready now, or cannot be waited for. IO2_DONE when
+ * @req was cancelled.
  */
 enum io2_issue io2_poll_arm_for_op(struct io2_req *req)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Arming requests on their files. */
+/* Arming requests on the wait queues of their files. */
 #ifndef IO2_POLL_H
 #define IO2_POLL_H
 
@@ -7,18 +7,18 @@
 
 #include "req.h"
 
-/* what a poll request may ask for, besides the modifiers */
+/* events that a poll request may ask for, apart from modifiers such as EPOLLET */
 #define IO2_POLL_EVENTS	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP | \
 			 EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM | \
 			 EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP | EPOLLNVAL)
 
 /**
- * io2_poll_take() - become the owner of a request that waits for its file
+ * io2_poll_take() - try to become the owner of a request that waits for its file
  * @poll: its poll
- * @note: IO2_POLL_*, for the owner, if there is one already
+ * @note: IO2_POLL_*; left for the owner, if there is one already
  *
  * Context: any.
- * Return: whether the caller owns it now.
+ * Return: true if the caller owns the request now.
  */
 static inline bool io2_poll_take(struct io2_poll *poll, int note)
 {
@@ -28,11 +28,11 @@ static inline bool io2_poll_take(struct io2_poll *poll, int note)
 }
 
 /**
- * io2_poll_is_canceled() - is a request that waits for its file to end?
+ * io2_poll_is_canceled() - has a request that waits for its file been cancelled?
  * @poll: its poll
  *
  * Context: any.
- * Return: whether somebody has cancelled it.
+ * Return: true if it has.
  */
 static inline bool io2_poll_is_canceled(const struct io2_poll *poll)
 {
@@ -40,11 +40,12 @@ static inline bool io2_poll_is_canceled(const struct io2_poll *poll)
 }
 
 /**
- * io2_poll_let_go() - leave a request to its wake-ups
+ * io2_poll_let_go() - give up ownership, so that wake-ups can take the request
  * @poll: its poll; owned by the caller
  *
  * Context: any.
- * Return: false if there is a note to look at first: the caller still owns it.
+ * Return: false if a note was left meanwhile. The caller is still the owner and
+ * must handle the note first.
  */
 static inline bool io2_poll_let_go(struct io2_poll *poll)
 {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ring memory, charged to the creator's memory cgroup (I5).
+ * Memory of a ring, charged to the creator's memory cgroup (I5).
  *
- * Contiguous if it can be had without effort: then the kernel sees it where all
- * memory is mapped, and neither side needs a page table entry more than it has
- * pages.  Otherwise single pages, so that a fragmented machine can still set up a
- * ring; these take a mapping in the kernel, too.
+ * A region is contiguous if that is easy to allocate. The kernel then sees it
+ * in its direct mapping, and needs no page tables for it. Otherwise a region
+ * consists of single pages, so that a ring can be set up even if memory is
+ * fragmented. These are mapped in the kernel with vmap().
  *
- * Applications map it by frame number, on all kernels and in both cases: such a
- * mapping holds no pages, and needs none to be held, because it holds the ring's
- * file.  Pages that are charged cannot be inserted before 5.18 anyway.
+ * Applications map a region by frame number, on all kernels and in both cases.
+ * Such a mapping holds no references to pages, and needs none, because it holds
+ * the ring's file. Before 5.18 charged pages could not be inserted in any case.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -39,7 +39,7 @@ static int region_alloc_whole(struct io2_region *r, const char *name)
 	if (order) {
 		if (io2_fault_fragmented())
 			return -ENOMEM;
-		/* there is another way: neither try hard nor complain */
+		/* there is a fallback: neither try hard nor warn */
 		gfp |= __GFP_NORETRY | __GFP_NOWARN;
 	}
 	if (io2_fault_inject(name, "memory"))
@@ -62,7 +62,7 @@ static void region_free_whole(struct io2_region *r)
 
 /* --- page by page -------------------------------------------------------- */
 
-/* Frees the first @nr. */
+/* Frees the first @nr pages. */
 static void region_free_pages(struct io2_region *r, unsigned int nr)
 {
 	io2_count_sub(IO2_COUNT_PAGES, nr);
@@ -101,15 +101,15 @@ err_pages:
 	return -ENOMEM;
 }
 
-/* --- both ---------------------------------------------------------------- */
+/* --- either kind ------------------------------------------------------ */
 
 /**
  * io2_region_build() - allocate a region, zeroed
- * @r: zeroed region; left without memory on failure
- * @bytes: size; rounded up to pages; 0: there is nothing to build
+ * @r: zeroed region; stays without memory on failure
+ * @bytes: size, rounded up to pages; 0 if nothing is needed
  * @name: for the names of the injection points ("rings", "cqes", "sqes")
  *
- * Context: may sleep; setup only.
+ * Context: may sleep; SETUP only.
  * Return: 0 or -ENOMEM.
  */
 int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
@@ -129,7 +129,7 @@ int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
  * io2_region_free() - undo io2_region_build()
  * @r: a region that was built, of any size
  *
- * Context: may sleep.  No application maps @r any more.
+ * Context: may sleep. No application maps @r any more.
  */
 void io2_region_free(struct io2_region *r)
 {
@@ -145,10 +145,13 @@ void io2_region_free(struct io2_region *r)
 }
 
 /**
- * struct region_map - how far a mapping has come
+ * struct region_map - progress of a mapping
  * @vma: the mapping
- * @r: what is to be mapped next
- * @page: page of that
+ * @r: the region to map next
+ * @page: the page of @r to map next
+ *
+ * Lifetime: on the stack of io2_regions_mmap(). Nothing else has access, so no
+ * lock is needed.
  */
 struct region_map {
 	struct vm_area_struct	*vma;
@@ -156,7 +159,7 @@ struct region_map {
 	unsigned long		page;
 };
 
-/* Maps the page that comes next. */
+/* Maps the next page. */
 static int region_map_one(pte_t *pte, unsigned long addr, void *data)
 {
 	struct region_map *m = data;
@@ -178,14 +181,14 @@ static int region_map_one(pte_t *pte, unsigned long addr, void *data)
 }
 
 /**
- * io2_regions_mmap() - map regions, or their beginning, into an application
- * @r: built regions, to be seen one after the other
+ * io2_regions_mmap() - map regions, or the beginning of them, into an application
+ * @r: built regions, which are mapped one after the other
  * @nr: their number
- * @vma: where to
+ * @vma: the mapping
  *
  * Context: mmap_lock held for writing.
- * Return: 0; -EINVAL for a private mapping or one that is larger than all of
- * them; -ENOMEM.
+ * Return: 0; -EINVAL for a private mapping, or one that is larger than the
+ * regions; -ENOMEM.
  */
 int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 		     struct vm_area_struct *vma)
@@ -199,7 +202,7 @@ int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 	if (!(vma->vm_flags & VM_SHARED) || vma_pages(vma) > total)
 		return -EINVAL;
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	/* not remap_pfn_range(): that asks for each page whether it is memory */
+	/* remap_pfn_range() would check for each page whether it is RAM */
 	return apply_to_page_range(vma->vm_mm, vma->vm_start,
 				   vma->vm_end - vma->vm_start, region_map_one,
 				   &m);
@@ -207,15 +210,16 @@ int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 
 /**
  * io2_regions_access() - read or write mapped memory for a debugger
- * @r: built regions, seen one after the other
+ * @r: built regions, which are mapped one after the other
  * @nr: their number
  * @off: where to begin, in bytes
- * @buf: what to write, or where to read to
+ * @buf: the data to write, or the buffer to read into
  * @len: bytes
- * @write: which of both
+ * @write: true to write, false to read
  *
- * Context: any; the regions stay.
- * Return: bytes done, not necessarily all; -EFAULT behind the end.
+ * Context: any; the regions must not be freed meanwhile.
+ * Return: the number of bytes transferred, maybe fewer than @len; -EFAULT
+ * beyond the end.
  */
 int io2_regions_access(const struct io2_region *r, unsigned int nr,
 		       unsigned long off, void *buf, int len, bool write)

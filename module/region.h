@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory shared with the application: charged, and mapped twice. */
+/*
+ * Memory that the kernel shares with the application; charged to a memory
+ * cgroup.
+ */
 #ifndef IO2_REGION_H
 #define IO2_REGION_H
 
@@ -10,14 +13,14 @@ struct vm_area_struct;
 
 /**
  * struct io2_region - memory that the kernel and an application both map
- * @vaddr: the kernel's view of it, or NULL when the region is not built
- * @nr_pages: number of pages of it
- * @pages: these, where they were allocated one by one; else NULL, and the
- *	memory is contiguous
+ * @vaddr: the kernel's mapping of it, or NULL if the region is not built
+ * @nr_pages: number of pages
+ * @pages: the pages, if they were allocated one by one; NULL if the memory is
+ *	contiguous
  *
- * Lifetime: built in setup, freed with its ring.  A mapping in an application
- * holds the ring's file, so it never outlives the memory.  Not written between
- * setup and free, hence no lock.
+ * Lifetime: built in SETUP, freed with its ring. A mapping in an application
+ * holds the ring's file, so it never outlives the memory. No lock is needed, as
+ * the fields are constant in between.
  */
 struct io2_region {
 	void		*vaddr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* REGISTER: a table of what can be registered. */
+/* REGISTER: a table of its opcodes. */
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -18,7 +18,7 @@ static int register_probe(struct io2_ring *ring, void __user *uarg, u32 nr)
 
 	if (!uarg || nr > PROBE_MAX)
 		return -EINVAL;
-	/* more than there are opcodes is fine, and not looked at */
+	/* the array may be larger than the table; the rest is not used */
 	nr = min_t(u32, nr, IO2_OP_LAST);
 	size = struct_size(probe, ops, nr);
 	probe = memdup_user(uarg, size);
@@ -49,10 +49,10 @@ static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
 };
 
 /**
- * io2_register_supported() - for QUERY
+ * io2_register_supported() - does REGISTER support an opcode? For QUERY
  * @opcode: IOURING2_REGISTER_*
  *
- * Return: whether REGISTER does it.
+ * Return: true if it does.
  */
 bool io2_register_supported(unsigned int opcode)
 {
@@ -65,8 +65,8 @@ bool io2_register_supported(unsigned int opcode)
  * @arg: the kernel's copy of the argument
  *
  * Context: may sleep.
- * Return: 0; -EINVAL for an opcode or argument that is not supported, -EFAULT,
- * -ENOMEM; see iouring2(4).
+ * Return: 0; -EINVAL for an unsupported opcode or argument, -EFAULT, -ENOMEM;
+ * see iouring2(4).
  */
 int io2_register(struct io2_ring *ring, const struct iouring2_register *arg)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A request from acceptance to its CQE.
+ * A request, from acceptance to its CQE.
  *
- * Lifetime.  Allocated when ENTER accepts its SQE; from then on it owns the
- * storage of its final completion (I1).  Exactly one context owns a request at
- * any time: the submitter, a worker, the deferred list, a wait queue or timer
- * it is armed on, or the CQ backlog.  Whoever hands it over does not touch it
- * again.  It is freed when its CQE is written into the CQ ring (or skipped).
+ * Lifetime: ENTER allocates a request when it accepts its SQE. From then on the
+ * request owns the storage of its final completion (I1). Exactly one context
+ * owns it at any time: the submitter, a worker, the deferred list, the wait
+ * queue or timer it is armed on, or the CQ backlog. A context that hands a
+ * request over does not touch it again. A request is freed when its CQE has
+ * been written into the CQ ring, or has been skipped.
  *
- * No field has a lock of its own: the owner may write, except where noted.
+ * No field has a lock of its own: the owner may write it, except where noted.
  */
 #ifndef IO2_REQ_H
 #define IO2_REQ_H
@@ -24,25 +25,25 @@
 #include "op/opdef.h"
 #include "submitter.h"
 
-/* struct io2_req::flags; the low byte is the SQE's flags, unchanged */
+/* struct io2_req::flags; the low byte holds the SQE's flags, unchanged */
 #define REQ_F_DRAIN		IOURING2_SQE_IO_DRAIN
 #define REQ_F_LINK		IOURING2_SQE_IO_LINK
 #define REQ_F_HARDLINK		IOURING2_SQE_IO_HARDLINK
 #define REQ_F_ASYNC		IOURING2_SQE_ASYNC
 #define REQ_F_CQE_SKIP		IOURING2_SQE_CQE_SKIP_SUCCESS
-#define REQ_F_FAIL		BIT(8)	/* did not do what was asked: breaks a link */
-#define REQ_F_SKIP_LINK_CQES	BIT(9)	/* failed with CQE_SKIP: so are its links */
+#define REQ_F_FAIL		BIT(8)	/* failed, or a short read or write: breaks its link */
+#define REQ_F_SKIP_LINK_CQES	BIT(9)	/* failed with CQE_SKIP set: its links post no CQEs */
 #define REQ_F_CUR_POS		BIT(10)	/* reads or writes at the file's position */
-#define REQ_F_WRITE_STARTED	BIT(11)	/* completion must end the write */
-#define REQ_F_OWN_RING		BIT(13)	/* file is the ring's own: no reference */
+#define REQ_F_WRITE_STARTED	BIT(11)	/* the completion must call kiocb_end_write() */
+#define REQ_F_OWN_RING		BIT(13)	/* @file is the request's own ring: no reference */
 #define REQ_F_NOWAIT		BIT(14)	/* EAGAIN is a result, not a reason to wait */
-#define REQ_F_POLLED		BIT(15)	/* poll said ready: a worker may block */
-#define REQ_F_NO_WORKER		BIT(16)	/* no worker could be made to retry it */
+#define REQ_F_POLLED		BIT(15)	/* do not poll any more: a worker may block */
+#define REQ_F_NO_WORKER		BIT(16)	/* the workqueue failed to create a retry worker */
 #define REQ_F_DATA		BIT(18)	/* op data needs cleanup() */
-#define REQ_F_TIMEOUT		BIT(19)	/* not seen by a timeout's count */
-#define REQ_F_ABORT		BIT(20)	/* is to end with res, not to be issued */
-#define REQ_F_ENDS_WAIT		BIT(21)	/* its CQE ends waits for more CQEs, too */
-#define REQ_F_PARTIAL		BIT(22)	/* res says how much of it is done */
+#define REQ_F_TIMEOUT		BIT(19)	/* not counted by timeouts that wait for CQEs */
+#define REQ_F_ABORT		BIT(20)	/* complete with @res, do not issue */
+#define REQ_F_ENDS_WAIT		BIT(21)	/* its CQE ends every wait in ENTER */
+#define REQ_F_PARTIAL		BIT(22)	/* @res holds the progress made so far */
 
 #define REQ_F_LINKS		(REQ_F_LINK | REQ_F_HARDLINK)
 
@@ -56,10 +57,10 @@ enum io2_armed {
 
 /**
  * enum io2_pool_state - struct io2_req::pool_state
- * @IO2_POOL_NONE: nobody was ever asked to do it
- * @IO2_POOL_QUEUED: it waits for a worker, a task in ENTER, or its ordering key
- * @IO2_POOL_RUNNING: it was taken from there
- * @IO2_POOL_INTERRUPTED: it was cancelled after that: it must not wait again
+ * @IO2_POOL_NONE: never queued, or cancelled while it was queued
+ * @IO2_POOL_QUEUED: waits for a worker, a task in ENTER, or its ordering key
+ * @IO2_POOL_RUNNING: taken off that queue
+ * @IO2_POOL_INTERRUPTED: cancelled after that: it must not wait again
  */
 enum io2_pool_state {
 	IO2_POOL_NONE,
@@ -68,21 +69,24 @@ enum io2_pool_state {
 	IO2_POOL_INTERRUPTED,
 };
 
-/* struct io2_req::pool_class of a request that no worker class has */
+/* more values of struct io2_req::pool_class, after the classes of workers */
 #define IO2_PARKED	(IO2_CLASSES + 0)	/* waits for a task of its process */
 #define IO2_KEYED	(IO2_CLASSES + 1)	/* waits for its ordering key */
 
 /* struct io2_poll::state */
-#define IO2_POLL_OWNED		BIT(0)	/* somebody looks after the request */
-#define IO2_POLL_AGAIN		BIT(1)	/* woken while owned */
-#define IO2_POLL_CANCEL		BIT(2)	/* is to end with ECANCELED */
+#define IO2_POLL_OWNED		BIT(0)	/* some context owns the request */
+#define IO2_POLL_AGAIN		BIT(1)	/* a wake-up came while it was owned */
+#define IO2_POLL_CANCEL		BIT(2)	/* the request must end with ECANCELED */
 #define IO2_POLL_CIRCLE		BIT(3)	/* woken by a ring's CQE, maybe its own */
 
 /**
- * struct io2_poll_entry - one wait queue a request is armed on
- * @wait: entry of the queue; under the queue's lock; its private is the request
- * @head: the queue, NULL when not on one; cleared under the queue's lock,
- *	read under RCU because the queue may go first (POLLFREE)
+ * struct io2_poll_entry - one wait queue that a request is armed on
+ * @wait: the entry; guarded by the queue's lock; its private is the request
+ * @head: the queue; NULL when on none; cleared under the queue's lock; read
+ *	under RCU, because the queue may be freed first (POLLFREE)
+ *
+ * Lifetime: part of the request, or allocated when the request is armed (struct
+ * io2_poll::second).
  */
 struct io2_poll_entry {
 	struct wait_queue_entry	wait;
@@ -90,14 +94,17 @@ struct io2_poll_entry {
 };
 
 /**
- * struct io2_poll - a request that waits for its file
- * @state: IO2_POLL_*: who sets OWNED owns the request
- * @events: what is waited for; written by the owner, read by anybody
- * @revents: what woke the request; written by the owner
- * @nr: queues it is on
- * @entry: the first
- * @second: a file may have two queues, e.g. for reading and writing; NULL if it
- *	has one; freed by the owner
+ * struct io2_poll - state of a request that waits for its file
+ * @state: IO2_POLL_*; the context that sets OWNED owns the request
+ * @events: the events to wait for; written by the owner, read by any context
+ * @revents: the events that woke the request; written by the owner
+ * @nr: number of wait queues it is on
+ * @entry: entry of the first wait queue
+ * @second: entry of the second one, for files with two (one for readers, one
+ *	for writers); NULL if there is one only; freed by the owner
+ *
+ * Lifetime: part of the request; from prep of a POLL_ADD, or from the arming of
+ * another request, until its wait has ended.
  */
 struct io2_poll {
 	atomic_t		state;
@@ -108,17 +115,17 @@ struct io2_poll {
 	struct io2_poll_entry	*second;
 };
 
-/* struct io2_io::parts: who sets the second of them owns the request */
-#define IO2_IO_RETURNED		BIT(0)	/* the file is done with starting it */
-#define IO2_IO_ENDED		BIT(1)	/* the completion was called */
+/* struct io2_io::parts: the context that sets the second bit owns the request */
+#define IO2_IO_RETURNED		BIT(0)	/* ->read_iter or ->write_iter has returned */
+#define IO2_IO_ENDED		BIT(1)	/* ki_complete has been called */
 
 /**
  * struct io2_io - one attempt to read or write
  * @kiocb: must stay in place until the I/O has completed
- * @parts: IO2_IO_*: of an I/O that goes on by itself
+ * @parts: IO2_IO_*, for an I/O that completes asynchronously
  *
- * Lifetime: from the attempt's begin until its result is known.  A request does
- * not wait for its file meanwhile.
+ * Lifetime: part of the request, from the start of an attempt until its result
+ * is known. The request is not armed on its file during that time.
  */
 struct io2_io {
 	struct kiocb		kiocb;
@@ -126,50 +133,59 @@ struct io2_io {
 };
 
 /**
- * struct io2_timer - a request that waits for a time, or for others to complete
- * @timer: fires in interrupt context
+ * struct io2_timer - a request that waits for a time, or for completions
+ * @timer: its callback runs in interrupt context
  * @node: in ring->counted, if it waits for completions; under inflight_lock
+ *
+ * Lifetime: part of the request, from prep until it completes.
  */
 struct io2_timer {
 	struct hrtimer		timer;
 	struct list_head	node;
 };
 
-/* bytes of an opcode's arguments */
+/* room for an opcode's arguments, in bytes */
 #define IO2_ARGS_SIZE		40
 
 /**
  * struct io2_req - one request
  * @next: in a batch, the deferred list, the backlog or the ring's cache
- * @node: in a worker's queue or the drain list; it is in one place at a time
- * @ring: the ring; outlives the request; set as long as it is in the cache, too
- * @file: holds a reference unless REQ_F_OWN_RING; NULL for opcodes without
- * @sub: who submitted it; NULL as long as the submitter itself runs it
- * @link: next request of the chain, started when this one has completed
+ * @node: in a worker's queue, the drain list, or another list_head; a request
+ *	is on one list at a time
+ * @ring: the ring; outlives the request; set while the request is in the cache,
+ *	too
+ * @file: the file, referenced unless REQ_F_OWN_RING is set; NULL if the opcode
+ *	has none
+ * @sub: the submitter; NULL until the submitting task hands the request over
+ * @link: the next request of the chain, started when this one has completed
  * @user_data: for the CQE
  * @res: for the CQE
  * @cqe_flags: for the CQE
  * @flags: REQ_F_*
- * @opcode: index of the opcode table
- * @armed: where it waits, if in @hash; under inflight_lock
- * @retries: times that poll said ready and issue() did not agree
- * @pool_state: what its worker does; under pool_lock
- * @pool_class: which queue it is in; under pool_lock
- * @fd: the descriptor that the SQE names, looked up when the request starts
- * @seq: requests accepted before it, modulo 2^32, of a chain's head
- * @target: ring->cq_events at which a timeout has waited for enough; under
+ * @opcode: index into the table of opcodes
+ * @armed: enum io2_armed: where it waits, if it is in ring->hash; under
+ *	inflight_lock
+ * @retries: how often the file was reported ready although issue() would have
+ *	blocked, or a task in its turn blocked for the request
+ * @pool_state: enum io2_pool_state; under pool_lock
+ * @pool_class: the queue it is in; under pool_lock
+ * @fd: the SQE's descriptor, looked up when the request starts
+ * @seq: for the head of a chain: number of requests accepted before it, modulo
+ *	2^32
+ * @target: the value of ring->cq_events at which a timeout ends; under
  *	inflight_lock
  * @hash: in ring->hash; under inflight_lock
- * @key: the ordering key it holds, or NULL, also in the cache; written by the owner
- * @run: what the deferred context does with it
- * @poll: armed on its file
- * @io: while it is tried, if it reads or writes
- * @timer: waits for a time, or for completions
- * @close: closes its file, once it has its result
- * @args: what its SQE asked for; the opcode's, see io2_args()
+ * @key: the ordering key it holds, or NULL; NULL in the cache, too; written by
+ *	the owner
+ * @run: called by the context that runs deferred or parked requests
+ * @poll: while it is armed on its file
+ * @io: while a read or write is attempted
+ * @timer: while it waits for a time, or for completions
+ * @close: the work item that closes its file, once it has its result
+ * @args: the opcode's arguments, see io2_args()
  *
- * As large as io_uring's, four cache lines: what is never needed together shares
- * its place.
+ * No larger than io_uring's request: four cache lines. Fields that are never in
+ * use at the same time share their memory.
  */
 struct io2_req {
 	union {
@@ -209,10 +225,10 @@ static_assert(sizeof(struct io2_req) <= 256);
 
 /**
  * io2_args() - an opcode's own view of a request's arguments
- * @req: the request; its opcode must be one that has @type
+ * @req: the request; its opcode must be one that uses @type
  * @type: a struct that is private to the opcode's file
  *
- * Written by prep, they are there until the request has completed.
+ * prep() writes the arguments. They stay valid until the request has completed.
  *
  * Return: a pointer to @type.
  */
@@ -223,19 +239,21 @@ static_assert(sizeof(struct io2_req) <= 256);
 })
 
 /**
- * struct io2_batch - completions and starts collected by one context
+ * struct io2_batch - completions and starts that one context collects
  * @ring: the ring
- * @done: completed requests in the order of their completion
+ * @done: completed requests, in the order of their completion
  * @start: requests that may start now
- * @starting: those of them that are started one after the other, the rest
- * @todo: what was deferred and is run one after the other, the rest
- * @next: what the worker does next, without its being queued
- * @goes_on: who has the batch is a bounded worker, and looks at @next
- * @split: nothing of another process is in @starting or @todo
- * @ctx: who runs them
- * @expires: of IO2_CTX_TURN: CLOCK_MONOTONIC, when it must not block any more
+ * @starting: requests that are being started one by one: those not yet started
+ * @todo: deferred requests that are being run one by one: those not yet run
+ * @next: the request that the worker runs next, without queueing it
+ * @goes_on: the batch belongs to a bounded worker, which looks at @next
+ * @split: @starting and @todo hold no request of another process
+ * @ctx: the context that runs the requests
+ * @expires: for IO2_CTX_TURN only: the CLOCK_MONOTONIC time after which the
+ *	task must not block
  *
- * Lives on the stack of the context that owns it.
+ * Lifetime: on the stack of the context that owns it. Nothing else has access,
+ * so no lock is needed.
  */
 struct io2_batch {
 	struct io2_ring		*ring;
@@ -285,7 +303,7 @@ static inline struct io2_req *io2_list_pop(struct io2_req_list *list)
 	return req;
 }
 
-/* Moves all of @list to @to, which is empty. */
+/* Moves all of @list to @to, which must be empty. */
 static inline void io2_list_take(struct io2_req_list *list,
 				 struct io2_req_list *to)
 {
@@ -321,7 +339,7 @@ static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 	b->ctx = ctx;
 }
 
-/* The end of the list is marked when it is posted. */
+/* Leaves the last request's next unset: posting terminates the list. */
 static inline void io2_batch_add_done(struct io2_batch *b, struct io2_req *req)
 {
 	struct io2_req_list *done = &b->done;
@@ -339,8 +357,8 @@ static inline const struct io2_op *io2_req_op(const struct io2_req *req)
 }
 
 /**
- * io2_req_track() - remember who submitted a request
- * @req: the request, about to leave the hands of its submitter
+ * io2_req_track() - record which submitter a request belongs to
+ * @req: the request, about to be handed over by the submitting task
  *
  * Context: uring_lock held, unless the request is tracked already.
  */
@@ -354,13 +372,13 @@ static inline void io2_req_track(struct io2_req *req)
 }
 
 /**
- * io2_req_is_own() - may current do for a request what only its submitter may?
+ * io2_req_is_own() - may the caller do work that only the submitter may do?
  * @req: the request
- * @ctx: who runs it
+ * @ctx: the context of the caller
  *
  * Context: task context.
- * Return: whether it is a task of the process that submitted it, with the same
- * credentials, or a worker that stands for one.
+ * Return: true if current is a task of the submitting process with the same
+ * credentials, or a worker that has borrowed its memory and credentials.
  */
 static inline bool io2_req_is_own(const struct io2_req *req, enum io2_ctx ctx)
 {
@@ -372,8 +390,8 @@ static inline bool io2_req_is_own(const struct io2_req *req, enum io2_ctx ctx)
 /**
  * io2_req_set() - set the result of a request
  * @req: the request
- * @res: for the CQE; negative errno fails the request, but does not hide what it
- *	has done before
+ * @res: for the CQE. A negative errno marks the request as failed. It does not
+ *	replace the count of a request that has made progress (REQ_F_PARTIAL).
  *
  * Return: IO2_DONE, for use as issue()'s return value.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a request is made of and holds: its memory, which the ring keeps for the
- * next one, its file, and its submitter.
+ * The resources of a request: its memory, which the ring reuses for later
+ * requests, its file, and its submitter.
  */
 #include <linux/file.h>
 #include <linux/slab.h>
@@ -41,9 +41,9 @@ void io2_req_list_free(struct io2_req *list)
 }
 
 /**
- * io2_req_cache_put() - keep a free request for the next one
+ * io2_req_cache_put() - add a free request to the ring's cache
  * @ring: the ring
- * @req: holds nothing
+ * @req: the request, without resources
  *
  * Context: uring_lock held.
  */
@@ -56,9 +56,9 @@ void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req)
 }
 
 /**
- * io2_req_recycle_some() - keep some of retired requests, free the others
+ * io2_req_recycle_some() - fill the cache with retired requests, free the rest
  * @ring: the ring
- * @list: more than it may keep
+ * @list: more requests than the cache may take
  *
  * Context: uring_lock held.
  */
@@ -71,12 +71,12 @@ void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list)
 }
 
 /**
- * io2_req_cache_fill() - have free requests
- * @ring: a ring without any
+ * io2_req_cache_fill() - fill the empty cache
+ * @ring: the ring
  * @retired: requests that were posted meanwhile, linked by next, or NULL
  *
  * Context: may sleep; uring_lock held.
- * Return: whether there are some.
+ * Return: true if there are free requests now.
  */
 bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired)
 {
@@ -99,7 +99,7 @@ bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired)
 	for (i = 0; i < n; i++) {
 		req = objs[i];
 		req->ring = ring;
-		/* it has none when it is used again, either */
+		/* a request that returns to the cache has no key either */
 		req->key = NULL;
 		io2_req_cache_put(ring, req);
 	}
@@ -110,11 +110,11 @@ bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired)
 /* --- the file ------------------------------------------------------------- */
 
 /**
- * io2_req_lookup() - look up a descriptor in the table of who submitted a request
+ * io2_req_lookup() - look up a descriptor in the fd table of the submitter
  * @req: the request
  * @fd: the descriptor
  *
- * Context: task context, anybody's; may sleep.
+ * Context: any task context; may sleep.
  * Return: the file, referenced, or NULL.
  */
 struct file *io2_req_lookup(const struct io2_req *req, int fd)
@@ -128,14 +128,14 @@ struct file *io2_req_lookup(const struct io2_req *req, int fd)
  * io2_req_get_file() - look up the file of a request that starts
  * @req: owned by the caller, without a file
  *
- * Context: as io2_req_lookup().
+ * Context: any task context; may sleep.
  * Return: 0; -EBADF; -EOPNOTSUPP for another ring.
  */
 int io2_req_get_file(struct io2_req *req)
 {
 	struct file *file;
 
-	/* there are no registered files yet */
+	/* registered files are not supported */
 	if (req->flags & IOURING2_SQE_FIXED_FILE)
 		return -EBADF;
 	file = io2_req_lookup(req, req->fd);
@@ -145,7 +145,7 @@ int io2_req_get_file(struct io2_req *req)
 		bool own = file == req->ring->file;
 
 		io2_file_put(file);
-		/* two rings that hold each other would never be released */
+		/* two rings that reference each other would never be freed */
 		if (!own)
 			return -EOPNOTSUPP;
 		/* the ring outlives its requests: no reference needed */
@@ -158,12 +158,13 @@ int io2_req_get_file(struct io2_req *req)
 }
 
 /**
- * struct req_closer - a file that a request was the last to have
+ * struct req_closer - a file that is closed without its request
  * @work: closes it
- * @file: the file
+ * @file: the file, with its last reference
  *
- * Lives until the file is closed, which may be longer than its ring; has a
- * reference on the module.
+ * Lifetime: until the file has been closed, which may be longer than the ring
+ * lives. Holds a module reference. Only the work item has access, so no lock is
+ * needed.
  */
 struct req_closer {
 	struct work_struct	work;
@@ -181,20 +182,21 @@ static void closer_fn(struct work_struct *work)
 }
 
 /*
- * A task that leaves the ring, or ends it, closes a file itself: on its way out of
- * the kernel, which is soon.  For everybody else a work item does.
+ * May current close a request's file itself? A task that leaves or ends the
+ * ring may: its fput() closes the file on its way out of the kernel, which is
+ * soon. For other tasks a work item does that.
  */
 static bool req_may_close_file(const struct io2_req *req, enum io2_ctx ctx)
 {
-	/* its memory and its table of descriptors may be gone already */
+	/* compare the tgid: an exiting task may have no mm or files any more */
 	return ctx == IO2_CTX_LEAVE &&
 	       (io2_ring_dying(req->ring) || !req->sub ||
 		req->sub->tgid == task_tgid(current));
 }
 
 /**
- * io2_req_take_file() - take over a request's reference of its file
- * @req: has a file, and a reference of it
+ * io2_req_take_file() - take over a request's file reference
+ * @req: has a file, and a reference to it
  *
  * Context: any.
  * Return: the file.
@@ -209,10 +211,11 @@ struct file *io2_req_take_file(struct io2_req *req)
 }
 
 /*
- * The close of some files has to wait for a peer or a server, which may take its
- * time: nothing of the ring waits for that.
+ * Closes the file in a detached work item, if the close may have to wait for a
+ * peer or a server. No request and no ring waits for that item.
  *
- * Return: false if the request has to wait for it; the file is still there then.
+ * Return: false if the request must wait for the close. It still has the file
+ * then.
  */
 static bool req_detach_file(struct io2_req *req)
 {
@@ -232,11 +235,12 @@ static bool req_detach_file(struct io2_req *req)
 
 /**
  * io2_req_close_file() - close a request's file, or have it closed
- * @req: has the last reference of its file
- * @ctx: who current is
+ * @req: has the last reference to its file
+ * @ctx: the context of the caller
  *
  * Context: task context, may sleep.
- * Return: false if the request has to wait for that; the file is still there then.
+ * Return: false if the request must wait for a work item that closes the file.
+ * It still has the file then.
  */
 bool io2_req_close_file(struct io2_req *req, enum io2_ctx ctx)
 {
@@ -247,8 +251,8 @@ bool io2_req_close_file(struct io2_req *req, enum io2_ctx ctx)
 }
 
 /**
- * io2_req_release_unstarted() - give back all that a request holds but its own memory
- * @req: a request that was not started: it has no file yet
+ * io2_req_release_unstarted() - release all resources but the request's memory
+ * @req: a request that was not started, and so has no file yet
  *
  * Context: task context, may sleep.
  */
@@ -260,11 +264,11 @@ void io2_req_release_unstarted(struct io2_req *req)
 }
 
 /**
- * io2_req_release_atomic() - give back what a request holds, where nothing may sleep
- * @req: has no data of its own
+ * io2_req_release_atomic() - release a request's resources without sleeping
+ * @req: has no data of its opcode to free
  *
  * Context: any.
- * Return: false if it would have to close its file; then nothing has changed.
+ * Return: false if that would close its file. Nothing has changed then.
  */
 bool io2_req_release_atomic(struct io2_req *req)
 {
@@ -277,7 +281,7 @@ bool io2_req_release_atomic(struct io2_req *req)
 /* --- the module --------------------------------------------------------- */
 
 /**
- * io2_reqmem_init() - make the request cache
+ * io2_reqmem_init() - create the slab cache of requests
  *
  * Context: module init.
  * Return: 0 or -ENOMEM.
@@ -289,7 +293,7 @@ int io2_reqmem_init(void)
 }
 
 /**
- * io2_reqmem_exit() - destroy it
+ * io2_reqmem_exit() - destroy the slab cache of requests
  *
  * Context: module exit; no ring exists.
  */

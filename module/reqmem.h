@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A request's memory, and what it holds: allocate, look up, release. */
+/* A request's memory, file and submitter: allocate, look up, release. */
 #ifndef IO2_REQMEM_H
 #define IO2_REQMEM_H
 
@@ -15,10 +15,10 @@ bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired);
 void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list);
 
 /**
- * io2_req_recycle() - keep retired requests for the next ones, up to a limit
+ * io2_req_recycle() - put retired requests into the cache, up to a limit
  * @ring: the ring
  * @list: the requests
- * @nr: how many; may be 0
+ * @nr: their number; may be 0
  *
  * Context: uring_lock held.
  */
@@ -45,11 +45,11 @@ void io2_req_release_unstarted(struct io2_req *req);
 bool io2_req_release_atomic(struct io2_req *req);
 
 /**
- * io2_req_put_file() - give back a request's file
+ * io2_req_put_file() - drop a request's file reference unless it is the last one
  * @req: the request
  *
  * Context: any.
- * Return: false if nobody else has the file; then it is still there.
+ * Return: false if it is the last one. The request still has the file then.
  */
 static __always_inline bool io2_req_put_file(struct io2_req *req)
 {
@@ -70,7 +70,7 @@ static __always_inline bool io2_req_put_file(struct io2_req *req)
  * io2_req_free_data() - free what the opcode has allocated
  * @req: the request
  *
- * Context: may sleep, if there is something.
+ * Context: may sleep, if there is anything to free.
  */
 static __always_inline void io2_req_free_data(struct io2_req *req)
 {
@@ -81,7 +81,7 @@ static __always_inline void io2_req_free_data(struct io2_req *req)
 }
 
 /**
- * io2_req_drop_submitter() - forget who submitted a request
+ * io2_req_drop_submitter() - drop a request's count of its submitter
  * @req: the request
  *
  * Context: any.
@@ -95,13 +95,13 @@ static __always_inline void io2_req_drop_submitter(struct io2_req *req)
 }
 
 /**
- * io2_req_release() - give back all that a request holds but its own memory
+ * io2_req_release() - release a request's resources but its memory
  * @req: a request that will not be issued again
- * @ctx: who current is
+ * @ctx: the context of the caller
  *
  * Context: task context, may sleep.
- * Return: false if the request has to wait for its file to be closed; the file and
- * the submitter are still there then.
+ * Return: false if the request must wait for its file to be closed. It still
+ * has the file and the submitter then.
  */
 static __always_inline bool io2_req_release(struct io2_req *req,
 					    enum io2_ctx ctx)

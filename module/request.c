@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a request once it is accepted: starting, issuing, waiting,
- * completing, and what is linked to it.  Knows nothing of any opcode but what
- * the table says.
+ * The life of an accepted request: starting, issuing, waiting, completing, and
+ * starting the next request of its chain. This file knows about an opcode only
+ * what the opcode table says.
  */
 #include <linux/file.h>
 
@@ -19,13 +19,16 @@
 #include "submitter.h"
 #include "worker.h"
 
-#define READY_RETRIES	8	/* before somebody has to block */
-#define IO2_BLOCK_MS	50	/* for what was ready a moment ago */
-#define IO2_BLOCK_LONGER 4	/* times twice as long, in ENTER */
+#define READY_RETRIES	8	/* polls that find it ready before a context blocks for it */
+#define IO2_BLOCK_MS	50	/* longest sleep for a file that was ready a moment ago */
+#define IO2_BLOCK_LONGER 4	/* doublings of that time, at most, for a task in ENTER */
 
 /* --- completing -------------------------------------------------------- */
 
-/* A request that fails always posts, and decides that for its links. */
+/*
+ * A failed request posts a CQE even if CQE_SKIP is set. In that case the links
+ * that it breaks post none.
+ */
 static void req_fail(struct io2_req *req)
 {
 	if (!(req->flags & REQ_F_CQE_SKIP))
@@ -47,17 +50,24 @@ static void req_close_fn(struct work_struct *work)
 	io2_defer_closed(ring);
 }
 
-/* Its file is closed by a work item, which then goes on. */
+/* Closes the request's file in a work item, which then completes the request. */
 static noinline void req_end_file(struct io2_req *req)
 {
-	/* there was no memory to detach it: who leaves does not wait, the ring does */
+	/*
+	 * If the file's close may take long, detaching it has failed for lack
+	 * of memory. Drop the submitter then, so that a process which leaves
+	 * need not wait for the close. Only the end of the ring waits for it.
+	 */
 	if (!io2_file_ends_here(req->file))
 		io2_req_drop_submitter(req);
 	INIT_WORK(&req->close, req_close_fn);
 	io2_defer_close(req);
 }
 
-/* The rest of a broken chain completes with its own error or ECANCELED. */
+/*
+ * Completes the rest of a broken chain. A link that prep refused keeps its own
+ * error; the others get ECANCELED.
+ */
 static void req_fail_links(struct io2_req *link, bool skip,
 			   struct io2_batch *b)
 {
@@ -78,15 +88,17 @@ static void req_fail_links(struct io2_req *link, bool skip,
 }
 
 /**
- * io2_req_complete() - a request has its result: complete it
+ * io2_req_complete() - complete a request that has its result
  * @req: owned by the caller; not to be touched afterwards
- * @b: collects it, and what may start now
+ * @b: collects the request, and the link that may start now
  *
- * A file that goes with it is closed before the CQE is there; the workqueue does
- * that for who may wait for what comes of it.
+ * The request's file reference is dropped before its CQE is posted. If it is
+ * the last one, a task that leaves the ring closes the file itself. For any
+ * other task a work item does. The request completes after that, or without
+ * waiting if the close may depend on a peer or a server.
  *
- * Context: task context; inflight_lock not held; uring_lock held, unless @req is
- * tracked.
+ * Context: task context; inflight_lock not held; uring_lock held, unless @req
+ * is tracked.
  */
 void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 {
@@ -116,9 +128,9 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_req_complete_fast() - the same for one that nobody else has seen
- * @req: alone, with its result; not to be touched afterwards
- * @b: collects it
+ * io2_req_complete_fast() - complete a request that was never handed over
+ * @req: not part of a chain, has its result; not to be touched afterwards
+ * @b: collects the request
  *
  * Context: task context; uring_lock held.
  */
@@ -170,13 +182,13 @@ static void start_run(struct io2_req *req, struct io2_batch *b)
 	io2_req_start(req, b);
 }
 
-static bool req_is_others(const struct io2_req *req)
+static bool req_is_of_other_process(const struct io2_req *req)
 {
-	/* not its memory: on its way out a process has none */
+	/* compare the tgid, not the mm: an exiting task has no mm any more */
 	return req->sub && req->sub->tgid != task_tgid(current);
 }
 
-/* Moves what is of other processes from @list to @others. */
+/* Moves the requests of other processes from @list to @others. */
 static void list_split(struct io2_req_list *list, struct io2_req_list *others)
 {
 	struct io2_req_list all;
@@ -184,15 +196,15 @@ static void list_split(struct io2_req_list *list, struct io2_req_list *others)
 
 	io2_list_take(list, &all);
 	while ((req = io2_list_pop(&all)))
-		io2_list_add(req_is_others(req) ? others : list, req);
+		io2_list_add(req_is_of_other_process(req) ? others : list, req);
 }
 
 /**
- * io2_batch_let_others_go() - see io2_batch_may_stall()
- * @next: what comes next
+ * io2_batch_let_others_go() - the slow path of io2_batch_may_stall()
+ * @next: the request that runs next
  * @b: the batch
  *
- * Context: task context; no lock of the ring but uring_lock held.
+ * Context: task context; no lock of the ring held other than uring_lock.
  */
 void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b)
 {
@@ -200,7 +212,7 @@ void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b)
 	struct io2_req_list others, starts;
 	struct io2_req *req;
 
-	/* a work item does nothing of the kind */
+	/* work items neither touch user memory nor poll files that may sleep */
 	if ((!op->uses_mm && !op->polls) || b->ctx == IO2_CTX_WQ)
 		return;
 	io2_list_init(&others);
@@ -213,7 +225,7 @@ void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b)
 		b->split = true;
 	}
 	list_split(&b->start, &starts);
-	/* what comes before them is posted: those of current need no second look */
+	/* only current's requests are left in @start: @split stays true */
 	io2_list_append(&b->starting, &b->start);
 	while ((req = io2_list_pop(&starts))) {
 		req->run = start_run;
@@ -227,7 +239,7 @@ void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b)
  * io2_batch_flush() - post what has completed, start what may start
  * @b: the batch; empty on return
  *
- * Context: task context; no lock of the ring but uring_lock held.
+ * Context: task context; no lock of the ring held other than uring_lock.
  */
 void io2_batch_flush(struct io2_batch *b)
 {
@@ -240,9 +252,9 @@ void io2_batch_flush(struct io2_batch *b)
 	}
 }
 
-/* --- where it runs ------------------------------------------------------- */
+/* --- where a request runs --------------------------------------------- */
 
-/* What can never be done is not to be waited for. */
+/* A file that lacks the mode or the method fails at once: do not wait for it. */
 static bool req_fits_file(const struct io2_req *req)
 {
 	fmode_t mode = req->file->f_mode;
@@ -262,7 +274,7 @@ static bool req_can_poll(const struct io2_req *req)
 	       !io2_file_is_data(req->file);
 }
 
-/* What a kernel thread would do to the file: IO2_KIND_*. */
+/* The IO2_KIND_* bit that a kernel thread needs for this opcode. */
 static unsigned int op_uses(const struct io2_op *op)
 {
 	if (op->polls)
@@ -282,7 +294,7 @@ static unsigned int what_of_file(const struct io2_req *req)
 	kind = io2_file_kind(req->file);
 	if ((kind & op_uses(op)) && !(op->personal && op->personal(req)))
 		what |= IO2_W_ANY;
-	/* nobody is asked where there is no method for it */
+	/* a file without ->poll has nothing to ask */
 	if ((kind & IO2_KIND_ASK_NOW) || !file_can_poll(req->file))
 		what |= IO2_W_ASK_NOW;
 	if (kind & IO2_KIND_ASK_LATE)
@@ -303,7 +315,7 @@ static unsigned int what_of(const struct io2_req *req, enum io2_ctx ctx)
 		what |= IO2_W_ASKS;
 	if (op->blocking)
 		what |= IO2_W_BLOCKS;
-	/* until somebody else has looked at it */
+	/* IOSQE_ASYNC has no effect any more once a worker runs the request */
 	if ((req->flags & REQ_F_ASYNC) && ctx != IO2_CTX_WORKER)
 		what |= IO2_W_ASYNC;
 	if (io2_req_is_own(req, ctx))
@@ -314,8 +326,8 @@ static unsigned int what_of(const struct io2_req *req, enum io2_ctx ctx)
 /**
  * io2_req_where() - decide where a request runs next
  * @req: the request
- * @stage: what has happened to it
- * @ctx: who asks
+ * @stage: what has happened to it so far
+ * @ctx: the context of the caller
  *
  * Context: task context.
  * Return: IO2_DO_*.
@@ -326,16 +338,19 @@ enum io2_do io2_req_where(const struct io2_req *req, enum io2_stage stage,
 	return io2_where(stage, what_of(req, ctx));
 }
 
-/* It would block: who asks makes no difference, only the file does. */
+/* The request would block. Only the file decides now, not the caller's context. */
 static enum io2_do req_where_blocks(const struct io2_req *req)
 {
 	return io2_where(IO2_STAGE_AGAIN, what_of_file(req));
 }
 
 /**
- * io2_req_where_again() - where does what a request has begun go on?
+ * io2_req_where_again() - decide where a request that was started before goes on
  * @req: the request
- * @ctx: who asks
+ * @ctx: the context of the caller
+ *
+ * Ignores IOSQE_ASYNC and the opcode's @blocking, which matter at the first
+ * start only.
  *
  * Context: task context.
  * Return: IO2_DO_*.
@@ -354,7 +369,7 @@ static void req_wait(struct io2_req *req, struct io2_batch *b);
  * @b: collects its completion
  * @where: from io2_req_where()
  *
- * Context: task context; anybody's.
+ * Context: any task context.
  */
 void io2_req_go(struct io2_req *req, struct io2_batch *b, enum io2_do where)
 {
@@ -377,7 +392,10 @@ void io2_req_go(struct io2_req *req, struct io2_batch *b, enum io2_do where)
 	}
 }
 
-/* It is ready so often without being so that somebody has to block for it. */
+/*
+ * Return: true if the file was reported ready so often, although an attempt
+ * would still have blocked, that some context has to block for it.
+ */
 static bool req_gives_up_polling(struct io2_req *req)
 {
 	if (req->retries++ < READY_RETRIES)
@@ -391,21 +409,21 @@ static bool req_gives_up_polling(struct io2_req *req)
  * @req: tracked, owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
- * Context: task context; anybody's.
+ * Context: any task context.
  */
 void io2_req_ready(struct io2_req *req, struct io2_batch *b)
 {
-	/* it has waited: it is not done by who submits it */
+	/* IOSQE_ASYNC is about the submission; this request has waited since */
 	io2_req_go(req, b, io2_where(IO2_STAGE_READY,
 				     what_of(req, b->ctx) & ~IO2_W_ASYNC));
 }
 
 /**
- * io2_req_again() - start a request anew that has waited for others
+ * io2_req_again() - go on with a request that waited for its ordering key
  * @req: tracked, owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
- * Context: task context; anybody's.
+ * Context: any task context.
  */
 void io2_req_again(struct io2_req *req, struct io2_batch *b)
 {
@@ -413,8 +431,10 @@ void io2_req_again(struct io2_req *req, struct io2_batch *b)
 }
 
 /*
- * Waits for the file.  Return: whether it is ready now, and to be gone on with;
- * otherwise @req is not to be touched any more.
+ * Arms @req on its file.
+ *
+ * Return: true if the file is ready now, or cannot be waited for: the caller
+ * goes on. Otherwise the caller must not touch @req any more.
  */
 static bool req_arm(struct io2_req *req, struct io2_batch *b)
 {
@@ -439,16 +459,16 @@ static void req_wait(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_req_go_async() - it would block: have it wait for
+ * io2_req_go_async() - have a request wait that would block
  * @req: owned by the caller
- * @b: collects its completion, if it is one already
+ * @b: collects its completion, if it completes here
  *
- * Waits for the file to become ready where it can tell, else has somebody block
- * for us.
+ * Arms a poll if the file supports that. Otherwise a worker or a task of the
+ * submitting process blocks for the request.
  *
  * Context: task context; uring_lock held, unless @req is tracked.
- * Return: whether to issue it once more here; otherwise @req is not to be
- * touched afterwards.
+ * Return: true if the caller must issue @req once more; otherwise the caller
+ * must not touch @req any more.
  */
 bool io2_req_go_async(struct io2_req *req, struct io2_batch *b)
 {
@@ -472,11 +492,11 @@ bool io2_req_go_async(struct io2_req *req, struct io2_batch *b)
 /* --- issuing ----------------------------------------------------------- */
 
 /**
- * io2_req_issue() - try to do a request, whatever it takes
+ * io2_req_issue() - try a request without blocking, and have it wait if it would
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
- * Context: task context with the submitter's memory, if the opcode wants it.
+ * Context: task context; with the submitter's memory, if the opcode uses it.
  */
 void io2_req_issue(struct io2_req *req, struct io2_batch *b)
 {
@@ -497,8 +517,10 @@ void io2_req_issue(struct io2_req *req, struct io2_batch *b)
 }
 
 /*
- * Blocks, until @expires if that is interruptible.  Return: IO2_AGAIN if that was
- * so; nothing was done then.
+ * Issues @req and lets it block. An interruptible sleep ends at @expires.
+ *
+ * Return: IO2_AGAIN if the sleep was ended; @req may have made partial
+ * progress. Otherwise what issue() returned.
  */
 static enum io2_issue req_block_until(struct io2_req *req,
 				      const struct io2_batch *b,
@@ -513,14 +535,14 @@ static enum io2_issue req_block_until(struct io2_req *req,
 	return ret;
 }
 
-/* Its sleep was ended, by time, a signal, or cancellation. */
-static void req_broken(struct io2_req *req, struct io2_batch *b)
+/* The request's sleep was ended by the breaker, a signal or cancellation. */
+static void req_sleep_ended(struct io2_req *req, struct io2_batch *b)
 {
 	if (io2_req_was_interrupted(req)) {
 		io2_req_set(req, -ECANCELED);
 		io2_req_complete(req, b);
 	} else if (b->ctx == IO2_CTX_WORKER && signal_pending(current)) {
-		/* its process ends */
+		/* the submitting process is being killed */
 		io2_req_set(req, -EINTR);
 		io2_req_complete(req, b);
 	} else if (req_can_poll(req) && !req_gives_up_polling(req)) {
@@ -533,8 +555,9 @@ static void req_broken(struct io2_req *req, struct io2_batch *b)
 }
 
 /*
- * A task in ENTER looks from time to time whether what it waits for has come
- * meanwhile: the longer, the more often it was in vain.
+ * How long may a task in ENTER block for this request? The task returns to its
+ * other parked requests and to its wait from time to time. The interval doubles
+ * with each attempt that was ended.
  */
 static ktime_t turn_expires(struct io2_req *req, const struct io2_batch *b)
 {
@@ -546,19 +569,19 @@ static ktime_t turn_expires(struct io2_req *req, const struct io2_batch *b)
 	return min(b->expires, ktime_add_ms(ktime_get(), ms));
 }
 
-/* It was ready: if it blocks now, somebody else was quicker. */
+/* The file was ready. If it blocks now, another reader or writer came first. */
 static ktime_t expires_soon(void)
 {
 	return ktime_add_ms(ktime_get(), IO2_BLOCK_MS);
 }
 
-/* Until when may current block? */
+/* Until when may the caller block for this request? */
 static ktime_t block_expires(struct io2_req *req, const struct io2_batch *b)
 {
 	const struct io2_op *op = io2_req_op(req);
 
 	if (b->ctx != IO2_CTX_TURN)
-		/* a worker may wait until all is written */
+		/* a worker may block until everything is written */
 		return op->pollout || !req_can_poll(req) ? KTIME_MAX :
 							   expires_soon();
 	if (op->blocking)
@@ -568,13 +591,13 @@ static ktime_t block_expires(struct io2_req *req, const struct io2_batch *b)
 }
 
 /**
- * io2_req_block() - do a request where it may block
+ * io2_req_block() - do a request in a context that may block
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
- * Even so it does not block as long as its file can tell when it is ready.
+ * Even here a request waits by a poll, if its file supports that.
  *
- * Context: a worker, or the turn of a task of its submitter.
+ * Context: a worker, or a task of the submitting process in its turn.
  */
 void io2_req_block(struct io2_req *req, struct io2_batch *b)
 {
@@ -592,7 +615,7 @@ void io2_req_block(struct io2_req *req, struct io2_batch *b)
 	}
 	ret = req_block_until(req, b, block_expires(req, b));
 	if (ret == IO2_AGAIN) {
-		req_broken(req, b);
+		req_sleep_ended(req, b);
 		return;
 	}
 	if (ret == IO2_DONE)
@@ -600,12 +623,13 @@ void io2_req_block(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_req_issue_borrowed() - try to do a request for its submitter
+ * io2_req_issue_borrowed() - try a request with a borrowed context
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
- * @bw: the submitter's context, if it is still there
+ * @bw: the submitter's context. If its address space is gone, the request and
+ *	its chain are cancelled.
  *
- * Context: kernel thread that borrowed @bw.
+ * Context: kernel thread that has borrowed @bw.
  */
 void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 			    const struct io2_borrow *bw)
@@ -617,8 +641,8 @@ void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
 }
 
 /*
- * Is current submitting it, or its chain?  That process has not executed another
- * program since, and has the ring.
+ * Return: true if current is submitting this request or its chain. Its process
+ * then has the ring, and has not executed another program since.
  */
 static bool req_is_submitters(const struct io2_req *req,
 			      const struct io2_batch *b)
@@ -627,8 +651,8 @@ static bool req_is_submitters(const struct io2_req *req,
 	       (!req->sub || req->sub == req->ring->submitter);
 }
 
-/* Return: whether it is not to be started any more. */
-static bool req_is_late(const struct io2_req *req)
+/* Return: true if the request must not start any more. */
+static bool req_must_not_start(const struct io2_req *req)
 {
 	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone) ||
 	       io2_submitter_is_replaced(req->sub);
@@ -650,11 +674,11 @@ static void req_place(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_req_start() - start an accepted request, or the next of a chain
+ * io2_req_start() - start an accepted request, or the next one of a chain
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  *
- * Context: task context; anybody's.
+ * Context: any task context.
  */
 void io2_req_start(struct io2_req *req, struct io2_batch *b)
 {
@@ -666,7 +690,7 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 		return;
 	}
-	if (!own && req_is_late(req)) {
+	if (!own && req_must_not_start(req)) {
 		io2_cancel_chain(req, b);
 		return;
 	}
@@ -683,7 +707,7 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		return;
 	}
 	io2_batch_may_stall(req, b);
-	/* what most requests of a chain are: what cannot be tried says so itself */
+	/* fast path of most chains: issue() itself says whether it would block */
 	ret = op->issue(req, IO2_NONBLOCK | IO2_CTX_SUBMIT << IO2_CTX_SHIFT);
 	if (likely(ret == IO2_DONE))
 		io2_req_complete(req, b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What happens to a request: it is started, issued, waits, and completes. */
+/* The states of a request: start, issue, wait, complete. */
 #ifndef IO2_REQUEST_H
 #define IO2_REQUEST_H
 
@@ -25,14 +25,17 @@ void io2_batch_let_others_go(const struct io2_req *next, struct io2_batch *b);
 void io2_cancel_chain(struct io2_req *req, struct io2_batch *b);
 
 /**
- * io2_batch_may_stall() - what comes next in a batch may take for ever
- * @next: what comes next
+ * io2_batch_may_stall() - prepare a batch for a step that may sleep without bound
+ * @next: the request that runs next
  * @b: the batch
  *
- * It may touch memory that somebody has to provide, or ask a file whose server does
- * not answer.  That is for its own process to wait for, and for no other one.
+ * @next may fault on user memory, which may never be provided, or poll a file
+ *	whose server does not answer. Only the process that owns @next may have
+ *	to wait for that. So if the ring has several submitters, this function
+ *	first posts the completions in the batch, and puts the requests of other
+ *	processes back on the deferred list.
  *
- * Context: task context; no lock of the ring but uring_lock held.
+ * Context: task context; no lock of the ring held other than uring_lock.
  */
 static inline void io2_batch_may_stall(const struct io2_req *next,
 				       struct io2_batch *b)

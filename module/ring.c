@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a ring, after setup: its file, its end.
+ * The life of a ring after SETUP: its file and its end.
  *
- * Two exits, never mixed (I8).  A setup that fails frees a prefix of what
- * setup builds (setup.c) and then io2_ring_free(): nothing that posts, flushes
- * or wakes is reachable from there.  A ring that went live ends here, in
+ * There are two exits, which never mix (I8). A failed SETUP frees the parts
+ * that it has built (setup.c) and then calls io2_ring_free(). Nothing that
+ * posts, flushes or wakes is reachable from there. A ring that was LIVE ends in
  * io2_ring_shutdown(): cancel, wait, discard, free.
  */
 #include <linux/mm.h>
@@ -29,24 +29,25 @@
 #define CANCEL_AGAIN	(HZ / 10)
 
 /*
- * Workers are no threads of the process that they work for: what kills it does
- * not reach them, nor does execve(2).  Its last close ends them, but it may never
- * get there, when one of its tasks sleeps for a lock that a worker holds while it
- * waits, for a page that nobody provides, say.  So while workers are busy,
- * somebody looks.
+ * Workers are not threads of the process that they work for, so neither a fatal
+ * signal nor execve(2) reaches them. The last close of the process ends them.
+ * But the process may never get to its close: one of its tasks may sleep for a
+ * lock that is held by a worker, while the worker waits for a page that is
+ * never provided. So this work item checks the processes of busy workers
+ * periodically.
  */
 static void ring_watch(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(to_delayed_work(work),
 					     struct io2_ring, watch);
 
-	/* a worker that uses its memory keeps that from being unmapped */
+	/* ring_vma_close() does not run while a worker uses the program's mm */
 	if (io2_workers_look_after(ring) &&
 	    io2_submitters_mark_gone(ring, NULL))
 		io2_cancel_gone(ring);
 }
 
-/* I7: everything that is initialised, at once, before anything can fail. */
+/* I7: initialises everything at once, before any step that can fail. */
 static void ring_init(struct io2_ring *ring)
 {
 	ring->state = IO2_NEW;
@@ -59,7 +60,7 @@ static void ring_init(struct io2_ring *ring)
 }
 
 /**
- * io2_ring_alloc() - a new ring, all of it initialised, nothing built
+ * io2_ring_alloc() - allocate a ring and initialise it, without its parts
  *
  * Context: may sleep.
  * Return: the ring, or NULL.
@@ -76,8 +77,8 @@ struct io2_ring *io2_ring_alloc(void)
 }
 
 /**
- * io2_ring_free() - free a ring whose parts are freed
- * @ring: NEW (a setup failed) or DEAD
+ * io2_ring_free() - free a ring whose parts have been freed
+ * @ring: NEW (a failed SETUP) or DEAD
  *
  * Context: may sleep.
  */
@@ -91,7 +92,7 @@ void io2_ring_free(struct io2_ring *ring)
 }
 
 /**
- * io2_ring_go_live() - the ring has a file: from now on it can be used
+ * io2_ring_go_live() - give a ring its file: from now on it can be used
  * @ring: a NEW ring
  * @file: its file, not yet installed
  */
@@ -103,7 +104,7 @@ void io2_ring_go_live(struct io2_ring *ring, struct file *file)
 	WRITE_ONCE(ring->state, IO2_LIVE);
 }
 
-/* From here on nothing is armed or started; what is, is cancelled. */
+/* From here on no request is armed or started. */
 static void ring_set_dying(struct io2_ring *ring)
 {
 	mutex_lock(&ring->uring_lock);
@@ -114,13 +115,16 @@ static void ring_set_dying(struct io2_ring *ring)
 	mutex_unlock(&ring->uring_lock);
 }
 
-static bool ring_drained(struct io2_ring *ring, void *files)
+static bool ring_is_idle(struct io2_ring *ring, void *files)
 {
 	return files ? io2_submitters_idle(ring, files) :
 		       io2_cq_all_done(ring);
 }
 
-/* What comes of it is run here.  Return: whether there was something. */
+/*
+ * Cancels, and runs the requests that this defers. Return: true if there were
+ * any.
+ */
 static bool ring_cancel_armed(struct io2_ring *ring, void *files)
 {
 	io2_defer_waiter(ring);
@@ -129,18 +133,18 @@ static bool ring_cancel_armed(struct io2_ring *ring, void *files)
 	return io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
-static void ring_wait_drained(struct io2_ring *ring, void *files)
+static void ring_wait_idle(struct io2_ring *ring, void *files)
 {
 	io2_defer_waiter(ring);
 	wait_event_timeout(ring->wait, io2_defer_pending(ring) ||
-			   ring_drained(ring, files), CANCEL_AGAIN);
+			   ring_is_idle(ring, files), CANCEL_AGAIN);
 	io2_defer_waiter_left(ring);
 	io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
 /*
- * Waits until no request is left, of all or of one process.  Requests that a
- * worker was just about to start are cancelled at a later round.
+ * Waits until no request is left, of all processes or of one. A request that a
+ * worker was just about to start is cancelled in a later round.
  */
 static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 {
@@ -148,15 +152,15 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 
 	for (;;) {
 		more = ring_cancel_armed(ring, files);
-		/* not relied on meanwhile: that takes as long as others' ENTER */
+		/* not as a waiter: this may wait for another submission */
 		io2_cancel_drained(ring, files);
-		if (ring_drained(ring, files))
+		if (ring_is_idle(ring, files))
 			break;
-		/* a hard link has begun what came next: no time to lose */
+		/* hard links of cancelled requests may have started */
 		if (more)
 			cond_resched();
 		else
-			ring_wait_drained(ring, files);
+			ring_wait_idle(ring, files);
 	}
 }
 
@@ -172,12 +176,13 @@ static void ring_free_parts(struct io2_ring *ring)
 }
 
 /**
- * io2_ring_shutdown() - the end of a ring that was live (I9)
+ * io2_ring_shutdown() - end a ring that was LIVE (I9)
  * @ring: its last reference is gone
  *
- * When this returns nothing of the ring runs and nothing is held for it.
+ * When this returns, no code of the ring runs any more and all its resources
+ * are released.
  *
- * Context: may sleep, and sleeps until the last request has ended.
+ * Context: may sleep, until the last request has ended.
  */
 void io2_ring_shutdown(struct io2_ring *ring)
 {
@@ -192,16 +197,17 @@ void io2_ring_shutdown(struct io2_ring *ring)
 }
 
 /**
- * io2_ring_leave() - a process gives up the ring: it exits, or has closed it
+ * io2_ring_leave() - end a process's use of a ring, at exit or last close
  * @ring: the ring
  * @files: the process's fd table
  *
- * The ring may be shared: only requests of this process end.
+ * The ring may be shared with other processes. Only requests of this process
+ * end.
  *
- * Another thread of it may still be inside ENTER: what that has submitted by
- * now ends as well, and it submits no more, see io2_submitter_get().
+ * Another thread of the process may still be in ENTER. Requests that it has
+ * submitted end, too, and it can submit no more, see io2_submitter_get().
  *
- * Context: may sleep, and sleeps until the last of them has ended.
+ * Context: may sleep, until the last of these requests has ended.
  */
 void io2_ring_leave(struct io2_ring *ring, void *files)
 {
@@ -221,18 +227,18 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 	io2_submitters_free(&left);
 }
 
-#define MM_GONE_ROUNDS	100	/* of what is started by the end of others */
+#define MM_GONE_ROUNDS	100	/* rounds of cancelling requests that cancelled ones have started */
 
 /**
- * io2_ring_mm_gone() - a program that used the ring has been replaced
+ * io2_ring_mm_gone() - end the requests of a program that was replaced
  * @ring: the ring
- * @mm: its memory, which nobody uses any more
+ * @mm: the program's mm, which has no users any more
  *
- * Its requests end, those of whom nobody is just doing something here and now: no
- * worker is, as a worker uses the memory.
+ * A request that another context is running at this moment is left to that
+ * context. No worker is running one, as it would be a user of the mm.
  *
- * Context: task context, may sleep; in execve(2), or a worker; no lock of the ring
- * held.
+ * Context: task context, may sleep; in execve(2), or a kernel thread; no lock
+ * of the ring held.
  */
 void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 {
@@ -251,39 +257,44 @@ void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 
 static int ring_release(struct inode *inode, struct file *file)
 {
-	/* without a ring: its setup failed after the file was made */
+	/* no ring: SETUP failed after it made the file */
 	if (file->private_data)
 		io2_ring_shutdown(file->private_data);
 	return 0;
 }
 
 /*
- * Has the process that closes a descriptor of @file got another one?  Not if
- * nothing else, a mapping or whatever, has a reference; that saves the search.
+ * Does the process that closes a descriptor of @file have another one? If the
+ * file has no other reference, from a mapping for example, the search is
+ * skipped.
  */
-static bool open_elsewhere(struct file *file, fl_owner_t files)
+static bool has_other_descriptor(struct file *file, fl_owner_t files)
 {
 	return file_count(file) > 1 && files == current->files &&
 	       io2_have_descriptor(file);
 }
 
 /*
- * Every close() of every process ends up here.  Requests belong to the
- * process that submitted them, and end when it exits or closes its last
- * descriptor of the ring: they hold its memory (which may map the ring) and
- * its files (through which the ring may travel), and so would hold the ring.
+ * Called for every close() in every process. Requests belong to the process
+ * that submitted them. They end when it exits or closes its last descriptor of
+ * the ring. They hold its memory (which may map the ring) and its files
+ * (through which the ring's descriptor may be passed), and would otherwise keep
+ * the ring alive.
  */
 static int ring_flush(struct file *file, fl_owner_t files)
 {
-	if ((current->flags & PF_EXITING) || !open_elsewhere(file, files))
+	if ((current->flags & PF_EXITING) || !has_other_descriptor(file, files))
 		io2_ring_leave(file->private_data, files);
 	return 0;
 }
 
-/* bits of an offset that are a place in what is mapped there */
+/* bits of an mmap offset that are an offset within the mapped area */
 #define OFF_PLACE	(IOURING2_OFF_CQ_RING - 1)
 
-/* What is mapped at @off.  Return: how many regions, 0: there is nothing. */
+/*
+ * Finds the memory that is mapped at @off. Return: the number of regions; 0 if
+ * there are none.
+ */
 static unsigned int ring_regions(const struct io2_ring *ring, u64 off,
 				 const struct io2_region **r)
 {
@@ -301,7 +312,10 @@ static unsigned int ring_regions(const struct io2_ring *ring, u64 off,
 	}
 }
 
-/* For debuggers: what is mapped by frame number has no pages to be found. */
+/*
+ * For debuggers. The memory is mapped by frame number, so they find no pages in
+ * it.
+ */
 static int ring_access(struct vm_area_struct *vma, unsigned long addr,
 		       void *buf, int len, int write)
 {
@@ -315,8 +329,9 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /*
- * The last use of a program's memory is gone, and not because it exits, which
- * closes its descriptors, too: another program has taken its place.
+ * Detects execve(2): the mm has no users any more, although current is not
+ * exiting. An exiting process closes its descriptors, too, which ends its
+ * requests.
  */
 static void ring_vma_close(struct vm_area_struct *vma)
 {
@@ -391,19 +406,19 @@ static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 }
 
 /*
- * The second door to ENTER, for those who have nothing to say that does not fit
- * into registers: it costs less than an ioctl, which copies an argument and asks
- * every security module.  What may be done with a ring was asked at SETUP.
+ * The second way into ENTER, for calls that need no argument in memory. It
+ * costs less than an ioctl, which copies an argument and calls every security
+ * module. Access to the ring was checked at SETUP.
  *
- * Whoever means it says so by ENTER_FADVISE, which is no advice: a program that
- * gives a hint about a descriptor that it was handed, or about a mapping of it,
- * must not submit another's requests with its own credentials.  io2_enter()
- * knows no such flag, and so refuses calls that do not have it.
+ * ENTER_FADVISE marks such a call. It is not a valid advice value. So a program
+ * that gives advice about a descriptor it was passed, or about a mapping of it,
+ * does not submit another program's requests with its own credentials.
+ * io2_enter() rejects the flag, and XOR sets it in calls without it.
  */
 static int ring_fadvise(struct file *file, loff_t to_submit, loff_t min_complete,
 			int flags)
 {
-	/* neither may be wider than the ABI's numbers, nor negative */
+	/* neither value may be negative or wider than the ABI's 32 bits */
 	if ((u64)(to_submit | min_complete) > U32_MAX ||
 	    (flags & IOURING2_ENTER_EXT_ARG))
 		return -EINVAL;
@@ -424,9 +439,9 @@ const struct file_operations io2_ring_fops = {
 };
 
 /**
- * io2_ring_file() - make the file of a ring
+ * io2_ring_file() - create the file of a ring
  *
- * It has no ring until io2_ring_go_live().
+ * The file has no ring until io2_ring_go_live().
  *
  * Context: may sleep.
  * Return: the file or an ERR_PTR.

@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The ring object: what it is made of, how long each part lives, and which
- * lock guards each field.
+ * The ring object: its parts, how long each lives, and which lock guards each
+ * field.
  *
- * Lifetime.  A ring is made by io2_setup() and belongs to one struct file (an
- * anonymous inode).  The file's reference count is the ring's: descriptors,
- * memory mappings and running ioctls hold it.  A request never holds the file
- * of its own ring, so the last close always reaches io2_ring_shutdown(), which
- * waits for every request before it frees the ring.
+ * Lifetime: io2_setup() creates a ring, which belongs to one struct file (an
+ * anonymous inode). The file's reference count is the ring's: descriptors,
+ * memory mappings and running ioctls hold references. A request never holds a
+ * reference to the file of its own ring. So the last close always reaches
+ * io2_ring_shutdown(), which waits for every request before it frees the ring.
+ *
+ * I1 to I10, here and in other files, are the rules that the module keeps: see
+ * docs/overflow.md (I1 to I6), docs/lifetime.md (I7 to I9) and docs/security.md
+ * ("What is not trusted", I10).
  *
  * Locks, outermost first:
  *
  *   uring_lock      mutex, submission: SQ head, accepting, the request cache
  *   inflight_lock   spinlock, requests that can be cancelled, and timeouts
- *   pool_lock         spinlock, worker threads, and queues for them and for tasks
+ *   pool_lock         spinlock, workers, and the queues for them and for tasks
  *   deferred_lock   spinlock, irq-safe, hand-over from any context
  *   cq_lock         spinlock, CQ tail, backlog, drain queue
  *
- * pool_lock, deferred_lock and cq_lock do not nest in one another.  Under
+ * pool_lock, deferred_lock and cq_lock do not nest in one another. Under
  * deferred_lock and cq_lock only locks of the kernel are taken: those of wait
- * queues, and what queue_work() takes; under cq_lock also what fput() and
- * kmem_cache_free() take.  One exception: io2_cq_try_post(), which may run in any
- * context, takes inflight_lock under cq_lock, both only if they are free, so
- * that no order of locks comes of that.
+ * queues and of queue_work(), and under cq_lock also those of fput() and
+ * kmem_cache_free(). There is one exception: io2_cq_try_post(), which may run
+ * in any context, takes inflight_lock under cq_lock. It only tries both locks,
+ * so it adds no lock order.
  */
 #ifndef IO2_RING_H
 #define IO2_RING_H
@@ -41,26 +45,29 @@
 struct io2_req;
 struct io2_submitter;
 
-/* Of an ioctl number and direction select, the size is the struct's version. */
+/*
+ * An ioctl is selected by its number and direction. Its size is the version of
+ * the struct.
+ */
 #define IO2_IOC_KIND(cmd)	((cmd) & ~IOCSIZE_MASK)
 
 #define IO2_MAX_ENTRIES		32768U
 #define IO2_MAX_CQ_ENTRIES	(2 * IO2_MAX_ENTRIES)
 
-#define IO2_HASH_BITS		5	/* log2 of the buckets of a new ring */
-#define IO2_HASH_GROWS		3	/* by so many bits at a time */
+#define IO2_HASH_BITS		5	/* log2 of the number of buckets of a new ring */
+#define IO2_HASH_GROWS		3	/* log2 of the factor by which the hash grows */
 #define IO2_HASH_BITS_MAX	12
-#define IO2_HASH_LOAD		2	/* requests a bucket before it grows */
+#define IO2_HASH_LOAD		2	/* requests per bucket at which the hash grows */
 
 /**
- * enum io2_state - where a ring is in its life
- * @IO2_NEW: being set up; can neither post, flush nor wake
+ * enum io2_state - state of a ring
+ * @IO2_NEW: being set up; it must not post, flush or wake
  * @IO2_LIVE: its file exists
- * @IO2_DYING: its last reference is gone; requests end, none starts
- * @IO2_DEAD: no request is left; memory is being freed
+ * @IO2_DYING: its last reference is gone; requests end, and none starts
+ * @IO2_DEAD: no request is left; its memory is being freed
  *
- * Written under @uring_lock and @inflight_lock (DYING), read under either or,
- * for assertions, without.
+ * DYING is set under @uring_lock and @inflight_lock. Readers hold either of
+ * them, or, for assertions, none.
  */
 enum io2_state {
 	IO2_NEW,
@@ -73,19 +80,23 @@ enum io2_state {
  * struct io2_shared - head of the memory that is mapped as SQ and CQ ring
  * @sq_tail: written by the application
  * @cq_head: written by the application
- * @cq_flags: written by the application
- * @sq_head: written by the kernel, never read back
+ * @cq_flags: written by the application, not used by the kernel
+ * @sq_head: written by the kernel, read back by fdinfo only
  * @sq_flags: written by the kernel, never read back
  * @sq_dropped: written by the kernel, never read back
- * @cq_tail: written by the kernel, never read back
- * @cq_overflow: lost completions: written once, as 0 (I1)
+ * @cq_tail: written by the kernel, read back by fdinfo only
+ * @cq_overflow: number of lost completions: written once, as 0 (I1)
  * @sq_mask: written once
  * @sq_entries: written once
  * @cq_mask: written once
  * @cq_entries: written once
  *
- * An application can write any of it at any time (I10): the kernel reads only
- * the first three, once each, and bounds what it read.
+ * The application can write any of these fields at any time (I10). Apart from
+ * fdinfo, which only shows values, the kernel reads only @sq_tail and @cq_head.
+ * It bounds each value that it has read.
+ *
+ * Lifetime: that of the ring's memory. No lock guards a field from the
+ * application.
  */
 struct io2_shared {
 	u32	sq_tail;
@@ -103,27 +114,29 @@ struct io2_shared {
 };
 
 /**
- * struct io2_req_list - requests in order, linked by their next
+ * struct io2_req_list - singly linked list of requests, in order
  * @first: the oldest, or NULL
- * @last: the newest, if there is one
+ * @last: the newest; valid only if the list is not empty
  *
- * Half the memory traffic of a struct list_head; nothing is taken out of its
- * middle.  Guarded by whatever guards the list.
+ * It causes half the memory traffic of a struct list_head, and no request is
+ * removed from its middle. The owner of the list guards both fields.
  */
 struct io2_req_list {
 	struct io2_req	*first;
 	struct io2_req	*last;
 };
 
-#define IO2_RESTARTS	4	/* waits a ring remembers */
+#define IO2_RESTARTS	4	/* interrupted waits that a ring remembers */
 
 /**
- * struct io2_restart - a wait in ENTER that the kernel will start again
- * @task: who waits; only compared; NULL: unused
+ * struct io2_restart - a wait in ENTER that the kernel will restart
+ * @task: the waiting task; only compared; NULL if the slot is free
  * @uaddr: ENTER's argument
- * @expires: when it ends: CLOCK_MONOTONIC
+ * @expires: CLOCK_MONOTONIC time at which the wait ends
  *
- * A relative time must not begin anew each time.  Under uring_lock.
+ * Keeps the deadline, so that a relative timeout does not start anew.
+ *
+ * Lifetime: part of the ring. All fields are guarded by uring_lock.
  */
 struct io2_restart {
 	struct task_struct	*task;
@@ -131,14 +144,15 @@ struct io2_restart {
 	ktime_t			expires;
 };
 
-/* free requests that every ring may keep, at least */
+/* the least number of free requests that a ring may keep */
 #define IO2_CACHED_LEAST	512
 
 /**
- * enum io2_class - kinds of worker thread
- * @IO2_BOUNDED: for files and block devices: what it waits for is local
+ * enum io2_class - classes of worker thread
+ * @IO2_BOUNDED: for regular files and block devices, whose I/O ends in bounded
+ *	time
  * @IO2_UNBOUNDED: for everything else
- * @IO2_RETRY: tries again what became ready; it does not wait for data
+ * @IO2_RETRY: tries requests without waiting for data, see worker.c
  * @IO2_CLASSES: number of these
  */
 enum io2_class {
@@ -150,95 +164,98 @@ enum io2_class {
 
 /**
  * struct io2_ring - one ring
- * @state: where the ring is in its life; see enum io2_state
- * @uring_lock: submission
- * @cq_lock: completion
- * @deferred_lock: hand-over from any context
- * @inflight_lock: cancellation and timeouts
- * @pool_lock: worker threads
+ * @state: enum io2_state
+ * @uring_lock: guards submission
+ * @cq_lock: guards completion
+ * @deferred_lock: guards hand-over from any context
+ * @inflight_lock: guards cancellation and timeouts
+ * @pool_lock: guards workers and their queues
  *
  * Constant once the ring is LIVE:
  * @ring_flags: IOURING2_RING_*
  * @setup_flags: IOURING2_SETUP_*
  * @sq_entries: power of two
  * @cq_entries: power of two
- * @max_cached: so many free requests it keeps for the next ones
- * @max_inflight: requests accepted and not yet seen in the CQ, at most (I5)
+ * @max_cached: the most requests kept for reuse in @free_reqs, and in @retired
+ * @max_inflight: the most requests that may be accepted and not yet posted to
+ *	the CQ (I5)
  * @shared: head of the rings' memory
  * @sq_array: SQE indices, or NULL with IOURING2_SETUP_NO_SQARRAY
  * @cqes: the CQ ring's entries
  * @sqes: the SQEs
- * @rings_mem: memory of @shared and @sq_array, and of @cqes if that has pages of
- *	its own; an application sees them in a row
+ * @rings_mem: memory of @shared and @sq_array, and of @cqes if that has pages
+ *	of its own; mapped one after the other
  * @sqes_mem: memory of @sqes
  * @file: the ring's own file, not referenced
  *
  * Guarded by @uring_lock:
  * @sq_head: the kernel's SQ head
- * @sq_dropped: invalid SQ array entries seen
- * @accepted: requests accepted since setup
- * @completed_snapshot: how many requests had completed when it was last looked at: a
- *	lower bound, with which submission knows that there is room without cq_lock
+ * @sq_dropped: number of invalid SQ array entries seen
+ * @accepted: requests accepted since SETUP
+ * @completed_snapshot: a stale count of completed requests that have left the
+ *	backlog: a lower bound that lets submission skip cq_lock
  * @free_reqs: cached requests, linked by next
  * @nr_free: length of @free_reqs
- * @submitter: of the last ENTER; owns a reference
- * @submitting: the task that submits, or NULL; others only ask if they are it
- * @drain_next: the next request or chain is a drain barrier too
- * @ebusy: times that ENTER returned EBUSY
+ * @submitter: the submitter of the last ENTER, or NULL; not referenced
+ * @submitting: the task that is submitting, or NULL; other tasks only compare
+ *	it with themselves, without the lock
+ * @drain_next: the next request or chain is a drain barrier, too
+ * @ebusy: how often ENTER has returned EBUSY
  *
  * Guarded by @cq_lock:
- * @cq_tail: the kernel's CQ tail; what the application was shown
- * @cq_fill: CQ tail including entries not yet shown
- * @cq_head_seen: CQ head as read last; bounded when used
- * @sq_flags: what the shared SQ flags were set to
- * @completed: final completions posted (CQ, backlog, or skipped)
- * @cq_events: CQEs posted that a timeout's count may see
- * @wait_ends: CQEs shown that end every wait in ENTER
- * @wait_ends_fill: the same, including those not yet shown
+ * @cq_tail: the kernel's CQ tail, as published to the application
+ * @cq_fill: CQ tail including entries that are not published yet
+ * @cq_head_seen: the CQ head that was last read; bounded when used
+ * @sq_flags: the value last written to the shared SQ flags
+ * @completed: final completions posted (to the CQ or backlog, or skipped)
+ * @cq_events: CQEs posted that count for timeouts
+ * @wait_ends: published CQEs that end every wait in ENTER
+ * @wait_ends_fill: the same, including CQEs that are not published yet
  * @backlog: completed requests whose CQE did not fit, oldest first
  * @nr_backlog: length of @backlog
- * @backlog_max: highest @nr_backlog
- * @backlog_total: completions that ever went through @backlog
- * @retired: requests posted where they could not be freed, for the submitter
+ * @backlog_max: highest value of @nr_backlog
+ * @backlog_total: completions that have ever been added to @backlog
+ * @retired: posted requests that are kept for the submitter to reuse
  * @nr_retired: length of @retired
  * @drain_list: chains held back by a drain barrier, in order
  *
  * Guarded by @deferred_lock:
- * @deferred: requests that some context handed over, oldest first
- * @wq_list: requests for the workqueue alone
- * @nr_closing: requests whose file a work item closes
+ * @deferred: requests that were handed over, oldest first
+ * @wq_list: requests that only the workqueue may run
+ * @nr_closing: requests whose file is being closed by a work item
  * @nr_waiters: tasks in ENTER that will run @deferred
- * @deferred_work: runs @deferred where nobody waits, and @wq_list
- * @notify: @deferred_work is to tell who polls the ring; under @cq_lock or none
+ * @deferred_work: runs @wq_list, and @deferred if no task waits
+ * @notify: tells @deferred_work to notify pollers of the ring; set under
+ *	@cq_lock or no lock
  *
  * Guarded by @inflight_lock:
  * @hash: cancellable requests by user_data
- * @nr_hashed: requests in @hash
+ * @nr_hashed: number of requests in @hash
  * @hash_bits: log2 of the number of buckets; changed with uring_lock held, too
- * @hash_limit: so many requests are too many for these; as @hash_bits
- * @hash_few: @hash, as long as there are few
+ * @hash_limit: number of requests at which the hash grows; as @hash_bits
+ * @hash_few: the buckets of @hash until it first grows
  * @counted: timeouts that wait for a number of completions, soonest first
- * @nr_counted: length of @counted; read without the lock by posters
+ * @nr_counted: length of @counted; posters read it without the lock
  * @nr_submitters: length of @submitters; read without the lock as a hint
- * @leave_seq: times that a process gave up the ring, modulo 2^32
+ * @leave_seq: how often a process has left the ring, modulo 2^32
  *
- * @submitters: every submitter that owns requests, under @inflight_lock
- * @wait: tasks in ENTER, close and exit; woken under no spinlock but
- *	@deferred_lock or @cq_lock
- * @pollers: pollers of the ring file; woken under no spinlock
+ * @submitters: all submitters of the ring, under @inflight_lock
+ * @wait: tasks in ENTER, close and exit; woken without a spinlock held other
+ *	than @deferred_lock or @cq_lock
+ * @pollers: pollers of the ring's file; woken without a spinlock held
  *
  * Guarded by @pool_lock, which also guards each submitter's struct io2_pool:
  * @runners: threads and tasks that run requests which may block
- * @dead: workers that timed out and wait to be reaped
- * @reap: reaps @dead
- * @watch: looks from time to time, while workers are busy, for whom
- * @used: there has been a worker: without one nobody queues @reap and @watch
- * @nr_workers: worker threads by class, those being created included
+ * @dead: workers that have ended and wait to be freed
+ * @reap: frees @dead
+ * @watch: checks the processes of busy workers periodically
+ * @used: a worker has existed; until then nothing queues @reap and @watch
+ * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint
  *
- * @restarts: waits that are started again; under @uring_lock
- * @restarting: there has been one; read without the lock
+ * @restarts: waits that will be restarted; under @uring_lock
+ * @restarting: @restarts has been used; read without the lock
  */
 struct io2_ring {
 	enum io2_state		state;
@@ -306,7 +323,7 @@ struct io2_ring {
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	pollers;
 
-	spinlock_t		pool_lock;	/* guards what follows, to @nr_workers */
+	spinlock_t		pool_lock;	/* guards the fields from here to @nr_workers */
 	u32			nr_parked;
 	struct list_head	runners;
 	struct list_head	dead;
@@ -325,8 +342,8 @@ struct io2_ring {
 extern unsigned long io2_state_warnings;
 
 /*
- * I8: says loudly, once, that @cond was violated, and counts every time; the
- * counter is what a test reads.
+ * I8: warns once if @cond is violated, and counts every violation. Tests read
+ * the counter.
  */
 #define io2_assert(cond) do {						\
 	if (WARN_ON_ONCE(!(cond)))					\
@@ -338,7 +355,7 @@ extern unsigned long io2_state_warnings;
  * io2_ring_may_post() - I8: only a ring with a file may post, flush or wake
  * @ring: the ring
  *
- * Return: whether @ring is LIVE or DYING.
+ * Return: true if @ring is LIVE or DYING.
  */
 static inline bool io2_ring_may_post(const struct io2_ring *ring)
 {
@@ -352,16 +369,16 @@ static inline bool io2_ring_dying(const struct io2_ring *ring)
 	return READ_ONCE(ring->state) >= IO2_DYING;
 }
 
-/* keys of wake-ups of ring->wait; others are a submitter, see io2_wake_process() */
-#define IO2_WAKE_CQ		((void *)0)	/* something was posted */
-#define IO2_WAKE_DEFERRED	((void *)1)	/* there is work to run */
+/* keys of wake-ups of ring->wait; io2_wake_process() passes a submitter instead */
+#define IO2_WAKE_CQ		((void *)0)	/* CQEs were posted */
+#define IO2_WAKE_DEFERRED	((void *)1)	/* there are deferred requests to run */
 
 /**
- * io2_wake_process() - have a task that waits look at what is parked for it
+ * io2_wake_process() - wake a waiting task to do the requests parked for it
  * @ring: the ring
- * @sub: it is a task of this process
+ * @sub: the process of the task; the caller keeps it allocated
  *
- * Context: task context; @sub is kept by the caller.
+ * Context: task context.
  */
 static inline void io2_wake_process(struct io2_ring *ring,
 				    struct io2_submitter *sub)
@@ -372,11 +389,11 @@ static inline void io2_wake_process(struct io2_ring *ring,
 extern const struct file_operations io2_ring_fops;
 
 /**
- * io2_is_ring_file() - is it the file of a ring of ours?
+ * io2_is_ring_file() - is a file a ring of this module?
  * @file: the file
  *
  * Context: any.
- * Return: whether it is.
+ * Return: true if it is.
  */
 static inline bool io2_is_ring_file(const struct file *file)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SETUP.  A ladder: io2_ring_alloc() initialises everything, then each step
- * that can fail is undone, in reverse order, by its own label (I7).  None of
- * the labels knows how to end a live ring (I8).  Installing the descriptor is
- * the last step and cannot fail.
+ * SETUP. io2_ring_alloc() initialises everything. Then each step that can fail
+ * has its own label that undoes it, in reverse order (I7). No label ends a live
+ * ring (I8). Installing the descriptor is the last step and cannot fail.
  */
 #include <linux/file.h>
 #include <linux/log2.h>
@@ -19,19 +18,23 @@
 
 unsigned int io2_inflight_default = 131072;
 module_param_named(inflight_default, io2_inflight_default, uint, 0644);
-MODULE_PARM_DESC(inflight_default, "requests in flight per ring, by default");
+MODULE_PARM_DESC(inflight_default, "default limit of requests in flight per ring");
 
 unsigned int io2_inflight_max = 1048576;
 module_param_named(inflight_max, io2_inflight_max, uint, 0644);
-MODULE_PARM_DESC(inflight_max, "requests in flight per ring, at most");
+MODULE_PARM_DESC(inflight_max, "highest limit of requests in flight that a ring may ask for");
 
 /**
- * struct layout - where things are in the rings' memory, in bytes
- * @sq_array: the SQ index array
- * @cqes: the CQ entries
- * @rings: size of what comes first: all, or all but the CQ entries
- * @own_cqes: size of the CQ entries, if they have pages of their own
+ * struct layout - layout of a ring's memory, in bytes
+ * @sq_array: offset of the SQ index array
+ * @cqes: offset of the CQ entries
+ * @rings: size of the first region: everything, or everything but the CQ
+ *	entries
+ * @own_cqes: size of the CQ entries, if they have a region of their own
  * @sqes: size of the SQEs' memory
+ *
+ * Lifetime: on the stack of setup_ring(). Nothing else has access, so no lock
+ * is needed.
  */
 struct layout {
 	size_t	sq_array;
@@ -85,7 +88,7 @@ static int check_inflight(struct iouring2_setup *s)
 	return s->max_inflight > max ? -EINVAL : 0;
 }
 
-/* Everything that is wrong with the arguments is found here. */
+/* Finds all errors in the arguments, before anything is built. */
 static int check_setup(struct iouring2_setup *s)
 {
 	struct iouring2_params *p = &s->params;
@@ -103,8 +106,8 @@ static int check_setup(struct iouring2_setup *s)
 }
 
 /*
- * CQ entries that fill pages have pages of their own: their number is a power of
- * two, and no contiguous memory is wasted.
+ * CQ entries of at least a page get a region of their own. Its size is a power
+ * of two, so contiguous memory is not wasted.
  */
 static void make_layout(struct layout *l, const struct iouring2_params *p)
 {
@@ -133,11 +136,11 @@ static void ring_configure(struct io2_ring *ring,
 	ring->sq_entries = s->params.sq_entries;
 	ring->cq_entries = s->params.cq_entries;
 	ring->max_inflight = s->max_inflight;
-	/* who has so large a CQ will have as many in flight again */
+	/* an application with a large CQ is likely to use it */
 	ring->max_cached = max_t(u32, IO2_CACHED_LEAST, ring->cq_entries / 2);
 }
 
-/* The memory is there: lay the rings out in it. */
+/* Places the rings in memory that has been allocated. */
 static void ring_place(struct io2_ring *ring, const struct layout *l)
 {
 	void *base = ring->rings_mem[0].vaddr;
@@ -153,7 +156,10 @@ static void ring_place(struct io2_ring *ring, const struct layout *l)
 	ring->shared->cq_entries = ring->cq_entries;
 }
 
-/* As if @first requests had been there and gone: for tests, see fault.c. */
+/*
+ * Makes the ring look as if @first requests had completed. For tests, see
+ * fault.c.
+ */
 static void ring_count_from(struct io2_ring *ring, u32 first)
 {
 	struct io2_shared *shared = ring->shared;
@@ -237,7 +243,7 @@ static struct io2_ring *alloc_ring(void)
 	return io2_ring_alloc();
 }
 
-/* Return: the new descriptor, or a negative errno and nothing has changed. */
+/* Return: the new descriptor, or a negative errno; then nothing has changed. */
 static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 {
 	struct io2_ring *ring;
@@ -283,7 +289,7 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 	return fd;
 
 err_file:
-	/* it never got its ring: its release has nothing to do */
+	/* the file has no ring yet, so its release does nothing */
 	fput(file);
 err_fd:
 	put_unused_fd(fd);
@@ -302,8 +308,8 @@ err_ring:
 
 /**
  * io2_setup() - the SETUP ioctl
- * @size: of the caller's struct iouring2_setup, bytes
- * @uarg: where it is
+ * @size: size of the caller's struct iouring2_setup in bytes
+ * @uarg: its user address
  *
  * Context: may sleep.
  * Return: a ring descriptor; -EINVAL, -E2BIG, -EFAULT, -ENOMEM, -EMFILE,

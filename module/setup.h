@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-/* what SETUP accepts and what it promises; also QUERY's answer */
+/* what SETUP accepts and which features it reports; QUERY returns the same */
 #define IO2_SETUP_FLAGS	(IOURING2_SETUP_CQSIZE | IOURING2_SETUP_CLAMP | \
 			 IOURING2_SETUP_SUBMIT_ALL | \
 			 IOURING2_SETUP_COOP_TASKRUN | \

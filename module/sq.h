@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The submission queue.  The application writes the SQEs, the index array and
- * the tail, at any time and to anything (I10): each is read once, into a copy.
+ * The submission queue. The application may write the SQEs, the index array and
+ * the tail at any time, with any value (I10). So each is read once, into a
+ * copy.
  *
  * Barriers: SQ tail is read with acquire before the entries (pairs with the
- * application's release store of the tail); SQ head is stored with release
- * after the entries were read (pairs with the application's acquire load of
- * the head before it reuses them).
+ * application's release store of the tail). SQ head is stored with release
+ * after the entries were read (pairs with the application's acquire load of the
+ * head before it reuses them).
  */
 #ifndef IO2_SQ_H
 #define IO2_SQ_H
@@ -17,11 +18,11 @@
 #include "ring.h"
 
 /**
- * io2_sq_pending() - entries the application has queued
+ * io2_sq_pending() - number of entries that the application has queued
  * @ring: the ring
  *
  * Context: uring_lock held.
- * Return: 0 .. sq_entries, whatever the tail says.
+ * Return: 0 .. sq_entries, whatever value the tail has.
  */
 static inline u32 io2_sq_pending(const struct io2_ring *ring)
 {
@@ -52,11 +53,11 @@ static __always_inline void sq_copy(struct iouring2_sqe *copy,
 
 /**
  * io2_sq_next() - consume one entry
- * @ring: the ring; io2_sq_pending() said that there is one
+ * @ring: the ring; io2_sq_pending() has reported an entry
  * @copy: receives the SQE
  *
  * Context: uring_lock held.
- * Return: false for an entry with an invalid index: it is counted as dropped.
+ * Return: false if the entry's index is invalid; it is counted as dropped.
  */
 static __always_inline bool io2_sq_next(struct io2_ring *ring,
 					struct iouring2_sqe *copy)
@@ -92,11 +93,11 @@ static inline void io2_sq_commit(struct io2_ring *ring)
 }
 
 /**
- * io2_sq_full() - for poll: is there no room for another SQE?
+ * io2_sq_full() - is the SQ ring full? For poll
  * @ring: the ring
  *
  * Context: any; a snapshot.
- * Return: whether the SQ ring is full.
+ * Return: true if there is no room for another SQE.
  */
 static inline bool io2_sq_full(const struct io2_ring *ring)
 {

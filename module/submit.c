@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Accepting: from entries of the SQ to requests that run, wait behind a drain
- * barrier or belong to a chain.  One pass over all that an ENTER submits, with
- * everything that several of them can share.
+ * Accepting requests: from SQ entries to requests that run, wait behind a drain
+ * barrier, or belong to a chain. One pass over all entries that an ENTER
+ * submits. They share one batch, one plug of the block layer and one commit of
+ * the SQ head.
  */
 #include <linux/blkdev.h>
 #include <linux/file.h>
@@ -23,7 +24,7 @@
 			 IOURING2_SQE_ASYNC | IOURING2_SQE_BUFFER_SELECT | \
 			 IOURING2_SQE_CQE_SKIP_SUCCESS)
 
-#define SUBMIT_ROUNDS	4096	/* of what others defer while one submits */
+#define SUBMIT_ROUNDS	4096	/* runs of the deferred list at the end of a submission */
 
 static struct io2_req *req_alloc(struct io2_ring *ring)
 {
@@ -51,14 +52,18 @@ static struct io2_req *req_alloc(struct io2_ring *ring)
 
 /**
  * struct submit_state - one ENTER's submission
- * @batch: its completions
- * @head: first request of the chain being put together, or NULL
- * @last: last one
- * @nr: so many requests at most
- * @fast: there is no chain and no drain: most requests can start at once
- * @plug: of the block layer
- * @want_plug: to be plugged as soon as a request may gain from it
- * @plugged: is plugged
+ * @batch: collects its completions
+ * @head: first request of the chain that is being built, or NULL
+ * @last: last request of that chain
+ * @nr: the most requests that it can submit
+ * @fast: no chain is being built and no drain is pending, so most requests can
+ *	start at once
+ * @plug: plug of the block layer
+ * @want_plug: start the plug with the first request that may gain from it
+ * @plugged: the plug has been started
+ *
+ * Lifetime: on the submitter's stack. Nothing else has access, so no lock is
+ * needed.
  */
 struct submit_state {
 	struct io2_batch	batch;
@@ -71,7 +76,7 @@ struct submit_state {
 	bool			plugged;
 };
 
-/* Only the submitter adds to the drain queue: once seen empty it stays so. */
+/* Only the submitter adds to the drain queue: once it is empty, it stays empty. */
 static bool submit_is_fast(const struct io2_ring *ring)
 {
 	return likely(!ring->drain_next) && list_empty(&ring->drain_list);
@@ -94,7 +99,7 @@ static void submit_plug(struct submit_state *st)
 	io2_start_plug(&st->plug, st->nr);
 }
 
-/* What most entries are: nothing but what the opcode itself makes of them. */
+/* True for most SQEs: no flags, I/O priority or personality. */
 static __always_inline bool sqe_is_fast(const struct iouring2_sqe *sqe)
 {
 	return !(sqe->flags | sqe->ioprio | sqe->personality);
@@ -111,7 +116,7 @@ static int sqe_check(const struct iouring2_sqe *sqe, const struct io2_op *op)
 	return 0;
 }
 
-/* For an entry that is plain, or was looked at by sqe_check(). */
+/* For an SQE that is fast (sqe_is_fast()), or has passed sqe_check(). */
 static __always_inline int req_prep(struct submit_state *st,
 				    struct io2_req *req,
 				    const struct iouring2_sqe *sqe,
@@ -143,8 +148,8 @@ static noinline int req_prep_checked(struct submit_state *st,
 }
 
 /*
- * Starts a request or chain, or puts it behind a drain barrier.  Only the
- * submitter adds to the drain queue: once seen empty it stays so.
+ * Starts a request or chain, or queues it behind a drain barrier. The first
+ * look at the drain queue needs no lock: only the submitter adds to it.
  */
 static void submit_queue(struct submit_state *st, struct io2_req *req)
 {
@@ -173,7 +178,7 @@ static void submit_queue(struct submit_state *st, struct io2_req *req)
 		io2_req_start(req, &st->batch);
 }
 
-/* Ends the chain being put together, if any, and starts it. */
+/* Ends the chain that is being built, if any, and starts it. */
 static void submit_end_chain(struct submit_state *st)
 {
 	struct io2_req *head = st->head;
@@ -189,7 +194,7 @@ static void submit_chain_add(struct submit_state *st, struct io2_req *req)
 	io2_req_track(req);
 	if (st->head) {
 		st->last->link = req;
-		/* the barrier holds for the chain as a whole */
+		/* a drain flag on any request applies to the whole chain */
 		st->head->flags |= req->flags & REQ_F_DRAIN;
 	} else {
 		st->head = req;
@@ -197,7 +202,7 @@ static void submit_chain_add(struct submit_state *st, struct io2_req *req)
 	st->last = req;
 }
 
-/* The chain has a bad request: none of it will be done. */
+/* One request of a chain is invalid, so the whole chain is aborted. */
 static void submit_fail_chain(struct submit_state *st, struct io2_req *req,
 			      int err)
 {
@@ -210,8 +215,8 @@ static void submit_fail_chain(struct submit_state *st, struct io2_req *req,
 }
 
 /*
- * The end of a request that was alone, and that nobody else has seen: what is
- * armed does not end at once.
+ * Completes a request that is not part of a chain and was never handed over. It
+ * is not armed, as armed requests do not complete in the submission.
  */
 static __always_inline void submit_done(struct submit_state *st,
 					struct io2_req *req)
@@ -223,8 +228,8 @@ static __always_inline void submit_done(struct submit_state *st,
 }
 
 /*
- * Most requests: no flags, no chain, no drain, and not for a worker.  The same
- * as submit_queue(), without a look at what they are not.
+ * Fast path for most requests: no flags, no chain, no drain, no worker. Does
+ * the same as submit_queue() without checking for these.
  */
 static __always_inline void submit_fast(struct submit_state *st,
 					struct io2_req *req,
@@ -251,9 +256,9 @@ static __always_inline void submit_fast(struct submit_state *st,
 }
 
 /*
- * All others: @err is 0, or why @req is not to be done.
+ * Slow path for all other requests. @err is 0, or the reason not to start @req.
  *
- * Return: @err, when submission has to stop here; 0 otherwise.
+ * Return: @err if the submission must stop here; otherwise 0.
  */
 static noinline int submit_slow(struct submit_state *st,
 				struct io2_req *req, int err)
@@ -275,7 +280,7 @@ static noinline int submit_slow(struct submit_state *st,
 	return err;
 }
 
-/* Return: 0, or a negative errno when submission has to stop here. */
+/* Return: 0, or a negative errno if the submission must stop here. */
 static __always_inline int submit_one(struct submit_state *st,
 				      struct io2_ring *ring,
 				      struct io2_req *req,
@@ -302,7 +307,7 @@ static __always_inline int submit_one(struct submit_state *st,
 	return 0;
 }
 
-/* I5: the budget is used up, but some of it may have completed meanwhile. */
+/* I5: the budget is used up, but requests may have completed meanwhile. */
 static u32 submit_more_budget(struct submit_state *st, struct io2_ring *ring)
 {
 	io2_batch_flush(&st->batch);
@@ -342,8 +347,8 @@ static __always_inline int submit_loop(struct submit_state *st,
 }
 
 /*
- * I4: the CQ is full and more is waiting.  A ring may have been asked to take
- * requests all the same; the cap bounds what waits then (I5).
+ * I4: the CQ is full and there is a backlog. The flag SUBMIT_BACKLOGGED lets a
+ * ring accept requests nevertheless; the cap bounds the backlog then (I5).
  */
 static bool must_reap_first(const struct io2_ring *ring,
 			    const struct io2_cq_room *room)
@@ -354,7 +359,7 @@ static bool must_reap_first(const struct io2_ring *ring,
 	       !(ring->ring_flags & IOURING2_RING_SUBMIT_BACKLOGGED);
 }
 
-/* As io2_batch_flush(), of which seldom more is to do. */
+/* io2_batch_flush(), with its common case inlined. */
 static __always_inline void submit_flush(struct submit_state *st,
 					 struct io2_ring *ring)
 {
@@ -371,8 +376,9 @@ static __always_inline void submit_flush(struct submit_state *st,
 }
 
 /*
- * What comes of what was run, and again.  A timer can go on for ever: the rest
- * is for whoever else runs what is deferred.
+ * Runs the deferred list until it is empty. That may never be the case, for
+ * example with a timer that keeps firing, so the number of rounds is limited.
+ * The rest is left to other contexts.
  */
 static noinline void submit_run_deferred(struct submit_state *st,
 					 struct io2_ring *ring)
@@ -388,8 +394,8 @@ static noinline void submit_run_deferred(struct submit_state *st,
 }
 
 /*
- * Completions that this task has caused itself, requests it has cancelled and
- * I/O that ended at once, come with the others.
+ * This task may have caused completions itself: requests that it has cancelled,
+ * and I/O that completed at once. They are posted with the others.
  */
 static __always_inline void submit_finish(struct submit_state *st,
 					  struct io2_ring *ring)
@@ -401,13 +407,14 @@ static __always_inline void submit_finish(struct submit_state *st,
 	submit_flush(st, ring);
 	if (unlikely(io2_defer_pending(ring)))
 		submit_run_deferred(st, ring);
-	/* nobody but this task relies on it, so nothing can have come since */
+	/* only this task defers without notifying others; it has not since */
 	WRITE_ONCE(ring->submitting, NULL);
 }
 
 /*
- * Room for @nr requests is all that there has to be: as long as there is no
- * backlog and what was known last suffices, others need not be asked.
+ * A submission only needs to know that there is room for @nr requests. As long
+ * as there is no backlog, the last snapshot of completed requests answers that
+ * if it leaves enough room: it is a lower bound. So cq_lock is not needed.
  */
 static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
 {
@@ -421,13 +428,13 @@ static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
 /**
  * io2_submit() - accept requests from the SQ ring (I4, I5)
  * @ring: the ring
- * @to_submit: at most so many, > 0
+ * @to_submit: the most SQEs to accept, > 0
  *
  * Context: may sleep; uring_lock held; the submitter's task.
- * Return: SQEs consumed, an invalid index not counted; -EBUSY when completions
- * must be taken first; -EAGAIN when the cap is reached or there is no memory;
- * -EBADF when the process has closed its last descriptor meanwhile. With an
- * error no SQE was consumed.
+ * Return: the number of SQEs consumed, not counting one with an invalid index;
+ * -EBUSY if completions must be reaped first; -EAGAIN if the cap is reached or
+ * there is no memory; -EBADF if the process has closed its last descriptor of
+ * the ring meanwhile. With an error no SQE was consumed.
  */
 int io2_submit(struct io2_ring *ring, u32 to_submit)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ENTER's first half: accepting requests. */
+/* The first half of ENTER: accepting requests. */
 #ifndef IO2_SUBMIT_H
 #define IO2_SUBMIT_H
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Submitters: identity kept for requests that outlive their ENTER. */
+/*
+ * Submitters: identities of processes, kept for requests that outlive their
+ * ENTER.
+ */
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/ioprio.h>
@@ -28,11 +31,11 @@ static void submitter_free(struct io2_submitter *sub)
 }
 
 /**
- * io2_submitters_free() - free what io2_submitters_take() took
+ * io2_submitters_free() - free the submitters that io2_submitters_take() took
  * @list: the submitters, without requests and workers
  *
- * Context: may sleep, as long as it takes to unmap all that a process has, if it was
- * one that leaves; then uring_lock is not held.
+ * Context: may sleep. If their process is leaving the ring, this may drop the
+ * last user of its mm and unmap all of it; uring_lock is not held then.
  */
 void io2_submitters_free(struct list_head *list)
 {
@@ -63,7 +66,7 @@ static struct io2_submitter *submitter_alloc(void)
 		return NULL;
 	mmgrab(current->mm);
 	sub->mm = current->mm;
-	/* clears a flag that is clear, as others do without a lock or a mark */
+	/* get_cred() clears non_rcu, which is 0 anyway: a harmless race */
 	sub->cred = data_race(get_current_cred());
 	sub->tgid = get_pid(task_tgid(current));
 	sub->memcg = io2_memcg_get(current->mm);
@@ -94,7 +97,7 @@ static struct io2_submitter *submitter_find(struct io2_ring *ring)
 	return NULL;
 }
 
-/* The leader of the process, while it has one. */
+/* Return: the leader of the process; NULL once it has been reaped. */
 static struct task_struct *submitter_leader(const struct io2_submitter *sub)
 {
 	return pid_task(sub->tgid, PIDTYPE_TGID);
@@ -105,7 +108,7 @@ static struct task_struct *submitter_leader(const struct io2_submitter *sub)
  * @sub: the submitter
  *
  * Context: any.
- * Return: whether it has; false once the process is gone.
+ * Return: true if it has; false once the process is gone.
  */
 bool io2_submitter_is_replaced(const struct io2_submitter *sub)
 {
@@ -120,14 +123,14 @@ bool io2_submitter_is_replaced(const struct io2_submitter *sub)
 }
 
 /**
- * io2_submitter_ends() - is the program about to end?
+ * io2_submitter_ends() - is the process about to end?
  * @sub: the submitter
  *
- * By SIGKILL, another signal that ends it, or exit_group(): what stands for it should
- * not keep it from getting there.
+ * It is after SIGKILL, another fatal signal, or exit_group(). A worker should
+ * not delay its end then.
  *
  * Context: any.
- * Return: whether it is; false once the process is gone.
+ * Return: true if it is; false once the process is gone.
  */
 bool io2_submitter_ends(const struct io2_submitter *sub)
 {
@@ -143,9 +146,9 @@ bool io2_submitter_ends(const struct io2_submitter *sub)
 }
 
 /*
- * Does @task have the program that submitted?  execve(2) keeps the table of
- * descriptors, where nobody else has it, and may have given it to a program with more
- * rights: only the memory says which program it is.
+ * Does @task still run the program that submitted? An unshared fd table
+ * survives execve(2), and the new program may have more rights. So the mm is
+ * compared, too.
  */
 static bool task_is_of(const struct task_struct *task,
 		       const struct io2_submitter *sub)
@@ -154,7 +157,10 @@ static bool task_is_of(const struct task_struct *task,
 	       READ_ONCE(task->mm) == sub->mm;
 }
 
-/* Return: a task of the program that has the table of descriptors, referenced. */
+/*
+ * Return: a task of the same program with the same fd table, referenced; or
+ * NULL.
+ */
 static struct task_struct *submitter_task(const struct io2_submitter *sub)
 {
 	struct task_struct *leader, *t, *found = NULL;
@@ -162,7 +168,10 @@ static struct task_struct *submitter_task(const struct io2_submitter *sub)
 	rcu_read_lock();
 	leader = submitter_leader(sub);
 	if (leader) {
-		/* for_each_thread() of a debug kernel names a lock of the kernel's */
+		/*
+		 * with lockdep, for_each_thread() refers to tasklist_lock,
+		 * which is not exported
+		 */
 		list_for_each_entry_rcu(t, &leader->signal->thread_head,
 					thread_node) {
 			if (!task_is_of(t, sub))
@@ -176,8 +185,11 @@ static struct task_struct *submitter_task(const struct io2_submitter *sub)
 }
 
 /*
- * Return: false if @task has another table or program by now; then *@file is nothing.
- * Both change under the task's lock.
+ * Looks up @fd in the fd table of @task. The table and the program of a task
+ * change under its task_lock.
+ *
+ * Return: false if @task has another table or program by now; *@file is invalid
+ * then.
  */
 static bool submitter_fget_task(const struct io2_submitter *sub,
 				struct task_struct *task, int fd,
@@ -199,10 +211,11 @@ static bool submitter_fget_task(const struct io2_submitter *sub,
  * @sub: the submitter
  * @fd: its descriptor
  *
- * Some thread of it has the table that the request was submitted with.
+ * Searches the threads of the process for one that still has the fd table with
+ * which the request was submitted.
  *
  * Context: task context.
- * Return: the file, referenced; NULL if there is none, or no such thread.
+ * Return: the file, referenced; NULL if there is no such file or thread.
  */
 struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
 {
@@ -217,7 +230,7 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
 		done = submitter_fget_task(sub, task, fd, &file);
 		put_task_struct(task);
 	} while (!done);
-	/* fget() does not find these, either: nothing can be done with them */
+	/* as fget(), which does not return files opened with O_PATH */
 	if (file && (file->f_mode & FMODE_PATH)) {
 		io2_file_put(file);
 		return NULL;
@@ -226,11 +239,11 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
 }
 
 /**
- * io2_submitter_signal() - raise a signal that its own system call would have
+ * io2_submitter_signal() - send the signal that the system call would have raised
  * @sub: the submitter
  * @sig: the signal
  *
- * A program that has taken its place by execve(2) is told nothing.
+ * Sends nothing if another program has replaced the submitter's by execve(2).
  *
  * Context: task context.
  */
@@ -246,24 +259,27 @@ static int fd_is_file(const void *file, struct file *other, unsigned int fd)
 }
 
 /**
- * io2_have_descriptor() - has current's process a descriptor of a file?
+ * io2_have_descriptor() - does current's process have a descriptor of a file?
  * @file: the file
  *
  * Context: task context.
- * Return: whether it has.
+ * Return: true if it does.
  */
 bool io2_have_descriptor(struct file *file)
 {
 	return iterate_fd(current->files, 0, fd_is_file, file);
 }
 
-/* Can current's process close the ring, which may be about to get its file? */
+/*
+ * Can current's process close the ring? A ring in SETUP, which has no file yet,
+ * counts as reachable.
+ */
 static bool ring_is_reachable(const struct io2_ring *ring)
 {
 	return !ring->file || io2_have_descriptor(ring->file);
 }
 
-/* Not if somebody has left since @seq: it may be the process of @sub. */
+/* Adds @sub, unless a process has left since @seq was read: it may be @sub's. */
 static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
 			  u32 seq)
 {
@@ -280,8 +296,8 @@ static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
 }
 
 /**
- * io2_submitter_make() - find or make the submitter that stands for current
- * @ring: the ring; see io2_submitter_get(), which this is the long way of
+ * io2_submitter_make() - find or create the submitter that describes current
+ * @ring: the ring; the slow path of io2_submitter_get()
  *
  * Context: may sleep; uring_lock held.
  * Return: 0, -ENOMEM, or -EBADF.
@@ -315,19 +331,20 @@ int io2_submitter_make(struct io2_ring *ring)
 }
 
 /**
- * io2_submitters_leave() - a process gives up the ring
+ * io2_submitters_leave() - start to end a process's use of a ring
  * @ring: the ring
- * @files: its fd table, in which the ring is no more
+ * @files: its fd table, which has no descriptor of the ring any more
  *
- * One that has never submitted need not wait for others who do.  It becomes no
- * submitter from now on, see io2_submitter_make().
+ * From here on io2_submitter_make() does not create a submitter for the
+ * process. A process that has never submitted has none, and need not wait for
+ * the requests of others.
  *
- * A worker may still use its memory, be the last to do so, and with that unmap the
- * ring: the ring's file would be let go of some time later, as with all that a
- * kernel thread lets go of.  So current keeps the memory until it has left.
+ * A leaving process pins its own mm until its requests have ended. Otherwise a
+ * worker could drop the last user of the mm and unmap the rings. fput() in a
+ * kernel thread is delayed, so the ring would be closed some time later.
  *
  * Context: atomic.
- * Return: whether there is a submitter of it.
+ * Return: true if the process has a submitter.
  */
 bool io2_submitters_leave(struct io2_ring *ring, void *files)
 {
@@ -347,7 +364,10 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
 	return found;
 }
 
-/* Whoever leaves takes its own: what has their use of the memory is for no one else. */
+/*
+ * A leaving process frees its own submitters. Others skip those that pin its
+ * mm.
+ */
 static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
 {
 	return files ? sub->files == files : !sub->keeps_mm;
@@ -361,7 +381,7 @@ static void submitter_take(struct io2_ring *ring, struct io2_submitter *sub,
 	WRITE_ONCE(ring->nr_submitters, ring->nr_submitters - 1);
 }
 
-/* One being made included. */
+/* Does a submitter have workers, including those being created? */
 static bool submitter_has_workers(struct io2_ring *ring,
 				  const struct io2_submitter *sub)
 {
@@ -375,14 +395,14 @@ static bool submitter_has_workers(struct io2_ring *ring,
 }
 
 /**
- * io2_submitters_take() - forget submitters without requests
+ * io2_submitters_take() - take submitters without requests off the ring
  * @ring: the ring
- * @files: of this fd table, which leaves the ring; NULL for all that have no
- *	workers either
- * @list: they are added here
+ * @files: takes those with this fd table, whose process is leaving; NULL takes
+ *	all that have no workers either
+ * @list: receives them
  *
- * Context: uring_lock held, or nobody else has the ring.
- * Return: whether these were all of them.
+ * Context: uring_lock held, or the caller is the only user of the ring.
+ * Return: true if no such submitter is left.
  */
 bool io2_submitters_take(struct io2_ring *ring, void *files,
 			 struct list_head *list)
@@ -406,24 +426,25 @@ bool io2_submitters_take(struct io2_ring *ring, void *files,
 }
 
 /**
- * io2_submitter_put() - give up what keeps a submitter from being freed
+ * io2_submitter_put() - drop a count of nr_reqs
  * @ring: the ring
  * @sub: counted in nr_reqs by the caller
  *
- * Context: any in which something else keeps the ring.
+ * Context: any, as long as something else keeps the ring allocated.
  */
 void io2_submitter_put(struct io2_ring *ring, struct io2_submitter *sub)
 {
-	/* an exiting task may wait for that */
+	/* a task that leaves the ring may wait for the count to drop to 0 */
 	if (atomic_dec_and_test(&sub->nr_reqs) && wq_has_sleeper(&ring->wait))
 		__wake_up(&ring->wait, TASK_NORMAL, 0, NULL);
 }
 
 /**
- * io2_submitters_drop() - forget and free the submitters without requests
+ * io2_submitters_drop() - free the submitters without requests and workers
  * @ring: the ring
  *
- * Context: may sleep; uring_lock held, or nobody else has the ring.
+ * Context: may sleep; uring_lock held, or the caller is the only user of the
+ * ring.
  */
 void io2_submitters_drop(struct io2_ring *ring)
 {
@@ -434,15 +455,16 @@ void io2_submitters_drop(struct io2_ring *ring)
 }
 
 /**
- * io2_submitters_mark_gone() - find the programs that have been replaced by others
+ * io2_submitters_mark_gone() - mark submitters whose program was replaced
  * @ring: the ring
- * @mm: memory that nobody uses any more: the programs that had it; NULL: those whose
- *	process has executed another program, whoever else may use their memory
+ * @mm: marks the submitters with this mm, which has no users any more; NULL
+ *	marks those whose process has executed another program, even if their mm
+ *	still has users
  *
- * Nothing of them waits again.
+ * Requests of a marked submitter do not wait again.
  *
  * Context: atomic.
- * Return: whether requests of them are left.
+ * Return: true if marked submitters have requests left.
  */
 bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 {
@@ -462,12 +484,12 @@ bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 }
 
 /**
- * io2_submitters_idle() - has a process no request left?
+ * io2_submitters_idle() - does a process have no requests left?
  * @ring: the ring
  * @files: the process's fd table
  *
  * Context: atomic.
- * Return: whether it has none.
+ * Return: true if it has none.
  */
 bool io2_submitters_idle(struct io2_ring *ring, void *files)
 {
@@ -483,12 +505,15 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_mmput() - let go of a use of somebody's memory
- * @mm: the memory
+ * io2_mmput() - drop a user of an mm from a kernel thread
+ * @mm: the mm
  *
- * The process may be on its way to leave: its memory is gone, and its rings are not.
- * What it has mapped of them had better go before they do.  That is all there is to
- * be done: what somebody else has taken from the kernel's list goes when they do it.
+ * The last user's mmput() unmaps everything. In a kernel thread, the mappings'
+ * references to files go to the kernel's list of delayed fput(). This function
+ * runs that list. The process may be exiting and about to close its descriptors
+ * of a ring: the references of its mappings should be gone by then. A file that
+ * another context has taken off the list already is closed when that context
+ * gets to it.
  *
  * Context: may sleep.
  */
@@ -502,8 +527,8 @@ void io2_mmput(struct mm_struct *mm)
 }
 
 /**
- * io2_unborrow() - give back what io2_borrow() borrowed
- * @bw: the same
+ * io2_unborrow() - give back the context that io2_borrow() borrowed
+ * @bw: as passed to io2_borrow()
  *
  * Context: may sleep; kernel thread.
  */
@@ -522,9 +547,9 @@ void io2_unborrow(struct io2_borrow *bw)
 }
 
 /**
- * io2_borrow() - work in a submitter's address space, with its credentials
- * @bw: zeroed, or from the last call: switches only when @sub differs
- * @sub: the submitter; kept from being freed while borrowed
+ * io2_borrow() - switch to a submitter's address space, credentials and memcg
+ * @bw: zeroed, or from the last call; switches only if @sub differs
+ * @sub: the submitter; it stays allocated while borrowed
  *
  * Context: may sleep; kernel thread.
  */

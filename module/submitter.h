@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose request it is: what other contexts borrow to work for a submitter. */
+/*
+ * Submitters: the identity of a process, which other contexts borrow to work
+ * for it.
+ */
 #ifndef IO2_SUBMITTER_H
 #define IO2_SUBMITTER_H
 
@@ -17,16 +20,17 @@ struct mem_cgroup;
 #define IO2_KEYS	128	/* buckets of a submitter's ordering keys */
 
 /**
- * struct io2_pool - what waits for the threads and tasks of one submitter
- * @pending: requests waiting for a worker, by class
- * @idle: workers that wait, by class
+ * struct io2_pool - workers and queues of one submitter
+ * @pending: requests that wait for a worker, by class
+ * @idle: idle workers, by class
  * @nr_pending: length of @pending
  * @nr_idle: length of @idle
- * @nr: workers by class, those being created included
- * @parked: requests waiting for a task of the process, oldest first
+ * @nr: number of workers by class, including those being created
+ * @parked: requests that wait for a task of the process, oldest first
  * @keys: ordering keys in use
  *
- * Lives as long as the submitter.  All guarded by the ring's pool_lock.
+ * Lifetime: part of the submitter. All fields are guarded by the ring's
+ * pool_lock.
  */
 struct io2_pool {
 	struct list_head	pending[IO2_CLASSES];
@@ -39,28 +43,31 @@ struct io2_pool {
 };
 
 /**
- * struct io2_submitter - a process, as it was when it entered the ring
+ * struct io2_submitter - identity of a process, as it was when it entered the ring
  * @node: in ring->submitters; under inflight_lock
- * @nr_reqs: requests that refer to it
- * @mm: its address space; mm_count held, so that the pointer stays unique
+ * @nr_reqs: number of requests and other users that keep it allocated
+ * @mm: its address space; mm_count is held, so that the pointer stays unique
  * @cred: its credentials; referenced
- * @tgid: the process itself; referenced
- * @memcg: what its memory is charged to; referenced; NULL without memory cgroups
+ * @tgid: its thread group ID; referenced
+ * @memcg: the memory cgroup that its memory is charged to; referenced; NULL
+ *	without memory cgroups
  * @files: its fd table; only compared, never used
  * @fs: its root and working directory; only compared
  * @nsproxy: its namespaces; only compared
  * @cgroups: its cgroups; only compared
  * @fsize: its RLIMIT_FSIZE in bytes
  * @ioprio: I/O priority of the task that entered first
- * @keeps_mm: holds a use of @mm, from io2_submitters_leave() until who leaves frees
- *	it; under inflight_lock
- * @gone: the program has been replaced by another one: its requests end; under
+ * @keeps_mm: holds a reference on mm_users of @mm: taken by
+ *	io2_submitters_leave(), dropped when the leaving task frees the
+ *	submitter; under inflight_lock
+ * @gone: execve(2) has replaced the program, so its requests must end; under
  *	inflight_lock
- * @pool: its workers and what waits for them; under pool_lock
+ * @pool: its workers and queues; under pool_lock
  *
- * Lifetime: made when a process first enters a ring (or one of these has
- * changed), freed when it has neither request nor worker and another one is made,
- * when its process exits, or with the ring.  Constant but for @nr_reqs, @node,
+ * Lifetime: created when a process enters a ring for the first time, or after
+ * one of the compared fields has changed. Freed when the process leaves, or
+ * with the ring. A submitter without requests and workers is also freed when
+ * another one is created. All fields are constant except @nr_reqs, @node,
  * @keeps_mm, @gone and @pool.
  */
 struct io2_submitter {
@@ -83,12 +90,13 @@ struct io2_submitter {
 
 /**
  * struct io2_borrow - a submitter's context, borrowed by a kernel thread
- * @sub: whose, or NULL
- * @old_cred: to go back to
- * @old_memcg: to go back to
- * @have_mm: whether @sub's address space was still there
+ * @sub: the submitter, or NULL
+ * @old_cred: the credentials to restore
+ * @old_memcg: the memory cgroup to restore
+ * @have_mm: false if @sub's address space was gone already
  *
- * On the stack of the borrower.
+ * Lifetime: on the stack of the borrower. Nothing else has access, so no lock
+ * is needed.
  */
 struct io2_borrow {
 	struct io2_submitter	*sub;
@@ -98,10 +106,10 @@ struct io2_borrow {
 };
 
 /**
- * io2_submitter_is_process() - is current a task of the process?
+ * io2_submitter_is_process() - is current a task of the submitting process?
  * @sub: the submitter
  *
- * Return: whether it is, with whatever credentials.
+ * Return: true if it is, with any credentials.
  */
 static inline bool io2_submitter_is_process(const struct io2_submitter *sub)
 {
@@ -113,7 +121,7 @@ static inline bool io2_submitter_is_process(const struct io2_submitter *sub)
  * io2_submitter_is_current() - may current do the work of @sub itself?
  * @sub: the submitter
  *
- * Return: whether it is a task of the process, with the same credentials.
+ * Return: true if current is a task of the process, with the same credentials.
  */
 static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
 {
@@ -121,10 +129,10 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
 }
 
 /**
- * io2_submitter_matches() - does it stand for current, as it is now?
+ * io2_submitter_matches() - does a submitter still describe current?
  * @sub: the submitter
  *
- * Return: whether it does.
+ * Return: true if current's whole identity is that of @sub.
  */
 static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
@@ -149,15 +157,16 @@ int io2_submitter_make(struct io2_ring *ring);
 bool io2_have_descriptor(struct file *file);
 
 /**
- * io2_submitter_get() - the submitter that stands for current
- * @ring: the ring; remembers the answer
+ * io2_submitter_get() - set ring->submitter to the one that describes current
+ * @ring: the ring
  *
- * Leaves it in ring->submitter, without a reference: it stays valid while
- * uring_lock is held, and as long as a request counts in nr_reqs.
+ * ring->submitter is not referenced. It is valid while uring_lock is held, and
+ * for longer if a request counts in its nr_reqs.
  *
- * A process without a descriptor gets none: it is still inside a call that
- * began before another thread closed the last one, and nothing would end what
- * it submits now.  With one that is closed later, io2_ring_leave() will.
+ * A process without a descriptor of the ring gets no submitter. It is still
+ * inside a call that began before another thread closed the last descriptor,
+ * and nothing would end the requests that it submits now. If the last
+ * descriptor is closed after this check, io2_ring_leave() ends the requests.
  *
  * Context: may sleep; uring_lock held.
  * Return: 0, -ENOMEM, or -EBADF.

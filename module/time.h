@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Times as applications give them. */
+/* Times that applications pass. */
 #ifndef IO2_TIME_H
 #define IO2_TIME_H
 
@@ -10,7 +10,7 @@
 
 /**
  * io2_timespec() - read a struct __kernel_timespec from the application
- * @uaddr: its address
+ * @uaddr: its user address
  * @time: receives it
  *
  * Context: may sleep.
@@ -29,12 +29,13 @@ static inline int io2_timespec(u64 uaddr, ktime_t *time)
 }
 
 /**
- * io2_host_time() - a point in time, out of the caller's time namespace
+ * io2_host_time() - convert a point in time from the caller's time namespace
  * @clock: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME
- * @time: what that clock shows there
+ * @time: the point in time by that clock in the namespace
  *
- * Context: a task, not a kernel thread: it is @current's namespace.
- * Return: what the clock shows outside, where timers run.
+ * Context: a task, not a kernel thread: the namespace is that of current.
+ * Return: the same point in time in the host's time namespace, as timers need
+ * it.
  */
 static inline ktime_t io2_host_time(clockid_t clock, ktime_t time)
 {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The submitter's turn.  A request that a kernel thread must not do, and that
- * cannot be tried without blocking, is parked until a task of the process that
- * submitted it is in ENTER.  That is the ENTER that submitted it, once the others
- * are under way and the ring's lock is free; a task of the process that waits in
- * another one; or the next that comes, which the process is told to make: by the
- * SQ flag TASKRUN, and by the ring's file, which it finds readable.
+ * The submitter's turn. A request that a kernel thread must not do, and that
+ * cannot be tried without blocking, is parked until a task of the submitting
+ * process is in ENTER:
  *
- * A task may block for such a request only as long as its own wait in ENTER
- * allows, and a signal ends that.
+ *   - the task that submitted it, once the rest of its batch has been started
+ *     and uring_lock has been released;
+ *   - another task of the process, which waits in ENTER;
+ *   - or the next one that calls ENTER. The process learns that it should by
+ *     the SQ flag TASKRUN, and because the ring's file polls readable.
+ *
+ * A task may block for such a request only as long as its own wait in ENTER may
+ * last. A signal ends that, too.
  */
 #include <linux/cred.h>
 #include <linux/sched/signal.h>
@@ -21,7 +24,10 @@
 #include "turn.h"
 #include "worker.h"
 
-/* The first submitter with something parked that is current's process. */
+/*
+ * Return: the first submitter that is current's process and has parked
+ * requests.
+ */
 static struct io2_submitter *parked_submitter(struct io2_ring *ring)
 {
 	struct io2_submitter *sub;
@@ -36,11 +42,11 @@ static struct io2_submitter *parked_submitter(struct io2_ring *ring)
 }
 
 /**
- * io2_parked_is_own() - is something parked for current's process?
+ * io2_parked_is_own() - are requests parked for current's process?
  * @ring: the ring
  *
  * Context: task context; takes inflight_lock.
- * Return: whether there is.
+ * Return: true if there are.
  */
 bool io2_parked_is_own(struct io2_ring *ring)
 {
@@ -56,7 +62,7 @@ bool io2_parked_is_own(struct io2_ring *ring)
 	return own;
 }
 
-/* Takes the oldest of a submitter and puts @r on record as running it. */
+/* Takes the oldest request of a submitter and records @r as running it. */
 static struct io2_req *turn_next(struct io2_ring *ring, struct io2_runner *r)
 {
 	struct io2_submitter *sub;
@@ -85,12 +91,15 @@ static void turn_done(struct io2_ring *ring, struct io2_runner *r)
 	r->cur = NULL;
 	list_del(&r->node);
 	spin_unlock(&ring->pool_lock);
-	/* who cancelled it may have nudged us */
+	/* a cancellation may have nudged us */
 	if (signal_pending(current))
 		io2_unnudge();
 }
 
-/* As whom it was submitted: the process may have other credentials by now. */
+/*
+ * Runs @req with the credentials it was submitted with. The task may have
+ * others by now.
+ */
 static void turn_do(struct io2_req *req, struct io2_batch *b)
 {
 	const struct cred *cred = get_cred(req->sub->cred);
@@ -111,12 +120,12 @@ static bool turn_ends(ktime_t expires)
 }
 
 /**
- * io2_turn_run() - do what is parked for current's process
+ * io2_turn_run() - do the requests that are parked for current's process
  * @ring: the ring
- * @expires: CLOCK_MONOTONIC; nothing of it blocks longer
+ * @expires: CLOCK_MONOTONIC time after which no request may block any more
  *
  * Context: task in ENTER, may sleep; no lock of the ring held.
- * Return: false if something is left, because a signal came, or the time.
+ * Return: false if a signal or @expires ended the turn early.
  */
 bool io2_turn_run(struct io2_ring *ring, ktime_t expires)
 {
@@ -126,7 +135,7 @@ bool io2_turn_run(struct io2_ring *ring, ktime_t expires)
 	struct io2_req *req;
 	bool done = true;
 
-	/* what is parked again meanwhile is for later */
+	/* requests that are parked again meanwhile are left for the next turn */
 	while (nr--) {
 		req = turn_next(ring, &r);
 		if (!req)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ENTER: submit, then wait.  Every entry first runs what was deferred and
- * moves what fits of the backlog (I3), so that nobody sleeps on a completion
- * that the kernel could have shown.
+ * ENTER: submit, then wait. Every ENTER first runs deferred requests and moves
+ * as much of the backlog into the CQ as fits (I3). So no task sleeps while the
+ * kernel holds a completion that it could post.
  */
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
@@ -20,12 +20,15 @@
 #include "wait.h"
 
 /**
- * struct cq_waiter - a task waiting in ENTER
+ * struct cq_waiter - a task that waits in ENTER
  * @entry: in ring->wait
  * @ring: the ring
- * @target: CQ tail at which to wake up
+ * @target: CQ tail at which to wake up; written by the task, read by wakers
  * @ends: ring->wait_ends when ENTER began
- * @expires: absolute CLOCK_MONOTONIC, or KTIME_MAX
+ * @expires: absolute CLOCK_MONOTONIC time, or KTIME_MAX
+ *
+ * Lifetime: on the stack of the task. @entry is guarded by the lock of
+ * ring->wait; the other fields but @target are constant while it is queued.
  */
 struct cq_waiter {
 	struct wait_queue_entry	entry;
@@ -36,10 +39,12 @@ struct cq_waiter {
 };
 
 /**
- * struct wait_arg - what ENTER's argument says
- * @sigmask: mask for the time of the wait, or 0
+ * struct wait_arg - ENTER's argument, parsed
+ * @sigmask: user address of the signal mask during the wait, or 0
  * @sigmask_sz: its size in bytes
- * @expires: absolute CLOCK_MONOTONIC, or KTIME_MAX
+ * @expires: absolute CLOCK_MONOTONIC time, or KTIME_MAX
+ *
+ * Lifetime: on the stack of the task.
  */
 struct wait_arg {
 	u64	sigmask;
@@ -47,14 +52,17 @@ struct wait_arg {
 	ktime_t	expires;
 };
 
-/* A timeout ends every wait, whatever number of CQEs that is for. */
+/* A timeout that fires ends every wait, however many CQEs that waits for. */
 static bool wait_ended(const struct io2_ring *ring, u32 ends)
 {
-	/* acquire: the timeout's CQE is there */
+	/* acquire: the timeout's CQE is in the CQ */
 	return smp_load_acquire(&ring->wait_ends) != ends;
 }
 
-/* Is there enough for a waiter, or something for it to run? */
+/*
+ * Does this wake-up concern the waiter? It does if there are enough CQEs,
+ * deferred requests to run, or requests parked for its process.
+ */
 static bool cq_wakes(const struct cq_waiter *w, const void *key)
 {
 	const struct task_struct *task = w->entry.private;
@@ -79,9 +87,10 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 }
 
 /*
- * Signals to handle, or work of others that needs us out of the kernel.  A worker
- * thread of io_uring, there by its FADVISE, starts no call again: it would make
- * the code a result.
+ * Return: -EINTR for a signal, -ERESTARTNOINTR for task work of another
+ * subsystem, which runs on the way out of the kernel; otherwise 0. An io-wq
+ * thread, which gets here by io_uring's FADVISE, restarts no call: io_uring would
+ * post the code as a result.
  */
 static int wait_interrupted(void)
 {
@@ -103,8 +112,9 @@ static int wait_sleep(struct cq_waiter *w, ktime_t expires)
 }
 
 /*
- * Return: whether @min CQEs are there, or one that ends waits, all work done
- * and backlog moved.
+ * Runs deferred and parked requests and flushes the backlog first.
+ *
+ * Return: true if there are @min CQEs, or a timeout has ended the wait.
  */
 static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min,
 					   u32 ends, ktime_t expires)
@@ -115,7 +125,10 @@ static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min,
 	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
 }
 
-/* What the turn could not end may be there all the time. */
+/*
+ * A parked request that did not end in the turn keeps the task from sleeping,
+ * and so from noticing the end of its time. Check that here.
+ */
 static int wait_expired(const struct cq_waiter *w)
 {
 	if (w->expires == KTIME_MAX || !READ_ONCE(w->ring->nr_parked))
@@ -141,22 +154,24 @@ static int wait_loop(struct cq_waiter *w, u32 min)
 		io2_defer_waiter(ring);
 		prepare_to_wait_exclusive(&ring->wait, &w->entry,
 					  TASK_INTERRUPTIBLE);
-		/* posts and hand-overs after this point wake us */
+		/* completions and requests that come after this point wake us */
 		if (!io2_defer_pending(ring) &&
 		    !READ_ONCE(ring->nr_backlog) && io2_cq_ready(ring) < min &&
 		    !wait_ended(ring, w->ends) && !signal_pending(current) &&
 		    !io2_parked_is_own(ring))
 			ret = wait_sleep(w, w->expires);
 		finish_wait(&ring->wait, &w->entry);
-		/* what is there is run next; what comes meanwhile, by others */
+		/* we run the list next; from here on others run what is added */
 		io2_defer_waiter_left(ring);
 	}
 	return 0;
 }
 
 /*
- * Waits for @min CQEs, or one that ends waits.  Return: 0, or when the CQ is
- * empty -EINTR, -ETIME, or -ERESTARTNOINTR for work that is not ours.
+ * Waits for @min CQEs, or for a timeout that ends all waits.
+ *
+ * Return: 0; if the wait was ended early, -EINTR, -ETIME, or -ERESTARTNOINTR
+ * for task work of another subsystem.
  */
 static int wait_for_cqes(struct io2_ring *ring, u32 min, u32 ends,
 			 ktime_t expires)
@@ -207,8 +222,8 @@ static int parse_arg(struct wait_arg *wa, u32 flags, u64 uaddr, u32 argsz)
 }
 
 /*
- * The signal mask for the time of the wait, as ppoll(2) has it.  The old mask
- * is kept where signal delivery finds it.
+ * Sets the signal mask for the time of the wait, as ppoll(2) does. The old mask
+ * is saved where signal delivery restores it from.
  */
 static int sigmask_set(const struct wait_arg *wa)
 {
@@ -227,7 +242,7 @@ static int sigmask_set(const struct wait_arg *wa)
 	return 0;
 }
 
-/* When a signal is about to be delivered, delivery restores the mask. */
+/* If a signal is about to be delivered, its delivery restores the mask. */
 static void sigmask_restore(bool interrupted)
 {
 	sigset_t set;
@@ -238,9 +253,9 @@ static void sigmask_restore(bool interrupted)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-/* --- a wait that is started again ------------------------------------------ */
+/* --- restarted waits -------------------------------------------------- */
 
-/* The one of current, or any that may be used for it. */
+/* Return: current's slot, or a free one; if there is none, the first. */
 static struct io2_restart *restart_slot(struct io2_ring *ring)
 {
 	struct io2_restart *r, *free = &ring->restarts[0];
@@ -258,8 +273,9 @@ static struct io2_restart *restart_slot(struct io2_ring *ring)
 }
 
 /*
- * The kernel starts this call again, with the same arguments: a relative time goes
- * on from where it is.  If too many tasks do that at once, one begins anew.
+ * The kernel restarts this call with the same arguments. The deadline is kept,
+ * so that a relative timeout does not start anew. If too many tasks restart at
+ * once, one of them loses its deadline.
  */
 static void restart_remember(struct io2_ring *ring, u64 uaddr, ktime_t expires)
 {
@@ -290,7 +306,7 @@ static void restart_recall(struct io2_ring *ring, u64 uaddr, ktime_t *expires)
 	mutex_unlock(&ring->uring_lock);
 }
 
-/* All but what most waits are: for CQEs that are there, without an argument. */
+/* Slow path of a wait: there are too few CQEs yet, or an argument was given. */
 static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 			       u32 flags, u64 uaddr, u32 argsz)
 {
@@ -299,7 +315,7 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 
 	ret = parse_arg(&wa, flags, uaddr, argsz);
 	if (ret) {
-		/* what was submitted has been accepted all the same */
+		/* requests were accepted nevertheless: do those that are parked */
 		io2_turn(ring, KTIME_MAX);
 		return ret;
 	}
@@ -332,15 +348,16 @@ static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
 /**
  * io2_enter() - submit requests and wait for completions
  * @ring: the ring
- * @to_submit: at most so many
- * @min_complete: wait for so many CQEs, with IOURING2_ENTER_GETEVENTS
+ * @to_submit: the most SQEs to accept
+ * @min_complete: number of CQEs to wait for, with IOURING2_ENTER_GETEVENTS
  * @flags: IOURING2_ENTER_*
- * @uaddr: the caller's signal mask, or its struct iouring2_getevents_arg, or 0
- * @argsz: size of that in bytes
+ * @uaddr: user address of a signal mask, or of a struct iouring2_getevents_arg,
+ *	or 0
+ * @argsz: its size in bytes
  *
- * Context: may sleep; the caller holds a reference on the ring's file.
- * Return: SQEs consumed, or 0; -EINVAL, -EFAULT, -EBUSY (I4), -EAGAIN (I5),
- * -EINTR, -ETIME; see iouring2(4).
+ * Context: may sleep; the caller holds a reference to the ring's file.
+ * Return: the number of SQEs consumed, or 0; -EINVAL, -EFAULT, -EBUSY (I4),
+ * -EAGAIN (I5), -EINTR, -ETIME; see iouring2(4).
  */
 int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 	      u32 flags, u64 uaddr, u32 argsz)
@@ -372,14 +389,14 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 }
 
 /**
- * io2_ring_poll() - poll a ring: readable with a CQE, writable with SQ room
+ * io2_ring_poll() - poll a ring: readable with a CQE, writable with room in the SQ
  * @file: the ring's file
  * @wait: the poll table
  *
- * Context: may sleep (I3: moves the backlog).
- * What is parked for the process that polls makes the ring readable, too: its next
- * ENTER does it.
+ * A ring is also readable for a process that has parked requests: its next
+ * ENTER does them.
  *
+ * Context: may sleep (I3: moves the backlog).
  * Return: the events.
  */
 __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
@@ -388,12 +405,12 @@ __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
 	__poll_t mask = 0;
 
 	poll_wait(file, &ring->pollers, wait);
-	/* pairs with the barrier before a poster looks for pollers */
+	/* pairs with the barrier in cq_wake_waiters() */
 	smp_mb();
 	io2_cq_flush(ring);
 	if (!io2_sq_full(ring))
 		mask |= EPOLLOUT | EPOLLWRNORM;
-	/* what is behind a CQ that has room since that flush, too */
+	/* a backlog that the flush has left counts: the CQ was full then */
 	if (io2_cq_ready(ring) || READ_ONCE(ring->nr_backlog) ||
 	    io2_parked_is_own(ring))
 		mask |= EPOLLIN | EPOLLRDNORM;

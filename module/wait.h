@@ -7,7 +7,7 @@
 
 #include "ring.h"
 
-/* what ENTER accepts */
+/* the flags that ENTER accepts */
 #define IO2_ENTER_FLAGS	(IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_EXT_ARG | \
 			 IOURING2_ENTER_ABS_TIMER)
 

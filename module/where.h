@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where a request runs next.  One pure function decides; it knows neither the
- * kernel nor the ring, so that a test on the host can print its whole table.
+ * Where a request runs next. One pure function decides. It depends on neither
+ * the kernel nor the ring, so that a test on the host can print the whole table
+ * of its answers.
  */
 #ifndef IO2_WHERE_H
 #define IO2_WHERE_H
@@ -13,10 +14,10 @@
 
 /**
  * enum io2_stage - what has happened to a request so far
- * @IO2_STAGE_START: nothing: it may start
- * @IO2_STAGE_AGAIN: somebody tried it, and it would have blocked
- * @IO2_STAGE_READY: it waited for its file, which has become ready
- * @IO2_STAGES: number of these
+ * @IO2_STAGE_START: nothing yet; it may start
+ * @IO2_STAGE_AGAIN: an attempt would have blocked
+ * @IO2_STAGE_READY: it has waited for its file, which has become ready
+ * @IO2_STAGES: number of stages
  */
 enum io2_stage {
 	IO2_STAGE_START,
@@ -26,14 +27,14 @@ enum io2_stage {
 };
 
 /**
- * enum io2_do - what to do with it
- * @IO2_DO_TRY: current tries it, without blocking
+ * enum io2_do - what happens to a request next
+ * @IO2_DO_TRY: current tries it without blocking
  * @IO2_DO_POLL: it waits until its file is ready
  * @IO2_DO_WORKER: a worker thread does it, and may block
  * @IO2_DO_RETRY: the retry worker tries it, without blocking for data
- * @IO2_DO_PARK: a task of the submitting process does it, in ENTER, and may
+ * @IO2_DO_PARK: a task of the submitting process does it in ENTER, and may
  *	block
- * @IO2_DOS: number of these
+ * @IO2_DOS: number of these values
  */
 enum io2_do {
 	IO2_DO_TRY,
@@ -44,23 +45,23 @@ enum io2_do {
 	IO2_DOS,
 };
 
-/* About the opcode */
+/* about the opcode */
 #define IO2_W_MEMORY	BIT(0)	/* touches the submitter's memory */
-#define IO2_W_ASKS	BIT(1)	/* asks a file for its events */
+#define IO2_W_ASKS	BIT(1)	/* polls a file */
 #define IO2_W_BLOCKS	BIT(2)	/* cannot be tried without blocking */
-/* About the SQE */
-#define IO2_W_ASYNC	BIT(3)	/* is not to be tried by who submits */
-/* About the file */
+/* about the SQE */
+#define IO2_W_ASYNC	BIT(3)	/* IOSQE_ASYNC: the submitter must not try it */
+/* about the file */
 #define IO2_W_ANY	BIT(4)	/* a kernel thread may do it, see file.h */
 #define IO2_W_TRIABLE	BIT(5)	/* can be tried without blocking */
-#define IO2_W_POLLABLE	BIT(6)	/* says when it is ready */
-#define IO2_W_ASK_NOW	BIT(7)	/* any thread may ask it: it answers at once */
-#define IO2_W_ASK_LATE	BIT(8)	/* a kernel thread may ask it: it may not answer */
-/* About current */
-#define IO2_W_OWN	BIT(9)	/* is a task of the submitter, with its credentials */
+#define IO2_W_POLLABLE	BIT(6)	/* reports when it is ready */
+#define IO2_W_ASK_NOW	BIT(7)	/* any thread may poll it: ->poll does not sleep */
+#define IO2_W_ASK_LATE	BIT(8)	/* a kernel thread may poll it: ->poll may sleep */
+/* about current */
+#define IO2_W_OWN	BIT(9)	/* is the submitter, with its credentials, or stands in for it */
 #define IO2_W_BITS	10
 
-/* What asks nobody but the file, or nothing at all. */
+/* Start of a request in a context that is not its submitter's. */
 static inline enum io2_do io2_where_start_foreign(unsigned int what)
 {
 	if (what & IO2_W_MEMORY)
@@ -75,10 +76,10 @@ static inline enum io2_do io2_where_start_foreign(unsigned int what)
  * @stage: what has happened to it
  * @what: IO2_W_*
  *
- * The rules: a kernel thread does only what somebody has found out to mean the
- * same there (ANY); memory is touched by its owner, or by a worker that is on
- * record as doing it; what has to wait for data waits for its file, if that can
- * tell.
+ * A kernel thread does only what is known to have the same effect there
+ * (IO2_W_ANY). User memory is touched by its own process, or by a worker that
+ * is on record as running the request. A request that would block polls its
+ * file, if the file supports that.
  *
  * Context: any; pure.
  * Return: IO2_DO_*.
@@ -91,7 +92,7 @@ static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
 	case IO2_STAGE_START:
 		if (what & IO2_W_BLOCKS)
 			return blocks;
-		/* one thread is enough to find that many have to wait */
+		/* one thread finds out for many that they have to wait */
 		if ((what & IO2_W_ASYNC) && (what & IO2_W_POLLABLE) &&
 		    (what & IO2_W_ANY))
 			return IO2_DO_RETRY;

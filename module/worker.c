@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Worker threads.  A worker belongs to one submitter and runs its requests that
- * block, one at a time, with its address space and credentials.
- * Two classes, so that requests that may block for ever (pipes, devices) never
- * keep file I/O waiting.  A third, of one worker, tries requests again whose
- * file became ready while no task of their process was there to do it: one, so
- * that they are tried in the order in which they became ready.  Workers are
- * made when they are first needed, in task context; a worker that finds
- * nothing to do for a while ends, but who submits keeps its last one of each
- * class: completing must not depend on making one.
+ * Worker threads. A worker belongs to one submitter. It runs that submitter's
+ * blocking requests one at a time, with the submitter's address space and
+ * credentials.
  *
- * Bounded and retry workers stop while the system is suspended, so that nothing
- * is written to a disk behind the back of a hibernation image.  Unbounded ones
- * may sleep for ever, and would hold up every suspend: they do not.
+ * There are three classes. Bounded workers do I/O on regular files and block
+ * devices. Unbounded workers run requests that may block for ever (pipes,
+ * devices), so that these never delay file I/O. The retry class tries requests
+ * without blocking for data: mostly those whose file became ready while no task
+ * of their process was in ENTER. It has a single worker, so that requests are
+ * tried in the order in which they became ready.
+ *
+ * A worker is created in task context when it is first needed, and ends after
+ * some idle time. The ring's current submitter keeps its last worker of each
+ * class, because completing a request must not depend on creating a thread.
+ *
+ * Bounded and retry workers freeze during suspend, so that nothing is written
+ * to a disk after the hibernation image was taken. Unbounded workers may sleep
+ * for ever and would make every suspend fail, so they do not freeze.
  */
 #include <linux/atomic.h>
 #include <linux/cred.h>
@@ -37,37 +42,39 @@
 #include "worker.h"
 
 #define WORKER_IDLE	(5 * HZ)
-#define WORKERS_SPARE	1024	/* beyond workers_total, for processes without any */
+#define WORKERS_SPARE	1024	/* beyond workers_total, for processes that have none */
 
 static unsigned int workers_bounded;
 module_param(workers_bounded, uint, 0644);
 MODULE_PARM_DESC(workers_bounded,
-		 "worker threads of a ring for files and block devices, 0 = 4 per CPU");
+		 "most worker threads of a ring for regular files and block devices, 0: 4 per CPU");
 
 static unsigned int workers_unbounded = 256;
 module_param(workers_unbounded, uint, 0644);
 MODULE_PARM_DESC(workers_unbounded,
-		 "worker threads of a ring for all other requests");
+		 "most worker threads of a ring for all other requests");
 
 static unsigned int workers_total = 4096;
 module_param(workers_total, uint, 0644);
 MODULE_PARM_DESC(workers_total,
-		 "worker threads of all rings; 1024 more for processes that have none of a kind");
+		 "most worker threads of all rings; 1024 more for processes without one of a class");
 
-/* worker threads of all rings, those being created included */
+/* worker threads of all rings, including those being created */
 static atomic_t io2_workers_all = ATOMIC_INIT(0);
 
 /**
  * struct io2_worker - one worker thread
- * @runner: what it runs; its task
- * @idle: in the submitter's idle list, while it waits; under pool_lock
- * @ring: whose
- * @sub: for whom; outlives the worker, but not once it is on ring->dead
- * @pool_class: which requests it takes
- * @taken: somebody ends it: it does not end by itself, and takes no request; under
+ * @runner: its task, and the request that it runs
+ * @idle: in the submitter's list of idle workers, while it waits; under
  *	pool_lock
+ * @ring: its ring; constant
+ * @sub: the submitter it works for; constant; the submitter outlives the
+ *	worker, unless the worker is on ring->dead
+ * @pool_class: the class of requests that it takes; constant
+ * @taken: another context is ending this worker: it must neither end by itself
+ *	nor take a request; under pool_lock
  *
- * Lives from worker_create() until its thread has been stopped.
+ * Lifetime: from worker_create() until its thread has been stopped.
  */
 struct io2_worker {
 	struct io2_runner	runner;
@@ -111,7 +118,7 @@ static void pool_remove(struct io2_req *req)
 		WRITE_ONCE(req->ring->nr_parked, req->ring->nr_parked - 1);
 }
 
-/* Takes the next request and makes it the worker's. */
+/* Takes the next request off the queue and records it as the worker's. */
 static struct io2_req *worker_next(struct io2_worker *w)
 {
 	struct io2_ring *ring = w->ring;
@@ -129,7 +136,10 @@ static struct io2_req *worker_next(struct io2_worker *w)
 	return req;
 }
 
-/* The same with one that was not queued.  Return: false if it was cancelled. */
+/*
+ * Records @req, which was not queued, as the worker's. Return: false if the
+ * request was cancelled.
+ */
 static bool worker_take(struct io2_worker *w, struct io2_req *req)
 {
 	struct io2_ring *ring = w->ring;
@@ -146,8 +156,8 @@ static bool worker_take(struct io2_worker *w, struct io2_req *req)
 }
 
 /*
- * The request has ended, and with it what was sent to end it: what comes next is
- * not to meet a signal.
+ * The request has ended. A signal that was sent to interrupt it must not reach
+ * the worker's next request.
  */
 static void worker_done(struct io2_worker *w)
 {
@@ -155,7 +165,7 @@ static void worker_done(struct io2_worker *w)
 
 	spin_lock(&ring->pool_lock);
 	w->runner.cur = NULL;
-	/* under the lock: none is sent to who has no request */
+	/* under the lock: a worker without a request is not sent a signal */
 	if (signal_pending(current))
 		flush_signals(current);
 	spin_unlock(&ring->pool_lock);
@@ -163,7 +173,10 @@ static void worker_done(struct io2_worker *w)
 
 /* --- the thread -------------------------------------------------------- */
 
-/* Return: what is to be done next, if that is known. */
+/*
+ * Return: the request that the worker runs next, or NULL for the first queued
+ * one.
+ */
 static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
 				  struct io2_borrow *bw)
 {
@@ -178,7 +191,7 @@ static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
 	else
 		io2_req_issue_borrowed(req, &b, bw);
 	worker_done(w);
-	/* what starts now is not on record as run by this worker */
+	/* requests that start here are not recorded as run by this worker */
 	b.ctx = IO2_CTX_WQ;
 	io2_batch_flush(&b);
 	return b.next;
@@ -189,7 +202,7 @@ static void worker_unborrow(struct io2_worker *w, struct io2_borrow *bw)
 	if (!bw->sub)
 		return;
 	io2_unborrow(bw);
-	/* an exiting task may wait for the borrowed context */
+	/* a task that leaves the ring may wait for the submitter to be released */
 	if (wq_has_sleeper(&w->ring->wait))
 		__wake_up(&w->ring->wait, TASK_NORMAL, 0, NULL);
 }
@@ -208,23 +221,23 @@ static bool workers_too_many(void)
 }
 
 /*
- * A worker that is not the last of its class may end, and so may the last of who
- * does not submit any more.  So may any when there are too many.
+ * A worker may end if it is not the last one of its class, if its submitter is
+ * not the one that uses the ring now, or if there are too many workers.
  */
 static bool worker_may_end(struct io2_worker *w)
 {
-	struct io2_pool *wq = &w->sub->pool;
+	struct io2_pool *pool = &w->sub->pool;
 	bool end;
 
 	spin_lock(&w->ring->pool_lock);
 	end = !w->taken &&
-	      (wq->nr[w->pool_class] > 1 || workers_too_many() ||
+	      (pool->nr[w->pool_class] > 1 || workers_too_many() ||
 	       READ_ONCE(w->ring->submitter) != w->sub) &&
-	      !wq->nr_pending[w->pool_class] && !io2_ring_dying(w->ring) &&
+	      !pool->nr_pending[w->pool_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
 	if (end) {
 		workers_count(w, -1);
-		/* from here on its submitter may go */
+		/* from here on its submitter may be freed */
 		list_move(&w->runner.node, &w->ring->dead);
 	}
 	spin_unlock(&w->ring->pool_lock);
@@ -240,19 +253,19 @@ static void worker_unidle(struct io2_worker *w)
 	w->sub->pool.nr_idle[w->pool_class]--;
 }
 
-/* Return: whether to go on. */
+/* Return: true if the worker goes on, false if it must end. */
 static bool worker_wait(struct io2_worker *w)
 {
-	struct io2_pool *wq = &w->sub->pool;
+	struct io2_pool *pool = &w->sub->pool;
 	long left = WORKER_IDLE;
 	bool taken;
 
 	set_current_state(IO2_TASK_IDLE);
 	spin_lock(&w->ring->pool_lock);
 	if (!w->taken && !pool_peek(w) && !kthread_should_stop()) {
-		/* the latest first: its caches are warm */
-		list_add(&w->idle, &wq->idle[w->pool_class]);
-		wq->nr_idle[w->pool_class]++;
+		/* the last one is woken first: its caches are warm */
+		list_add(&w->idle, &pool->idle[w->pool_class]);
+		pool->nr_idle[w->pool_class]++;
 		spin_unlock(&w->ring->pool_lock);
 		left = io2_idle_timeout(WORKER_IDLE);
 		spin_lock(&w->ring->pool_lock);
@@ -266,9 +279,9 @@ static bool worker_wait(struct io2_worker *w)
 }
 
 /*
- * What it reads and writes is accounted to whom it works for; so is what it allocates,
- * see io2_borrow().  It does not join the cgroups themselves: one with a kernel thread
- * in it never becomes frozen.
+ * The worker's block I/O is accounted to the submitter's I/O cgroup, as its
+ * allocations are to the memory cgroup (see io2_borrow()). The worker does not
+ * join these cgroups: a cgroup with a kernel thread in it can never be frozen.
  */
 static void worker_account_io(const struct io2_worker *w)
 {
@@ -280,7 +293,10 @@ static void worker_account_io(const struct io2_worker *w)
 	put_task_struct(owner);
 }
 
-/* It was cancelled before it was on record.  Return: as worker_run(). */
+/*
+ * Completes a request that was cancelled before it was recorded. Return: as
+ * worker_run().
+ */
 static struct io2_req *worker_cancel(struct io2_worker *w, struct io2_req *req)
 {
 	struct io2_batch b;
@@ -294,7 +310,7 @@ static struct io2_req *worker_cancel(struct io2_worker *w, struct io2_req *req)
 	return b.next;
 }
 
-/* Does requests for as long as it knows of one. */
+/* Runs @req, and then each request that worker_run() returns. */
 static void worker_do(struct io2_worker *w, struct io2_req *req,
 		      struct io2_borrow *bw)
 {
@@ -332,7 +348,7 @@ static int worker_fn(void *data)
 	}
 	worker_unborrow(w, &bw);
 	io2_account_io_to(NULL);
-	/* the thread's memory is freed after kthread_stop() */
+	/* kthread_stop() needs the thread to exist: wait for it here */
 	for (;;) {
 		set_current_state(IO2_TASK_IDLE);
 		if (kthread_should_stop())
@@ -369,7 +385,7 @@ static int worker_create(struct io2_ring *ring, struct io2_submitter *sub,
 	spin_lock(&ring->pool_lock);
 	list_add(&w->runner.node, &ring->runners);
 	ring->used = true;
-	/* under the lock: once it is on the list it may be stopped and freed */
+	/* under the lock: once on the list, it may be stopped and freed */
 	wake_up_process(task);
 	spin_unlock(&ring->pool_lock);
 	io2_count_add(IO2_COUNT_WORKERS, 1);
@@ -399,14 +415,14 @@ static void workers_reap(struct work_struct *work)
 }
 
 /**
- * io2_workers_look_after() - see what has become of those for whom workers are busy
+ * io2_workers_look_after() - check the processes of busy workers
  * @ring: the ring
  *
- * Ends what is done for a program that is about to end.  As long as workers are
- * busy, the ring's watch is queued once more.
+ * Sends SIGKILL to each worker whose process is about to end; that ends the
+ * request it runs. Queues the ring's watch again as long as a worker is busy.
  *
  * Context: task context; takes pool_lock.
- * Return: whether one of the programs has been replaced by another one.
+ * Return: true if one of the processes has executed another program.
  */
 bool io2_workers_look_after(struct io2_ring *ring)
 {
@@ -428,7 +444,7 @@ bool io2_workers_look_after(struct io2_ring *ring)
 	return replaced;
 }
 
-/* --- for the others ---------------------------------------------------- */
+/* --- giving requests to workers --------------------------------------- */
 
 static unsigned int req_class(const struct io2_req *req)
 {
@@ -440,7 +456,7 @@ static unsigned int req_class(const struct io2_req *req)
 	return S_ISREG(mode) || S_ISBLK(mode) ? IO2_BOUNDED : IO2_UNBOUNDED;
 }
 
-/* Ends a worker that waits: from here on its submitter may go. */
+/* Ends an idle worker. From here on its submitter may be freed. */
 static void worker_retire(struct io2_worker *w)
 {
 	struct io2_ring *ring = w->ring;
@@ -454,8 +470,9 @@ static void worker_retire(struct io2_worker *w)
 }
 
 /*
- * Has the process of @sub a worker of that class that is busy, whoever it was when
- * it got it?  One that is not makes room.
+ * Does the process of @sub have a busy worker of this class, under this or an
+ * older identity? If it finds an idle worker, it ends that worker to make room,
+ * and returns false.
  */
 static bool pool_process_has(struct io2_ring *ring,
 			     const struct io2_submitter *sub,
@@ -481,7 +498,7 @@ static bool pool_process_has(struct io2_ring *ring,
 	return has;
 }
 
-/* As with other limits on processes, one capability goes beyond it. */
+/* CAP_SYS_RESOURCE overrides the limit, as it does other limits on processes. */
 static bool pool_may_exceed(const struct io2_submitter *sub)
 {
 	return sub->cred->user_ns == &init_user_ns &&
@@ -489,8 +506,9 @@ static bool pool_may_exceed(const struct io2_submitter *sub)
 }
 
 /*
- * May a submitter without a worker have one?  When there are too many, a process may
- * have one of each class in a ring; it can be as many submitters as it likes.
+ * May a submitter without a worker create its first? When there are too many
+ * workers, a process gets one of each class in a ring, however many submitters
+ * it has (a change of credentials makes a new one).
  */
 static bool pool_may_begin(struct io2_ring *ring,
 			   const struct io2_submitter *sub,
@@ -502,17 +520,17 @@ static bool pool_may_begin(struct io2_ring *ring,
 		return true;
 	if (pool_process_has(ring, sub, pool_class))
 		return false;
-	/* that may have made room */
+	/* pool_process_has() may have made room */
 	return (u64)atomic_read(&io2_workers_all) <
 	       (u64)total + WORKERS_SPARE || pool_may_exceed(sub);
 }
 
-/* One more worker? */
-static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *wq,
+/* May a submitter create one more worker? */
+static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *pool,
 			    unsigned int pool_class)
 {
 	lockdep_assert_held(&ring->pool_lock);
-	if (!wq->nr[pool_class])
+	if (!pool->nr[pool_class])
 		return true;
 	return ring->nr_workers[pool_class] < workers_max(pool_class) &&
 	       atomic_read(&io2_workers_all) < READ_ONCE(workers_total);
@@ -520,36 +538,38 @@ static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *
 
 static void pool_append(struct io2_req *req, unsigned int pool_class)
 {
-	struct io2_pool *wq = &req->sub->pool;
+	struct io2_pool *pool = &req->sub->pool;
 
 	lockdep_assert_held(&req->ring->pool_lock);
 	req->pool_class = pool_class;
 	WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
-	list_add_tail(&req->node, &wq->pending[pool_class]);
-	wq->nr_pending[pool_class]++;
+	list_add_tail(&req->node, &pool->pending[pool_class]);
+	pool->nr_pending[pool_class]++;
 }
 
 /*
- * Queues @req.  Return: the thread to be woken, referenced, or NULL; *@create says
- * that a worker should be made.
+ * Queues @req.
+ *
+ * Return: an idle worker's task, referenced, which the caller wakes; or NULL.
+ * *@create tells the caller to create a worker.
  */
 static struct task_struct *pool_add(struct io2_req *req, unsigned int pool_class,
 				    bool *create)
 {
 	struct io2_ring *ring = req->ring;
-	struct io2_pool *wq = &req->sub->pool;
+	struct io2_pool *pool = &req->sub->pool;
 	struct task_struct *task = NULL;
 	struct io2_worker *w;
 
 	pool_append(req, pool_class);
-	w = list_first_entry_or_null(&wq->idle[pool_class], struct io2_worker,
+	w = list_first_entry_or_null(&pool->idle[pool_class], struct io2_worker,
 				     idle);
 	if (w) {
 		worker_unidle(w);
 		task = get_task_struct(w->runner.task);
-	} else if (pool_may_create(ring, wq, pool_class)) {
+	} else if (pool_may_create(ring, pool, pool_class)) {
 		*create = true;
-		wq->nr[pool_class]++;
+		pool->nr[pool_class]++;
 		ring->nr_workers[pool_class]++;
 		atomic_inc(&io2_workers_all);
 	}
@@ -557,8 +577,8 @@ static struct task_struct *pool_add(struct io2_req *req, unsigned int pool_class
 }
 
 /*
- * Return: 0, -ECANCELED when @req must not wait, or -EAGAIN when there is no worker
- * for it and there are too many.
+ * Return: 0; -ECANCELED if @req must not wait; -EAGAIN if the submitter has no
+ * worker of this class and may not create one.
  */
 static int pool_add_hashed(struct io2_req *req, unsigned int pool_class,
 			   struct task_struct **task, bool *create)
@@ -589,14 +609,15 @@ static void requeue_run(struct io2_req *req, struct io2_batch *b)
 }
 
 /*
- * A request for which no worker could be made: it fails rather than waits for
- * ever, but what would not block is done all the same.
+ * No worker could be created for this request. Fails it, so that it does not
+ * wait for ever. The workqueue does the requests of the retry worker instead,
+ * as these do not block.
  */
 static void req_without_worker(struct io2_req *req, int err,
 			       struct io2_batch *b)
 {
 	if (err == -EINTR) {
-		/* current is being killed, and need not be whose request it is */
+		/* current is being killed, and may belong to another process */
 		req->run = requeue_run;
 		io2_defer_to_wq(req);
 	} else if (req->pool_class == IO2_RETRY) {
@@ -608,8 +629,8 @@ static void req_without_worker(struct io2_req *req, int err,
 }
 
 /*
- * No worker could be made.  If there is another one, it will do; else take
- * back what is queued for this class.
+ * Creating a worker failed. If the submitter has another worker of this class,
+ * that one serves the queue. Otherwise the queued requests are taken back.
  */
 static void pool_create_failed(struct io2_ring *ring, struct io2_submitter *sub,
 			       unsigned int pool_class, int err,
@@ -643,13 +664,13 @@ static void worker_queue(struct io2_req *req, unsigned int pool_class,
 	bool create = false;
 	int err;
 
-	/* @req may be done by then, and its submitter with it */
+	/* @req may complete before we are done with its submitter */
 	atomic_inc(&sub->nr_reqs);
 	spin_lock(&ring->inflight_lock);
 	err = pool_add_hashed(req, pool_class, &task, &create);
 	spin_unlock(&ring->inflight_lock);
 	if (err) {
-		/* the work item is not to do what many processes make it do */
+		/* even for the retry class: there are too many workers already */
 		io2_req_set(req, err);
 		io2_req_complete(req, b);
 	}
@@ -668,7 +689,7 @@ static void worker_queue(struct io2_req *req, unsigned int pool_class,
 /**
  * io2_worker_queue() - have a worker do a request
  * @req: tracked, owned by the caller; not to be touched afterwards
- * @b: collects its completion where that fails
+ * @b: collects its completion if it cannot be queued
  *
  * Context: may sleep.
  */
@@ -679,9 +700,11 @@ void io2_worker_queue(struct io2_req *req, struct io2_batch *b)
 }
 
 /*
- * Has the worker that ended a request do its successor, @req, which is RUNNING: it
- * goes on with it when it has posted that one, or after what waited longer, and
- * nobody else has to be woken.  Return: false if current is no such worker.
+ * Gives @req, which has just received its ordering key and is RUNNING, to the
+ * bounded worker that ended the key's last request. That worker runs it next,
+ * or after those queued already, so no other thread has to be woken.
+ *
+ * Return: false if current is not such a worker.
  */
 static bool worker_add_next(struct io2_req *req, struct io2_batch *b)
 {
@@ -703,11 +726,12 @@ static void key_next_run(struct io2_req *req, struct io2_batch *b)
 }
 
 /**
- * io2_worker_key_leave() - a request with an ordering key has ended: the next has it
- * @req: the head; owned by the caller
- * @b: of the caller
+ * io2_worker_key_leave() - pass on the ordering key of a request that has ended
+ * @req: the holder of the key; owned by the caller
+ * @b: the batch of the caller
  *
- * Context: task context, may sleep; no lock of the ring but uring_lock held.
+ * Context: task context, may sleep; no lock of the ring held other than
+ * uring_lock.
  */
 void io2_worker_key_leave(struct io2_req *req, struct io2_batch *b)
 {
@@ -723,7 +747,7 @@ void io2_worker_key_leave(struct io2_req *req, struct io2_batch *b)
 	io2_key_free(unused);
 	if (!next)
 		return;
-	/* not here: that would be as deep as there are requests */
+	/* starting it here would recurse once for each waiting request */
 	next->run = key_next_run;
 	io2_defer(next);
 }
@@ -731,7 +755,7 @@ void io2_worker_key_leave(struct io2_req *req, struct io2_batch *b)
 /**
  * io2_worker_retry() - have the submitter's retry worker try a request
  * @req: tracked, owned by the caller; not to be touched afterwards
- * @b: collects its completion where that fails
+ * @b: collects its completion if it cannot be queued
  *
  * Context: may sleep.
  */
@@ -762,14 +786,14 @@ static void worker_interrupt(struct io2_ring *ring, struct io2_req *req,
 }
 
 /**
- * io2_worker_cancel() - cancel a request that was given to a worker, or is parked
+ * io2_worker_cancel() - cancel a request that a worker was given, or that is parked
  * @req: found in the hash
- * @kill: its submitter or the ring is going away
+ * @kill: the submitter or the ring is going away
  *
  * Context: inflight_lock held.
- * Return: 0 when it had not been started; -EALREADY when it runs: if it sleeps
- * interruptibly, or in a worker with @kill killably (in a page fault, say), it is
- * interrupted and ends with ECANCELED.
+ * Return: 0 if it had not been started. -EALREADY if it is running: an
+ * interruptible sleep is ended and the request completes with ECANCELED. In a
+ * worker, @kill ends a killable sleep, too, such as a page fault.
  */
 int io2_worker_cancel(struct io2_req *req, bool kill)
 {
@@ -796,7 +820,7 @@ int io2_worker_cancel(struct io2_req *req, bool kill)
 	return 0;
 }
 
-/* Does @res say that a sleep was ended before anything was done? */
+/* Does @res say that a sleep was interrupted before anything was done? */
 static bool is_interrupted(ssize_t res)
 {
 	switch (res) {
@@ -812,13 +836,13 @@ static bool is_interrupted(ssize_t res)
 }
 
 /**
- * io2_is_broken() - is an operation to be done once more, as its sleep was ended?
+ * io2_is_broken() - was an operation's sleep ended, so that it must be done again?
  * @res: what the operation returned
  *
- * A server may answer EINTR by itself: that is a result.
+ * EINTR without a pending signal is a result: a server may answer so.
  *
- * Context: the task that did it, before io2_breaker_stop().
- * Return: whether it is.
+ * Context: the task that did the operation, before io2_breaker_stop().
+ * Return: true if its sleep was ended.
  */
 bool io2_is_broken(ssize_t res)
 {
@@ -827,12 +851,13 @@ bool io2_is_broken(ssize_t res)
 }
 
 /**
- * io2_worker_result() - what an interrupted operation is to report
+ * io2_worker_result() - translate the result of an interrupted operation
  * @req: the request
  * @res: what the operation returned
  *
- * Return: @res; -EINTR for restart codes, which mean nothing to a ring;
- * -ECANCELED if cancellation did it.
+ * Return: @res, unless the operation was interrupted; then -ECANCELED if the
+ * request was cancelled, else -EINTR, because restart codes mean nothing in a
+ * CQE.
  */
 s32 io2_worker_result(struct io2_req *req, s32 res)
 {
@@ -841,13 +866,15 @@ s32 io2_worker_result(struct io2_req *req, s32 res)
 	return io2_req_was_interrupted(req) ? -ECANCELED : -EINTR;
 }
 
-/* --- for a task of the process ------------------------------------------- */
+/* --- parked requests -------------------------------------------------- */
 
 /**
- * io2_park_tell() - tell processes that there is something to do for a task of them
+ * io2_park_tell() - tell user space that a request is parked
  * @ring: the ring
  *
- * Context: task context; no lock of the ring but uring_lock held.
+ * Updates the SQ flag TASKRUN, and notifies waiters and pollers of the ring.
+ *
+ * Context: task context; no lock of the ring held other than uring_lock.
  */
 void io2_park_tell(struct io2_ring *ring)
 {
@@ -855,7 +882,7 @@ void io2_park_tell(struct io2_ring *ring)
 	io2_cq_notify(ring);
 }
 
-/* Return: false when @req must not wait. */
+/* Return: false if @req must not wait. */
 static bool park_add(struct io2_req *req)
 {
 	struct io2_ring *ring = req->ring;
@@ -878,10 +905,10 @@ static bool park_add(struct io2_req *req)
 /**
  * io2_park() - leave a request to a task of the process that submitted it
  * @req: tracked, owned by the caller; not to be touched afterwards
- * @b: collects its completion where that fails
- * @run: does it then
+ * @b: collects its completion if it cannot be parked
+ * @run: called by that task to do the request
  *
- * Context: task context; no lock of the ring but uring_lock held.
+ * Context: task context; no lock of the ring held other than uring_lock.
  */
 void io2_park(struct io2_req *req, struct io2_batch *b,
 	      void (*run)(struct io2_req *req, struct io2_batch *b))
@@ -891,13 +918,13 @@ void io2_park(struct io2_req *req, struct io2_batch *b,
 	bool own = b->ctx <= IO2_CTX_TURN && io2_submitter_is_process(sub);
 
 	req->run = run;
-	/* the submitter may be gone when the request is */
+	/* the submitter may be freed once the request has completed */
 	atomic_inc(&sub->nr_reqs);
 	if (!park_add(req)) {
 		io2_req_set(req, -ECANCELED);
 		io2_req_complete(req, b);
 	} else {
-		/* current is in ENTER, and will do it before it leaves */
+		/* a task that is in ENTER does it before it returns */
 		if (!own)
 			io2_park_tell(ring);
 		io2_wake_process(ring, sub);
@@ -908,7 +935,7 @@ void io2_park(struct io2_req *req, struct io2_batch *b,
 /* --- all workers of a ring ----------------------------------------------- */
 
 /**
- * io2_workers_init() - initialise the worker side of a new ring
+ * io2_workers_init() - initialise the worker state of a new ring
  * @ring: the ring
  *
  * Cannot fail (I7).
@@ -931,7 +958,7 @@ static bool workers_used(struct io2_ring *ring)
 	return used;
 }
 
-/* Takes the workers of @sub, or all, to end them. */
+/* Takes the workers of @sub, or all if @sub is NULL, in order to end them. */
 static bool workers_take(struct io2_ring *ring, const struct io2_submitter *sub,
 			 struct list_head *list)
 {
@@ -953,9 +980,9 @@ static bool workers_take(struct io2_ring *ring, const struct io2_submitter *sub,
 }
 
 /*
- * Ends the workers of @sub, or all; it has no request.  A worker may still be making
- * another one, for a request that somebody else was quicker to do; it has done so
- * once it is stopped.
+ * Ends the workers of @sub, or all if @sub is NULL. No request is left for
+ * them. A worker may still be creating another one, for a request that has been
+ * served since. That is over once it has been stopped, so look again.
  */
 static void workers_stop_of(struct io2_ring *ring,
 			    const struct io2_submitter *sub)
@@ -969,7 +996,7 @@ static void workers_stop_of(struct io2_ring *ring,
 }
 
 /**
- * io2_workers_stop_of_all() - the same for some submitters
+ * io2_workers_stop_of_all() - end the workers of some submitters
  * @ring: the ring
  * @list: the submitters, linked by node; none has a request
  *
@@ -984,8 +1011,9 @@ void io2_workers_stop_of_all(struct io2_ring *ring, struct list_head *list)
 }
 
 /**
- * io2_workers_stop() - end all workers
- * @ring: a ring whose requests have all completed, deferred work included
+ * io2_workers_stop() - end all workers of a ring
+ * @ring: a ring whose requests have all completed, and whose deferred work is
+ *	done
  *
  * Context: may sleep.
  */
@@ -995,17 +1023,17 @@ void io2_workers_stop(struct io2_ring *ring)
 		return;
 	workers_stop_of(ring, NULL);
 	workers_reap(&ring->reap);
-	/* last: nobody queues them for a ring that is DYING and has no worker */
+	/* last: a DYING ring without workers does not queue these any more */
 	cancel_work_sync(&ring->reap);
 	cancel_delayed_work_sync(&ring->watch);
 }
 
 /**
- * io2_workers_nr() - number of worker threads
+ * io2_workers_nr() - number of worker threads of a ring
  * @ring: the ring
  *
  * Context: task context.
- * Return: the number.
+ * Return: the number, including threads that are being created.
  */
 unsigned int io2_workers_nr(struct io2_ring *ring)
 {

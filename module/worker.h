@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Worker threads: what blocks, blocks here. */
+/* Worker threads, which run requests that block. */
 #ifndef IO2_WORKER_H
 #define IO2_WORKER_H
 
@@ -8,12 +8,12 @@
 /**
  * struct io2_runner - a thread or task that runs requests which may block
  * @node: in ring->runners; under pool_lock
- * @task: the thread or task
- * @cur: what it runs, under pool_lock
- * @sub: for whom, valid while @cur is set; under pool_lock
- * @worker: is a thread of ours; else a task in ENTER
+ * @task: the thread or task; constant
+ * @cur: the request that it runs, or NULL; under pool_lock
+ * @sub: the submitter of @cur, valid while @cur is set; under pool_lock
+ * @worker: true for a worker thread, false for a task in ENTER; constant
  *
- * Lives as long as its worker, or one turn of a task.
+ * Lifetime: that of the worker thread, or one turn of a task in ENTER.
  */
 struct io2_runner {
 	struct list_head	node;

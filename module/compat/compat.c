@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What older kernels lack and is too large for a header. */
+/* Functions that older kernels lack, if they are too large for the header. */
 #include "compat.h"
 
 /**
@@ -9,8 +9,8 @@
  * @ppos: position, or NULL
  * @count: bytes
  *
- * 5.10 does not export them: there the security modules were asked when the
- * file was opened, and are not asked again.
+ * Kernels before 6.8 do not export rw_verify_area(). There the security modules
+ * are called when the file is opened, and not again here.
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
@@ -21,7 +21,7 @@ int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,
 #ifdef HAVE_RW_VERIFY_AREA
 	return rw_verify_area(dir, file, ppos, count);
 #else
-	/* what it has besides security and locks: the end must be a position, too */
+	/* left without security and locks: the end must be a valid position */
 	if (ppos && *ppos >= 0 && (loff_t)(*ppos + count) < 0 &&
 	    !(file->f_mode & FMODE_UNSIGNED_OFFSET))
 		return -EINVAL;
@@ -29,7 +29,10 @@ int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,
 #endif
 }
 
-/* Waits out, or with IOCB_NOWAIT refuses, a frozen file system. */
+/*
+ * Takes the freeze count. Waits while the file system is frozen, or fails with
+ * IOCB_NOWAIT.
+ */
 static int start_write(struct kiocb *kiocb)
 {
 	struct super_block *sb = file_inode(kiocb->ki_filp)->i_sb;
@@ -40,14 +43,15 @@ static int start_write(struct kiocb *kiocb)
 	}
 	if (!sb_start_write_trylock(sb))
 		return -EAGAIN;
-	/* the completion may come from another task */
+	/* the completion, which ends the write, may run in another task */
 	__sb_writers_release(sb, SB_FREEZE_WRITE);
 	return 0;
 }
 
 /*
- * A listener may be asked, and may want to freeze the file system before it answers:
- * not while the write has its freeze count.  Before 6.8 both are in one function.
+ * The check may wait for a listener (fanotify), which may want to freeze the
+ * file system before it answers. So it must not be done with the freeze count
+ * taken. Before 6.8 vfs_iocb_iter_write() does both the check and the write.
  */
 static int verify_write(struct kiocb *kiocb, const struct iov_iter *iter)
 {
@@ -69,22 +73,22 @@ static ssize_t started_write(struct kiocb *kiocb, struct iov_iter *iter)
 		fsnotify_modify(file);
 	return ret;
 #else
-	/* it does not write nothing, which a datagram socket sends */
+	/* vfs_iocb_iter_write() skips empty writes; datagram sockets send them */
 	if (!iov_iter_count(iter))
 		return file->f_op->write_iter(kiocb, iter);
-	/* does not start the write itself, as it does since 6.8 */
+	/* takes no freeze count before 6.8 */
 	return vfs_iocb_iter_write(file, kiocb, iter);
 #endif
 }
 
 /**
  * io2_compat_write_iter() - write, with the checks of write(2)
- * @kiocb: file open for writing, with a write_iter
- * @iter: from where
+ * @kiocb: the kiocb; its file is open for writing and has a write_iter
+ * @iter: the data
  *
  * Context: may sleep.
- * Return: as write_iter; with -EIOCBQUEUED and a regular file the completion
- * has to call kiocb_end_write().
+ * Return: as write_iter. After -EIOCBQUEUED for a regular file, the completion
+ * must call kiocb_end_write().
  */
 ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
 {
@@ -106,15 +110,15 @@ ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
 }
 
 /**
- * io2_recalc_sigpending() - has current a signal?  Look again
+ * io2_recalc_sigpending() - clear current's TIF_SIGPENDING if it has no signal
  *
- * For whoever has set its TIF_SIGPENDING without one.
+ * For callers that have set the flag without queueing a signal.
  *
  * Context: task context.
  */
 void io2_recalc_sigpending(void)
 {
-	/* a task keeps its own as long as it runs */
+	/* a running task keeps its own sighand */
 	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
 
 	spin_lock_irq(&sighand->siglock);
@@ -124,11 +128,11 @@ void io2_recalc_sigpending(void)
 
 /**
  * io2_file_close_sync() - close a file in a kernel thread
- * @file: with its last reference
+ * @file: the file, with its last reference
  *
- * A socket's close can wait for its peer (SO_LINGER), on behalf of the program that
- * closes it.  Here nobody waits for that: it is cut short, as by a signal, and the
- * socket sends what it has by itself.
+ * The close of a socket may wait for its peer (SO_LINGER) on behalf of the
+ * closing program. Here no program waits for it. So the wait is cut short, as
+ * by a signal, and the socket sends its remaining data in the background.
  *
  * Context: kernel thread; may sleep.
  */

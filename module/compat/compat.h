@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The only place that knows kernel versions.  The rest of the module is
- * written against the newest kernel; what an older one lacks or spells
- * differently is made good here.  HAVE_* come from probe.sh, which compiles a
- * snippet for each; a version number is used only where behaviour, not the
- * interface, changed.
+ * The only place that knows kernel versions. The rest of the module is written
+ * for the newest kernel. This header supplies what older kernels lack or spell
+ * differently. HAVE_* come from probe.sh, which compiles a snippet for each. A
+ * version number is used only where the behaviour has changed, and not the
+ * interface.
  */
 #ifndef IO2_COMPAT_H
 #define IO2_COMPAT_H
@@ -35,7 +35,7 @@
 #error "iouring2 supports Linux 5.10 and newer"
 #endif
 
-/* vm_flags became read-only to drivers in 6.3 */
+/* before 6.3 drivers write vm_flags themselves */
 #ifndef HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
@@ -43,7 +43,7 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
-/* 6.13 counts a file's references from 0 */
+/* since 6.13 the reference count of a file starts at 0 */
 #ifdef HAVE_FILE_REF
 #define io2_file_refs(file)	(&(file)->f_ref.refcnt)
 #define IO2_FILE_LAST_REF	0
@@ -53,12 +53,12 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 #endif
 
 /**
- * io2_file_put_shared() - let go of a file that somebody else has, too
+ * io2_file_put_shared() - drop a file reference unless it is the last one
  * @file: the file
  *
  * Context: any.
- * Return: whether there was somebody else; otherwise the caller still has the last
- * reference.
+ * Return: true if it was dropped; false if it is the last one, which the caller
+ * still holds.
  */
 static inline bool io2_file_put_shared(struct file *file)
 {
@@ -73,7 +73,7 @@ static inline bool io2_file_put_shared(struct file *file)
 void io2_recalc_sigpending(void);
 void io2_file_close_sync(struct file *file);
 
-/* The same for whoever may sleep, and has the last reference once in a while. */
+/* Drops a file reference, and closes the file if it is the last one. May sleep. */
 static inline void io2_file_put(struct file *file)
 {
 	if (io2_file_put_shared(file))
@@ -84,7 +84,7 @@ static inline void io2_file_put(struct file *file)
 		fput(file);
 }
 
-/* 6.13 sets clock and callback in one step; hrtimer_init() then went */
+/* since 6.13 one function sets clock and callback; later kernels have no other */
 #ifndef HAVE_HRTIMER_SETUP
 static inline void hrtimer_setup(struct hrtimer *timer,
 				 enum hrtimer_restart (*fn)(struct hrtimer *),
@@ -107,22 +107,22 @@ static inline void io2_hrtimer_on_stack(struct hrtimer *timer,
 #endif
 }
 
-/* 5.13 has it where other file systems have theirs */
+/* in <linux/magic.h> since 5.13 */
 #ifndef FUSE_SUPER_MAGIC
 #define FUSE_SUPER_MAGIC	0x65735546
 #endif
 
-/* 6.9 gave pidfds a file system of their own */
+/* since 6.9 pidfds have a file system of their own */
 #define IO2_PID_FS_MAGIC	0x50494446
 
-/* 5.14 renamed a task's state */
+/* since 5.14 the state of a task has another name */
 #ifdef HAVE_TASK_STATE
 #define io2_task_state(t)	READ_ONCE((t)->__state)
 #else
 #define io2_task_state(t)	READ_ONCE((t)->state)
 #endif
 
-/* 5.11 does not say any more why a file is no socket */
+/* before 5.11 sock_from_file() has an argument for the error */
 static inline struct socket *io2_sock_from_file(const struct file *file)
 {
 #ifdef HAVE_SOCK_FROM_FILE_1
@@ -134,7 +134,7 @@ static inline struct socket *io2_sock_from_file(const struct file *file)
 #endif
 }
 
-/* How a thread sleeps that has nothing to do, and counts as frozen: 6.1 has a state */
+/* State of an idle thread, which counts as frozen; since 6.1 there is a flag. */
 #ifdef TASK_FREEZABLE
 #define IO2_TASK_IDLE	(TASK_IDLE | TASK_FREEZABLE)
 #else
@@ -153,7 +153,7 @@ static inline long io2_idle_timeout(long timeout)
 #endif
 }
 
-/* Before 5.15 a lock could be one that reads and writes have to wait for. */
+/* Before 5.15 a file may have mandatory locks, for which reads and writes wait. */
 static inline bool io2_has_mandatory_locks(const struct inode *inode)
 {
 #if IS_ENABLED(CONFIG_MANDATORY_FILE_LOCKING)
@@ -163,7 +163,7 @@ static inline bool io2_has_mandatory_locks(const struct inode *inode)
 #endif
 }
 
-/* From now on what current, a kernel thread, reads and writes is accounted to @owner. */
+/* Accounts the block I/O of current, a kernel thread, to @owner's I/O cgroup. */
 static inline void io2_account_io_to(struct task_struct *owner)
 {
 #ifdef CONFIG_BLK_CGROUP
@@ -176,7 +176,7 @@ static inline void io2_account_io_to(struct task_struct *owner)
 #endif
 }
 
-/* Only compared: it says whether a task has been moved to another cgroup. */
+/* Only compared, to see whether a task has moved to another cgroup. */
 static inline void *io2_cgroups_of(const struct task_struct *t)
 {
 #ifdef CONFIG_CGROUPS
@@ -197,7 +197,10 @@ static inline void io2_memcg_put(struct mem_cgroup *memcg)
 		mem_cgroup_put(memcg);
 }
 
-/* What a kernel thread allocates is charged to nobody, unless it says to whom. */
+/*
+ * Allocations of a kernel thread are charged to the memory cgroup set here, if
+ * any.
+ */
 static inline struct mem_cgroup *io2_set_active_memcg(struct mem_cgroup *memcg)
 {
 #ifdef CONFIG_MEMCG
@@ -211,7 +214,10 @@ static inline struct mem_cgroup *io2_set_active_memcg(struct mem_cgroup *memcg)
 }
 
 #if !defined(HAVE_FGET_TASK_NEXT) && !defined(HAVE_TASK_LOOKUP_NEXT)
-/* Return: whether *@file is what the descriptor stands for; else it is to be put. */
+/*
+ * Return: true if *@file is still what @fd refers to; otherwise the caller must
+ * put *@file, if it is not NULL, and try again.
+ */
 static inline bool io2_fget_slot(struct task_struct *task, unsigned int fd,
 				 struct file **file)
 {
@@ -222,7 +228,7 @@ static inline bool io2_fget_slot(struct task_struct *task, unsigned int fd,
 	do {
 		*file = task->files ? files_lookup_fd_rcu(task->files, fd) :
 				      NULL;
-		/* what is being closed may have been replaced */
+		/* a file that is being closed may leave the table meanwhile */
 	} while (*file && !get_file_rcu(*file));
 	if (*file)
 		same = files_lookup_fd_rcu(task->files, fd) == *file;
@@ -233,8 +239,8 @@ static inline bool io2_fget_slot(struct task_struct *task, unsigned int fd,
 #endif
 
 /*
- * Looks up a descriptor of another task.  What is exported for that finds the
- * next one that is open, too.
+ * Looks up a descriptor of another task. The exported functions for that return
+ * the next open descriptor if @fd is not open.
  */
 static inline struct file *io2_fget_task(struct task_struct *task,
 					 unsigned int fd)
@@ -263,7 +269,7 @@ static inline struct file *io2_fget_task(struct task_struct *task,
 #endif
 }
 
-/* 6.12 asks whether it is a read or a write */
+/* since 6.12 kiocb_set_rw_flags() takes the direction, READ or WRITE */
 static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 					 int type)
 {
@@ -274,14 +280,14 @@ static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 #endif
 }
 
-/* 6.0 keeps a file's default flags with the file */
+/* since 6.0 a file has its default kiocb flags */
 #ifdef HAVE_F_IOCB_FLAGS
 #define io2_iocb_flags(file)	((file)->f_iocb_flags)
 #else
 #define io2_iocb_flags(file)	iocb_flags(file)
 #endif
 
-/* 6.2 lets any direct I/O take its bios from a cache, before that polled I/O only */
+/* since 6.2 any direct I/O takes its bios from a cache; before, only polled I/O */
 #if defined(IOCB_ALLOC_CACHE) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define IO2_IOCB_CACHED		IOCB_ALLOC_CACHE
 #else
@@ -289,9 +295,9 @@ static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 #endif
 
 /*
- * All but position and completion, which are the caller's to set.  What comes after the
- * pointers differs from kernel to kernel; to clear only that is cheaper than to
- * clear everything.
+ * Initialises all fields but position and completion, which the caller sets.
+ * The fields after the pointers differ between kernels. Clearing only these
+ * costs less than clearing the whole kiocb.
  */
 static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file)
 {
@@ -299,7 +305,7 @@ static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file)
 
 	if (rest != sizeof(kiocb->ki_filp) + sizeof(kiocb->ki_pos) +
 		    sizeof(kiocb->ki_complete) + sizeof(kiocb->private))
-		rest = 0;	/* a shuffled layout */
+		rest = 0;	/* randomised layout */
 	memset((char *)kiocb + rest, 0, sizeof(*kiocb) - rest);
 	kiocb->ki_filp = file;
 	kiocb->private = NULL;
@@ -309,7 +315,7 @@ static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file)
 #endif
 }
 
-/* 6.18 can do without the signal of a broken pipe */
+/* since 6.18 a flag suppresses SIGPIPE */
 static inline bool io2_kiocb_is_silent(const struct kiocb *kiocb)
 {
 #ifdef IOCB_NOSIGNAL
@@ -319,7 +325,7 @@ static inline bool io2_kiocb_is_silent(const struct kiocb *kiocb)
 #endif
 }
 
-/* A plug gets the tags for its requests together since 5.16, at most so many */
+/* since 5.16 a plug allocates tags for up to this many requests at once */
 #define IO2_PLUG_IOS_MAX	32
 
 static inline void io2_start_plug(struct blk_plug *plug, unsigned int nr_ios)
@@ -331,8 +337,8 @@ static inline void io2_start_plug(struct blk_plug *plug, unsigned int nr_ios)
 }
 
 /*
- * 6.0 has an iterator for one segment, which costs less.  Some drivers did not know
- * it before 6.4 used it for read(2).
+ * Since 6.0 there is a cheaper iterator for a single segment. Some character
+ * drivers did not support it before 6.4, which uses it for read(2).
  */
 static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 				 const struct iovec *iov, size_t len,
@@ -355,8 +361,9 @@ static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 }
 
 /*
- * Reads with the checks of read(2), from a file with a read_iter that is open
- * for reading.  Since 6.8 they can be had without the checks of the mode.
+ * Reads with the checks of read(2). The file is open for reading and has a
+ * read_iter. Since 6.8 these checks are exported without those of the file's
+ * mode.
  */
 static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
 {
@@ -372,21 +379,21 @@ static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
 		fsnotify_access(file);
 	return ret;
 #else
-	/* it does not ask the file for nothing, which some refuse */
+	/* vfs_iocb_iter_read() skips empty reads, which some files refuse */
 	if (!iov_iter_count(iter))
 		return file->f_op->read_iter(kiocb, iter);
 	return vfs_iocb_iter_read(file, kiocb, iter);
 #endif
 }
 
-/* 5.16 dropped the second result of an I/O's completion */
+/* since 5.16 a completion has no second result */
 #ifdef HAVE_KI_COMPLETE_2
 #define IO2_KI_COMPLETE_ARGS	struct kiocb *kiocb, long res
 #else
 #define IO2_KI_COMPLETE_ARGS	struct kiocb *kiocb, long res, long res2
 #endif
 
-/* 6.x: an inode of its own for each ring, so that an LSM can label it */
+/* newer kernels make an inode for each ring, which a security module can label */
 static inline struct file *
 io2_anon_file(const char *name, const struct file_operations *fops, int flags)
 {
@@ -398,8 +405,9 @@ io2_anon_file(const char *name, const struct file_operations *fops, int flags)
 }
 
 /*
- * Which regular files take a buffered write with IOCB_NOWAIT: a flag of the
- * file operations since 6.10, of the file since 6.0, none before.
+ * Does a regular file support buffered writes with IOCB_NOWAIT? Since 6.10 a
+ * flag of the file operations says so, since 6.0 one of the file; before, no
+ * file does.
  */
 static inline bool io2_file_nowait_buffered_write(const struct file *file)
 {
@@ -412,7 +420,7 @@ static inline bool io2_file_nowait_buffered_write(const struct file *file)
 #endif
 }
 
-/* 6.4 keeps the parts of a module in an array */
+/* since 6.4 the sections of a module are in an array */
 #ifdef HAVE_MODULE_MEM
 #define io2_module_text(mod)		((mod)->mem[MOD_TEXT].base)
 #define io2_module_text_size(mod)	((mod)->mem[MOD_TEXT].size)

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# probe.sh - ask the kernel's headers what they have, by compiling.
+# probe.sh - find out what the kernel's headers have, by compiling snippets.
 #
 # usage: probe.sh OUTPUT COMPILER [FLAGS...]
 #
-# Called by Kbuild with the flags that the module's own objects are compiled
-# with.  Writes OUTPUT, a header that defines HAVE_NAME for each snippet below
-# that compiles.  Exit status: 0, or 1 when not even an empty file compiles,
-# because then every answer would be "no".
+# Kbuild calls it with the flags with which it compiles the module's objects.
+# Writes OUTPUT, a header that defines HAVE_NAME for each snippet below that
+# compiles.  Exit status: 0; 1 if not even an empty file compiles, because then
+# no snippet would.
 
 set -u
 out=$1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Live-object counters in sysfs: what a test compares before and after. */
+/* Counters of live objects in sysfs. Tests compare them before and after. */
 #include <linux/device.h>
 #include <linux/sysfs.h>
 
@@ -8,9 +8,16 @@
 
 DEFINE_PER_CPU(long [IO2_COUNT_NR], io2_counters);
 
-/* times io2_assert() was violated; never reset */
+/* number of violations of io2_assert(); never reset */
 unsigned long io2_state_warnings;
 
+/**
+ * struct io2_counter_attr - a counter's attribute in sysfs
+ * @attr: the attribute
+ * @which: the counter
+ *
+ * Constant, as static data.
+ */
 struct io2_counter_attr {
 	struct device_attribute	attr;
 	enum io2_counter	which;

@@ -17,7 +17,10 @@ enum io2_counter {
 	IO2_COUNT_NR,
 };
 
-/* Per CPU, summed by the reader; a single CPU's part may be negative. */
+/*
+ * One counter per CPU. Readers sum them; the value of a single CPU may be
+ * negative.
+ */
 DECLARE_PER_CPU(long [IO2_COUNT_NR], io2_counters);
 
 static inline void io2_count_add(enum io2_counter which, long n)

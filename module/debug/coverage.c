@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Coverage of the whole module, in every context.  The kernel's own KCOV sees
- * the calling task only; most of a ring's life is in workers, timers and the
- * wake-ups of others.  In a build with IOURING2_COVERAGE=1 the compiler calls
- * io2_cov_trace_pc() at every branch target; a bit for the place of the call
- * is set, and the call goes on to KCOV where the kernel has it.
+ * Coverage of the whole module, in every context. The kernel's own KCOV only
+ * sees the calling task, but much of a ring's code runs in workers, timers and
+ * wake-ups by other tasks. In a build with IOURING2_COVERAGE=1 the compiler
+ * calls io2_cov_trace_pc() at every branch target. That sets a bit for the
+ * place of the call, and passes the call on to KCOV if the kernel has it.
  *
  * /sys/kernel/debug/iouring2_coverage/bits: bit N is set if the call that
- * returns to the N-th byte of the module's text has been made.  A write clears
- * all of them.
+ * returns to the N-th byte of the module's text has been made. A write clears
+ * all bits.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -18,7 +18,7 @@
 #include "compat/compat.h"
 #include "coverage.h"
 
-/* bytes of the module's text that there are bits for */
+/* bytes of the module's text for which there are bits */
 #define TEXT_BYTES	0x100000UL
 #define ROW_LONGS	8
 
@@ -28,13 +28,13 @@ static struct dentry *dir;
 #define TEXT_BASE	((unsigned long)io2_module_text(THIS_MODULE))
 #define TEXT_SIZE	io2_module_text_size(THIS_MODULE)
 
-/* in words */
+/* Return: the number of words that are in use. */
 static size_t bits_used(void)
 {
 	return BITS_TO_LONGS(min_t(unsigned long, TEXT_BYTES, TEXT_SIZE));
 }
 
-/* Any context, NMI included: no lock, nothing that is itself instrumented. */
+/* Called in any context, NMI included. Takes no lock and is not instrumented. */
 notrace void io2_cov_hit(unsigned long ip)
 {
 	unsigned long n = ip - TEXT_BASE, bit = BIT_MASK(n);
@@ -48,8 +48,8 @@ notrace void io2_cov_hit(unsigned long ip)
 }
 
 /*
- * What the compiler calls.  KCOV is jumped to, not called, so that it finds
- * the same return address.
+ * The function that the compiler calls. It jumps to KCOV instead of calling it,
+ * so that KCOV finds the same return address.
  */
 asm("	.pushsection .text\n"
 "	.type io2_cov_trace_pc, @function\n"
@@ -89,9 +89,9 @@ static const struct file_operations bits_fops = {
 };
 
 /**
- * io2_coverage_init() - show the bits in debugfs
+ * io2_coverage_init() - make the bits readable in debugfs
  *
- * Context: module init.  Failing to is not an error: see io2_coverage_exit().
+ * Context: module init. A failure is not an error: see io2_coverage_exit().
  */
 void io2_coverage_init(void)
 {
@@ -100,12 +100,12 @@ void io2_coverage_init(void)
 }
 
 /**
- * io2_coverage_exit() - the last chance to read the bits is the kernel's log
+ * io2_coverage_exit() - print the bits to the kernel log before they are freed
  *
- * One line for each row of words that are not all 0: the first word's number,
- * then the words.
+ * Prints one line for each row of words that are not all 0: the number of the
+ * first word, then the words.
  *
- * Context: the end of module exit, or of a module init that failed.
+ * Context: the end of module exit, or of a failed module init.
  */
 void io2_coverage_exit(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Coverage builds force this header into every file of the module, before
- * everything else: the compiler's calls for coverage go to the module's own
- * hook, and what runs at load time stays in the ordinary text, where it keeps
- * its address.
+ * Coverage builds include this header first in every file of the module. It
+ * redirects the compiler's calls for coverage to the module's own hook. It also
+ * keeps init functions in the ordinary text section, where their addresses stay
+ * valid.
  */
 #ifndef IO2_COVERAGE_REDIRECT_H
 #define IO2_COVERAGE_REDIRECT_H
@@ -14,7 +14,7 @@
 #undef __init
 #define __init
 
-/* the assembler turns references to the first into references to the second */
+/* makes the assembler replace the first symbol by the second */
 asm(".set __sanitizer_cov_trace_pc, io2_cov_trace_pc");
 #endif
 

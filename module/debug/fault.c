@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Setup-failure injection.  Stock kernels have no fault injection, so the
- * steps of SETUP carry their own: every fallible step calls
- * io2_fault_inject() just before (or, where memory was taken, just after) it,
- * and a test arms the N-th.  What else a test wants of a SETUP is here as well.
+ * Fault injection for SETUP. Stock kernels have none, so SETUP has its own:
+ * every step that can fail calls io2_fault_inject() just before it, or just
+ * after it if the step allocates memory. A test arms the N-th step. This file
+ * also has the other controls of SETUP that tests need.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -20,30 +20,30 @@ MODULE_PARM_DESC(setup_fail_nth,
 static int setup_fail_pid;
 module_param(setup_fail_pid, int, 0644);
 MODULE_PARM_DESC(setup_fail_pid,
-		 "only in this process, 0 for any (debug builds)");
+		 "fail it in this process only, 0 for any (debug builds)");
 
 static int setup_fragmented;
 module_param(setup_fragmented, int, 0644);
 MODULE_PARM_DESC(setup_fragmented,
-		 "there is no contiguous memory for rings (debug builds)");
+		 "allocate rings page by page (debug builds)");
 
 static unsigned int setup_first;
 module_param(setup_first, uint, 0644);
 MODULE_PARM_DESC(setup_first,
-		 "what a new ring counts from, in all it counts (debug builds)");
+		 "initial value of the counters of a new ring (debug builds)");
 
 static char fail_point[64];
 static char *setup_fail_point = fail_point;
 module_param(setup_fail_point, charp, 0444);
-MODULE_PARM_DESC(setup_fail_point, "the step that failed last (debug builds)");
+MODULE_PARM_DESC(setup_fail_point, "the step that was made to fail last (debug builds)");
 
-/* who is being failed; one SETUP at a time */
+/* the task whose SETUP is to fail; one at a time */
 static DEFINE_SPINLOCK(fault_lock);
 static struct task_struct *fault_task;
 static int fault_left;
 
 /**
- * io2_fault_begin() - a SETUP begins: take over what is armed
+ * io2_fault_begin() - a SETUP begins: use the fault that is armed, if any
  *
  * Context: any task context.
  */
@@ -63,12 +63,12 @@ void io2_fault_begin(void)
 }
 
 /**
- * io2_fault_inject() - is this the step to fail?
+ * io2_fault_inject() - must this step fail?
  * @what: the object
  * @step: the step
  *
  * Context: any task context, in a SETUP.
- * Return: whether the caller must behave as if the step had failed.
+ * Return: true if the caller must behave as if the step had failed.
  */
 bool io2_fault_inject(const char *what, const char *step)
 {
@@ -84,10 +84,10 @@ bool io2_fault_inject(const char *what, const char *step)
 }
 
 /**
- * io2_fault_fragmented() - are rings to be made of single pages?
+ * io2_fault_fragmented() - must rings be allocated page by page?
  *
  * Context: any.
- * Return: whether they are.
+ * Return: true if they must.
  */
 bool io2_fault_fragmented(void)
 {
@@ -95,12 +95,12 @@ bool io2_fault_fragmented(void)
 }
 
 /**
- * io2_fault_first() - from what number on does a new ring count?
+ * io2_fault_first() - the initial value of a new ring's counters
  *
- * A ring that has worked for an hour can be had at once.
+ * Lets a test start with a ring whose counters are about to wrap.
  *
  * Context: any.
- * Return: the number.
+ * Return: the value.
  */
 u32 io2_fault_first(void)
 {
@@ -108,7 +108,7 @@ u32 io2_fault_first(void)
 }
 
 /**
- * io2_fault_end() - the SETUP ended, failed or not
+ * io2_fault_end() - a SETUP has ended, successfully or not
  *
  * Context: any task context.
  */

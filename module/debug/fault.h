@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Failing the N-th fallible step of a SETUP; debug builds only. */
+/* Makes the N-th step of a SETUP fail; debug builds only. */
 #ifndef IO2_FAULT_H
 #define IO2_FAULT_H
 

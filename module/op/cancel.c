@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* ASYNC_CANCEL. */
+/* The opcode ASYNC_CANCEL. */
 #include <linux/file.h>
 
 #include "cancel.h"
@@ -15,11 +15,13 @@
 			 IOURING2_ASYNC_CANCEL_OP)
 
 /**
- * struct cancel_args - which requests to cancel
+ * struct cancel_args - arguments of ASYNC_CANCEL
  * @user_data: compared unless @flags say otherwise
- * @fd: compared with IOURING2_ASYNC_CANCEL_FD
+ * @fd: its file is compared with IOURING2_ASYNC_CANCEL_FD
  * @flags: IOURING2_ASYNC_CANCEL_*
  * @opcode: compared with IOURING2_ASYNC_CANCEL_OP
+ *
+ * Lifetime: that of the request; constant after prep.
  */
 struct cancel_args {
 	u64			user_data;
@@ -59,7 +61,12 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	return 0;
 }
 
-/* Return: 0 or -EBADF; the file stays without a reference if it is a ring's. */
+/*
+ * Sets req->file to the file of the descriptor. A ring's file is not
+ * referenced.
+ *
+ * Return: 0 or -EBADF.
+ */
 static int cancel_get_file(struct io2_req *req)
 {
 	const struct cancel_args *cancel = io2_args(req, struct cancel_args);
@@ -72,12 +79,12 @@ static int cancel_get_file(struct io2_req *req)
 		req->file = file;
 		return 0;
 	}
-	/* a reference could become a cycle: but our own outlives us */
+	/* our own ring outlives us, and a reference to it could become a cycle */
 	if (file == req->ring->file) {
 		req->flags |= REQ_F_OWN_RING;
 		req->file = file;
 	}
-	/* no request has another ring's */
+	/* no request can have another ring's file: NULL matches none */
 	io2_file_put(file);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* NOP: completes at once. */
+/* The opcode NOP, which completes at once. */
 #include "ops.h"
 #include "req.h"
 
@@ -10,7 +10,7 @@
  * @req: the request
  * @sqe: stable copy
  *
- * Return: 0, or -EINVAL for a flag that is not known.
+ * Return: 0, or -EINVAL for an unknown flag.
  */
 int io2_nop_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {

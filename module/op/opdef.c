@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table of opcodes.  A row with a prep is a supported opcode: QUERY, PROBE
- * and submission all ask here.  A new opcode is a new row and a new file.
+ * The table of opcodes. An opcode with a prep function is supported: QUERY,
+ * PROBE and submission all look here. A new opcode is a new row, and a function
+ * or file in op/.
  */
 #include "op/opdef.h"
 #include "ops.h"
 
-/* READ and WRITE, with one buffer or many */
+/* READ and WRITE, with one buffer or several */
 #define OP_READ(prep_fn, ...)						\
 	{								\
 		.prep		= prep_fn,				\

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The table of opcodes: the only thing that knows which there are. */
+/* The table of opcodes, the only place that lists them. */
 #ifndef IO2_OPDEF_H
 #define IO2_OPDEF_H
 
@@ -11,7 +11,7 @@
 struct io2_req;
 struct io2_batch;
 
-/* how issue() ended; see struct io2_op */
+/* result of issue(); see struct io2_op */
 enum io2_issue {
 	IO2_DONE,
 	IO2_QUEUED,
@@ -20,15 +20,15 @@ enum io2_issue {
 
 /* flags of issue() */
 #define IO2_NONBLOCK		BIT(0)	/* must not sleep for data or space */
-#define IO2_BREAKABLE		BIT(1)	/* an interrupted sleep is IO2_AGAIN */
-#define IO2_CTX_SHIFT		8	/* enum io2_ctx, from here on */
+#define IO2_BREAKABLE		BIT(1)	/* return IO2_AGAIN for an interrupted sleep */
+#define IO2_CTX_SHIFT		8	/* the bits from here on are an enum io2_ctx */
 
 /**
- * enum io2_ctx - who runs requests; passed on, never guessed
+ * enum io2_ctx - the context that runs requests; always passed explicitly
  * @IO2_CTX_SUBMIT: the task in ENTER that submits; uring_lock is held
  * @IO2_CTX_ENTER: a task in ENTER; no lock of the ring is held
- * @IO2_CTX_TURN: the same, doing what is parked for its process: may block
- * @IO2_CTX_LEAVE: a task that leaves the ring, or ends it
+ * @IO2_CTX_TURN: the same, doing requests parked for its process; may block
+ * @IO2_CTX_LEAVE: a task that leaves or ends the ring
  * @IO2_CTX_WORKER: a worker that has borrowed its submitter's memory, and is on
  *	record as running the request
  * @IO2_CTX_WQ: a work item
@@ -49,26 +49,29 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
 
 /**
  * struct io2_op - one opcode
- * @prep: read the SQE (a stable copy) into the request; 0 or a negative errno,
- *	which becomes the CQE's res.  In the submitter, may sleep.  NULL: the
- *	opcode is not supported.
- * @issue: try to do it.  IO2_DONE: res is set.  IO2_QUEUED: handed over, do
- *	not touch it again.  IO2_AGAIN: would block; the core arms a poll or
- *	asks a worker.  With IO2_NONBLOCK it must not sleep for long.
- * @cleanup: free what prep or issue left; called once if REQ_F_DATA is set.
- *	May sleep; any task context.
- * @personal: does what it was asked need its submitter, whatever the file is?
- *	May sleep; any task context.  NULL: it does not.
- * @pollin: wait for EPOLLIN when it would block
- * @pollout: wait for EPOLLOUT when it would block
+ * @prep: reads the SQE (a stable copy) into the request. Returns 0 or a
+ *	negative errno, which becomes the CQE's res. Called in the submitter,
+ *	may sleep. NULL if the opcode is not supported.
+ * @issue: tries to do the request. IO2_DONE: res is set. IO2_QUEUED: handed
+ *	over, the caller must not touch it again. IO2_AGAIN: it would block, and
+ *	the engine arms a poll, or has another context do it. With IO2_NONBLOCK
+ *	it must not sleep for long.
+ * @cleanup: frees what prep or issue allocated. Called once, if REQ_F_DATA is
+ *	set. May sleep; any task context.
+ * @personal: returns true if only the submitter may do this request, whatever
+ *	its file is. May sleep; any task context. NULL means never.
+ * @pollin: waits for EPOLLIN when it would block
+ * @pollout: waits for EPOLLOUT when it would block
  * @needs_file: sqe->fd must be a file
  * @uses_mm: issue() touches user memory
- * @polls: issue() asks files for their events
- * @wake_posts: its events may be posted by who wakes it, in any context
+ * @polls: issue() polls files
+ * @wake_posts: a wake-up may post its CQE, in any context
  * @blocking: cannot be tried without blocking
- * @plug: block devices had better see a batch of them at once
- * @ioprio: sqe->ioprio means something
- * @hash_write: buffered writes to one file keep their order in workers
+ * @hash_write: buffered writes to one file run one at a time, in order
+ * @ioprio: sqe->ioprio is used
+ * @plug: a plug of the block layer helps if several are submitted together
+ *
+ * Constant, as part of the table io2_ops.
  */
 struct io2_op {
 	int		(*prep)(struct io2_req *req,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the table of opcodes calls, family by family. */
+/* Functions of the opcodes, by family, for the table in opdef.c. */
 #ifndef IO2_OPS_H
 #define IO2_OPS_H
 

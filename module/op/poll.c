@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* POLL_ADD and POLL_REMOVE. */
+/* The opcodes POLL_ADD and POLL_REMOVE. */
 #include "cq.h"
 #include "defer.h"
 #include "file.h"
@@ -12,11 +12,13 @@
 			 IOURING2_POLL_UPDATE_USER_DATA)
 
 /**
- * struct poll_remove_args - data of POLL_REMOVE
- * @old_user_data: which poll
+ * struct poll_remove_args - arguments of POLL_REMOVE
+ * @old_user_data: user_data of the poll
  * @new_user_data: its new user_data
  * @events: its new events
  * @flags: IOURING2_POLL_*
+ *
+ * Lifetime: that of the request; constant after prep.
  */
 struct poll_remove_args {
 	u64			old_user_data;
@@ -34,7 +36,7 @@ static void poll_add_finish(struct io2_req *req, s32 res, struct io2_batch *b)
 	io2_req_complete(req, b);
 }
 
-/* Return: whether the request has ended. */
+/* Return: true if the request has ended. */
 static bool poll_add_report(struct io2_req *req, __poll_t mask,
 			    struct io2_batch *b)
 {
@@ -48,21 +50,24 @@ static bool poll_add_report(struct io2_req *req, __poll_t mask,
 }
 
 /*
- * Current is not to ask the file: whoever may arms it once more.  It can be found,
- * and told to end, all the time.
+ * Current may not poll the file, so another context arms the request again. The
+ * request stays in the hash and can be cancelled all the time.
  */
-static void poll_by_other(struct io2_req *req, struct io2_batch *b,
-			  enum io2_do where)
+static void poll_hand_over(struct io2_req *req, struct io2_batch *b,
+			   enum io2_do where)
 {
 	io2_poll_leave_queues(req);
 	io2_req_go(req, b, where);
 }
 
 /*
- * *@mask is what woke it, if that is known; of a multishot it may be gone by now.
- * Where current must not ask, that is believed: better told once too often.
+ * *@mask holds the events that woke the request, if they are known. Those of a
+ * multishot may be gone by now, so the file is polled again. If current may not
+ * poll it, the events are reported as they are: better reported twice than not
+ * at all.
  *
- * Return: IO2_DO_TRY, or who has to ask.
+ * Return: IO2_DO_TRY if *@mask can be reported; otherwise where to poll the
+ * file.
  */
 static enum io2_do poll_ask(struct io2_req *req, __poll_t *mask,
 			    struct io2_batch *b)
@@ -93,20 +98,20 @@ static void poll_add_run(struct io2_req *req, struct io2_batch *b)
 						IO2_POLL_CIRCLE, &poll->state);
 		__poll_t mask = poll->revents;
 
-		/* of one event that came first, who cancels was told */
+		/* a one-shot with an event: its canceller was told EALREADY */
 		if ((state & IO2_POLL_CANCEL) &&
 		    !(mask && (poll->events & EPOLLONESHOT))) {
 			poll_add_finish(req, -ECANCELED, b);
 			return;
 		}
-		/* a CQE that wakes its own ring must not do so for ever */
+		/* a CQE must not wake a poll of its own ring again and again */
 		if (state & IO2_POLL_CIRCLE)
 			WRITE_ONCE(poll->events,
 				   poll->events | EPOLLONESHOT);
 		poll->revents = 0;
 		where = poll_ask(req, &mask, b);
 		if (where != IO2_DO_TRY) {
-			poll_by_other(req, b, where);
+			poll_hand_over(req, b, where);
 			return;
 		}
 		if (poll_add_report(req, mask, b))
@@ -142,7 +147,7 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	req->poll.nr = 0;
 	req->poll.second = NULL;
 	req->poll.events = poll_events(sqe);
-	/* files ask for EPOLLET: a pipe, whether to tell of what is added to data */
+	/* with EPOLLET a pipe wakes for data added to unread data, too */
 	if (sqe->len & IOURING2_POLL_ADD_MULTI)
 		req->poll.events |= EPOLLET;
 	else
@@ -161,10 +166,10 @@ enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags)
 {
 	int ret;
 
-	/* before it was handed to a worker */
+	/* cancelled before it was handed to this context */
 	if (io2_poll_is_canceled(&req->poll))
 		return io2_req_set(req, -ECANCELED);
-	/* often there is nothing to wait for, nor to arm then */
+	/* often an event is pending already: then do not arm at all */
 	if (req->poll.events & EPOLLONESHOT) {
 		__poll_t mask = io2_poll_check(req);
 
@@ -199,7 +204,7 @@ int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 		return -EINVAL;
 	if (sqe->len & ~(POLL_UPDATES | IOURING2_POLL_ADD_MULTI))
 		return -EINVAL;
-	/* it means nothing to an update, either */
+	/* ADD_MULTI alone is invalid; in an update it has no effect */
 	if (sqe->len == IOURING2_POLL_ADD_MULTI)
 		return -EINVAL;
 	rem->flags = sqe->len;
@@ -214,7 +219,7 @@ int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	return 0;
 }
 
-/* It is being asked for by a worker, or waits for one. */
+/* Is a worker polling the file for this POLL_ADD, or going to? */
 static bool poll_is_with_worker(struct io2_ring *ring, u64 user_data)
 {
 	struct io2_req *req = io2_hash_find(ring, user_data, IO2_ARMED_WORKER);
@@ -223,8 +228,8 @@ static bool poll_is_with_worker(struct io2_ring *ring, u64 user_data)
 }
 
 /*
- * What is removed is found no more; what goes on can be told to end, by the name
- * that it has from now on.
+ * A poll that is removed leaves the hash. One that is updated stays
+ * cancellable, under its new user_data.
  */
 static void poll_rehash(struct io2_req *req, const struct poll_remove_args *rem)
 {
@@ -237,8 +242,8 @@ static void poll_rehash(struct io2_req *req, const struct poll_remove_args *rem)
 		io2_hash_rename(req, rem->new_user_data);
 }
 
-/* Finds the poll and takes it out of the hands of its wake-ups. */
-static struct io2_req *poll_steal(struct io2_ring *ring,
+/* Finds the poll and takes ownership of it. */
+static struct io2_req *poll_claim(struct io2_ring *ring,
 				  const struct poll_remove_args *rem, int *err)
 {
 	u64 user_data = rem->old_user_data;
@@ -266,8 +271,9 @@ static void poll_end_run(struct io2_req *req, struct io2_batch *b)
 }
 
 /*
- * It has ended, but is completed later: what is linked to it may be a removal
- * as well, and so on, and the stack is not made for that.
+ * Defers the completion of a poll that has ended. Its links may remove further
+ * polls, whose links may do so again: completing them here could overflow the
+ * stack.
  */
 static void poll_end(struct io2_req *poll)
 {
@@ -280,11 +286,14 @@ static void poll_rearm_run(struct io2_req *req, struct io2_batch *b)
 	io2_req_again(req, b);
 }
 
-/* It is armed anew by whoever may, which current need not be. */
+/*
+ * Updates the events and arms the poll again. Another context does that if
+ * current may not poll the file.
+ */
 static void poll_update(struct io2_req *poll, const struct poll_remove_args *rem,
 			unsigned int flags)
 {
-	/* a multishot stays one, and so does what ends with its first event */
+	/* a multishot stays a multishot, and a one-shot a one-shot */
 	if (rem->flags & IOURING2_POLL_UPDATE_EVENTS)
 		poll->poll.events = (poll->poll.events & ~IO2_POLL_EVENTS) |
 				    rem->events;
@@ -299,7 +308,7 @@ static void poll_update(struct io2_req *poll, const struct poll_remove_args *rem
 /**
  * io2_poll_remove_issue() - do a POLL_REMOVE
  * @req: the request
- * @flags: who does it
+ * @flags: the context of the caller
  *
  * Return: IO2_DONE; res is 0, -ENOENT, or -EALREADY when the poll is being
  * completed.
@@ -311,7 +320,7 @@ enum io2_issue io2_poll_remove_issue(struct io2_req *req, unsigned int flags)
 	struct io2_req *poll;
 	int err;
 
-	poll = poll_steal(req->ring, rem, &err);
+	poll = poll_claim(req->ring, rem, &err);
 	if (!poll)
 		return io2_req_set(req, err);
 	io2_poll_leave_queues(poll);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * READ, WRITE, READV, WRITEV.
+ * The opcodes READ, WRITE, READV and WRITEV.
  *
- * The iterator is built afresh from the segments before each attempt, so that
- * nothing an attempt did to it matters to the next.
+ * The iterator is built from the segments before each attempt. So it does not
+ * matter how far an earlier attempt has advanced it.
  */
 #include <linux/capability.h>
 #include <linux/ioprio.h>
@@ -23,18 +23,18 @@
 #include "worker.h"
 
 /**
- * struct rw_args - what READ, WRITE, READV, WRITEV were asked to do
+ * struct rw_args - arguments of READ, WRITE, READV and WRITEV
  * @base: the buffer, if @nr_segs is 1
- * @iov: segments, if it is another number; NULL if that is 0
+ * @iov: the segments, if @nr_segs is not 1; NULL if it is 0
  * @pos: where to start, -1 for the file's position
- * @total: bytes asked for; at most MAX_RW_COUNT
+ * @total: bytes requested; at most MAX_RW_COUNT
  * @done: bytes transferred by earlier attempts
  * @rw_flags: RWF_*
  * @nr_segs: number of segments; at most UIO_MAXIOV
- * @ioprio: of the I/O, 0 for that of the task that starts it, a worker's too
+ * @ioprio: I/O priority; 0 for that of the task or worker that starts the I/O
  *
- * Lifetime: that of the request, apart from everything that attempts and waits
- * between them use.
+ * Lifetime: that of the request. Attempts and polls do not reuse its memory.
+ * Only @done changes after prep; the owner of the request writes it.
  */
 struct rw_args {
 	union {
@@ -66,7 +66,7 @@ static int req_dir(const struct io2_req *req)
 	return req_is_write(req) ? ITER_SOURCE : ITER_DEST;
 }
 
-/* The rules of ioprio_set(2); hints are not supported. */
+/* Applies the rules of ioprio_set(2). Hints are not supported. */
 static int rw_check_ioprio(u16 ioprio)
 {
 	unsigned int level = IOPRIO_PRIO_DATA(ioprio);
@@ -97,7 +97,7 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 	rw->done = 0;
 	if (rw->rw_flags & (__force u32)RWF_NOWAIT)
 		req->flags |= REQ_F_NOWAIT;
-	/* metadata and write streams: not supported */
+	/* metadata and write streams are not supported */
 	if (sqe->attr_type_mask || sqe->write_stream)
 		return -EINVAL;
 	return sqe->ioprio ? rw_check_ioprio(sqe->ioprio) : 0;
@@ -127,7 +127,7 @@ int io2_rw_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  * @req: the request
  * @sqe: stable copy
  *
- * The segments are read now: the application may reuse them.
+ * The segments are read now, as the application may reuse them.
  *
  * Return: 0, -EFAULT, -EINVAL, -ENOMEM or -EPERM.
  */
@@ -150,7 +150,7 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 		req->flags |= REQ_F_DATA;
 	}
 	rw->nr_segs = nr;
-	/* large enough, so that no array is allocated and none to be freed */
+	/* our array is large enough, so import_iovec() does not allocate one */
 	ret = import_iovec(req_dir(req), u64_to_user_ptr(sqe->addr), nr,
 			   max_t(unsigned int, nr, 1), &iov, &iter);
 	if (ret < 0)
@@ -172,16 +172,16 @@ void io2_rw_cleanup(struct io2_req *req)
 
 /* --- result ------------------------------------------------------------- */
 
-/* An attempt has transferred something; see rw_set_pos(). */
+/* Moves the file's position after a transfer; see rw_set_pos(). */
 static __always_inline void rw_move_pos(struct io2_req *req)
 {
 	if (req->flags & REQ_F_CUR_POS) {
-		/* others may move it, too */
+		/* other users of the file may move it, too */
 		data_race(req->file->f_pos = req->io.kiocb.ki_pos);
 	}
 }
 
-/* Sets the result, with what earlier attempts transferred. */
+/* Sets the result, including the bytes that earlier attempts transferred. */
 static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 {
 	struct rw_args *rw = rw_args(req);
@@ -199,7 +199,7 @@ static enum io2_issue rw_finish(struct io2_req *req, ssize_t ret)
 	return io2_req_set(req, ret);
 }
 
-/* An I/O that went on by itself has ended; here is task context again. */
+/* Notifies fsnotify of an asynchronous I/O that has ended; now in task context. */
 static __always_inline void rw_end_io(struct io2_req *req)
 {
 	if (req->res > 0) {
@@ -211,9 +211,9 @@ static __always_inline void rw_end_io(struct io2_req *req)
 }
 
 /*
- * It was tried with an IOCB_NOWAIT of ours, and the device ran out of tags, or
- * cannot do without waiting: is the request to be tried again?  Nothing of this
- * attempt was done.
+ * Return: true if the request must be tried again: the attempt had an
+ * IOCB_NOWAIT of ours, and the device ran out of tags, or cannot work without
+ * blocking. Nothing was transferred.
  */
 static bool rw_refused(struct io2_req *req)
 {
@@ -232,7 +232,7 @@ static void rw_run(struct io2_req *req, struct io2_batch *b)
 		   (IO2_IO_RETURNED | IO2_IO_ENDED));
 	rw_end_io(req);
 	if (rw_refused(req)) {
-		/* not by its poll: it is not data that is missing */
+		/* do not poll: it is not data that is missing */
 		req->flags |= REQ_F_POLLED;
 		io2_req_go(req, b, io2_req_where(req, IO2_STAGE_AGAIN, b->ctx));
 		return;
@@ -242,8 +242,9 @@ static void rw_run(struct io2_req *req, struct io2_batch *b)
 }
 
 /*
- * The I/O can end before the file has returned from starting it, and the file may
- * look at the kiocb until it has: whoever is second goes on.
+ * An asynchronous I/O may end before ->read_iter or ->write_iter returns, and
+ * these may look at the kiocb until they return. The second one to set its bit
+ * goes on with the request.
  */
 static bool rw_is_second(struct io2_req *req, int part)
 {
@@ -254,7 +255,7 @@ static void rw_complete(IO2_KI_COMPLETE_ARGS)
 {
 	struct io2_req *req = container_of(kiocb, struct io2_req, io.kiocb);
 
-	/* at once: who would run the rest may be waiting for a frozen file system */
+	/* at once: the context that would run rw_run() may wait for a frozen fs */
 	if (req->flags & REQ_F_WRITE_STARTED) {
 		req->flags &= ~REQ_F_WRITE_STARTED;
 		kiocb_end_write(kiocb);
@@ -264,7 +265,7 @@ static void rw_complete(IO2_KI_COMPLETE_ARGS)
 		io2_defer(req);
 }
 
-/* The file has started an I/O that goes on by itself, or has ended by now. */
+/* The file has started an asynchronous I/O, which may have ended by now. */
 static __always_inline enum io2_issue rw_started(struct io2_req *req,
 						 unsigned int flags)
 {
@@ -291,7 +292,7 @@ static __always_inline int rw_init_kiocb(struct io2_req *req,
 	io2_kiocb_init(kiocb, file);
 	kiocb->ki_complete = rw_complete;
 	kiocb->ki_ioprio = rw->ioprio;
-	/* nobody else than direct I/O looks at it */
+	/* only direct I/O uses it */
 	if (!rw->ioprio && (kiocb->ki_flags & IOCB_DIRECT))
 		kiocb->ki_ioprio = get_current_ioprio();
 	if (rw->rw_flags) {
@@ -302,7 +303,7 @@ static __always_inline int rw_init_kiocb(struct io2_req *req,
 	}
 	if (kiocb->ki_flags & IOCB_HIPRI)
 		return -EINVAL;
-	/* overlayfs gives its freeze count back only where it finds this */
+	/* overlayfs releases its freeze count only if this is set */
 	if (write)
 		kiocb->ki_flags |= IOCB_WRITE;
 	if (kiocb->ki_flags & IOCB_NOWAIT)
@@ -313,9 +314,9 @@ static __always_inline int rw_init_kiocb(struct io2_req *req,
 }
 
 /*
- * I/O at the file's position. Who else moves it meanwhile, by read(2) too, races
- * with this, as it races with io_uring: f_pos_lock cannot be kept until an
- * asynchronous request ends. A position is a word, which is never torn.
+ * I/O at the file's position. It races with other I/O that moves the position,
+ * for example read(2), as it does in io_uring: f_pos_lock cannot be held until
+ * an asynchronous request ends. The position is one word, so it is never torn.
  */
 static void rw_set_pos(struct io2_req *req)
 {
@@ -328,12 +329,12 @@ static void rw_set_pos(struct io2_req *req)
 		kiocb->ki_pos = 0;
 	} else {
 		req->flags |= REQ_F_CUR_POS;
-		/* a race of the application's own, see above */
+		/* a race in the application, see above */
 		kiocb->ki_pos = data_race(req->file->f_pos);
 	}
 }
 
-/* So much of it is done, whatever comes of the rest. */
+/* Records progress, which is not lost if the rest of the request fails. */
 static void rw_progress(struct io2_req *req, ssize_t ret)
 {
 	struct rw_args *rw = rw_args(req);
@@ -344,7 +345,7 @@ static void rw_progress(struct io2_req *req, ssize_t ret)
 	rw_move_pos(req);
 }
 
-/* The segments as they were asked for; @one is room for a single one. */
+/* Return: the segments as requested; @one receives a single one. */
 static __always_inline const struct iovec *rw_iov(const struct rw_args *rw,
 						  struct iovec *one)
 {
@@ -355,7 +356,7 @@ static __always_inline const struct iovec *rw_iov(const struct rw_args *rw,
 	return one;
 }
 
-/* The iterator uses @one as long as it is used itself. */
+/* Builds the iterator. It refers to @one, which must live as long. */
 static __always_inline void rw_set_iter(const struct io2_req *req,
 					struct iov_iter *iter,
 					struct iovec *one, bool write)
@@ -377,7 +378,7 @@ static __always_inline void rw_set_iter(const struct io2_req *req,
 
 #ifdef CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS
 
-/* Key 0 is everybody's. */
+/* Has the process allocated a protection key? Key 0 always exists. */
 static bool mm_has_pkeys(const struct mm_struct *mm)
 {
 	return READ_ONCE(mm->context.pkey_allocation_map) & ~1;
@@ -396,7 +397,10 @@ static bool range_has_pkey(struct mm_struct *mm, const struct iovec *iov)
 	return false;
 }
 
-/* Others may hold the lock for as long as they like: that is not waited for. */
+/*
+ * Another thread may hold mmap_lock without bound. Only the process itself
+ * waits for it.
+ */
 static bool rw_lock_mm(struct mm_struct *mm)
 {
 	if (mmap_read_trylock(mm))
@@ -412,7 +416,7 @@ static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
 	bool has = false;
 	unsigned int i;
 
-	/* its submitter can do it, whatever the memory is */
+	/* without the lock: true, as the submitter may do it in any case */
 	if (!rw_lock_mm(mm))
 		return true;
 	iov = rw_iov(rw_args(req), &one);
@@ -423,14 +427,14 @@ static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
 }
 
 /**
- * io2_rw_is_personal() - is the memory for its submitter alone to touch?
+ * io2_rw_is_personal() - may only the submitter touch a request's memory?
  * @req: the request; tracked, or current is its submitter
  *
- * What a thread may do with a protection key is in a register of it, and a kernel
- * thread has one that allows nothing.
+ * Access rights to protection keys are in a register of each thread. A kernel
+ * thread's register denies access to every key other than 0.
  *
  * Context: task context, may sleep.
- * Return: whether some of it has a protection key.
+ * Return: true if some of the memory has a protection key.
  */
 bool io2_rw_is_personal(const struct io2_req *req)
 {
@@ -454,8 +458,8 @@ bool io2_rw_is_personal(const struct io2_req *req)
 #endif
 
 /*
- * A worker has the limits of init: apply the submitter's file size limit, and tell
- * the process, as its own write would.
+ * A worker has the resource limits of a kernel thread. Applies the submitter's
+ * file size limit instead, and sends SIGXFSZ to its process.
  */
 static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 {
@@ -466,7 +470,7 @@ static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 
 	if (req->sub->fsize == RLIM_INFINITY || !S_ISREG(inode->i_mode))
 		return 0;
-	/* nothing goes beyond it */
+	/* an empty write exceeds no limit */
 	if (!iov_iter_count(iter))
 		return 0;
 	if (kiocb->ki_flags & IOCB_APPEND)
@@ -479,13 +483,16 @@ static int rw_check_fsize(struct io2_req *req, struct iov_iter *iter)
 	return 0;
 }
 
-/* Files without one pass on NULL. */
+/* Return: where the position is, or NULL for a file without one. */
 static loff_t *rw_ppos(struct io2_req *req)
 {
 	return req->file->f_mode & FMODE_STREAM ? NULL : &req->io.kiocb.ki_pos;
 }
 
-/* Before a write takes the freeze count: see verify_write() of compat.c. */
+/*
+ * Does the checks of read(2) and write(2). Must be called before the freeze
+ * count is taken, see verify_write() in compat.c.
+ */
 static int rw_verify(struct io2_req *req, bool write)
 {
 	return io2_compat_verify_area(write ? WRITE : READ, req->file,
@@ -493,7 +500,10 @@ static int rw_verify(struct io2_req *req, bool write)
 				      rw_args(req)->total - rw_args(req)->done);
 }
 
-/* Files that know neither iterators nor IOCB_NOWAIT: one segment at a time. */
+/*
+ * For files that have ->read or ->write only. These take neither an iterator
+ * nor IOCB_NOWAIT, and one segment at a time.
+ */
 static ssize_t rw_loop(struct io2_req *req, bool write)
 {
 	const struct rw_args *rw = rw_args(req);
@@ -535,8 +545,8 @@ static ssize_t rw_loop(struct io2_req *req, bool write)
 }
 
 /*
- * Some devices do one thing for read(2) and another for readv(2).  Who only has
- * both to be quicker is a kind that we know.
+ * Some devices behave differently in ->read, for read(2), and ->read_iter, for
+ * readv(2). Files of a known kind do not; they have both for speed.
  */
 static __always_inline bool rw_has_own_read(const struct io2_req *req)
 {
@@ -561,7 +571,7 @@ static __always_inline ssize_t rw_call_read(struct io2_req *req,
 	struct file *file = req->file;
 	int ret;
 
-	/* readv(2) of nothing asks nobody, read(2) does */
+	/* readv(2) of zero bytes does not call the file, but read(2) does */
 	if (!rw_args(req)->total && rw_args(req)->nr_segs != 1)
 		return 0;
 	if (file->f_op->read_iter && !rw_has_own_read(req))
@@ -578,7 +588,7 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 	struct file *file = req->file;
 	ssize_t ret;
 
-	/* writev(2) of nothing asks nobody, write(2) does */
+	/* writev(2) of zero bytes does not call the file, but write(2) does */
 	if (!rw_args(req)->total && rw_args(req)->nr_segs != 1)
 		return 0;
 	if (file->f_op->write_iter && !rw_has_own_write(req)) {
@@ -594,7 +604,7 @@ static ssize_t rw_call_write(struct io2_req *req, struct iov_iter *iter,
 	ret = rw_verify(req, true);
 	if (ret)
 		return ret;
-	/* takes a regular file's freeze count only */
+	/* takes the freeze count of regular files only */
 	file_start_write(file);
 	ret = rw_loop(req, true);
 	file_end_write(file);
@@ -624,7 +634,10 @@ static __always_inline ssize_t rw_attempt(struct io2_req *req,
 		       rw_call_read(req, &iter, flags);
 }
 
-/* A write ended where the next byte is not allowed: that is all there is to it. */
+/*
+ * Has a write reached a limit? Then the rest cannot be written, and the request
+ * ends with the bytes written so far.
+ */
 static bool rw_is_at_limit(const struct io2_req *req)
 {
 	struct inode *inode = file_inode(req->file);
@@ -638,9 +651,9 @@ static bool rw_is_at_limit(const struct io2_req *req)
 }
 
 /*
- * A file or device full of data had less ready than was asked for, or /dev/zero was
- * to make room for another task: that is not an answer yet.  What blocks has said all
- * that there is.
+ * A short non-blocking attempt is not the result yet: a regular file or block
+ * device transferred only what was possible without blocking, or /dev/zero
+ * returned early to let another task run. A blocking attempt is the result.
  */
 static bool rw_wants_all(const struct io2_req *req, unsigned int flags)
 {
@@ -650,9 +663,9 @@ static bool rw_wants_all(const struct io2_req *req, unsigned int flags)
 }
 
 /*
- * tmpfs knows no IOCB_NOWAIT, because it has no use for it: what is read is in
- * memory.  A page that was swapped out is waited for, as it is when the
- * application touches its own.
+ * tmpfs does not support IOCB_NOWAIT, but its data is in memory. A page that
+ * was swapped out is waited for, as it is when the application touches its own
+ * memory.
  */
 static bool rw_is_memory(const struct file *file)
 {
@@ -660,7 +673,10 @@ static bool rw_is_memory(const struct file *file)
 	       S_ISREG(file_inode(file)->i_mode);
 }
 
-/* May the file be asked without its blocking?  RWF_NOWAIT is for it to judge. */
+/*
+ * May this attempt call the file? If it may not block, the file must support
+ * that. With RWF_NOWAIT the file decides itself.
+ */
 static __always_inline bool rw_may_try(const struct io2_req *req,
 				       unsigned int flags, bool write)
 {
@@ -678,7 +694,10 @@ static __always_inline bool rw_may_try(const struct io2_req *req,
 	       io2_file_nowait_buffered_write(file);
 }
 
-/* What can never be done is not to be waited for; what can has a function. */
+/*
+ * A file without the mode or the method fails at once: the request does not
+ * wait.
+ */
 static int rw_check_mode(const struct file *file, bool write)
 {
 	if (!(file->f_mode & (write ? FMODE_WRITE : FMODE_READ)))
@@ -697,17 +716,17 @@ static bool rw_would_block(struct io2_req *req, ssize_t ret,
 		return (flags & IO2_BREAKABLE) && io2_is_broken(ret);
 	if (ret != -EOPNOTSUPP)
 		return ret == -EAGAIN;
-	/* RWF flags that the file does not know */
+	/* the file does not support these RWF flags */
 	if (!(req->io.kiocb.ki_flags & IOCB_NOWAIT))
 		return false;
-	/* it refuses an IOCB_NOWAIT of ours rather than block: its poll says nothing */
+	/* our IOCB_NOWAIT was refused, so polling the file is no use */
 	req->flags |= REQ_F_POLLED;
 	return true;
 }
 
 /*
- * Did the write end because there is no reader?  A pipe that has lost its reader
- * half-way through a blocking write ends it short.
+ * Whether the write ended because there is no reader. A pipe that loses its
+ * reader during a blocking write returns a short count.
  */
 static bool rw_is_broken_pipe(const struct io2_req *req, ssize_t ret)
 {
@@ -718,7 +737,10 @@ static bool rw_is_broken_pipe(const struct io2_req *req, ssize_t ret)
 	       io2_pipe_has_no_reader(req->file);
 }
 
-/* The kernel sends SIGPIPE to the worker: the process gets it from here. */
+/*
+ * A write to a pipe or stream without a reader raises SIGPIPE. In a worker, it
+ * must be sent to the submitting process.
+ */
 static void rw_tell_broken_pipe(struct io2_req *req, ssize_t ret,
 				unsigned int flags)
 {
@@ -728,8 +750,9 @@ static void rw_tell_broken_pipe(struct io2_req *req, ssize_t ret,
 }
 
 /*
- * Was a write cut short because its time in ENTER was over, and by nothing else?  A
- * signal, or who cancels it, makes what was written the result, as of write(2).
+ * Return: true if a write was cut short only because its time in ENTER was
+ * over. After a signal or a cancellation the bytes written are the result
+ * instead, as in write(2).
  */
 static bool rw_was_cut(const struct io2_req *req, ssize_t ret,
 		       unsigned int flags)
@@ -757,7 +780,7 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 	for (;;) {
 		ret = rw_attempt(req, flags, write);
 		if (ret == -EIOCBQUEUED) {
-			/* close waits for it; a retry has to know whose it is */
+			/* track it: close waits for it, a retry needs @sub */
 			io2_req_track(req);
 			return rw_started(req, flags);
 		}
@@ -782,7 +805,7 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 /**
  * io2_read_issue() - do a READ or READV
  * @req: the request
- * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and who does it
+ * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and the context of the caller
  *
  * Return: IO2_DONE, IO2_QUEUED or IO2_AGAIN.
  */
@@ -794,7 +817,7 @@ enum io2_issue io2_read_issue(struct io2_req *req, unsigned int flags)
 /**
  * io2_write_issue() - do a WRITE or WRITEV
  * @req: the request
- * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and who does it
+ * @flags: IO2_NONBLOCK, IO2_BREAKABLE, and the context of the caller
  *
  * Return: IO2_DONE, IO2_QUEUED or IO2_AGAIN.
  */

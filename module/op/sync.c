@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* FSYNC: blocks. */
+/* The opcode FSYNC, which blocks. */
 #include <linux/fs.h>
 
 #include "ops.h"
@@ -7,10 +7,12 @@
 #include "worker.h"
 
 /**
- * struct sync_args - what FSYNC was asked to do
+ * struct sync_args - arguments of FSYNC
  * @off: first byte
- * @len: bytes, 0 for all that follow
+ * @len: bytes, 0 for the rest of the file
  * @flags: IOURING2_FSYNC_*
+ *
+ * Lifetime: that of the request; constant after prep.
  */
 struct sync_args {
 	loff_t			off;
@@ -44,7 +46,7 @@ int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  * @req: the request
  * @flags: IO2_NONBLOCK, IO2_BREAKABLE
  *
- * Return: IO2_DONE; IO2_AGAIN if it is to be done once more.
+ * Return: IO2_DONE; IO2_AGAIN if it would block, or its sleep was interrupted.
  */
 enum io2_issue io2_fsync_issue(struct io2_req *req, unsigned int flags)
 {

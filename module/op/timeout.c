@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Timeouts.  The timer's callback runs in interrupt context and only defers;
- * whoever gets the timer from the active to the inactive state owns the
- * request: the callback by running, a canceller by hrtimer_try_to_cancel().
+ * The opcodes TIMEOUT and TIMEOUT_REMOVE. The timer's callback runs in
+ * interrupt context and only defers the request. The context that makes the
+ * timer inactive owns the request: the callback by running, a canceller by
+ * hrtimer_try_to_cancel().
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -22,11 +23,14 @@
 			 IOURING2_TIMEOUT_MULTISHOT)
 
 /**
- * struct timeout_args - what TIMEOUT was asked to do
- * @time: when, or how long
- * @count: completions to wait for, or repeats of a multishot
+ * struct timeout_args - arguments of TIMEOUT
+ * @time: when it fires, or after how long
+ * @count: completions to wait for, or number of repeats of a multishot
  * @flags: IOURING2_TIMEOUT_*
- * @stopped: a multishot that was cancelled: it fires no more; under inflight_lock
+ * @stopped: set when a multishot is cancelled: it must not fire again
+ *
+ * Lifetime: that of the request. After prep all fields change only under
+ * inflight_lock.
  */
 struct timeout_args {
 	ktime_t			time;
@@ -36,12 +40,14 @@ struct timeout_args {
 };
 
 /**
- * struct timeout_remove_args - what TIMEOUT_REMOVE was asked to do
- * @user_data: which timeout
+ * struct timeout_remove_args - arguments of TIMEOUT_REMOVE
+ * @user_data: user_data of the timeout
  * @time: its new time, as the caller gave it
- * @monotonic: that time of CLOCK_MONOTONIC outside the caller's time namespace
- * @boottime: that time of CLOCK_BOOTTIME outside
+ * @monotonic: @time as CLOCK_MONOTONIC of the host's time namespace
+ * @boottime: @time as CLOCK_BOOTTIME of the host's time namespace
  * @flags: IOURING2_TIMEOUT_*
+ *
+ * Lifetime: that of the request; constant after prep.
  */
 struct timeout_remove_args {
 	u64			user_data;
@@ -77,7 +83,7 @@ static enum hrtimer_restart timeout_fn(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* The timer must not be active. */
+/* Initialises the timer, which must not be active. */
 static void timeout_setup(struct io2_req *req)
 {
 	const struct timeout_args *t = io2_args(req, struct timeout_args);
@@ -86,7 +92,7 @@ static void timeout_setup(struct io2_req *req)
 		      timeout_mode(t->flags));
 }
 
-/* Starts the timer.  Return: false when the ring is going away. */
+/* Starts the timer. Return: false if the request must not wait. */
 static bool timeout_start(struct io2_req *req)
 {
 	struct timeout_args *t = io2_args(req, struct timeout_args);
@@ -113,7 +119,10 @@ static void timeout_finish(struct io2_req *req, s32 res, struct io2_batch *b)
 	io2_req_complete(req, b);
 }
 
-/* A multishot goes on as long as there is a slot for its CQE (I6). */
+/*
+ * Posts an event of a multishot and starts its timer again, as long as there is
+ * a free slot for the CQE (I6). Return: true if it goes on.
+ */
 static bool timeout_again(struct io2_req *req)
 {
 	struct timeout_args *t = io2_args(req, struct timeout_args);
@@ -139,12 +148,15 @@ static bool timeout_again(struct io2_req *req)
 	return started;
 }
 
-/* Runs after the callback; somebody else may have set another result. */
+/*
+ * Runs after the timer has become inactive. A count that was reached, or a
+ * cancellation, has set another result than -ETIME.
+ */
 static void timeout_run(struct io2_req *req, struct io2_batch *b)
 {
-	/* the callback may still be on its way out on another CPU */
+	/* the callback may still be returning on another CPU */
 	hrtimer_cancel(&req->timer.timer);
-	/* it has come, by time or by count; else somebody has cancelled it */
+	/* only a timeout that was not cancelled ends waits in ENTER */
 	if (req->res != -ECANCELED)
 		req->flags |= REQ_F_ENDS_WAIT;
 	else
@@ -153,7 +165,10 @@ static void timeout_run(struct io2_req *req, struct io2_batch *b)
 		timeout_finish(req, req->res, b);
 }
 
-/* Return: whether whoever runs it will find that it was cancelled. */
+/*
+ * Return: 0 if timeout_run() will find a multishot stopped; -EALREADY if the
+ * timeout ends with this event anyway.
+ */
 static int timeout_stop_repeating(struct io2_req *req)
 {
 	struct timeout_args *t = io2_args(req, struct timeout_args);
@@ -171,8 +186,8 @@ static int timeout_stop_repeating(struct io2_req *req)
  * @req: found in the hash
  *
  * Context: inflight_lock held.
- * Return: 0, or -EALREADY when it has fired.  A multishot that has just fired fires
- * no more, and ends with ECANCELED.
+ * Return: 0, or -EALREADY when it has fired. A multishot that has just fired
+ * does not fire again, and ends with ECANCELED.
  */
 int io2_timeout_cancel(struct io2_req *req)
 {
@@ -224,7 +239,7 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  * @req: the request
  * @flags: unused
  *
- * Return: IO2_QUEUED, or IO2_DONE with -ECANCELED on a dying ring.
+ * Return: IO2_QUEUED, or IO2_DONE with -ECANCELED if it must not wait.
  */
 enum io2_issue io2_timeout_issue(struct io2_req *req, unsigned int flags)
 {
@@ -272,7 +287,7 @@ int io2_timeout_remove_prep(struct io2_req *req,
 	ret = io2_timespec(sqe->addr2, &rem->time);
 	if (ret)
 		return ret;
-	/* which clock is known when the timeout is found, maybe elsewhere */
+	/* the timeout's clock is not known yet, so convert for either here */
 	rem->monotonic = io2_host_time(CLOCK_MONOTONIC, rem->time);
 	rem->boottime = io2_host_time(CLOCK_BOOTTIME, rem->time);
 	return 0;
@@ -293,7 +308,7 @@ static ktime_t timeout_new_time(const struct timeout_args *t,
 	}
 }
 
-/* Starts the timer afresh; it no longer waits for completions. */
+/* Starts the timer with a new time. It does not wait for completions any more. */
 static void timeout_update(struct io2_req *req,
 			   const struct timeout_remove_args *rem)
 {
@@ -304,7 +319,7 @@ static void timeout_update(struct io2_req *req,
 	t->time = timeout_new_time(t, rem);
 	t->flags &= ~IOURING2_TIMEOUT_ABS;
 	t->flags |= rem->flags & IOURING2_TIMEOUT_ABS;
-	/* a relative timer may be on another clock's base than an absolute one */
+	/* relative and absolute timers of a clock may differ in their base */
 	timeout_setup(req);
 	hrtimer_start(&req->timer.timer, t->time, timeout_mode(t->flags));
 }
@@ -314,8 +329,7 @@ static void timeout_update(struct io2_req *req,
  * @req: the request
  * @flags: unused
  *
- * Return: IO2_DONE; res is 0, -ENOENT, or -EALREADY when the timeout has
- * fired.
+ * Return: IO2_DONE; res is 0, -ENOENT, or -EALREADY when the timeout has fired.
  */
 enum io2_issue io2_timeout_remove_issue(struct io2_req *req,
 					unsigned int flags)
