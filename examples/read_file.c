@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: MIT
 /* Print a file through a ring: cc -o read_file read_file.c && ./read_file FILE */
 #include <err.h>
 #include <errno.h>
