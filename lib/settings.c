@@ -13,8 +13,9 @@
 #endif
 
 /*
- * The preloaded library calls this before all other constructors. It cannot use string
- * functions: a sanitizer replaces them, and may not be initialised yet.
+ * The preloaded library calls this before all other constructors. It cannot use the C
+ * library's string functions, because a sanitizer replaces them and may not be
+ * initialised yet.
  */
 static int is_on(const char *name)
 {
