@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: MIT
 /* Print a file through a ring: cc -o read_file read_file.c && ./read_file FILE */
 #include <err.h>
 #include <errno.h>
@@ -34,12 +34,12 @@ int main(int argc, char **argv)
 		__atomic_store_n(sq_tail, *sq_tail + 1, __ATOMIC_RELEASE);
 		e.to_submit = 1;
 		while (__atomic_load_n(cq_tail, __ATOMIC_ACQUIRE) == *cq_head) {
-			int taken = ioctl(ring, IOURING2_IOC_ENTER, &e);	/* submits, and waits for the completion */
+			int taken = ioctl(ring, IOURING2_IOC_ENTER, &e);	/* submits, then waits for the completion */
 
 			if (taken < 0 && errno != EINTR)
 				err(1, "ENTER");
 			if (taken > 0)
-				e.to_submit = 0;	/* from here on it only waits */
+				e.to_submit = 0;	/* if it is called again, only wait */
 		}
 		res = cqes[*cq_head & (s.params.cq_entries - 1)].res;
 		__atomic_store_n(cq_head, *cq_head + 1, __ATOMIC_RELEASE);

@@ -1,19 +1,19 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: MIT
 /*
- * Copy a file through a ring whose completion queue is far too small.
+ * Copy a file through a ring whose completion queue (CQ) is much too small.
  *
  * usage: ringcopy [-c CQ_ENTRIES] [-q SLOTS] [-b BLOCK_SIZE] [-n NAP_US] [-s] SOURCE COPY
  *
- * SLOTS blocks are under way at any time, each read and then written, all by the ring's
- * workers. The completion queue has room for CQ_ENTRIES; whatever else completes waits in the
- * kernel's backlog. When submitting answers EBUSY, the queue is full by contract: it is reaped
- * without entering the kernel, and submitting is tried again. NAP_US microseconds of idleness
- * after each round play the part of an application that is busy elsewhere.
+ * The program copies SLOTS blocks at a time. The ring's workers read each block and then write
+ * it. The CQ has room for CQ_ENTRIES completions; further completions wait in the kernel's
+ * backlog. When a submission fails with EBUSY, the CQ is guaranteed to be full. The program then
+ * takes the completions, which needs no system call, and submits again. After each round it
+ * sleeps for NAP_US microseconds, like an application that is busy with other work.
  *
- * Every request must complete exactly once, and the ring's own counters must agree; with -s
- * they must also show that the backlog and EBUSY were really needed.
+ * The program checks that every request completes exactly once and that the ring's counters
+ * agree. With -s it also fails unless both the backlog and EBUSY occurred.
  *
- * exit: 0 copied, 1 not.
+ * exit: 0 the file was copied and all checks passed, 1 otherwise.
  */
 #include <err.h>
 #include <errno.h>
@@ -35,21 +35,21 @@ struct ring {
 	unsigned int	*sq_head, *sq_tail;
 	unsigned int	*cq_head, *cq_tail, *cq_overflow;
 	unsigned int	sq_entries, cq_entries;
-	unsigned int	tail;		/* ours, published by submit() */
+	unsigned int	tail;		/* our copy; submit() stores it to *sq_tail */
 	struct iouring2_sqe *sqes;
 	struct iouring2_cqe *cqes;
 };
 
 enum slot_state { IDLE, TO_READ, READING, TO_WRITE, WRITING };
 
-/* one block on its way from SOURCE to COPY */
+/* One block that is copied from SOURCE to COPY. */
 struct slot {
 	enum slot_state	state;
-	uint32_t	generation;	/* of the request under way: half of its user_data */
+	uint32_t	generation;	/* number of its current request, part of user_data */
 	char		*buf;
 	off_t		off;
-	size_t		len;		/* bytes of this block */
-	size_t		done;		/* of which read, or written */
+	size_t		len;		/* size of the block */
+	size_t		done;		/* bytes read or written so far */
 };
 
 static struct {
@@ -117,7 +117,7 @@ static unsigned int cq_ready(const struct ring *r)
 	return __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) - *r->cq_head;
 }
 
-/* one number of the ring's fdinfo */
+/* Returns one value of the ring's fdinfo. */
 static uint64_t fdinfo(const struct ring *r, const char *key)
 {
 	char path[64], line[256];
@@ -160,7 +160,7 @@ static void progress(const struct ring *r, bool last)
 	fflush(stdout);
 }
 
-/* give an idle slot the next block; false at the end of the file */
+/* Assigns the next block to a slot. Returns false at the end of the file. */
 static bool slot_next_block(struct slot *s)
 {
 	if (job.next >= job.size) {
@@ -200,10 +200,10 @@ static void slot_complete(const struct iouring2_cqe *cqe)
 
 	if (index >= job.nr_slots || generation != s->generation ||
 	    (s->state != READING && s->state != WRITING))
-		errx(1, "completion %#" PRIx64 " was not expected: a duplicate?", (uint64_t)cqe->user_data);
+		errx(1, "unexpected completion %#" PRIx64 ", maybe a duplicate", (uint64_t)cqe->user_data);
 	if (cqe->res <= 0)
 		errx(1, "%s at %jd: %s", s->state == READING ? "read" : "write", (intmax_t)s->off,
-		     cqe->res ? strerror(-cqe->res) : "nothing transferred");
+		     cqe->res ? strerror(-cqe->res) : "no bytes were transferred");
 
 	s->done += cqe->res;
 	if (s->done < s->len) {
@@ -218,7 +218,7 @@ static void slot_complete(const struct iouring2_cqe *cqe)
 	}
 }
 
-/* take what is in the CQ, without entering the kernel */
+/* Takes all completions from the CQ, without entering the kernel. */
 static unsigned int reap(struct ring *r)
 {
 	unsigned int head = *r->cq_head, n = cq_ready(r), i;
@@ -231,7 +231,7 @@ static unsigned int reap(struct ring *r)
 	return n;
 }
 
-/* fill the SQ from slots that have something to do */
+/* Fills the SQ with requests of the slots that have something to do. */
 static void queue(struct ring *r)
 {
 	static unsigned int cursor;
@@ -245,7 +245,7 @@ static void queue(struct ring *r)
 	}
 }
 
-/* submit until nothing is left to submit or the ring pushes back; reap only then */
+/* Submits until no slot has a request to submit, or ENTER fails with EBUSY. */
 static void submit(struct ring *r)
 {
 	int n;
@@ -259,7 +259,7 @@ static void submit(struct ring *r)
 		if (n < 0 && errno == EBUSY) {
 			job.ebusy++;
 			if (cq_ready(r) != r->cq_entries)
-				errx(1, "EBUSY with %u of %u CQ entries filled", cq_ready(r), r->cq_entries);
+				errx(1, "EBUSY, but only %u of %u CQ entries are filled", cq_ready(r), r->cq_entries);
 			return;
 		}
 		if (n < 0)
@@ -311,7 +311,7 @@ static int report(const struct ring *r, bool strict)
 {
 	int bad = 0;
 
-	printf("%" PRIu64 " requests, each completed once; %u in flight at most; %" PRIu64 " short transfers\n",
+	printf("%" PRIu64 " requests, each completed once; at most %u in flight; %" PRIu64 " short transfers\n",
 	       job.submitted, job.most_in_flight, job.short_io);
 	printf("the ring's fdinfo:\n");
 	print_fdinfo(r);
@@ -323,7 +323,7 @@ static int report(const struct ring *r, bool strict)
 	bad |= expect("Backlog", fdinfo(r, "Backlog"), 0);
 	bad |= expect("lost completions (cq_off.overflow)", *r->cq_overflow, 0);
 	if (strict && (!job.ebusy || !fdinfo(r, "BacklogTotal"))) {
-		warnx("the backlog and EBUSY were never needed: nothing was shown");
+		warnx("the backlog or EBUSY did not occur: this run shows nothing");
 		bad = 1;
 	}
 	return bad;
@@ -387,7 +387,7 @@ int main(int argc, char **argv)
 		slot_next_block(&job.slots[i]);
 	}
 	ring_open(&ring, cq_entries);
-	printf("a ring with %u SQ and %u CQ entries, %u blocks of %zu bytes under way\n",
+	printf("a ring with %u SQ and %u CQ entries, copying %u blocks of %zu bytes at a time\n",
 	       ring.sq_entries, ring.cq_entries, job.nr_slots, job.block);
 	copy(&ring);
 	return report(&ring, strict);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* The trap's text, for those who put it into programs. */
+/* The trap's code, for the programs that install it. */
 	.section .rodata
 	.balign 16
 	.globl	io2_trap_text

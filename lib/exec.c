@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Starting another program, with the launcher in between. Needs no C library:
- * it is part of the trap, too.
+ * Execute another program through the launcher. This code is also part of the
+ * trap and cannot use a C library.
  *
- * A caller that tries one folder after the other, or a shell that runs files
- * without a first line, relies on the errors of execve. So those are found
- * before the launcher takes the program's place.
+ * Callers rely on the errors of execve: some try one directory after the other,
+ * and a shell interprets a file that the kernel does not recognize. The errors are
+ * therefore checked before the launcher is executed instead of the program.
  */
 #include <asm/stat.h>
 #include <linux/elf.h>
@@ -23,7 +23,7 @@
 #ifndef O_PATH
 #define O_PATH		010000000
 #endif
-#define FD_LINK		32	/* room for /proc/self/fd/N */
+#define FD_LINK		32	/* size of "/proc/self/fd/N" */
 
 static int same(const char *a, const char *b)
 {
@@ -43,7 +43,7 @@ static int begins(const char *text, const char *with)
 	return !*with;
 }
 
-/* ---- what is it? ----------------------------------------------------------- */
+/* ---- the kind of a file ---------------------------------------------------- */
 
 static void fd_link(char *to, unsigned int fd)
 {
@@ -61,7 +61,7 @@ static void fd_link(char *to, unsigned int fd)
 	*to = 0;
 }
 
-/* As whom exec asks; the real user is asked for where the kernel is too old. */
+/* As exec, check for the effective user. An old kernel checks the real user only. */
 static long may_be_executed(const struct io2_exec *e)
 {
 	long ret;
@@ -74,7 +74,7 @@ static long may_be_executed(const struct io2_exec *e)
 	return ret == -ENOENT && (e->flags & AT_EMPTY_PATH) ? 0 : ret;
 }
 
-/* Return: the first bytes' number, or a negative errno. */
+/* Read the start of the file. Return: number of bytes, or a negative errno. */
 static long read_head(const struct io2_exec *e, unsigned char *head, long size)
 {
 	long flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
@@ -89,7 +89,7 @@ static long read_head(const struct io2_exec *e, unsigned char *head, long size)
 		n = io2_syscall(__NR_pread64, e->dir, IO2_P(head), size, 0, 0, 0);
 		if (n != -EBADF)
 			return n;
-		/* by O_PATH, or for writing only */
+		/* the descriptor was opened with O_PATH, or for writing only */
 		fd_link(link, (unsigned int)e->dir);
 		fd = io2_syscall(__NR_openat, AT_FDCWD, IO2_P(link), flags, 0, 0, 0);
 	}
@@ -125,7 +125,7 @@ long io2_exec_check(const struct io2_exec *e)
 	       IO2_EXEC_FOREIGN : IO2_EXEC_UNKNOWN;
 }
 
-/* ---- its name, for the launcher -------------------------------------------- */
+/* ---- the program's path, for the launcher ---------------------------------- */
 
 static int same_file(const struct io2_exec *e, const char *name)
 {
@@ -137,7 +137,7 @@ static int same_file(const struct io2_exec *e, const char *name)
 	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* What the descriptor and the path mean, if that has a name that can be used. */
+/* Write the absolute path of @e to @to. Return: 1, or 0 if it has no valid path. */
 static int name_of(const struct io2_exec *e, char *to)
 {
 	const char *path = e->path;
@@ -159,8 +159,8 @@ static int name_of(const struct io2_exec *e, char *to)
 }
 
 /*
- * The launcher is another program: what these mean is something else there, and
- * descriptors may be closed by then.
+ * In the launcher, which is another process image, such a path may refer to another
+ * file, or the descriptor may be closed.
  */
 static int is_only_valid_here(const char *path)
 {
@@ -189,18 +189,18 @@ static const char *name_there(const struct io2_exec *e, char *room)
 /* ---- the launcher's arguments ---------------------------------------------- */
 
 /*
- * In memory that is mapped for them, not on the stack: there may be as little of
- * that as musl's posix_spawn gives, or a small alternate one, and the memory
- * below it is the parent's.
+ * The arguments are in memory that is mapped for them. The stack may be too small:
+ * it may be that of a child of musl's posix_spawn, with the parent's memory below
+ * it, or a small alternate signal stack.
  */
 static struct io2_exec_area *areas;
 
 /*
- * An exec that succeeds in a child of vfork leaves the area in the parent, where
- * nobody knows of it. So the kernel is asked to clear @busy when the child no
- * longer uses this memory, and the next child takes the area again. That takes
- * the place of CLONE_CHILD_CLEARTID, which threads need: those, and where the
- * kernel does not tell, do without.
+ * When exec succeeds in a child of vfork, the area stays mapped in the parent. The
+ * kernel clears @busy when the child stops using the parent's memory, so that the
+ * next child can reuse the area. This uses the same address in the task as
+ * CLONE_CHILD_CLEARTID, which threads need. A thread therefore cannot use it, nor
+ * can a task on a kernel that does not report this address.
  */
 static int can_be_left(void)
 {
@@ -224,7 +224,7 @@ static struct io2_exec_area *get_area(unsigned long n, int left)
 	unsigned long size = 8192;
 	long at;
 
-	/* doubled, so that few sizes are left */
+	/* powers of two, so that few different sizes stay mapped */
 	while (size < sizeof(*area) + n * sizeof(char *))
 		size *= 2;
 	area = left ? __atomic_load_n(&areas, __ATOMIC_ACQUIRE) : (void *)0;
@@ -302,7 +302,7 @@ long io2_exec_get(const struct io2_exec *e, int left, struct io2_exec_area **to)
 
 /* ---- exec ------------------------------------------------------------------ */
 
-/* The program was found before: so it is the launcher that is not there. */
+/* The program was found before, so these errors mean that the launcher is missing. */
 static int no_launcher(long err)
 {
 	return err == -ENOENT || err == -ENOTDIR || err == -EACCES || err == -ELOOP;
@@ -331,7 +331,7 @@ long io2_execveat(const struct io2_exec *e)
 {
 	long kind;
 
-	/* only asked, with AT_EXECVE_CHECK, or wrong */
+	/* AT_EXECVE_CHECK, which executes nothing, or an invalid flag */
 	if (e->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return io2_exec_as_is(e);
 	if (!io2_settings.run[0])
@@ -339,7 +339,7 @@ long io2_execveat(const struct io2_exec *e)
 	kind = io2_exec_check(e);
 	if (kind < 0)
 		return kind;
-	/* the launcher on its own needs no launcher */
+	/* the launcher itself is executed directly */
 	if (kind == IO2_EXEC_FOREIGN || same(e->path, io2_settings.run))
 		return io2_exec_as_is(e);
 	return kind == IO2_EXEC_PROGRAM ? by_launcher(e) : io2_exec_alone(e, kind);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Starting another program, with the launcher in between. */
+/* Execute another program through the launcher. */
 #ifndef IO2_EXEC_H
 #define IO2_EXEC_H
 
-/* after <fcntl.h> or <linux/fcntl.h>, which are not for one another */
+/* include after <fcntl.h> or <linux/fcntl.h>, which cannot be used together */
 #include "sys.h"
 #include "translate.h"
 
-/* arguments of the launcher before those of the program */
+/* number of arguments of the launcher before those of the program */
 #define IO2_EXEC_EXTRA	4
-/* --exec's flags: letters, then a colon and the names that are skipped */
+/* size of the flags of --exec: letters, a colon, and the names to skip */
 #define IO2_EXEC_FLAGS	(IO2_SKIP_MAX + 8)
 #define IO2_EXEC_NAME	4096
 
 /**
- * struct io2_exec - execveat's arguments
- * @dir: folder, or AT_FDCWD
- * @path: the program
+ * struct io2_exec - the arguments of execveat(2)
+ * @dir: directory, or AT_FDCWD
+ * @path: path of the program
  * @argv: its arguments, or NULL
  * @envp: its environment
  * @flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
@@ -30,23 +30,23 @@ struct io2_exec {
 };
 
 /*
- * IO2_EXEC_PROGRAM	x86-64, or a script: the launcher's
- * IO2_EXEC_FOREIGN	for another processor: as it is
- * IO2_EXEC_UNKNOWN	nothing that we know, but binfmt_misc may
- * IO2_EXEC_UNREADABLE	may be started, but not looked into
+ * IO2_EXEC_PROGRAM	x86-64 program or script; started through the launcher
+ * IO2_EXEC_FOREIGN	program for another processor; started unprepared
+ * IO2_EXEC_UNKNOWN	unknown format, which binfmt_misc may recognize
+ * IO2_EXEC_UNREADABLE	executable, but not readable
  */
 enum io2_exec_kind {
 	IO2_EXEC_PROGRAM, IO2_EXEC_FOREIGN, IO2_EXEC_UNKNOWN, IO2_EXEC_UNREADABLE
 };
 
 /**
- * struct io2_exec_area - what the launcher is started with
- * @next: the one that was mapped before it
- * @size: of all
- * @busy: somebody's
- * @flags: the launcher's
- * @name: room for a path
- * @args: arguments
+ * struct io2_exec_area - mapped memory with the launcher's arguments
+ * @next: the area that was mapped before this one
+ * @size: size of the area in bytes
+ * @busy: the area is in use
+ * @flags: the launcher's argument for --exec
+ * @name: room for the path of the program
+ * @args: the argument array
  */
 struct io2_exec_area {
 	struct io2_exec_area	*next;
@@ -58,56 +58,55 @@ struct io2_exec_area {
 };
 
 /**
- * io2_exec_check() - can a program be started, and what is it?
- * @e: which
+ * io2_exec_check() - check whether a program can be executed, and find its kind
+ * @e: the program
  *
- * Return: enum io2_exec_kind, or a negative errno, the one that execve would
- * fail with.
+ * Return: enum io2_exec_kind, or the negative errno with which execve would fail.
  */
 long io2_exec_check(const struct io2_exec *e);
 
 /**
- * io2_exec_get() - the launcher's arguments, in mapped memory
+ * io2_exec_get() - map memory and write the launcher's arguments to it
  * @e: the program
- * @left: an exec that succeeds leaves the memory behind, in a parent
- * @area: is set to them, for io2_exec_put()
+ * @left: the memory stays mapped in a parent if exec succeeds
+ * @area: set to the memory, which io2_exec_put() frees
  *
- * Return: 0; -ENOMEM; 1 if the launcher would not find the program, as it has no
- * path that is valid there.
+ * Return: 0; -ENOMEM; 1 if the program has no path by which the launcher could
+ * find it.
  */
 long io2_exec_get(const struct io2_exec *e, int left, struct io2_exec_area **area);
 
 /**
- * io2_exec_put() - free what io2_exec_get() gave
- * @area: which
- * @left: as there
+ * io2_exec_put() - free the memory of io2_exec_get()
+ * @area: the memory
+ * @left: the same value as for io2_exec_get()
  */
 void io2_exec_put(struct io2_exec_area *area, int left);
 
 /**
- * io2_execveat() - start a program, by the launcher if there has to be one
- * @e: which
+ * io2_execveat() - execute a program, through the launcher if that is needed
+ * @e: the program
  *
- * Return: a negative errno, if at all.
+ * Return: a negative errno; does not return on success.
  */
 long io2_execveat(const struct io2_exec *e);
 
 /**
- * io2_exec_alone() - start a program that the launcher cannot start
- * @e: which
- * @kind: not IO2_EXEC_FOREIGN
+ * io2_exec_alone() - execute a program without the launcher
+ * @e: the program
+ * @kind: its kind, but not IO2_EXEC_FOREIGN
  *
- * Brought along by whoever has io2_execveat() in it.
+ * Each program that is linked with io2_execveat() defines this function.
  *
- * Return: a negative errno, if at all.
+ * Return: a negative errno; does not return on success.
  */
 long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind);
 
 /**
- * io2_exec_as_is() - start a program, by the kernel
- * @e: which
+ * io2_exec_as_is() - execute a program by the system call, without preparation
+ * @e: the program
  *
- * Return: a negative errno, if at all.
+ * Return: a negative errno; does not return on success.
  */
 static inline long io2_exec_as_is(const struct io2_exec *e)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Executing a program that has the trap put in before its first instruction: by
- * the launcher, and by the trap itself where there is no launcher.
+ * Execute a program and install the trap in it before its first instruction. The
+ * launcher does this, and the trap itself does it where no launcher is found.
  *
- * Needs no C library. The caller may have threads, or share its memory with the
- * parent that waits for it.
+ * This code cannot use a C library. The caller may have threads, or may be a child
+ * of vfork, which shares its memory with its parent.
  */
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -35,11 +35,11 @@ static long trace(long request, long pid, unsigned long at, long data)
 	return io2_syscall(__NR_ptrace, request, pid, (long)at, data, 0, 0);
 }
 
-/* ---- caller and helper talk ------------------------------------------------ */
+/* ---- messages between caller and helper ------------------------------------ */
 
 static int say_to(int fd, int value)
 {
-	/* who has died is no reason for a signal */
+	/* MSG_NOSIGNAL: the receiver may be dead */
 	return io2_syscall(__NR_sendto, fd, IO2_P(&value), sizeof(value), MSG_NOSIGNAL,
 			   0, 0) == sizeof(value) ? 0 : -1;
 }
@@ -69,9 +69,9 @@ __attribute__((noreturn)) static void end(int status)
 }
 
 /*
- * Wait for a stop of that kind, letting signals through. It may be a thread,
- * which becomes the process when it executes the program: so whoever it is.
- * Return: 0 or -1.
+ * Wait for a ptrace stop of the kind @wanted, and deliver signals meanwhile. Wait for
+ * any thread ID: if a thread executes the program, its ID becomes that of the
+ * process. Return: 0 or -1.
  */
 static int wait_for(int wanted)
 {
@@ -105,7 +105,7 @@ static int poke(long pid, unsigned long at, const void *from, size_t size)
 	return 0;
 }
 
-/* A system call made by the stopped program, at its first instruction. */
+/* Let the stopped program call mmap, at its first instruction. */
 static int remote_mmap(long pid, const struct user_regs_struct *begin,
 		       unsigned long at, unsigned long size, int prot)
 {
@@ -167,12 +167,12 @@ static int put_trap(long pid, const struct io2_inject *what)
 	return trace(PTRACE_SETREGS, pid, 0, IO2_P(&begin)) ? -1 : 0;
 }
 
-/* From before the exec to the first instruction after it. */
+/* The helper process: it traces the caller from before exec to its first instruction. */
 __attribute__((noreturn)) static void help(const struct io2_inject *what, long pid,
 					   long tid, int channel)
 {
 	static const char failed[] =
-		"iouring2-run: the trap could not be put into the program\n";
+		"iouring2-run: the trap could not be installed in the program\n";
 	const long options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
 	long ret;
 
@@ -184,9 +184,9 @@ __attribute__((noreturn)) static void help(const struct io2_inject *what, long p
 	close_fd(channel);
 	if (ret || wait_for(SIGTRAP | PTRACE_EVENT_EXEC << 8))
 		end(1);
-	/* not before: an exec that fails goes back to the caller, and we end */
+	/* not earlier: when exec fails, the helper exits and the caller must go on */
 	trace(PTRACE_SETOPTIONS, pid, 0, options | PTRACE_O_EXITKILL);
-	/* leave the exec's own system call, whose end would change rax */
+	/* wait for the end of the execve call, which changes rax */
 	if (trace(PTRACE_SYSCALL, pid, 0, 0) || wait_for(SIGTRAP | 0x80) ||
 	    put_trap(pid, what)) {
 		io2_syscall(__NR_write, 2, IO2_P(failed), sizeof(failed) - 1, 0, 0, 0);
@@ -199,8 +199,8 @@ __attribute__((noreturn)) static void help(const struct io2_inject *what, long p
 /* ---- the caller ------------------------------------------------------------ */
 
 /*
- * Not by fork(): no signal to the program when it ends. No signal meanwhile, as
- * the handlers are the caller's.
+ * Not fork(): without SIGCHLD in the flags of clone, no signal is sent when the helper
+ * exits. Signals are blocked, so that the caller's handlers do not run in the helper.
  */
 static long start_helper(const struct io2_inject *what, int *channel)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Starting a program that has the trap put in before its first instruction. */
+/* Execute a program and install the trap before its first instruction. */
 #ifndef IO2_INJECT_H
 #define IO2_INJECT_H
 
 #include "exec.h"
 
 /**
- * struct io2_inject - a program to be started with the trap
- * @exec: which
- * @skip: it is left alone, but needs the handler for a filter it inherits
- * @text: the trap's
- * @size: of that
+ * struct io2_inject - a program to be executed with the trap
+ * @exec: the program
+ * @skip: do not redirect it; it only needs the handler for the filter it inherits
+ * @text: the trap's code
+ * @size: size of @text in bytes
  */
 struct io2_inject {
 	const struct io2_exec	*exec;
@@ -20,14 +20,14 @@ struct io2_inject {
 };
 
 /**
- * io2_inject() - execute a program, with the trap put in
- * @what: which
+ * io2_inject() - execute a program and install the trap in it
+ * @what: the program and the trap
  *
- * By ptrace, and by a helper process that is gone when the program begins. What
- * turns out to be no 64-bit program begins as it is.
+ * A helper process installs the trap by ptrace and exits before the program starts.
+ * A program that is not a 64-bit program is started unprepared.
  *
- * Return: not, if it could be done; the negative errno of the exec; a positive
- * errno if it was not tried, as there can be no helper.
+ * Return: does not return on success. The negative errno of exec, or a positive
+ * errno if there can be no helper and exec was not called.
  */
 long io2_inject(const struct io2_inject *what);
 

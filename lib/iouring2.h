@@ -4,18 +4,20 @@
  *
  * libiouring2: rings of /dev/iouring2 in liburing's struct io_uring.
  *
- * Set a ring up with iouring2_queue_init() and what liburing has to fill and to
- * read queues works on it: io_uring_get_sqe(), io_uring_prep_*(),
- * io_uring_cqe_seen(), io_uring_for_each_cqe() ... What enters the kernel is in
- * here: iouring2_submit() for io_uring_submit(), and so on. See libiouring2(3).
+ * iouring2_queue_init() sets up a ring. The functions of liburing that only access
+ * memory can be used with it: io_uring_get_sqe(), io_uring_prep_*(),
+ * io_uring_cqe_seen(), io_uring_for_each_cqe() etc. This header replaces those that
+ * enter the kernel: iouring2_submit() takes the place of io_uring_submit(), and so on.
+ * See libiouring2(3).
  *
- * All functions return a negative errno on failure.
+ * Functions that return an int return a negative errno on failure.
  */
 #ifndef IOURING2_H
 #define IOURING2_H
 
 #include <stddef.h>
-#ifndef IOURING2_CALLS_ONLY	/* defined: no liburing, nothing inline */
+/* A program may define this to do without liburing and the inline functions. */
+#ifndef IOURING2_CALLS_ONLY
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -34,25 +36,25 @@ struct iouring2_query;	/* <linux/iouring2.h> */
 /**
  * iouring2_device_open() - open /dev/iouring2
  *
- * Return: a descriptor.
+ * Return: a descriptor of the device.
  */
 int iouring2_device_open(void);
 
 /**
- * iouring2_device_query() - what the module supports
- * @dev: descriptor of the device, or -1 to have it opened for the call
- * @query: is filled
+ * iouring2_device_query() - ask what the module supports
+ * @dev: descriptor of the device, or -1 to open it for the call
+ * @query: receives the answer
  *
  * Return: 0.
  */
 int iouring2_device_query(int dev, struct iouring2_query *query);
 
 /**
- * iouring2_ring_setup() - as io_uring_setup(2)
- * @dev: descriptor of the device, or -1 to have it opened for the call
- * @entries: SQ entries
- * @params: as io_uring_setup(2)
- * @max_inflight: in-flight cap wanted, and cap granted; may be NULL
+ * iouring2_ring_setup() - set up a ring, as io_uring_setup(2)
+ * @dev: descriptor of the device, or -1 to open it for the call
+ * @entries: number of SQ entries
+ * @params: parameters, as of io_uring_setup(2)
+ * @max_inflight: in: in-flight cap, 0 for the default; out: cap of the ring; or NULL
  *
  * Return: the ring's descriptor.
  */
@@ -61,12 +63,12 @@ int iouring2_ring_setup(int dev, unsigned int entries,
 			unsigned int *max_inflight);
 
 /**
- * iouring2_ring_setup_flags() - the same, with what io_uring_setup(2) lacks
- * @dev: descriptor of the device, or -1 to have it opened for the call
- * @entries: SQ entries
- * @params: as io_uring_setup(2)
+ * iouring2_ring_setup_flags() - set up a ring, with flags of iouring2
+ * @dev: descriptor of the device, or -1 to open it for the call
+ * @entries: number of SQ entries
+ * @params: parameters, as of io_uring_setup(2)
  * @flags: IOURING2_RING_* of <linux/iouring2.h>
- * @max_inflight: in-flight cap wanted, and cap granted; may be NULL
+ * @max_inflight: in: in-flight cap, 0 for the default; out: cap of the ring; or NULL
  *
  * Return: the ring's descriptor.
  */
@@ -75,54 +77,56 @@ int iouring2_ring_setup_flags(int dev, unsigned int entries,
 			      unsigned int flags, unsigned int *max_inflight);
 
 /**
- * iouring2_ring_enter() - as io_uring_enter2(2)
+ * iouring2_ring_enter() - submit and wait, as io_uring_enter2(2)
  * @fd: the ring
- * @to_submit: SQEs to take
- * @min_complete: CQEs to wait for, with IORING_ENTER_GETEVENTS
+ * @to_submit: number of SQEs to submit
+ * @min_complete: number of CQEs to wait for, with IORING_ENTER_GETEVENTS
  * @flags: IORING_ENTER_*
- * @arg: a signal mask, or with IORING_ENTER_EXT_ARG more; or NULL
- * @argsz: its size: 8 for a mask
+ * @arg: a signal mask or, with IORING_ENTER_EXT_ARG, a struct
+ *	io_uring_getevents_arg; or NULL
+ * @argsz: size of @arg in bytes, 8 for a mask
  *
- * Return: SQEs taken.
+ * Return: number of SQEs submitted.
  */
 int iouring2_ring_enter(int fd, unsigned int to_submit,
 			unsigned int min_complete, unsigned int flags,
 			const void *arg, size_t argsz);
 
 /**
- * iouring2_ring_submit() - as io_uring_enter(2) without a signal mask
- * @fd: a ring of iouring2, and nothing else: this is not checked
- * @to_submit: SQEs to take
- * @min_complete: CQEs to wait for, with IORING_ENTER_GETEVENTS
+ * iouring2_ring_submit() - submit and wait, as io_uring_enter(2) without a signal mask
+ * @fd: a ring of iouring2; this is not checked
+ * @to_submit: number of SQEs to submit
+ * @min_complete: number of CQEs to wait for, with IORING_ENTER_GETEVENTS
  * @flags: IORING_ENTER_*, but not IORING_ENTER_EXT_ARG
  *
- * Costs less than iouring2_ring_enter(): it need not be an ioctl.
+ * It costs less than iouring2_ring_enter() if the module supports ENTER by fadvise64().
  *
- * Return: SQEs taken.
+ * Return: number of SQEs submitted.
  */
 int iouring2_ring_submit(int fd, unsigned int to_submit,
 			 unsigned int min_complete, unsigned int flags);
 
 /**
- * iouring2_ring_register() - as io_uring_register(2)
+ * iouring2_ring_register() - call REGISTER, as io_uring_register(2)
  * @fd: the ring
  * @opcode: IORING_REGISTER_*
- * @arg: what the opcode wants
- * @nr_args: how many of it
+ * @arg: argument of the opcode
+ * @nr_args: number of elements at @arg
  *
- * Return: what the opcode says.
+ * Return: a value that depends on the opcode.
  */
 int iouring2_ring_register(int fd, unsigned int opcode, void *arg,
 			   unsigned int nr_args);
 
 #ifndef IOURING2_CALLS_ONLY
-/* The rest is compiled into the program, with its own struct io_uring. */
+/* The following functions are compiled with the struct io_uring of the program. */
 
 /**
- * iouring2_queue_mmap() - map a ring that is set up
- * @fd: the ring; stays the caller's if this fails
- * @p: what iouring2_ring_setup() or iouring2_ring_setup_flags() made of its own
- * @ring: is filled; iouring2_queue_exit() also closes @fd
+ * iouring2_queue_mmap() - map a ring
+ * @fd: the ring; it is not closed on failure
+ * @p: the parameters as iouring2_ring_setup() or iouring2_ring_setup_flags() has
+ *	returned them
+ * @ring: receives the ring; iouring2_queue_exit() also closes @fd
  *
  * Return: 0.
  */
@@ -133,7 +137,7 @@ static inline int iouring2_queue_mmap(int fd, struct io_uring_params *p,
 
 	if (ret)
 		return ret;
-	/* which newer ones leave to their own caller */
+	/* newer versions of io_uring_queue_mmap() do not set these fields */
 	ring->flags = p->flags;
 	ring->ring_fd = fd;
 #ifdef IO_URING_VERSION_MAJOR
@@ -145,9 +149,9 @@ static inline int iouring2_queue_mmap(int fd, struct io_uring_params *p,
 
 /**
  * iouring2_queue_init_params() - set up a ring
- * @entries: SQ entries
- * @ring: is filled
- * @p: as io_uring_queue_init_params(3)
+ * @entries: number of SQ entries
+ * @ring: receives the ring
+ * @p: parameters, as of io_uring_queue_init_params(3)
  *
  * Return: 0.
  */
@@ -168,8 +172,8 @@ static inline int iouring2_queue_init_params(unsigned int entries,
 
 /**
  * iouring2_queue_init() - set up a ring
- * @entries: SQ entries
- * @ring: is filled
+ * @entries: number of SQ entries
+ * @ring: receives the ring
  * @flags: IORING_SETUP_*
  *
  * Return: 0.
@@ -193,14 +197,14 @@ static inline void iouring2_queue_exit(struct io_uring *ring)
 	io_uring_queue_exit(ring);
 }
 
-/* Show the kernel what io_uring_get_sqe() gave out; how much it has to take. */
+/* Publish the SQEs that the program has filled. Return: number of SQEs to submit. */
 static inline unsigned int iouring2_flush_sq(struct io_uring *ring)
 {
 	struct io_uring_sq *sq = &ring->sq;
 	unsigned int tail = *sq->ktail;
 	unsigned int mask = *sq->kring_mask;
 
-	/* without an index array (IORING_SETUP_NO_SQARRAY), none is mapped */
+	/* with IORING_SETUP_NO_SQARRAY (1 << 16) there is no index array */
 	for (; sq->sqe_head != sq->sqe_tail; sq->sqe_head++, tail++) {
 		if (!(ring->flags & (1U << 16)))
 			sq->array[tail & mask] = sq->sqe_head & mask;
@@ -212,9 +216,10 @@ static inline unsigned int iouring2_flush_sq(struct io_uring *ring)
 /**
  * iouring2_submit_and_wait() - submit, and wait for completions
  * @ring: the ring
- * @wait_nr: how many of them
+ * @wait_nr: number of completions to wait for
  *
- * Return: SQEs taken; -EBUSY: take completions first, nothing was taken.
+ * Return: number of SQEs submitted; -EBUSY if completions must be taken first, and no
+ * SQE was submitted.
  */
 static inline int iouring2_submit_and_wait(struct io_uring *ring,
 					   unsigned int wait_nr)
@@ -231,7 +236,8 @@ static inline int iouring2_submit_and_wait(struct io_uring *ring,
  * iouring2_submit() - submit
  * @ring: the ring
  *
- * Return: SQEs taken; -EBUSY: take completions first, nothing was taken.
+ * Return: number of SQEs submitted; -EBUSY if completions must be taken first, and no
+ * SQE was submitted.
  */
 static inline int iouring2_submit(struct io_uring *ring)
 {
@@ -239,7 +245,7 @@ static inline int iouring2_submit(struct io_uring *ring)
 }
 
 /**
- * iouring2_get_events() - let the kernel move what waits behind a full CQ
+ * iouring2_get_events() - let the kernel move completions from the backlog to the CQ
  * @ring: the ring
  *
  * Return: 0.
@@ -256,7 +262,7 @@ static inline unsigned int iouring2_cq_ready(const struct io_uring *ring)
 	       *ring->cq.khead;
 }
 
-/* The first CQE, if there are @n, else NULL. */
+/* The first CQE if the CQ has at least @n, else NULL. */
 static inline struct io_uring_cqe *iouring2_first_cqe(struct io_uring *ring,
 						      unsigned int n)
 {
@@ -268,11 +274,11 @@ static inline struct io_uring_cqe *iouring2_first_cqe(struct io_uring *ring,
 }
 
 /**
- * iouring2_peek_cqe() - the first completion, without waiting
+ * iouring2_peek_cqe() - get the first completion without waiting
  * @ring: the ring
- * @cqe: is set to it
+ * @cqe: set to the completion
  *
- * Return: 0; -EAGAIN if there is none.
+ * Return: 0; -EAGAIN if there is no completion.
  */
 static inline int iouring2_peek_cqe(struct io_uring *ring,
 				    struct io_uring_cqe **cqe)
@@ -291,17 +297,16 @@ static inline int iouring2_peek_cqe(struct io_uring *ring,
 /**
  * iouring2_wait_cqes() - wait for completions
  * @ring: the ring
- * @cqe: is set to the first of them; to NULL if there are not so many
- * @wait_nr: how many, at least one and at most as the CQ has entries
- * @ts: for how long at most, or NULL
- * @sigmask: signals that are blocked meanwhile, or NULL
+ * @cqe: set to the first completion, or to NULL on failure
+ * @wait_nr: number of completions, from 1 to the number of CQ entries
+ * @ts: timeout, or NULL
+ * @sigmask: signals that are blocked during the wait, or NULL
  *
- * What io_uring_get_sqe() gave out is not submitted.  With @ts the kernel is
- * entered once: the wait is over when that returns, for whatever reason.  Those
- * that have come by then stay in the CQ.
+ * This function submits nothing. With @ts it enters the kernel only once, so that the
+ * wait ends whenever that call returns. Completions that have arrived stay in the CQ.
  *
- * Return: 0; -EINVAL: @wait_nr; -ETIME: the wait is over, and there are fewer;
- * -EINTR: so it is, by a signal, and there is none.
+ * Return: 0; -EINVAL if @wait_nr is invalid; -ETIME if the wait has ended with fewer
+ * than @wait_nr completions; -EINTR if a signal has ended it and there is none.
  */
 static inline int iouring2_wait_cqes(struct io_uring *ring,
 				     struct io_uring_cqe **cqe,
@@ -309,7 +314,7 @@ static inline int iouring2_wait_cqes(struct io_uring *ring,
 				     struct __kernel_timespec *ts,
 				     sigset_t *sigmask)
 {
-	/* struct io_uring_getevents_arg, which old headers lack */
+	/* struct io_uring_getevents_arg, which old headers do not have */
 	struct {
 		__u64	sigmask;
 		__u32	sigmask_sz, min_wait_usec;
@@ -336,10 +341,10 @@ static inline int iouring2_wait_cqes(struct io_uring *ring,
 /**
  * iouring2_wait_cqe_nr() - wait for completions
  * @ring: the ring
- * @cqe: is set to the first of them
- * @wait_nr: how many, at least one and at most as the CQ has entries
+ * @cqe: set to the first completion
+ * @wait_nr: number of completions, from 1 to the number of CQ entries
  *
- * Return: 0; -EINVAL: @wait_nr.
+ * Return: 0; -EINVAL if @wait_nr is invalid.
  */
 static inline int iouring2_wait_cqe_nr(struct io_uring *ring,
 				       struct io_uring_cqe **cqe,
@@ -349,12 +354,12 @@ static inline int iouring2_wait_cqe_nr(struct io_uring *ring,
 }
 
 /**
- * iouring2_wait_cqe_timeout() - wait for a completion, not for ever
+ * iouring2_wait_cqe_timeout() - wait for a completion, with a timeout
  * @ring: the ring
- * @cqe: is set to it
- * @ts: for how long
+ * @cqe: set to the completion
+ * @ts: timeout
  *
- * Return: 0; -ETIME.
+ * Return: 0; -ETIME if there is no completion when the wait ends.
  */
 static inline int iouring2_wait_cqe_timeout(struct io_uring *ring,
 					    struct io_uring_cqe **cqe,
@@ -366,7 +371,7 @@ static inline int iouring2_wait_cqe_timeout(struct io_uring *ring,
 /**
  * iouring2_wait_cqe() - wait for a completion
  * @ring: the ring
- * @cqe: is set to it
+ * @cqe: set to the completion
  *
  * Return: 0.
  */
@@ -377,10 +382,10 @@ static inline int iouring2_wait_cqe(struct io_uring *ring,
 }
 
 /**
- * iouring2_get_probe() - what a ring's requests can be
+ * iouring2_get_probe() - ask which opcodes are supported
  * @ring: the ring
  *
- * Return: for free(); NULL if there is no memory.
+ * Return: the probe, which the caller frees with free(); NULL on failure.
  */
 static inline struct io_uring_probe *iouring2_get_probe(struct io_uring *ring)
 {

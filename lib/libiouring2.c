@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * libiouring2: the device and the three calls, for programs written for them.
+ * libiouring2: functions that open the device and call its ioctls.
  *
- * Nothing in here knows struct io_uring, whose layout belongs to the liburing
- * that a program was compiled with: what does is inline, in iouring2.h.
+ * No function in this file uses struct io_uring, because its layout depends on the
+ * liburing that a program is compiled with. Functions that use it are inline, in
+ * iouring2.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,7 @@ EXPORT int iouring2_device_open(void)
 	return result(open("/dev/iouring2", O_RDWR | O_CLOEXEC));
 }
 
-/* @request of the device @dev, or of one opened for it if that is negative */
+/* Call an ioctl of the device. A negative @dev opens the device for the call. */
 static int ask_device(int dev, unsigned long request, void *arg)
 {
 	int own = dev < 0 ? iouring2_device_open() : -1;
@@ -94,14 +95,14 @@ EXPORT int iouring2_ring_enter(int fd, unsigned int to_submit,
 	return result(ioctl(fd, IOURING2_IOC_ENTER, &e));
 }
 
-/* Whether the module takes fadvise64() of a ring for ENTER; asked once. */
+/* Does the module support ENTER by fadvise64()? It is asked only once. */
 static int have_door(void)
 {
 	static int known;	/* 0 not asked yet, 1 no, 2 yes */
 	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
 	struct iouring2_query q;
 
-	/* its arguments are halves where a register is */
+	/* on 32-bit machines fadvise64() splits its arguments into two registers */
 	if (sizeof(long) < 8)
 		return 0;
 	if (!answer) {

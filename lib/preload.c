@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * libiouring2-preload.so: what iouring2-run loads into programs that have a
- * dynamic C library. It
- *   - takes the place of syscall(2)'s C function, for programs that make
- *     io_uring's system calls with it, and for the liburing that goes with us;
- *   - installs the trap, for those that make them without;
- *   - keeps the trap working where a program blocks signals, replaces the
- *     handler of SIGSYS, or starts other programs.
+ * libiouring2-preload.so: iouring2-run preloads this library into programs that are
+ * linked with the C library dynamically. It
+ *   - replaces the C function syscall(), by which some programs make io_uring's
+ *     system calls, and the liburing that lib/build-liburing builds;
+ *   - installs the trap, for programs that make the calls by other means;
+ *   - keeps the trap working when a program blocks signals, replaces the handler
+ *     of SIGSYS, or starts other programs.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,9 +33,9 @@
 
 #define EXPORT	__attribute__((visibility("default")))
 
-static int trap_is_there;	/* mapped, so there is somebody to keep it for */
+static int trap_is_there;	/* the trap is mapped, and SIGSYS is reserved for it */
 
-/* The next one of that name, which is the C library's. */
+/* The next definition of the symbol, which is the C library's. */
 #define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
 static int result(long ret)
@@ -73,8 +73,8 @@ __attribute__((used)) long io2_syscall_c(long nr, long a, long b, long c, long d
 }
 
 /*
- * Others than the three and exec are made here, too, without a stack frame: a
- * clone with another stack returns through this twice.
+ * Other calls than io_uring's and exec are made here, without a stack frame: a
+ * clone with a new stack returns twice, the second time on that stack.
  */
 __asm__(".text\n"
 	".globl syscall\n"
@@ -110,7 +110,7 @@ __asm__(".text\n"
 
 /* ---- start ----------------------------------------------------------------- */
 
-/* not by prctl(): a sanitizer's may not be ready this early */
+/* not prctl(): a sanitizer's replacement may not be initialised yet */
 static void own_name(char *name)
 {
 	if (io2_syscall(__NR_prctl, PR_GET_NAME, IO2_P(name), 0, 0, 0, 0))
@@ -120,14 +120,15 @@ static void own_name(char *name)
 static void give_up(const char *name, int err)
 {
 	fprintf(stderr, "iouring2-run: %s: cannot install the trap: %s\n"
-		"(--fallback starts the program without it)\n",
+		"(--fallback starts the program without the trap)\n",
 		name, strerror(err));
 	_exit(126);
 }
 
 /*
- * Linked to be the first of all constructors (-z initfirst), so that those of
- * other libraries are redirected, too. That is before the C library's own.
+ * This constructor runs before all others (-z initfirst), so that calls of the
+ * constructors of other libraries are redirected, too. It also runs before the
+ * constructors of the C library.
  */
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp)
 {
@@ -138,7 +139,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	(void)argv;
 	if (!environ)
 		environ = envp;
-	/* too many names: the launcher has refused them */
+	/* fails only for too many names, which the launcher refuses */
 	(void)io2_settings_read(&io2_settings);
 	own_name(name);
 	io2_settings.skip = io2_skipped(io2_settings.names, name);
@@ -147,7 +148,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	ret = io2_trap_map();
 	if (!ret)
 		ret = IO2_TRAP_HEAD->begin(&io2_settings, IO2_NARROW);
-	/* the launcher may have put it there before */
+	/* -EEXIST: the launcher has already installed the trap by ptrace */
 	trap_is_there = !ret || (ret == -EEXIST && io2_inherited_filter());
 	if (!trap_is_there && !io2_settings.fallback)
 		give_up(name, -ret);
@@ -155,7 +156,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 
 /* ---- signals: SIGSYS stays unblocked, and its handler in place ------------- */
 
-/* the kernel's mask; the C library keeps its first two real-time signals back */
+/* As the C library, never block its own signals, the first two real-time signals. */
 static int change_mask(int how, const sigset_t *set, sigset_t *old)
 {
 	unsigned long kept = (1UL << (SIGSYS - 1)) | (3UL << 31);
@@ -183,7 +184,7 @@ EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 	return result(-change_mask(how, set, old));
 }
 
-/* The program's own wish is kept for a SIGSYS that is not ours. */
+/* Store the program's action for SIGSYS; the trap uses it if the cause is not ours. */
 static void wanted_sigsys(const struct sigaction *act, struct sigaction *old)
 {
 	struct io2_kernel_sigaction was, next;
@@ -218,7 +219,7 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 	return NEXT(sigaction)(sig, &changed, old);
 }
 
-/* Is that a handler for SIGSYS, which only wanted_sigsys() can set? */
+/* Is this a valid handler for SIGSYS? wanted_sigsys() stores it. */
 static int is_for_sigsys(int sig, sighandler_t handler)
 {
 	return trap_is_there && sig == SIGSYS && handler != SIG_ERR;
@@ -239,7 +240,7 @@ EXPORT sighandler_t signal(int sig, sighandler_t handler)
 	return simple_handler(handler, SA_RESTART);
 }
 
-/* not declared everywhere */
+/* some C libraries do not declare it */
 sighandler_t bsd_signal(int sig, sighandler_t handler);
 
 EXPORT sighandler_t bsd_signal(int sig, sighandler_t handler)
@@ -264,7 +265,7 @@ EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
 	return __sysv_signal(sig, handler);
 }
 
-/* ---- the same, by old names ------------------------------------------------ */
+/* ---- older functions for signals ------------------------------------------- */
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -309,7 +310,7 @@ EXPORT int sigsetmask(int mask)
 	return NEXT(sigsetmask)(old_mask(mask));
 }
 
-/* the header's sigpause() is another one, which takes a signal out of the mask */
+/* the header declares another sigpause(), which removes a signal from the mask */
 int io2_sigpause(int mask) __asm__("sigpause");
 
 EXPORT int io2_sigpause(int mask)
@@ -319,7 +320,7 @@ EXPORT int io2_sigpause(int mask)
 
 #pragma GCC diagnostic pop
 
-/* A mask for the time of a wait, in which handlers run. */
+/* The mask of a wait, without SIGSYS, as handlers run during the wait. */
 static const sigset_t *mask_for_wait(const sigset_t *set, sigset_t *copy)
 {
 	if (!set || !trap_is_there)
@@ -329,7 +330,7 @@ static const sigset_t *mask_for_wait(const sigset_t *set, sigset_t *copy)
 	return copy;
 }
 
-/* as NEXT, but looked up once */
+/* as NEXT, but the symbol is looked up only once */
 static void *remembered(void **cache, const char *name)
 {
 	void *found = __atomic_load_n(cache, __ATOMIC_RELAXED);
@@ -396,11 +397,11 @@ EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n,
 /* ---- threads that begin with all signals blocked --------------------------- */
 
 /*
- * struct timer_call - what a timer's thread is to do
- * @function: the program's
+ * struct timer_call - the function that a timer's thread calls
+ * @function: the program's function
  * @value: its argument
  *
- * It is kept for good: a call may begin after the timer was deleted.
+ * It is never freed, because a call may begin after the timer was deleted.
  */
 struct timer_call {
 	void		(*function)(union sigval value);
@@ -416,7 +417,7 @@ static void begin_timer_call(union sigval value)
 	call->function(call->value);
 }
 
-/* the newest one: the first had other timers, and RTLD_NEXT takes the first */
+/* dlsym() would find the oldest version, which has another type of timers */
 static __typeof__(timer_create) *next_timer_create(void)
 {
 	void *next = dlvsym(RTLD_NEXT, "timer_create", "GLIBC_2.34");
@@ -428,7 +429,7 @@ static __typeof__(timer_create) *next_timer_create(void)
 	return (__typeof__(timer_create) *)next;
 }
 
-/* Some C libraries (glibc 2.41) leave everything blocked in that thread. */
+/* Some C libraries (glibc 2.41) leave all signals blocked in the timer's thread. */
 EXPORT int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
 {
 	struct timer_call *call;
@@ -451,7 +452,7 @@ EXPORT int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
 	return ret;
 }
 
-/* not in every C library */
+/* some C libraries do not have it */
 int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set);
 
 EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
@@ -465,7 +466,7 @@ EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
 
 /* ---- starting other programs ----------------------------------------------- */
 
-/* In the process without the trap: there is no filter that a program inherits. */
+/* This process has no trap, so a new program inherits no filter from it. */
 long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind)
 {
 	(void)kind;
@@ -495,7 +496,7 @@ EXPORT int execv(const char *path, char *const argv[])
 	return exec_path(path, argv, environ);
 }
 
-/* not in every C library */
+/* some C libraries do not have it */
 int execveat(int dir, const char *path, char *const argv[], char *const envp[],
 	     int flags);
 
@@ -512,7 +513,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	return exec_program(fd, "", argv, envp, AT_EMPTY_PATH);
 }
 
-/* The next place of PATH in which @file may be; NULL after the last. */
+/* Write the next path of @file in the list @at. Return: the rest of the list, or NULL. */
 static const char *next_place(const char *at, const char *file, char *path)
 {
 	size_t n = strcspn(at, ":"), len = strlen(file);
@@ -544,7 +545,7 @@ static unsigned long count_array(char *const *argv)
 	return n;
 }
 
-/* A file that the kernel does not know how to start is the shell's. */
+/* The shell executes a file whose format the kernel does not know. */
 static int exec_by_shell(const char *path, char *const *argv, char *const *envp)
 {
 	unsigned long i, n = count_array(argv);
@@ -613,7 +614,7 @@ static size_t count_list(const char *arg, va_list ap)
 	return n;
 }
 
-/* the list as an array, on the stack: the caller may be a child of vfork() */
+/* Make an array of the list, on the stack: the caller may be a child of vfork(). */
 static int exec_list(exec_fn *exec, const char *at, const char *arg, va_list ap,
 		     int then_envp)
 {
@@ -667,10 +668,10 @@ typedef int spawn_fn(pid_t *pid, const char *path,
 		     char *const envp[]);
 
 /*
- * struct spawning - the arguments of posix_spawn
- * @next: the C library's, for a path
- * @nextp: and for a name
- * @pid: and so on: theirs
+ * struct spawning - arguments of posix_spawn
+ * @next: the C library's function that takes a path
+ * @nextp: the C library's function that searches PATH, or NULL
+ * @pid: argument of these functions, as are the following
  */
 struct spawning {
 	spawn_fn			*next, *nextp;
@@ -681,7 +682,7 @@ struct spawning {
 	char *const			*envp;
 };
 
-/* Whether they change the folder: noted where the C library has nothing. */
+/* Mark, in an unused field, that the file actions change the directory. */
 #define MOVES	0x6d6f7665
 
 static void note_move(posix_spawn_file_actions_t *actions, int failed)
@@ -714,8 +715,8 @@ EXPORT int posix_spawn_file_actions_addfchdir_np(posix_spawn_file_actions_t *act
 }
 
 /*
- * The launcher's arguments, or NULL where there is to be no launcher. A path
- * that is relative to another folder cannot be looked at: it is believed.
+ * The launcher's arguments, or NULL if the launcher is not to be used. A path that
+ * is relative to another directory cannot be checked, and is taken as valid.
  */
 static struct io2_exec_area *spawn_area(const char *path, char *const *argv, int moved)
 {
@@ -742,14 +743,14 @@ static int spawn_path(const struct spawning *s, const char *path)
 	return ret;
 }
 
-/* Where a search of the C library's goes on, and does not fail. */
+/* Errors after which the C library continues its search of PATH. */
 static int goes_on(long err)
 {
 	return err == -EACCES || err == -ENOENT || err == -ENOTDIR || err == -ESTALE ||
 	       err == -ENODEV || err == -ETIMEDOUT;
 }
 
-/* The first that the C library would start, not the first that we would. */
+/* Find the file that the C library would find. */
 static int spawn_name(const struct spawning *s, const char *file)
 {
 	const char *at = search_path();
@@ -772,7 +773,7 @@ static int spawn_name(const struct spawning *s, const char *file)
 	return s->nextp(s->pid, file, s->actions, s->attr, s->argv, s->envp);
 }
 
-/* the newest: the first ones start a shell for what the kernel does not know */
+/* the newest version: older ones start a shell for files of an unknown format */
 static spawn_fn *next_spawn(const char *name)
 {
 	void *next = dlvsym(RTLD_NEXT, name, "GLIBC_2.15");
@@ -802,7 +803,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file,
 	return spawn_name(&s, file);
 }
 
-/* since glibc 2.39; who looks for them has to find that there are none */
+/* since glibc 2.39; with an older one they return ENOSYS */
 spawn_fn pidfd_spawn, pidfd_spawnp;
 
 EXPORT int pidfd_spawn(int *fd, const char *path,
@@ -828,7 +829,7 @@ EXPORT int pidfd_spawnp(int *fd, const char *file,
 
 /* ---- system() and popen() -------------------------------------------------- */
 
-/* Inside of quotes, for the shell. */
+/* Quote a word for the shell. */
 static char *put_quoted(char *to, const char *word)
 {
 	*to++ = '\'';
@@ -842,9 +843,10 @@ static char *put_quoted(char *to, const char *word)
 }
 
 /*
- * The shell is started inside of the C library. One that gets our library does
- * as we do; where the program has changed the environment, it is told to become
- * the launcher's. Return: what to tell it, for free(); NULL: nothing else.
+ * The C library itself starts the shell. If the environment contains our library, the
+ * shell loads it, and redirects what it starts. If the program has removed the library
+ * from the environment, the command is changed, so that the shell executes the
+ * launcher. Return: the new command, to be freed, or NULL for no change.
  */
 static char *through_launcher(const char *command)
 {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * iouring2-run: start a program whose io_uring is /dev/iouring2.
+ * iouring2-run: start a program and redirect its io_uring calls to /dev/iouring2.
  *
- * A program with the GNU C library's dynamic loader gets a library preloaded.
- * Any other x86-64 program is stopped before its first instruction, by ptrace
- * and by a helper process that is gone when the program begins, and gets the
- * trap put in. Linked statically: it also runs below the filter that it is to
- * prepare others for.
+ * If a program uses the dynamic loader of the GNU C library, a library is preloaded.
+ * Into any other x86-64 program a helper process installs the trap by ptrace, before
+ * the program's first instruction. The helper exits before the program starts.
  *
- * Keep it so: below a wide filter, nothing here may block signals before
+ * iouring2-run is linked statically, because it also runs under the filter of the
+ * program that starts it. Under a wide filter, no function may block signals before
  * raw_trap() has been called.
  */
 #define _GNU_SOURCE
@@ -32,7 +31,7 @@
 #include "settings.h"
 #include "sys.h"
 
-#define EXIT_US		125	/* as env and timeout: we failed */
+#define EXIT_US		125	/* iouring2-run failed; as env and timeout */
 #define EXIT_CANNOT	126	/* the program cannot be started */
 #define EXIT_NOT_FOUND	127
 
@@ -53,19 +52,19 @@ static const char usage[] =
 "usage: iouring2-run [OPTION]... PROGRAM [ARGUMENT]...\n"
 "       iouring2-run --check\n"
 "\n"
-"Start PROGRAM with io_uring's system calls carried out by /dev/iouring2.\n"
+"Start PROGRAM and redirect its io_uring system calls to /dev/iouring2.\n"
 "\n"
-"  --fallback   where iouring2 makes no ring, let the kernel's io_uring do it\n"
-"  --ebusy      submitting while completions wait behind a full CQ fails\n"
-"  --trace      write a line to standard error for each call redirected\n"
-"  --skip NAME  leave programs called NAME alone (may be repeated)\n"
-"  --check      say whether the device can be used, and start nothing\n"
+"  --fallback   use the kernel's io_uring if iouring2 cannot create a ring\n"
+"  --ebusy      submissions fail while completions wait behind a full CQ\n"
+"  --trace      write a line to standard error for each io_uring call\n"
+"  --skip NAME  do not redirect programs called NAME (may be repeated)\n"
+"  --check      check whether the device can be used, and start no program\n"
 "  --help, --version\n"
 "\n"
 "IOURING2_FALLBACK=1, IOURING2_EBUSY=1, IOURING2_TRACE=1 and\n"
-"IOURING2_SKIP=NAME:NAME do the same.\n"
-"Exit status: the program's; 125 if the device cannot be used, 126 or 127 if the\n"
-"program cannot be started.\n";
+"IOURING2_SKIP=NAME:NAME have the same effect as the options.\n"
+"Exit status: that of the program; 125 if the device cannot be used, 126 or 127 if\n"
+"the program cannot be started.\n";
 
 /* ---- the device ------------------------------------------------------------ */
 
@@ -79,12 +78,12 @@ static int check_device(void)
 		case ENOENT:
 		case ENXIO:
 		case ENODEV:
-			complain("there is no %s: the module iouring2 is not loaded (modprobe iouring2)",
+			complain("%s does not exist; is the module loaded? (modprobe iouring2)",
 				 IO2_ENV_DEVICE);
 			break;
 		case EACCES:
 		case EPERM:
-			complain("%s is refused to this user: it is for root and the group iouring2",
+			complain("no permission to open %s; it belongs to root and the group iouring2",
 				 IO2_ENV_DEVICE);
 			break;
 		default:
@@ -96,19 +95,21 @@ static int check_device(void)
 	ret = ioctl(fd, IOURING2_IOC_QUERY, &q);
 	close(fd);
 	if (ret || q.abi_version != IOURING2_ABI_VERSION) {
-		complain("%s is not iouring2, or not of this version", IO2_ENV_DEVICE);
+		complain("%s is not an iouring2 device of this version", IO2_ENV_DEVICE);
 		return -1;
 	}
 	return 0;
 }
 
-/* ---- what is to be started ------------------------------------------------- */
+/* ---- the kind of the program ----------------------------------------------- */
 
 /*
- * FOREIGN	32 bits
- * UNKNOWN	the kernel may know it, or binfmt_misc
- * OTHER	with another C library's loader
- * SECURE	with ours, which takes no library this time
+ * FOREIGN	32-bit program
+ * UNKNOWN	unknown format, which the kernel or binfmt_misc may recognize
+ * STATIC	statically linked
+ * OTHER	with the dynamic loader of another C library
+ * SECURE	as DYNAMIC, but the loader ignores LD_PRELOAD (AT_SECURE)
+ * DYNAMIC	with the dynamic loader of the GNU C library
  */
 enum kind { FOREIGN, UNKNOWN, STATIC, OTHER, SECURE, DYNAMIC };
 
@@ -135,7 +136,7 @@ static enum kind kind_of_elf(int fd, const Elf64_Ehdr *eh)
 	return STATIC;
 }
 
-/* A script is what its interpreter is. */
+/* The kind of a script is that of its interpreter. */
 static enum kind kind_of(const char *path, int depth)
 {
 	char head[256], *p, *end;
@@ -160,7 +161,7 @@ static enum kind kind_of(const char *path, int depth)
 	return kind;
 }
 
-/* The program as a path with a slash in it, searched for as execvp does. */
+/* Search PATH as execvp does. Return: a path that contains a slash. */
 static const char *find(const char *name)
 {
 	static char path[PATH_MAX];
@@ -183,7 +184,7 @@ static const char *find(const char *name)
 
 /* ---- the environment ------------------------------------------------------- */
 
-/* where in a list with colons that element is, or NULL */
+/* Find an element of a list with colons. Return: its position, or NULL. */
 static const char *find_element(const char *list, const char *value)
 {
 	size_t n = strlen(value);
@@ -194,7 +195,7 @@ static const char *find_element(const char *list, const char *value)
 	return NULL;
 }
 
-/* VAR=VALUE:..., once; what a program of ours has put before it stays there */
+/* Put VALUE at the start of VAR, unless VAR already contains it. */
 static void prepend(const char *var, const char *value)
 {
 	const char *old = getenv(var);
@@ -203,12 +204,12 @@ static void prepend(const char *var, const char *value)
 	if (find_element(old, value))
 		return;
 	if (asprintf(&new, "%s%s%s", value, old && *old ? ":" : "", old ? old : "") < 0)
-		DIE(EXIT_US, "no memory");
+		DIE(EXIT_US, "out of memory");
 	setenv(var, new, 1);
 	free(new);
 }
 
-/* VAR without VALUE, which is in it at most once */
+/* Remove VALUE from VAR, which contains it at most once. */
 static void leave_out(const char *var, const char *value)
 {
 	const char *old = getenv(var), *at = find_element(old, value), *rest;
@@ -221,7 +222,7 @@ static void leave_out(const char *var, const char *value)
 	if (at > old && !*rest)
 		at--;
 	if (asprintf(&new, "%.*s%s", (int)(at - old), old, rest) < 0)
-		DIE(EXIT_US, "no memory");
+		DIE(EXIT_US, "out of memory");
 	if (*new)
 		setenv(var, new, 1);
 	else
@@ -229,7 +230,7 @@ static void leave_out(const char *var, const char *value)
 	free(new);
 }
 
-/* Our files lie where we are, or, installed, in lib beside bin. */
+/* Find one of our files: beside iouring2-run or, if installed, in ../lib/iouring2. */
 static int beside(const char *name, char *path)
 {
 	static const char *const places[] = { "/", "/../lib/iouring2/" };
@@ -247,8 +248,9 @@ static int beside(const char *name, char *path)
 }
 
 /*
- * Another C library's loader would take ours, and not start the program. What
- * that starts comes here again, unless it is skipped, and gets them with ours in.
+ * The loader of another C library fails if it has to load our libraries, so they are
+ * removed from its environment. The programs that such a program starts are started
+ * through the launcher, unless it is skipped, and get our libraries again.
  */
 static void set_environment(enum kind kind)
 {
@@ -257,15 +259,15 @@ static void set_environment(enum kind kind)
 	char path[PATH_MAX];
 
 	if (!beside("libiouring2-preload.so", path))
-		DIE(EXIT_US, "libiouring2-preload.so is not where it was installed");
-	/* which ld.so takes for the end of a name, and goes on without the library */
+		DIE(EXIT_US, "libiouring2-preload.so was not found beside iouring2-run or in ../lib/iouring2");
+	/* ld.so would read these characters as the end of the path */
 	if (strpbrk(path, " :"))
-		DIE(EXIT_US, "%s: cannot be preloaded from a path with a space or a colon in it",
+		DIE(EXIT_US, "%s: a path with a space or a colon cannot be preloaded",
 		    path);
 	change("LD_PRELOAD", path);
 	if (beside("liburing", path)) {
 		if (strchr(path, ';'))
-			DIE(EXIT_US, "%s: cannot be searched from a path with a semicolon in it",
+			DIE(EXIT_US, "%s: a path with a semicolon cannot be in LD_LIBRARY_PATH",
 			    path);
 		change("LD_LIBRARY_PATH", path);
 	}
@@ -287,7 +289,7 @@ __attribute__((noreturn)) static void cannot_start(const char *path, int err)
 	DIE(err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "%s: %s", path, strerror(err));
 }
 
-/* Return: a positive errno, if the trap cannot be put in. */
+/* Return: a positive errno if the trap cannot be installed. */
 static int exec_with_trap(const char *path, char **argv)
 {
 	struct io2_exec exec = { AT_FDCWD, path, argv, environ, 0 };
@@ -306,7 +308,7 @@ static int exec_with_trap(const char *path, char **argv)
 	return (int)err;
 }
 
-/* Below a wide filter: let what it traps through, here. */
+/* Under a wide filter: let the handler make the trapped calls unchanged. */
 static void raw_trap(void)
 {
 	int ret = io2_trap_map();
@@ -319,7 +321,7 @@ static void raw_trap(void)
 
 static int needs_trap(enum kind kind, int inherited, int skip)
 {
-	/* what has no handler does not get far */
+	/* a program without the handler is killed at its first trapped call */
 	if (inherited == IO2_PROBE_WIDE)
 		return kind != FOREIGN;
 	return kind != FOREIGN && kind != UNKNOWN && kind != DYNAMIC &&
@@ -341,18 +343,18 @@ static void start(const char *path, char **argv)
 
 	if (inherited == IO2_PROBE_WIDE)
 		raw_trap();
-	/* with another effective user than the real one, the loader takes no library */
+	/* if the effective user is not the real one, the loader loads no library */
 	if (kind == DYNAMIC && getauxval(AT_SECURE))
 		kind = SECURE;
 	set_environment(kind);
 	io2_settings.skip = skip;
-	/* with them, the program's loader would leave our library out */
+	/* a program that gained privileges by exec would not load our library */
 	if (!skip && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		DIE(EXIT_US, "no new privileges: %s", strerror(errno));
+		DIE(EXIT_US, "PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
 	if (needs_trap(kind, inherited, skip))
 		err = exec_with_trap(path, argv);
 	if (err && !can_do_without(kind, inherited))
-		DIE(EXIT_CANNOT, "%s: a program without a dynamic C library is prepared by ptrace, and that is refused: %s",
+		DIE(EXIT_CANNOT, "%s: it has no dynamic GNU C library, and ptrace, which prepares it, is refused: %s",
 		    path, strerror(err));
 	execve(path, argv, environ);
 	cannot_start(path, errno);
@@ -365,12 +367,12 @@ static void add_name(const char *name)
 	if (!name)
 		DIE(EXIT_US, "--skip needs a name");
 	if (n + strlen(name) + 2 > sizeof(io2_settings.names))
-		DIE(EXIT_US, "too many names to skip, more than %zu characters",
+		DIE(EXIT_US, "too many names to skip: more than %zu characters",
 		    sizeof(io2_settings.names) - 1);
 	sprintf(io2_settings.names + n, "%s%s", n ? ":" : "", name);
 }
 
-/* The names that the caller has, and those of the environment that it has not. */
+/* Join the names of the caller and those of the environment. */
 static void join_names(const char *callers)
 {
 	char own[IO2_SKIP_MAX], *rest = own, *name;
@@ -383,13 +385,13 @@ static void join_names(const char *callers)
 	}
 }
 
-/* iouring2-run --exec FLAGS PATH ARGV0...: for a program that is redirected */
+/* iouring2-run --exec FLAGS PATH ARGV0...: how a redirected program executes another */
 static void exec_for_program(char **argv)
 {
 	const char *flags = argv[2];
 
 	if (!flags || !argv[3] || strlen(flags) < 4)
-		DIE(EXIT_US, "--exec is not for use by hand");
+		DIE(EXIT_US, "--exec is for internal use only");
 	io2_settings.trace |= flags[0] == 't';
 	io2_settings.fallback |= flags[1] == 'f';
 	io2_settings.ebusy |= flags[2] == 'b';
@@ -398,7 +400,7 @@ static void exec_for_program(char **argv)
 		char *path;
 
 		if (asprintf(&path, "./%s", argv[3]) < 0)
-			DIE(EXIT_US, "no memory");
+			DIE(EXIT_US, "out of memory");
 		argv[3] = path;
 	}
 	start(argv[3], argv + 4);
@@ -409,7 +411,7 @@ static void find_ourselves(void)
 	ssize_t n = readlink("/proc/self/exe", io2_settings.run, sizeof(io2_settings.run));
 	const char *path = (const char *)getauxval(AT_EXECFN);
 
-	/* no /proc: a program that is redirected has started us by our path */
+	/* without /proc: a redirected program has executed us by our absolute path */
 	if (n <= 0 && path && *path == '/')
 		n = snprintf(io2_settings.run, sizeof(io2_settings.run), "%s", path);
 	if (n <= 0 || n >= (ssize_t)sizeof(io2_settings.run))
@@ -422,7 +424,7 @@ int main(int argc, char **argv)
 	int i, check = 0, ended = 0;
 
 	if (io2_settings_read(&io2_settings))
-		DIE(EXIT_US, IO2_ENV_SKIP ": too many names, more than %zu characters",
+		DIE(EXIT_US, IO2_ENV_SKIP ": too many names: more than %zu characters",
 		    sizeof(io2_settings.names) - 1);
 	find_ourselves();
 	if (argc > 1 && !strcmp(argv[1], "--exec"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* Settings in the environment, and the trap in the own process. */
+/* Settings from the environment, and mapping the trap in this process. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,9 @@
 #endif
 
 /*
- * This runs before all other constructors in the preloaded library. The string
- * functions of a sanitizer, which would be called here, may not be ready.
+ * The preloaded library calls this before all other constructors. It cannot use the C
+ * library's string functions, because a sanitizer replaces them and may not be
+ * initialised yet.
  */
 static int is_on(const char *name)
 {
@@ -48,7 +49,7 @@ int io2_settings_read(struct io2_settings *s)
 	return take(s->names, sizeof(s->names), IO2_ENV_SKIP);
 }
 
-/* As mmap, but without errno and never somewhere else. */
+/* As mmap, but at this address only, and without errno. */
 static long map_at(unsigned long at, unsigned long size)
 {
 	long ret = io2_syscall(__NR_mmap, at, size, PROT_READ | PROT_WRITE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Settings in the environment, and the trap in the own process. */
+/* Settings from the environment, and mapping the trap in this process. */
 #ifndef IO2_SETTINGS_H
 #define IO2_SETTINGS_H
 
@@ -15,22 +15,22 @@
 extern const char io2_trap_text[], io2_trap_text_end[];
 
 /**
- * io2_settings_read() - settings from the environment
- * @s: where to
+ * io2_settings_read() - read the settings from the environment
+ * @s: where they are stored
  *
- * Return: 0, or -1 if there are more names to skip than fit: then there are none.
+ * Return: 0, or -1 if the list of names to skip is too long; @s then has no names.
  */
 int io2_settings_read(struct io2_settings *s);
 
 /**
- * io2_trap_map() - put the trap where it belongs, in this process
+ * io2_trap_map() - map the trap at its address in this process
  *
- * Return: 0; -EEXIST if it is there already, or another negative errno.
+ * Return: 0; -EEXIST if it is already mapped, or another negative errno.
  */
 int io2_trap_map(void);
 
 /**
- * io2_inherited_filter() - is there a filter of ours?
+ * io2_inherited_filter() - find out whether this process has one of our filters
  *
  * Return: IO2_PROBE_NARROW, IO2_PROBE_WIDE or 0.
  */

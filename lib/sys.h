@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * System calls without a C library: what is built from this also runs where
- * there is none, or where its own system calls must not be disturbed.
+ * System calls without a C library, for code that runs in programs without one, or
+ * in programs whose C library must not be called at that point.
  */
 #ifndef IO2_SYS_H
 #define IO2_SYS_H
@@ -14,15 +14,15 @@
 #endif
 
 #ifdef IO2_FAKE_SYS
-/* the unit tests bring their own kernel */
+/* the unit tests simulate the kernel */
 long io2_syscall(long nr, long a, long b, long c, long d, long e, long f);
 #else
 /**
- * io2_syscall() - a system call
- * @nr: its number
+ * io2_syscall() - make a system call
+ * @nr: number of the system call
  * @a: first argument, and so on to @f
  *
- * Return: what the kernel returned: a negative errno is an error.
+ * Return: the result of the system call; a negative errno is an error.
  */
 static inline long io2_syscall(long nr, long a, long b, long c, long d, long e,
 			       long f)

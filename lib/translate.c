@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * io_uring_setup, io_uring_enter and io_uring_register as ioctls.
+ * Translate io_uring_setup, io_uring_enter and io_uring_register into ioctls.
  *
- * There is no record of which descriptors are rings: dup, close, fork, exec and
- * SCM_RIGHTS would have to keep it right. The ring is asked instead: what is
- * not an iouring2 ring answers ENOTTY, and its call goes to the kernel as it is.
- * For a ring of ours that costs nothing.
+ * There is no table of rings, which would have to follow dup, close, fork, exec and
+ * SCM_RIGHTS. Instead the ioctl is tried first. If the descriptor is not a ring of
+ * iouring2, the ioctl fails with ENOTTY, and the call goes to the kernel unchanged.
+ * For a ring of iouring2 this costs nothing.
  *
- * Needs no C library, keeps no state, and may run in a signal handler.
+ * This code uses no C library, keeps no state, and may run in a signal handler.
  */
 #include <linux/fcntl.h>
 #include <linux/iouring2.h>
@@ -33,7 +33,7 @@ static void sys_close(long fd)
 	io2_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
 }
 
-/* ---- user memory that may not be there: EFAULT, not a crash ---------------- */
+/* ---- copy memory at an address that may be invalid: EFAULT, no SIGSEGV ------ */
 
 static long copy(long nr, void *local, long remote, unsigned long size)
 {
@@ -49,7 +49,7 @@ static long copy(long nr, void *local, long remote, unsigned long size)
 	ret = io2_syscall(nr, pid, IO2_P(&l), 1, IO2_P(&r), 1, 0);
 	if (ret == (long)size)
 		return 0;
-	/* some filters forbid it: believe the address then */
+	/* if a filter forbids the call, access the memory directly */
 	if (ret != -ENOSYS && ret != -EPERM)
 		return -EFAULT;
 	if (nr == __NR_process_vm_writev) {
@@ -63,7 +63,7 @@ static long copy(long nr, void *local, long remote, unsigned long size)
 
 /* ---- the three calls ------------------------------------------------------- */
 
-/* As a kernel without io_uring answers, or one where it is not allowed. */
+/* The error of a kernel without io_uring, or with io_uring disabled. */
 static long no_device(long err)
 {
 	switch (err) {
@@ -108,7 +108,7 @@ static long make_ring(long entries, long params)
 	return ret;
 }
 
-/* What the kernel's own io_uring may be asked instead, with fallback. */
+/* Errors after which --fallback uses the kernel's own io_uring. */
 static int worth_a_fallback(long err)
 {
 	return err == -ENOSYS || err == -EPERM || err == -EINVAL;
@@ -125,7 +125,7 @@ static long setup(const long *a, int *redirected)
 	return ret;
 }
 
-/* What is no ring, or a module without that door, or a filter, says to it. */
+/* Errors of another file, a module without this method, or a seccomp filter. */
 static int not_this_door(long ret)
 {
 	return ret == -EINVAL || ret == -ESPIPE || ret == -EPERM || ret == -EACCES ||
@@ -133,8 +133,8 @@ static int not_this_door(long ret)
 }
 
 /*
- * ENTER by fadvise64 costs less than by ioctl. To what is no ring it is an advice
- * that there is not. Return: as the call, or -EINVAL: not this way.
+ * ENTER by fadvise64 costs less than by ioctl. On any other file it is an unknown
+ * advice value. Return: the result of the call, or -EINVAL if it cannot be used.
  */
 static long enter_by_fadvise(const long *a)
 {
@@ -158,7 +158,7 @@ static long enter(const long *a, int *redirected)
 	};
 	long ret;
 
-	/* an index, not a descriptor: iouring2 has none, so it is not ours */
+	/* a registered index, which iouring2 does not have, so the ring is not ours */
 	if (e.flags & IOURING2_ENTER_REGISTERED_RING)
 		goto not_ours;
 	ret = enter_by_fadvise(a);
@@ -186,8 +186,8 @@ static long do_register(const long *a, int *redirected)
 	if (r.opcode & IOURING2_REGISTER_USE_REGISTERED_RING)
 		goto not_ours;
 	/*
-	 * Without a ring, newer kernels speak of their own io_uring, which is
-	 * not what setup gives. Older ones know no such call.
+	 * Without a ring, a newer kernel would describe its own io_uring, but setup
+	 * creates rings of iouring2. An older kernel fails with EBADF.
 	 */
 	if ((int)a[0] == -1 && !io2_settings.fallback)
 		return -EBADF;
@@ -271,7 +271,7 @@ static void trace(long nr, const long *a, long ret, int redirected,
 	io2_syscall(__NR_write, 2, IO2_P(l.text), l.len, 0, 0, 0);
 }
 
-/* ---- the door -------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------- */
 
 long io2_translate(long nr, const long *a, const char *way)
 {

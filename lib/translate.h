@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* io_uring's three system calls, carried out by /dev/iouring2. */
+/* Translate io_uring's three system calls into ioctls of /dev/iouring2. */
 #ifndef IO2_TRANSLATE_H
 #define IO2_TRANSLATE_H
 
@@ -7,19 +7,19 @@
 #define IO2_NR_ENTER	426
 #define IO2_NR_REGISTER	427
 
-/* longest path of the launcher, and longest list of names, with the 0 */
+/* maximum sizes of the launcher's path and the list of names, with the final 0 */
 #define IO2_RUN_MAX	512
 #define IO2_SKIP_MAX	512
 
 /**
- * struct io2_settings - what IOURING2_* in the environment and options ask for
- * @trace: write a line to standard error for each call that is redirected
- * @fallback: where iouring2 makes no ring, ask the kernel's own io_uring
- * @ebusy: submitting against a backlog fails with EBUSY, as it does for programs
- *	that know iouring2; not set: as with the kernel's own io_uring of today
- * @skip: this process is left alone
+ * struct io2_settings - settings of iouring2-run, from options and IOURING2_*
+ * @trace: write a line to standard error for each of the three calls
+ * @fallback: use the kernel's own io_uring if iouring2 cannot create a ring
+ * @ebusy: submissions fail with EBUSY while there is a backlog; if not set, they are
+ *	accepted, as by the kernel's io_uring since Linux 5.13
+ * @skip: do not redirect this process
  * @run: path of iouring2-run, or empty
- * @names: names of programs to be left alone, with a colon after each
+ * @names: names of programs that are not redirected, separated by colons
  */
 struct io2_settings {
 	int	trace;
@@ -33,21 +33,21 @@ struct io2_settings {
 __attribute__((visibility("hidden"))) extern struct io2_settings io2_settings;
 
 /**
- * io2_translate() - one of the three system calls
+ * io2_translate() - execute one of the three system calls
  * @nr: IO2_NR_*
  * @a: its arguments
- * @way: how it came here, for the trace
+ * @way: how the call was intercepted, for the trace
  *
- * Return: as the system call: a negative errno is an error.
+ * Return: the result of the system call; a negative errno is an error.
  */
 long io2_translate(long nr, const long *a, const char *way);
 
 /**
- * io2_skipped() - is a program to be left alone?
- * @names: as in struct io2_settings
- * @name: the program's name, without a folder
+ * io2_skipped() - is a program's name in the list of names to skip?
+ * @names: list of names, see struct io2_settings
+ * @name: the program's name, without a directory
  *
- * Names are compared as the kernel keeps them, 15 characters long.
+ * Only the first 15 characters are compared, which is what the kernel stores.
  *
  * Return: 1 or 0.
  */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The trap itself: linked to a fixed address, without a C library, and put into
- * a program before its first instruction, or by the preloaded library.
+ * The trap's code. It is linked to a fixed address, without a C library. The preloaded
+ * library installs it, or iouring2-run does, before a program's first instruction.
  *
- * The handler keeps no state and takes no lock: another signal's handler may
- * run on top of it, trap again, or leave by longjmp.
+ * The handler keeps no state and takes no lock, because the handler of another signal
+ * may interrupt it, may be trapped itself, and may leave by longjmp.
  */
 #include <asm/sigcontext.h>
 #include <linux/audit.h>
@@ -42,7 +42,7 @@
 #define NR_CLONE3	435
 #define NR_EPOLL_PWAIT2	441
 
-/* the kernel's ucontext and siginfo, as far as they are looked at */
+/* the parts of the kernel's ucontext and siginfo that are used here */
 struct context {
 	unsigned long		flags;
 	struct context		*link;
@@ -61,10 +61,10 @@ struct info {
 	unsigned int	arch;
 };
 
-/* filled from outside before io2_trap_entry runs */
+/* the helper process fills it before io2_trap_entry runs */
 __attribute__((section(".start"), used)) struct io2_trap_start io2_start;
 
-static struct io2_kernel_sigaction wanted;	/* by the program, for SIGSYS */
+static struct io2_kernel_sigaction wanted;	/* the program's action for SIGSYS */
 static int raw;
 
 static long real(long nr, const long *a)
@@ -103,8 +103,8 @@ static void say(const char *text)
 /* ---- signals: SIGSYS stays unblocked, and its handler in place ------------- */
 
 /*
- * Addresses that may be bad are the kernel's to look at, in calls that do nothing
- * else; where it finds one bad, the call is made as it is, for its error.
+ * The kernel checks addresses that may be invalid, by calls that have no other effect.
+ * If an address is invalid, the program's call is made unchanged and fails.
  */
 static int is_mask(long at)
 {
@@ -157,7 +157,10 @@ __asm__(".text\n"
 	"	mov $15, %eax\n"	/* rt_sigreturn */
 	"	syscall\n");
 
-/* A SIGSYS that is not ours goes on with a call, or ends it, as the program wishes. */
+/*
+ * SA_RESTART decides whether a SIGSYS with another cause interrupts a system call. It is
+ * taken from the program's action, and set if the program ignores the signal.
+ */
 static long install_handler(void)
 {
 	struct io2_kernel_sigaction act = {
@@ -174,7 +177,7 @@ static long install_handler(void)
 			   0, 0);
 }
 
-/* A child of vfork or posix_spawn resets handlers, but @wanted is its parent's. */
+/* A child of vfork or posix_spawn resets handlers, but shares @wanted with its parent. */
 static int is_parents_memory(void)
 {
 	long pid = io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
@@ -190,7 +193,7 @@ static void chain(const struct io2_kernel_sigaction *act,
 
 	if (act && !is_parents_memory()) {
 		wanted = *act;
-		/* got by a call that nobody stands in the way of: no handler then */
+		/* the program has read our handler by an untrapped call: no handler */
 		if (wanted.handler == on_sigsys)
 			wanted.handler = (void *)0;
 		install_handler();
@@ -221,7 +224,7 @@ static long do_sigaction(const long *a)
 	return real(__NR_rt_sigaction, args);
 }
 
-/* The mask at @at without SIGSYS, in @copy. Return: what to use instead of @at. */
+/* Copy the mask at @at without SIGSYS to @copy. Return: the address to use. */
 static long mask_for_wait(long at, unsigned long *copy)
 {
 	if (!at || !is_mask(at))
@@ -230,7 +233,7 @@ static long mask_for_wait(long at, unsigned long *copy)
 	return IO2_P(copy);
 }
 
-/* A call that waits with another signal mask, whose address is argument @i. */
+/* Make a call that waits with another signal mask, whose address is argument @i. */
 static long with_mask(long nr, const long *a, int i)
 {
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
@@ -240,7 +243,7 @@ static long with_mask(long nr, const long *a, int i)
 	return real(nr, args);
 }
 
-/* pselect6's last argument points to the mask's address and size. */
+/* The last argument of pselect6 points to the mask's address and size. */
 static long do_pselect(const long *a)
 {
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
@@ -255,7 +258,7 @@ static long do_pselect(const long *a)
 	return real(__NR_pselect6, args);
 }
 
-/* The mask may be in a structure, with a time-out. */
+/* ENTER with a struct iouring2_getevents_arg, which contains the mask's address. */
 static long do_enter_ext(const long *a, const char *way)
 {
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
@@ -295,7 +298,7 @@ static long translate(long nr, const long *a, const char *way)
 
 extern const char io2_trap_end[];
 
-/* Called from here, it is only answered by a filter. */
+/* Ask for a filter of ours: close() of IO2_PROBE fails with the filter's own errno. */
 static long inherited(void)
 {
 	return -io2_syscall(__NR_close, IO2_PROBE, 0, 0, 0, 0, 0);
@@ -313,8 +316,8 @@ static int is_skipped(const char *path)
 }
 
 /*
- * In another root folder than the launcher's, or a program that has no path: it
- * is executed from here, and gets the trap as it is here.
+ * The launcher cannot be found, for example in another root directory, or the program
+ * has no path. This process then executes it, and installs a copy of its own trap.
  */
 long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind)
 {
@@ -327,7 +330,7 @@ long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind)
 
 	if (kind == IO2_EXEC_UNREADABLE && filter == IO2_PROBE_WIDE)
 		return -EACCES;
-	/* below the narrow one, what is not known begins well without a handler */
+	/* under the narrow filter, a file of unknown format can start without the handler */
 	if (kind == IO2_EXEC_UNREADABLE || !filter ||
 	    (kind == IO2_EXEC_UNKNOWN && filter != IO2_PROBE_WIDE))
 		return io2_exec_as_is(e);
@@ -337,13 +340,13 @@ long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind)
 		return ret;
 	if (kind == IO2_EXEC_UNKNOWN)
 		return io2_exec_as_is(e);
-	say("iouring2-run: cannot be put in between, and ptrace is refused: ");
+	say("iouring2-run: ptrace, which is needed here, is refused: ");
 	say(e->path[0] ? e->path : "a program");
 	if (filter == IO2_PROBE_WIDE) {
 		say(" is not started\n");
 		return -ret;
 	}
-	say(" is started without the trap, and killed if it uses io_uring\n");
+	say(" is started without the trap, and is killed if it uses io_uring\n");
 	return io2_exec_as_is(e);
 }
 
@@ -410,7 +413,7 @@ static int is_ours(const struct info *info)
 	}
 }
 
-/* The program's handler; the mask from before it comes back with its return. */
+/* Call the program's handler. sigreturn restores the mask from before the signal. */
 static void call_wanted(int sig, void *info, struct context *c,
 			struct io2_kernel_sigaction *act)
 {
@@ -426,7 +429,7 @@ static void call_wanted(int sig, void *info, struct context *c,
 	c->mask &= ~NEVER_BLOCKED;
 }
 
-/* A SIGSYS that the program, or another filter of its own, has asked for. */
+/* A SIGSYS with another cause: kill(2), or another filter of the program. */
 static void not_ours(int sig, void *info, void *context)
 {
 	struct io2_kernel_sigaction act = wanted, none = { .handler = 0 };
@@ -436,7 +439,7 @@ static void not_ours(int sig, void *info, void *context)
 		call_wanted(sig, info, context, &act);
 		return;
 	}
-	/* ignored, unless the kernel insists */
+	/* the program ignores a SIGSYS that a process has sent (si_code <= 0) */
 	if ((unsigned long)act.handler == SIG_IGN && ((struct info *)info)->code <= 0)
 		return;
 	pid = io2_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
@@ -458,7 +461,7 @@ static void on_sigsys(int sig, void *siginfo, void *context)
 		not_ours(sig, siginfo, context);
 }
 
-/* What was there before is the program's: a constructor's, or ignored already. */
+/* Keep the previous action, which a constructor or the parent may have set. */
 static long take_sigsys(void)
 {
 	unsigned long unblock = BIT_OF(SIGSYS);
@@ -481,16 +484,16 @@ static long take_sigsys(void)
 #define RETURN(what)	BPF_STMT(BPF_RET | BPF_K, what)
 #define ALLOW		RETURN(SECCOMP_RET_ALLOW)
 #define TRAP		RETURN(SECCOMP_RET_TRAP)
-/* unless the value is @v, skip the next @n */
+/* unless the value is @v, skip @n instructions */
 #define UNLESS_SKIP(v, n)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, 0, n)
 #define IF_SKIP(v, n)		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, v, n, 0)
-/* the call @nr is trapped; loads nothing, so these can follow one another */
+/* trap the call @nr; does not change the loaded value, so these can be repeated */
 #define TRAP_CALL(nr)	UNLESS_SKIP(nr, 1), TRAP
-/* the call @call is trapped if its first argument is @v */
+/* trap the call @call if its first argument is @v */
 #define TRAP_IF_FIRST(call, v)						\
 	UNLESS_SKIP(call, 4), LOAD(LOW(0)), UNLESS_SKIP(v, 1), TRAP,	\
 	LOAD(offsetof(struct seccomp_data, nr))
-/* the call @nr is trapped if pointer @i is not NULL; ends the program */
+/* trap the call @nr if its pointer argument @i is not NULL, else allow it */
 #define TRAP_IF_POINTER(nr, i)						\
 	UNLESS_SKIP(nr, 6), LOAD(LOW(i)), UNLESS_SKIP(0, 3),		\
 	LOAD(LOW(i) + 4), UNLESS_SKIP(0, 1), ALLOW, TRAP
@@ -509,9 +512,9 @@ static long take_sigsys(void)
 	TRAP_CALL(IO2_NR_REGISTER)
 
 /*
- * Another handler for SIGSYS: taken note of where the C library was asked, and
- * otherwise said to be done. It cannot be trapped: posix_spawn does it with all
- * signals blocked.
+ * The preloaded library stores a handler for SIGSYS that the program sets. A call of
+ * rt_sigaction for SIGSYS that reaches the filter succeeds without effect. It cannot
+ * be trapped, because posix_spawn makes it with all signals blocked.
  */
 static const struct sock_filter narrow[] = {
 	BEGINNING(IO2_PROBE_NARROW),
@@ -523,9 +526,9 @@ static const struct sock_filter narrow[] = {
 };
 
 /*
- * Here SIGSYS is never blocked, so all can be trapped. Except clone3, which can
- * reset the handler in the child (posix_spawn of newer C libraries does): it is
- * not there, as before Linux 5.3, and clone cannot do that.
+ * Under this filter SIGSYS is never blocked, so these calls can be trapped. clone3 can
+ * reset the handler in the child, which posix_spawn of newer C libraries requests. It
+ * therefore fails with ENOSYS, as before Linux 5.3. clone cannot reset the handler.
  */
 static const struct sock_filter wide[] = {
 	BEGINNING(IO2_PROBE_WIDE),
@@ -561,7 +564,7 @@ static long install_filter(enum io2_trap_kind kind)
 	return ret > 0 ? -EBUSY : ret;
 }
 
-/* ---- ways in --------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------- */
 
 static int begin(const struct io2_settings *settings, enum io2_trap_kind kind)
 {
@@ -572,7 +575,7 @@ static int begin(const struct io2_settings *settings, enum io2_trap_kind kind)
 	ret = take_sigsys();
 	if (ret || raw)
 		return (int)ret;
-	/* one that is skipped needs none, unless it has the other already */
+	/* a skipped program needs no filter, unless it has inherited one */
 	if (settings->skip && !inherited())
 		return 0;
 	return (int)install_filter(kind);
@@ -583,15 +586,15 @@ __attribute__((used)) unsigned long io2_trap_start_c(void)
 	if (io2_start.helper)
 		io2_syscall(__NR_wait4, io2_start.helper, 0, __WALL, 0, 0, 0);
 	if (begin(&io2_start.settings, IO2_WIDE)) {
-		say("iouring2-run: cannot install the trap: this needs seccomp filters\n");
+		say("iouring2-run: cannot install the trap, which needs seccomp filters\n");
 		io2_syscall(__NR_exit_group, 126, 0, 0, 0, 0, 0);
 	}
 	return io2_start.entry;
 }
 
 /*
- * The program's first instruction has not run: its stack pointer, and what the
- * kernel left in rdx, are what it will look at.
+ * Runs before the program's first instruction. It preserves the stack pointer and rdx,
+ * from which the program reads what the kernel passes to it.
  */
 __attribute__((visibility("hidden"))) void io2_trap_entry(void);
 __asm__(".text\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The trap: a handler for SIGSYS, mapped at one fixed place in every program
- * that has it, and the seccomp filter that makes io_uring's system calls end up
- * there. docs/liburing.md says why, and what it does to a program.
+ * The trap: a handler for SIGSYS, which is mapped at the same address in every program,
+ * and a seccomp filter that raises SIGSYS for io_uring's system calls. docs/liburing.md
+ * describes the design and the effects on a program.
  */
 #ifndef IO2_TRAP_H
 #define IO2_TRAP_H
@@ -10,11 +10,11 @@
 #include "translate.h"
 
 /*
- * Where it is. The filter lets through whatever is called from these 4 GiB, by
- * the upper half of the address. Nothing else lives here: programs that can be
- * moved are above 0x5555_0000_0000, all others at the ends of the address space.
- * The sanitizers take this for a program's memory, not for theirs (MSan from
- * 0x5100_0000_0000 on, TSan from 0x5500_0000_0000).
+ * The address of the trap. The filter checks the upper half of the address of a call
+ * and so allows all calls from these 4 GiB. Nothing else is mapped here:
+ * position-independent programs are above 0x5555_0000_0000, and all other mappings are
+ * at the ends of the address space. The sanitizers treat this range as memory of the
+ * program (MSan from 0x5100_0000_0000 on, TSan from 0x5500_0000_0000 on).
  */
 #define IO2_TRAP_HIGH	0x5510UL
 #define IO2_TRAP_BASE	(IO2_TRAP_HIGH << 32)
@@ -23,19 +23,19 @@
 #define IO2_TRAP_MAGIC	0x70617274676e7230UL
 
 /*
- * close(IO2_PROBE) fails with these where there is a filter of ours: a descriptor
- * that cannot be, of a call that no other filter forbids. One may kill on
- * io_uring_setup, also in programs that do not use it.
+ * Under a filter of ours, close(IO2_PROBE) fails with one of these errnos. IO2_PROBE is
+ * never a valid descriptor, and no other filter can be expected to forbid close().
+ * io_uring_setup cannot be used for this: a filter may kill the process for it.
  */
 #define IO2_PROBE	0x90a2b3c4U
 #define IO2_PROBE_NARROW	1170
 #define IO2_PROBE_WIDE	1171
 
 /*
- * IO2_NARROW	io_uring's calls; another handler for SIGSYS is ignored
- * IO2_WIDE	also what blocks or replaces SIGSYS, and exec: for programs
- *		without a C library in which that could be done
- * IO2_RAW	no filter; what an inherited one traps is done as it is
+ * IO2_NARROW	trap io_uring's calls; ignore attempts to replace the handler
+ * IO2_WIDE	also trap calls that block or replace SIGSYS, and exec; for programs
+ *		in which no preloaded library can do this
+ * IO2_RAW	install no filter; make calls that an inherited filter traps unchanged
  */
 enum io2_trap_kind { IO2_NARROW, IO2_WIDE, IO2_RAW };
 
@@ -47,10 +47,10 @@ struct io2_kernel_sigaction {
 };
 
 /**
- * struct io2_trap_start - what the launcher leaves in a program that it stopped
- * @settings: settings
- * @entry: where the program begins
- * @helper: process to be waited for before it does
+ * struct io2_trap_start - data that the helper process writes into a stopped program
+ * @settings: the settings
+ * @entry: address of the program's first instruction
+ * @helper: process ID of the helper, which is reaped before the program starts
  */
 struct io2_trap_start {
 	struct io2_settings	settings;
@@ -61,13 +61,14 @@ struct io2_trap_start {
 struct io2_exec;
 
 /**
- * struct io2_trap_head - what is at IO2_TRAP_BASE
+ * struct io2_trap_head - start of the trap, at IO2_TRAP_BASE
  * @magic: IO2_TRAP_MAGIC
- * @start: where a stopped program is sent
- * @begin: for a program that mapped the trap itself; 0 or a negative errno
- * @translate: io2_translate(), which never waits with SIGSYS blocked; what it asks
- *	the kernel is not trapped
- * @chain: get and set the handler that the program itself wants for SIGSYS
+ * @start: entry point for a program that is stopped before its first instruction
+ * @begin: entry point for a program that has mapped the trap itself; returns 0 or a
+ *	negative errno
+ * @translate: io2_translate(), but it never waits with SIGSYS blocked; its system
+ *	calls are not trapped
+ * @chain: get and set the action that the program has set for SIGSYS
  * @execveat: io2_execveat()
  */
 struct io2_trap_head {

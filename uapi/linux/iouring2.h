@@ -9,8 +9,8 @@
  * Copyright (C) 2019 Christoph Hellwig
  *
  * The first part of this file is the ring ABI. Every size, offset, number
- * and flag in it equals its counterpart in io_uring's interface, so that code
- * written for one drives the other; only the prefixes differ:
+ * and flag in it equals its counterpart in io_uring.h, so that code written
+ * for one interface works with the other. Only the prefixes differ:
  *
  *	io_uring_x, io_x, zcrx_x	-> iouring2_x (zcrx: iouring2_zcrx_x)
  *	IORING_X, IO_URING_X		-> IOURING2_X
@@ -19,11 +19,12 @@
  *	SOCKET_URING_OP_X		-> IOURING2_SOCKET_OP_X
  *	SPLICE_F_FD_IN_FIXED		-> IOURING2_SPLICE_F_FD_IN_FIXED
  *
- * A name being here does not mean that the loaded module honours it.
- * IOURING2_IOC_QUERY says what is honoured; all else is refused.
+ * This file also defines names that the module does not support.
+ * IOURING2_IOC_QUERY reports what the loaded module supports. It refuses the
+ * rest.
  *
- * The second part, from IOURING2_ABI_VERSION on, is what only iouring2 has:
- * the ioctls and their arguments.
+ * The second part, from IOURING2_ABI_VERSION on, is specific to iouring2: the
+ * ioctls and their arguments.
  */
 #ifndef _UAPI_LINUX_IOURING2_H
 #define _UAPI_LINUX_IOURING2_H
@@ -42,24 +43,25 @@ extern "C" {
 /* ------------------------------------------------------------------ */
 
 /**
- * struct iouring2_sqe - one request, as the application writes it
- * @opcode: IOURING2_OP_*, decides what the other fields mean
+ * struct iouring2_sqe - submission queue entry: one request
+ * @opcode: IOURING2_OP_*; it determines the meaning of the other fields
  * @flags: IOURING2_SQE_*
  * @ioprio: I/O priority as in ioprio_set(2), or flags of a network request
- * @fd: file descriptor the request works on
- * @off: offset in the file, in bytes; -1 means the file's own position
- * @addr2: second pointer of requests that take two
+ * @fd: file descriptor that the request operates on
+ * @off: offset in the file, in bytes; -1 means the current file position
+ * @addr2: second pointer, for requests that need two
  * @cmd_op: command number of a URING_CMD request
  * @__pad1: must be 0
- * @addr: user address of the data, the iovec array, the timespec ...
+ * @addr: user address of the data, the iovec array, the timespec etc.
  * @splice_off_in: offset in the input file of a splice, in bytes
  * @level: socket level (URING_CMD on a socket)
  * @optname: socket option (URING_CMD on a socket)
  * @len: bytes at @addr, or number of elements there
  * @rw_flags: RWF_* of reads and writes
  * @fsync_flags: IOURING2_FSYNC_*
- * @poll_events: POLL* in 16 bits, for old programs
- * @poll32_events: EPOLL* in 32 bits; halves swapped on big endian
+ * @poll_events: POLL* in 16 bits, for programs that use the old format
+ * @poll32_events: EPOLL* in 32 bits; on big endian the 16-bit halves are
+ *	swapped
  * @sync_range_flags: flags of sync_file_range(2)
  * @msg_flags: MSG_* of sends and receives
  * @timeout_flags: IOURING2_TIMEOUT_*
@@ -80,28 +82,28 @@ extern "C" {
  * @install_fd_flags: IOURING2_FIXED_FD_*
  * @nop_flags: IOURING2_NOP_*
  * @pipe_flags: flags of pipe2(2)
- * @user_data: comes back unchanged in the completion
+ * @user_data: copied unchanged to the completion
  * @buf_index: index of a registered buffer
- * @buf_group: group to take a provided buffer from
+ * @buf_group: buffer group from which the request takes a provided buffer
  * @personality: id of registered credentials, 0 for those of the submitter
  * @splice_fd_in: input file descriptor of a splice
- * @file_index: slot + 1 in the table of registered files
+ * @file_index: slot in the table of registered files, plus 1; 0 for none
  * @zcrx_ifq_idx: id of the zero-copy receive queue
- * @optlen: bytes of the socket option's value
- * @addr_len: bytes of the socket address at @addr2
+ * @optlen: size of the socket option's value, in bytes
+ * @addr_len: size of the socket address at @addr2, in bytes
  * @__pad3: must be 0
- * @write_stream: stream of the written data, for devices that have streams
+ * @write_stream: write stream, for devices that support streams
  * @__pad4: must be 0
- * @addr3: third pointer of requests that take three
+ * @addr3: third pointer, for requests that need three
  * @__pad2: must be 0
- * @attr_ptr: user address of the attributes that @attr_type_mask names
+ * @attr_ptr: user address of the attributes that @attr_type_mask selects
  * @attr_type_mask: IOURING2_RW_ATTR_FLAG_*
  * @optval: user address of the socket option's value
- * @cmd: 80 bytes for the command on rings of 128-byte entries
+ * @cmd: command data, 80 bytes on rings with 128-byte entries
  *
- * Set all fields that an opcode does not use to 0.  A field that io_uring checks
- * completes the request with -EINVAL if it is not; the others are ignored, as
- * io_uring ignores them.
+ * An application should set all fields that an opcode does not use to 0. If an
+ * unused field that io_uring checks is not 0, the request completes with
+ * -EINVAL. Unused fields that io_uring does not check are ignored.
  */
 struct iouring2_sqe {
 	__u8	opcode;
@@ -185,15 +187,15 @@ struct iouring2_sqe {
 	};
 };
 
-/* Bits of sqe->attr_type_mask: sqe->attr_ptr has a struct iouring2_attr_pi */
+/* sqe->attr_type_mask: sqe->attr_ptr points to a struct iouring2_attr_pi */
 #define IOURING2_RW_ATTR_FLAG_PI		(1U << 0)
 
 /**
- * struct iouring2_attr_pi - integrity data that goes with a read or write
- * @flags: which checks to make
+ * struct iouring2_attr_pi - protection information of a read or write
+ * @flags: checks to perform
  * @app_tag: application tag
  * @len: bytes at @addr
- * @addr: user address of the integrity data
+ * @addr: user address of the protection information
  * @seed: seed of the reference tag
  * @rsvd: must be 0
  */
@@ -206,7 +208,7 @@ struct iouring2_attr_pi {
 	__u64	rsvd;
 };
 
-/* sqe->file_index: take any free slot of the table, return it in cqe->res */
+/* sqe->file_index: allocate a free slot and return its number in cqe->res */
 #define IOURING2_FILE_INDEX_ALLOC		(~0U)
 
 enum iouring2_sqe_flags_bit {
@@ -221,15 +223,16 @@ enum iouring2_sqe_flags_bit {
 
 /*
  * sqe->flags:
- * FIXED_FILE		sqe->fd is a slot of the table of registered files
- * IO_DRAIN		start only when all earlier requests have completed,
- *			and hold later ones until this one has
- * IO_LINK		the next entry starts when this one has succeeded
- * IO_HARDLINK		the next entry starts when this one has completed
- * ASYNC		do not try it while submitting: a worker does it, or, if
- *			only the submitting process may, a task of that in ENTER
- * BUFFER_SELECT	take a buffer from sqe->buf_group
- * CQE_SKIP_SUCCESS	post a completion only if the request fails
+ * FIXED_FILE		sqe->fd is a slot in the table of registered files
+ * IO_DRAIN		start after all earlier requests have completed, and
+ *			start later requests after this one has completed
+ * IO_LINK		the next request starts when this one has succeeded
+ * IO_HARDLINK		the next request starts when this one has completed
+ * ASYNC		do not try the request during submission; a worker runs
+ *			it, or a task of the submitting process in ENTER if only
+ *			that process may run it
+ * BUFFER_SELECT	use a buffer of the group sqe->buf_group
+ * CQE_SKIP_SUCCESS	post no completion if the request succeeds
  */
 #define IOURING2_SQE_FIXED_FILE		(1U << IOURING2_SQE_FIXED_FILE_BIT)
 #define IOURING2_SQE_IO_DRAIN		(1U << IOURING2_SQE_IO_DRAIN_BIT)
@@ -242,24 +245,24 @@ enum iouring2_sqe_flags_bit {
 
 /*
  * params->flags:
- * IOPOLL		completions are found by polling the device
- * SQPOLL		a kernel thread watches the submission queue
- * SQ_AFF		params->sq_thread_cpu says where that thread runs
- * CQSIZE		params->cq_entries says how large the CQ is to be
- * CLAMP		reduce sizes that are too large instead of EINVAL
+ * IOPOLL		find completions by polling the device
+ * SQPOLL		a kernel thread polls the submission queue
+ * SQ_AFF		bind that thread to the CPU params->sq_thread_cpu
+ * CQSIZE		the CQ has params->cq_entries entries
+ * CLAMP		reduce sizes that are too large, instead of EINVAL
  * ATTACH_WQ		share the workers of the ring params->wq_fd
- * R_DISABLED		no submissions until the ring is enabled
- * SUBMIT_ALL		an entry that is refused does not stop the batch
- * COOP_TASKRUN		never interrupt the application for deferred work
- * TASKRUN_FLAG		say in IOURING2_SQ_TASKRUN that such work waits: iouring2
- *			refuses this flag, and always says so
- * SQE128, CQE32	entries of twice the usual size
- * SINGLE_ISSUER	one task only will ever submit
- * DEFER_TASKRUN	deferred work runs only when that task waits
- * NO_MMAP		the application brings the memory of the rings
+ * R_DISABLED		accept no submissions until the ring is enabled
+ * SUBMIT_ALL		continue to submit after an invalid SQE
+ * COOP_TASKRUN		do not interrupt the application for deferred work
+ * TASKRUN_FLAG		set IOURING2_SQ_TASKRUN while deferred work waits;
+ *			iouring2 refuses this flag, as it always sets SQ_TASKRUN
+ * SQE128, CQE32	SQEs of 128 bytes, CQEs of 32 bytes
+ * SINGLE_ISSUER	only one task submits requests
+ * DEFER_TASKRUN	run deferred work only when that task waits in ENTER
+ * NO_MMAP		the application provides the memory of the rings
  * REGISTERED_FD_ONLY	return a registered index instead of a descriptor
- * NO_SQARRAY		no index array: the SQ ring numbers are SQE numbers
- * HYBRID_IOPOLL	IOPOLL that sleeps a while first
+ * NO_SQARRAY		no index array: SQ position n is SQE n
+ * HYBRID_IOPOLL	as IOPOLL, but sleep before polling
  * CQE_MIXED, SQE_MIXED	entries of both sizes in one ring
  * SQ_REWIND		each submission starts at SQE 0
  */
@@ -356,7 +359,7 @@ enum iouring2_op {
 	IOURING2_OP_LAST,
 };
 
-/* sqe->uring_cmd_flags; the top 8 bits are the kernel's own */
+/* sqe->uring_cmd_flags; the top 8 bits are reserved for the kernel */
 #define IOURING2_URING_CMD_FIXED		(1U << 0)
 #define IOURING2_URING_CMD_MULTISHOT		(1U << 1)
 #define IOURING2_URING_CMD_MASK	\
@@ -367,12 +370,13 @@ enum iouring2_op {
 
 /*
  * sqe->timeout_flags:
- * ABS			the time is a point of the clock, not a distance
- * UPDATE		TIMEOUT_REMOVE changes the time-out instead
+ * ABS			the time is absolute, not relative
+ * UPDATE		TIMEOUT_REMOVE changes the timeout instead
  * BOOTTIME, REALTIME	the clock; CLOCK_MONOTONIC without either
- * LINK_TIMEOUT_UPDATE	as UPDATE, for a linked time-out
- * ETIME_SUCCESS	running out counts as success for links and SKIP
- * MULTISHOT		start again; sqe->off says how often, 0 for ever
+ * LINK_TIMEOUT_UPDATE	as UPDATE, for a linked timeout
+ * ETIME_SUCCESS	expiry counts as success for links and
+ *			CQE_SKIP_SUCCESS
+ * MULTISHOT		repeat sqe->off times, or without limit if that is 0
  * IMMEDIATE_ARG	sqe->addr is the time in ns, not a pointer
  */
 #define IOURING2_TIMEOUT_ABS			(1U << 0)
@@ -388,13 +392,16 @@ enum iouring2_op {
 #define IOURING2_TIMEOUT_UPDATE_MASK	\
 	(IOURING2_TIMEOUT_UPDATE | IOURING2_LINK_TIMEOUT_UPDATE)
 
-/* sqe->splice_flags, beside SPLICE_F_*: sqe->splice_fd_in is a table slot */
+/*
+ * sqe->splice_flags, in addition to SPLICE_F_*: sqe->splice_fd_in is a slot in
+ * the table of registered files
+ */
 #define IOURING2_SPLICE_F_FD_IN_FIXED		(1U << 31)
 
 /*
- * POLL_ADD and POLL_REMOVE take their flags in sqe->len:
- * POLL_ADD_MULTI		one completion for each event, F_MORE set
- *				in all but the last
+ * Flags of POLL_ADD and POLL_REMOVE, in sqe->len:
+ * POLL_ADD_MULTI		multishot: one completion for each event, with
+ *				CQE_F_MORE in all but the last
  * POLL_UPDATE_EVENTS		change the events of the request whose
  *				user_data is sqe->addr
  * POLL_UPDATE_USER_DATA	change its user_data to sqe->off
@@ -406,12 +413,12 @@ enum iouring2_op {
 #define IOURING2_POLL_ADD_LEVEL			(1U << 3)
 
 /*
- * sqe->cancel_flags, by what ASYNC_CANCEL finds its targets:
- * ALL		every match, not the first; cqe->res is their number
+ * sqe->cancel_flags: which requests ASYNC_CANCEL cancels
+ * ALL		all that match, not only the first; cqe->res is their number
  * FD		requests on the file sqe->fd
  * ANY		any request
- * FD_FIXED	sqe->fd is a table slot
- * USERDATA	requests with user_data sqe->addr, the default
+ * FD_FIXED	sqe->fd is a slot in the table of registered files
+ * USERDATA	requests whose user_data is sqe->addr, the default
  * OP		requests of opcode sqe->len
  */
 #define IOURING2_ASYNC_CANCEL_ALL		(1U << 0)
@@ -424,10 +431,11 @@ enum iouring2_op {
 /*
  * sqe->ioprio of sends and receives:
  * RECVSEND_POLL_FIRST	wait for readiness before the first attempt
- * RECV_MULTISHOT	keep receiving, F_MORE set in all but the last
- * RECVSEND_FIXED_BUF	the buffer is the registered one sqe->buf_index
- * SEND_ZC_REPORT_USAGE	the notification says if data had to be copied
- * RECVSEND_BUNDLE	one request may use several provided buffers
+ * RECV_MULTISHOT	receive repeatedly; CQE_F_MORE is set in all
+ *			completions but the last
+ * RECVSEND_FIXED_BUF	use the registered buffer sqe->buf_index
+ * SEND_ZC_REPORT_USAGE	the notification reports whether data was copied
+ * RECVSEND_BUNDLE	the request may use several provided buffers
  * SEND_VECTORIZED	sqe->addr is an iovec array
  */
 #define IOURING2_RECVSEND_POLL_FIRST		(1U << 0)
@@ -442,15 +450,15 @@ enum iouring2_op {
 
 /*
  * sqe->ioprio of ACCEPT:
- * MULTISHOT		keep accepting
- * DONTWAIT		fail with -EAGAIN when nobody is connecting
+ * MULTISHOT		accept connections repeatedly
+ * DONTWAIT		fail with -EAGAIN if no connection is pending
  * POLL_FIRST		wait for readiness before the first attempt
  */
 #define IOURING2_ACCEPT_MULTISHOT		(1U << 0)
 #define IOURING2_ACCEPT_DONTWAIT		(1U << 1)
 #define IOURING2_ACCEPT_POLL_FIRST		(1U << 2)
 
-/* sqe->addr of MSG_RING: post a completion, or hand over a registered file */
+/* sqe->addr of MSG_RING: post a completion, or pass a registered file */
 enum iouring2_msg_ring_flags {
 	IOURING2_MSG_DATA,
 	IOURING2_MSG_SEND_FD,
@@ -458,13 +466,14 @@ enum iouring2_msg_ring_flags {
 
 /*
  * sqe->msg_ring_flags:
- * CQE_SKIP		no completion on the target ring (SEND_FD)
- * FLAGS_PASS		cqe->flags there are sqe->file_index
+ * CQE_SKIP		post no completion on the target ring (SEND_FD)
+ * FLAGS_PASS		the completion on the target ring has the flags
+ *			sqe->file_index
  */
 #define IOURING2_MSG_RING_CQE_SKIP		(1U << 0)
 #define IOURING2_MSG_RING_FLAGS_PASS		(1U << 1)
 
-/* sqe->install_fd_flags: without O_CLOEXEC */
+/* sqe->install_fd_flags: install the descriptor without O_CLOEXEC */
 #define IOURING2_FIXED_FD_NO_CLOEXEC		(1U << 0)
 
 /*
@@ -487,11 +496,11 @@ enum iouring2_msg_ring_flags {
 /* ------------------------------------------------------------------ */
 
 /**
- * struct iouring2_cqe - one completion, as the kernel writes it
+ * struct iouring2_cqe - completion queue entry: one completion
  * @user_data: sqe->user_data of the request
  * @res: result, a negative errno on failure
  * @flags: IOURING2_CQE_F_*, and a buffer id in the upper 16 bits
- * @big_cqe: two more words on rings of 32-byte completions
+ * @big_cqe: two more words on rings with 32-byte completions
  */
 struct iouring2_cqe {
 	__u64	user_data;
@@ -502,13 +511,16 @@ struct iouring2_cqe {
 
 /*
  * cqe->flags:
- * BUFFER		a provided buffer was used, its id is in bits 16-31
+ * BUFFER		the request used a provided buffer; its id is in bits
+ *			16 to 31
  * MORE			the request will post further completions
- * SOCK_NONEMPTY	the socket had more data
- * NOTIF		a zero-copy send has let go of its buffer
- * BUF_MORE		the buffer named is in use still
- * SKIP			a filler, to be ignored
- * 32			a 32-byte completion in a ring of mixed sizes
+ * SOCK_NONEMPTY	the socket has more data to read
+ * NOTIF		notification that a zero-copy send no longer uses its
+ *			buffer
+ * BUF_MORE		the kernel will use the rest of the provided buffer for
+ *			further completions
+ * SKIP			padding, to be ignored
+ * 32			a 32-byte completion in a ring with both sizes
  */
 #define IOURING2_CQE_F_BUFFER			(1U << 0)
 #define IOURING2_CQE_F_MORE			(1U << 1)
@@ -524,7 +536,7 @@ struct iouring2_cqe {
 /* Setting a ring up                                                  */
 /* ------------------------------------------------------------------ */
 
-/* Offsets for mmap(2) on a ring: what is to be mapped */
+/* Offsets for mmap(2) of a ring; each selects an object to map */
 #define IOURING2_OFF_SQ_RING			0ULL
 #define IOURING2_OFF_CQ_RING			0x8000000ULL
 #define IOURING2_OFF_SQES			0x10000000ULL
@@ -533,14 +545,14 @@ struct iouring2_cqe {
 #define IOURING2_OFF_MMAP_MASK			0xf8000000ULL
 
 /**
- * struct iouring2_sqring_offsets - where things are in the SQ mapping, in bytes
+ * struct iouring2_sqring_offsets - byte offsets of fields in the SQ mapping
  * @head: __u32, next entry that the kernel will take
  * @tail: __u32, next entry that the application will fill
  * @ring_mask: __u32, entries - 1
  * @ring_entries: __u32, entries
  * @flags: __u32, IOURING2_SQ_*
- * @dropped: __u32, index array values out of range so far
- * @array: __u32[entries], SQE numbers; 0 on rings without index array
+ * @dropped: __u32, number of index array values so far that were out of range
+ * @array: __u32[entries], SQE numbers; 0 on rings without an index array
  * @resv1: 0
  * @user_addr: address of the SQEs (NO_MMAP)
  */
@@ -558,22 +570,22 @@ struct iouring2_sqring_offsets {
 
 /*
  * SQ ring flags, written by the kernel:
- * NEED_WAKEUP	the SQPOLL thread sleeps, enter with SQ_WAKEUP
+ * NEED_WAKEUP	the SQPOLL thread sleeps; call ENTER with SQ_WAKEUP
  * CQ_OVERFLOW	completions wait behind the full CQ
- * TASKRUN	requests wait that only the process which has submitted them
- *		may do: it has to enter
+ * TASKRUN	requests wait that only a task of the submitting process may
+ *		run; that process must call ENTER
  */
 #define IOURING2_SQ_NEED_WAKEUP			(1U << 0)
 #define IOURING2_SQ_CQ_OVERFLOW			(1U << 1)
 #define IOURING2_SQ_TASKRUN			(1U << 2)
 
 /**
- * struct iouring2_cqring_offsets - where things are in the CQ mapping, in bytes
- * @head: __u32, next completion that the application will reap
+ * struct iouring2_cqring_offsets - byte offsets of fields in the CQ mapping
+ * @head: __u32, next completion that the application will take
  * @tail: __u32, next completion that the kernel will write
  * @ring_mask: __u32, entries - 1
  * @ring_entries: __u32, entries
- * @overflow: __u32, completions lost; always 0 with iouring2
+ * @overflow: __u32, number of completions lost; iouring2 loses none: always 0
  * @cqes: the array of completions
  * @flags: __u32, IOURING2_CQ_*
  * @resv1: 0
@@ -591,19 +603,19 @@ struct iouring2_cqring_offsets {
 	__u64	user_addr;
 };
 
-/* CQ ring flags, written by the application: no eventfd notifications */
+/* CQ ring flag, written by the application: do not signal the eventfd */
 #define IOURING2_CQ_EVENTFD_DISABLED		(1U << 0)
 
 /*
- * Flags of entering the kernel:
+ * Flags of ENTER:
  * GETEVENTS		wait for min_complete completions
  * SQ_WAKEUP		wake the SQPOLL thread
  * SQ_WAIT		wait for room in the SQ
  * EXT_ARG		the argument is a struct iouring2_getevents_arg
- * REGISTERED_RING	the ring is given by its registered index
- * ABS_TIMER		the time-out is a point of the clock
+ * REGISTERED_RING	the descriptor is a registered ring index
+ * ABS_TIMER		the timeout is absolute
  * EXT_ARG_REG		the argument is an offset in the registered region
- * NO_IOWAIT		the wait is not counted as waiting for I/O
+ * NO_IOWAIT		do not account the wait as waiting for I/O
  */
 #define IOURING2_ENTER_GETEVENTS		(1U << 0)
 #define IOURING2_ENTER_SQ_WAKEUP		(1U << 1)
@@ -615,21 +627,22 @@ struct iouring2_cqring_offsets {
 #define IOURING2_ENTER_NO_IOWAIT		(1U << 7)
 
 /*
- * Not io_uring's: "this is an ENTER, not a hint". Required by
- * IOURING2_ENTER_BY_FADVISE, and unknown to IOURING2_IOC_ENTER. No POSIX_FADV_* or
- * MADV_* has it.
+ * io_uring does not have this flag. It marks a call of fadvise64(2) as an ENTER
+ * (IOURING2_ENTER_BY_FADVISE requires it); IOURING2_IOC_ENTER refuses it. No
+ * POSIX_FADV_* or MADV_* value has this bit.
  */
 #define IOURING2_ENTER_FADVISE			(1U << 30)
 
 /**
- * struct iouring2_params - what a ring is to be, and what it has become
+ * struct iouring2_params - parameters of a ring
  * @sq_entries: out: entries of the SQ, a power of two
- * @cq_entries: in, with CQSIZE: entries wanted; out: entries, a power of two
+ * @cq_entries: in, with CQSIZE: requested entries of the CQ; out: entries of
+ *	the CQ, a power of two
  * @flags: in: IOURING2_SETUP_*
  * @sq_thread_cpu: in, with SQ_AFF: CPU of the SQPOLL thread
- * @sq_thread_idle: in, with SQPOLL: ms without work before the thread sleeps
+ * @sq_thread_idle: in, with SQPOLL: idle time before the thread sleeps, in ms
  * @features: out: IOURING2_FEAT_*
- * @wq_fd: in, with ATTACH_WQ: ring to share workers with
+ * @wq_fd: in, with ATTACH_WQ: ring whose workers are shared
  * @resv: must be 0
  * @sq_off: out: layout of the SQ mapping
  * @cq_off: out: layout of the CQ mapping
@@ -651,22 +664,23 @@ struct iouring2_params {
  * params->features:
  * SINGLE_MMAP		one mapping holds both rings
  * NODROP		completions are never dropped
- * SUBMIT_STABLE	what an SQE points to may go after submission
- * RW_CUR_POS		offset -1 is the file's position
+ * SUBMIT_STABLE	data that an SQE points to may change after submission
+ * RW_CUR_POS		offset -1 means the current file position
  * CUR_PERSONALITY	requests run with the submitter's credentials
- * FAST_POLL		files are polled where a worker would only wait
- * POLL_32BITS		POLL_ADD takes 32 bits of events
+ * FAST_POLL		a request that would block waits for its file to become
+ *			ready, instead of blocking a worker
+ * POLL_32BITS		POLL_ADD accepts 32 bits of events
  * SQPOLL_NONFIXED	SQPOLL works without registered files
- * EXT_ARG		ENTER takes a struct iouring2_getevents_arg
+ * EXT_ARG		ENTER accepts a struct iouring2_getevents_arg
  * NATIVE_WORKERS	workers are threads of the application
  * RSRC_TAGS		registered resources may have tags
- * CQE_SKIP		CQE_SKIP_SUCCESS is honoured
- * LINKED_FILE		a linked request looks its file up when it starts
- * REG_REG_RING		REGISTER takes a registered ring
- * RECVSEND_BUNDLE	sends and receives take bundles
- * MIN_TIMEOUT		getevents_arg->min_wait_usec is honoured
- * RW_ATTR		reads and writes take attributes
- * NO_IOWAIT		ENTER_NO_IOWAIT is honoured
+ * CQE_SKIP		CQE_SKIP_SUCCESS is supported
+ * LINKED_FILE		a linked request looks up its file when it starts
+ * REG_REG_RING		REGISTER accepts a registered ring index
+ * RECVSEND_BUNDLE	sends and receives support bundles
+ * MIN_TIMEOUT		getevents_arg->min_wait_usec is supported
+ * RW_ATTR		reads and writes support attributes
+ * NO_IOWAIT		ENTER_NO_IOWAIT is supported
  */
 #define IOURING2_FEAT_SINGLE_MMAP		(1U << 0)
 #define IOURING2_FEAT_NODROP			(1U << 1)
@@ -734,18 +748,18 @@ enum iouring2_register_op {
 	/* One more than the last opcode that this header knows */
 	IOURING2_REGISTER_LAST,
 
-	/* To be added to the opcode: the ring is a registered index */
+	/* Flag of the opcode: the descriptor is a registered ring index */
 	IOURING2_REGISTER_USE_REGISTERED_RING	= 1U << 31
 };
 
-/* Kinds of workers: for work of bounded duration, and for the rest */
+/* Kinds of workers: for work of bounded duration, and for other work */
 enum iouring2_wq_type {
 	IOURING2_WQ_BOUND,
 	IOURING2_WQ_UNBOUND,
 };
 
 /**
- * struct iouring2_files_update - older form of struct iouring2_rsrc_update
+ * struct iouring2_files_update - old form of struct iouring2_rsrc_update
  * @offset: first slot
  * @resv: must be 0
  * @fds: user address of an array of __s32 descriptors
@@ -756,18 +770,18 @@ struct iouring2_files_update {
 	__aligned_u64	fds;
 };
 
-/* iouring2_region_desc.flags: the memory is the application's own */
+/* iouring2_region_desc.flags: the application provides the memory */
 enum {
 	IOURING2_MEM_REGION_TYPE_USER		= 1,
 };
 
 /**
- * struct iouring2_region_desc - memory shared with the kernel
+ * struct iouring2_region_desc - a memory region shared with the kernel
  * @user_addr: user address, with IOURING2_MEM_REGION_TYPE_USER
- * @size: bytes
+ * @size: size in bytes
  * @flags: IOURING2_MEM_REGION_TYPE_*
  * @id: identifier of the region
- * @mmap_offset: out: offset to map the region at
+ * @mmap_offset: out: offset for mmap(2) of the region
  * @__resv: must be 0
  */
 struct iouring2_region_desc {
@@ -796,12 +810,12 @@ struct iouring2_mem_region_reg {
 	__u64	__resv[2];
 };
 
-/* iouring2_rsrc_register.flags: all slots start empty, no array is given */
+/* iouring2_rsrc_register.flags: all slots start empty, without an array */
 #define IOURING2_RSRC_REGISTER_SPARSE		(1U << 0)
 
 /**
  * struct iouring2_rsrc_register - argument of REGISTER_FILES2 and BUFFERS2
- * @nr: slots
+ * @nr: number of slots
  * @flags: IOURING2_RSRC_REGISTER_*
  * @resv2: must be 0
  * @data: user address of @nr descriptors or iovecs
@@ -833,7 +847,7 @@ struct iouring2_rsrc_update {
  * @resv: must be 0
  * @data: user address of @nr descriptors or iovecs
  * @tags: user address of @nr __u64 tags, or 0
- * @nr: slots
+ * @nr: number of slots
  * @resv2: must be 0
  */
 struct iouring2_rsrc_update2 {
@@ -845,14 +859,14 @@ struct iouring2_rsrc_update2 {
 	__u32		resv2;
 };
 
-/* In an array of descriptors: leave this slot as it is */
+/* In an array of descriptors: do not change this slot */
 #define IOURING2_REGISTER_FILES_SKIP		(-2)
 
-/* iouring2_probe_op.flags: requests of this opcode are carried out */
+/* iouring2_probe_op.flags: the opcode is supported */
 #define IOURING2_OP_SUPPORTED			(1U << 0)
 
 /**
- * struct iouring2_probe_op - one opcode's answer to REGISTER_PROBE
+ * struct iouring2_probe_op - result of REGISTER_PROBE for one opcode
  * @op: opcode
  * @resv: 0
  * @flags: IOURING2_OP_SUPPORTED or 0
@@ -867,11 +881,11 @@ struct iouring2_probe_op {
 
 /**
  * struct iouring2_probe - argument of REGISTER_PROBE
- * @last_op: out: last opcode known
- * @ops_len: out: elements filled in at @ops
+ * @last_op: out: last opcode that the module knows
+ * @ops_len: out: number of elements written to @ops
  * @resv: must be 0
  * @resv2: must be 0
- * @ops: out: one element an opcode; must be 0 on entry
+ * @ops: out: one element for each opcode; must be 0 on entry
  */
 struct iouring2_probe {
 	__u8	last_op;
@@ -882,11 +896,11 @@ struct iouring2_probe {
 };
 
 /**
- * struct iouring2_restriction - one thing that a ring may do
+ * struct iouring2_restriction - one permission of a restricted ring
  * @opcode: IOURING2_RESTRICTION_*
- * @register_op: register opcode allowed (RESTRICTION_REGISTER_OP)
- * @sqe_op: request opcode allowed (RESTRICTION_SQE_OP)
- * @sqe_flags: IOURING2_SQE_* allowed or required (RESTRICTION_SQE_FLAGS_*)
+ * @register_op: allowed register opcode (RESTRICTION_REGISTER_OP)
+ * @sqe_op: allowed request opcode (RESTRICTION_SQE_OP)
+ * @sqe_flags: allowed or required IOURING2_SQE_* (RESTRICTION_SQE_FLAGS_*)
  * @resv: must be 0
  * @resv2: must be 0
  */
@@ -904,9 +918,9 @@ struct iouring2_restriction {
 /**
  * struct iouring2_task_restriction - restrictions of all rings of a task
  * @flags: must be 0
- * @nr_res: elements of @restrictions
+ * @nr_res: number of elements of @restrictions
  * @resv: must be 0
- * @restrictions: what is allowed
+ * @restrictions: the permissions
  */
 struct iouring2_task_restriction {
 	__u16	flags;
@@ -917,7 +931,7 @@ struct iouring2_task_restriction {
 
 /**
  * struct iouring2_clock_register - argument of REGISTER_CLOCK
- * @clockid: clock that waits are timed by
+ * @clockid: clock of the timeouts of waits
  * @__resv: must be 0
  */
 struct iouring2_clock_register {
@@ -933,11 +947,11 @@ enum {
 
 /**
  * struct iouring2_clone_buffers - argument of REGISTER_CLONE_BUFFERS
- * @src_fd: ring to take the buffers from
+ * @src_fd: ring whose buffers are cloned
  * @flags: IOURING2_REGISTER_SRC_REGISTERED, IOURING2_REGISTER_DST_REPLACE
- * @src_off: first slot there
- * @dst_off: first slot here
- * @nr: slots, 0 for all
+ * @src_off: first slot in the source ring
+ * @dst_off: first slot in this ring
+ * @nr: number of slots, 0 for all
  * @pad: must be 0
  */
 struct iouring2_clone_buffers {
@@ -952,9 +966,9 @@ struct iouring2_clone_buffers {
 /**
  * struct iouring2_buf - one provided buffer
  * @addr: user address
- * @len: bytes
- * @bid: id of the buffer, to come back in cqe->flags
- * @resv: the tail of the ring, in the first element
+ * @len: size in bytes
+ * @bid: id of the buffer, which is returned in cqe->flags
+ * @resv: in the first element: the tail of the ring
  */
 struct iouring2_buf {
 	__u64	addr;
@@ -965,9 +979,9 @@ struct iouring2_buf {
 
 /**
  * struct iouring2_buf_ring - a ring of provided buffers
- * @resv1: not to be touched, is bufs[0].addr
- * @resv2: not to be touched, is bufs[0].len
- * @resv3: not to be touched, is bufs[0].bid
+ * @resv1: reserved: overlaps bufs[0].addr
+ * @resv2: reserved: overlaps bufs[0].len
+ * @resv3: reserved: overlaps bufs[0].bid
  * @tail: next element that the application will fill
  * @bufs: the buffers
  */
@@ -985,9 +999,9 @@ struct iouring2_buf_ring {
 
 /*
  * iouring2_buf_reg.flags:
- * MMAP		the kernel allocates the ring; it is mapped at
+ * MMAP		the kernel allocates the ring; the application maps it at
  *		IOURING2_OFF_PBUF_RING | bgid << IOURING2_OFF_PBUF_SHIFT
- * INC		buffers are used up in pieces
+ * INC		buffers are consumed incrementally
  */
 enum iouring2_register_pbuf_ring_flags {
 	IOURING2_PBUF_RING_MMAP			= 1,
@@ -997,10 +1011,10 @@ enum iouring2_register_pbuf_ring_flags {
 /**
  * struct iouring2_buf_reg - argument of (UN)REGISTER_PBUF_RING
  * @ring_addr: user address of a struct iouring2_buf_ring
- * @ring_entries: buffers, a power of two
+ * @ring_entries: number of buffers, a power of two
  * @bgid: id of the group
  * @flags: IOURING2_PBUF_RING_*
- * @min_left: bytes below which a buffer counts as used up (INC)
+ * @min_left: a buffer with fewer bytes left counts as consumed (INC)
  * @resv: must be 0
  */
 struct iouring2_buf_reg {
@@ -1040,11 +1054,11 @@ enum iouring2_napi_tracking_strategy {
 
 /**
  * struct iouring2_napi - argument of (UN)REGISTER_NAPI
- * @busy_poll_to: microseconds to poll the network device for
+ * @busy_poll_to: time to poll the network device, in microseconds
  * @prefer_busy_poll: prefer polling to interrupts
  * @opcode: IOURING2_NAPI_*_OP, _ADD_ID or _DEL_ID
  * @pad: must be 0
- * @op_param: the strategy, or the NAPI id to add or take out
+ * @op_param: the tracking strategy, or the NAPI id to add or remove
  * @resv: must be 0
  */
 struct iouring2_napi {
@@ -1072,18 +1086,19 @@ enum iouring2_register_restriction_op {
 	IOURING2_RESTRICTION_LAST
 };
 
-/* iouring2_reg_wait.flags: ts is given */
+/* iouring2_reg_wait.flags: ts is valid */
 enum {
 	IOURING2_REG_WAIT_TS			= (1U << 0),
 };
 
 /**
  * struct iouring2_reg_wait - a wait argument in the registered region
- * @ts: time-out
- * @min_wait_usec: microseconds to wait for more than one completion
+ * @ts: timeout
+ * @min_wait_usec: minimum wait: time in microseconds to wait for all of
+ *	min_complete; after that one completion is enough
  * @flags: IOURING2_REG_WAIT_*
  * @sigmask: user address of the signal mask, or 0
- * @sigmask_sz: bytes of the signal mask
+ * @sigmask_sz: size of the signal mask, in bytes
  * @pad: must be 0
  * @pad2: must be 0
  */
@@ -1100,10 +1115,11 @@ struct iouring2_reg_wait {
 /**
  * struct iouring2_getevents_arg - argument of ENTER with ENTER_EXT_ARG
  * @sigmask: user address of the signal mask for the wait, or 0
- * @sigmask_sz: bytes of the signal mask
- * @min_wait_usec: microseconds to wait for all of min_complete before one
- *	is enough; must be 0 without FEAT_MIN_TIMEOUT
- * @ts: user address of a struct __kernel_timespec to wait for at most, or 0
+ * @sigmask_sz: size of the signal mask, in bytes
+ * @min_wait_usec: minimum wait: time in microseconds to wait for all of
+ *	min_complete; after that one completion is enough. Must be 0 without
+ *	FEAT_MIN_TIMEOUT
+ * @ts: user address of a struct __kernel_timespec, the timeout; or 0
  */
 struct iouring2_getevents_arg {
 	__u64	sigmask;
@@ -1117,7 +1133,8 @@ struct iouring2_getevents_arg {
  * @addr: user_data of the request
  * @fd: file of the request
  * @flags: IOURING2_ASYNC_CANCEL_*
- * @timeout: how long to wait for its end; both fields -1 for ever
+ * @timeout: how long to wait for the request to end; -1 in both fields means no
+ *	limit
  * @opcode: opcode of the request
  * @pad: must be 0
  * @pad2: must be 0
@@ -1134,8 +1151,8 @@ struct iouring2_sync_cancel_reg {
 
 /**
  * struct iouring2_file_index_range - argument of REGISTER_FILE_ALLOC_RANGE
- * @off: first slot that may be given out by IOURING2_FILE_INDEX_ALLOC
- * @len: slots
+ * @off: first slot that IOURING2_FILE_INDEX_ALLOC may allocate
+ * @len: number of slots
  * @resv: must be 0
  */
 struct iouring2_file_index_range {
@@ -1145,10 +1162,10 @@ struct iouring2_file_index_range {
 };
 
 /**
- * struct iouring2_recvmsg_out - head of a buffer filled by multishot RECVMSG
- * @namelen: bytes of the sender's address
- * @controllen: bytes of control data
- * @payloadlen: bytes of data
+ * struct iouring2_recvmsg_out - header of a buffer filled by multishot RECVMSG
+ * @namelen: size of the sender's address, in bytes
+ * @controllen: size of the control data, in bytes
+ * @payloadlen: size of the data, in bytes
  * @flags: MSG_*
  */
 struct iouring2_recvmsg_out {
@@ -1168,14 +1185,14 @@ enum iouring2_socket_op {
 	IOURING2_SOCKET_OP_GETSOCKNAME,
 };
 
-/* cqe->flags of TX_TIMESTAMP: made by hardware; kind of time stamp */
+/* cqe->flags of TX_TIMESTAMP: hardware timestamp; type of the timestamp */
 #define IOURING2_TIMESTAMP_HW_SHIFT		16
 #define IOURING2_TIMESTAMP_TYPE_SHIFT	(IOURING2_TIMESTAMP_HW_SHIFT + 1)
 #define IOURING2_CQE_F_TSTAMP_HW	\
 	((__u32)1 << IOURING2_TIMESTAMP_HW_SHIFT)
 
 /**
- * struct iouring2_timespec - a time stamp in a 32-byte completion
+ * struct iouring2_timespec - a timestamp in a 32-byte completion
  * @tv_sec: seconds
  * @tv_nsec: nanoseconds
  */
@@ -1189,9 +1206,9 @@ struct iouring2_timespec {
 /* ------------------------------------------------------------------ */
 
 /**
- * struct iouring2_zcrx_rqe - a piece of memory given back to the kernel
- * @off: offset in the area, with the area's id on top
- * @len: bytes
+ * struct iouring2_zcrx_rqe - a piece of memory returned to the kernel
+ * @off: offset in the area, with the area's id in the upper bits
+ * @len: size in bytes
  * @__pad: must be 0
  */
 struct iouring2_zcrx_rqe {
@@ -1202,7 +1219,7 @@ struct iouring2_zcrx_rqe {
 
 /**
  * struct iouring2_zcrx_cqe - second half of a receive's completion
- * @off: offset of the data in the area, with the area's id on top
+ * @off: offset of the data in the area, with the area's id in the upper bits
  * @__pad: 0
  */
 struct iouring2_zcrx_cqe {
@@ -1210,13 +1227,13 @@ struct iouring2_zcrx_cqe {
 	__u64	__pad;
 };
 
-/* Where the area's id is in such an offset */
+/* Position of the area's id in such an offset */
 #define IOURING2_ZCRX_AREA_SHIFT		48
 #define IOURING2_ZCRX_AREA_MASK	\
 	(~(((__u64)1 << IOURING2_ZCRX_AREA_SHIFT) - 1))
 
 /**
- * struct iouring2_zcrx_offsets - where things are in the refill ring, in bytes
+ * struct iouring2_zcrx_offsets - byte offsets of fields in the refill ring
  * @head: __u32, next entry that the kernel will take
  * @tail: __u32, next entry that the application will fill
  * @rqes: array of struct iouring2_zcrx_rqe
@@ -1237,12 +1254,12 @@ enum iouring2_zcrx_area_flags {
 };
 
 /**
- * struct iouring2_zcrx_area_reg - memory to receive into
+ * struct iouring2_zcrx_area_reg - memory area for received data
  * @addr: user address, or offset in the dma-buf
- * @len: bytes
- * @rq_area_token: out: the area's id, in place for offsets
+ * @len: size in bytes
+ * @rq_area_token: out: the area's id, shifted to its position in offsets
  * @flags: IOURING2_ZCRX_AREA_*
- * @dmabuf_fd: the dma-buf
+ * @dmabuf_fd: descriptor of the dma-buf
  * @__resv2: must be 0
  */
 struct iouring2_zcrx_area_reg {
@@ -1254,19 +1271,19 @@ struct iouring2_zcrx_area_reg {
 	__u64	__resv2[2];
 };
 
-/* iouring2_zcrx_ifq_reg.flags: share an exported queue; no network device */
+/* iouring2_zcrx_ifq_reg.flags: import an exported queue; no network device */
 enum iouring2_zcrx_reg_flags {
 	IOURING2_ZCRX_REG_IMPORT		= 1,
 	IOURING2_ZCRX_REG_NODEV			= 2,
 };
 
-/* What zero-copy receive can do: choose a page size; report events */
+/* Features of zero-copy receive: selectable page size; event reports */
 enum iouring2_zcrx_features {
 	IOURING2_ZCRX_FEATURE_RX_PAGE_SIZE	= 1 << 0,
 	IOURING2_ZCRX_FEATURE_EVENT		= 1 << 1,
 };
 
-/* Events: no memory was left; data had to be copied */
+/* Events: an allocation failed; data was copied */
 enum iouring2_zcrx_event_type {
 	IOURING2_ZCRX_EVENT_ALLOC_FAIL,
 	IOURING2_ZCRX_EVENT_COPY,
@@ -1274,15 +1291,15 @@ enum iouring2_zcrx_event_type {
 	__IOURING2_ZCRX_EVENT_TYPE_LAST,
 };
 
-/* iouring2_zcrx_event_desc.flags: stats_offset is given */
+/* iouring2_zcrx_event_desc.flags: stats_offset is valid */
 enum iouring2_zcrx_event_desc_flags {
 	IOURING2_ZCRX_EVENT_DESC_FLAG_STATS	= 1 << 0,
 };
 
 /**
- * struct iouring2_zcrx_stats - what had to be copied so far
- * @copy_count: completions with copied data
- * @copy_bytes: bytes copied
+ * struct iouring2_zcrx_stats - statistics of copied data
+ * @copy_count: number of completions with copied data
+ * @copy_bytes: number of bytes copied
  */
 struct iouring2_zcrx_stats {
 	__u64	copy_count;
@@ -1291,10 +1308,10 @@ struct iouring2_zcrx_stats {
 
 /**
  * struct iouring2_zcrx_event_desc - how events are reported
- * @user_data: of the completion that reports an event
- * @type_mask: bit n: event n is wanted
+ * @user_data: user_data of the completion that reports an event
+ * @type_mask: if bit n is set, event n is reported
  * @flags: IOURING2_ZCRX_EVENT_DESC_FLAG_*
- * @stats_offset: offset of the statistics in the refill ring's region, bytes
+ * @stats_offset: byte offset of the statistics in the refill ring's region
  * @__resv2: must be 0
  */
 struct iouring2_zcrx_event_desc {
@@ -1309,13 +1326,13 @@ struct iouring2_zcrx_event_desc {
  * struct iouring2_zcrx_ifq_reg - argument of REGISTER_ZCRX_IFQ
  * @if_idx: index of the network device
  * @if_rxq: its receive queue
- * @rq_entries: entries of the refill ring
+ * @rq_entries: number of entries of the refill ring
  * @flags: IOURING2_ZCRX_REG_*
  * @area_ptr: user address of a struct iouring2_zcrx_area_reg
  * @region_ptr: user address of a struct iouring2_region_desc
  * @offsets: out: layout of the refill ring
  * @zcrx_id: out: id of the queue
- * @rx_buf_len: bytes of a receive buffer, 0 for the default
+ * @rx_buf_len: size of a receive buffer in bytes, 0 for the default
  * @event_desc: user address of a struct iouring2_zcrx_event_desc, or 0
  * @__resv: must be 0
  */
@@ -1346,7 +1363,7 @@ enum iouring2_zcrx_ctrl_op {
 };
 
 /**
- * struct iouring2_zcrx_ctrl_flush_rq - take what is in the refill ring now
+ * struct iouring2_zcrx_ctrl_flush_rq - process the entries of the refill ring
  * @__resv: must be 0
  */
 struct iouring2_zcrx_ctrl_flush_rq {
@@ -1354,7 +1371,7 @@ struct iouring2_zcrx_ctrl_flush_rq {
 };
 
 /**
- * struct iouring2_zcrx_ctrl_export - make a descriptor to share the queue with
+ * struct iouring2_zcrx_ctrl_export - create a descriptor for sharing the queue
  * @zcrx_fd: out: the descriptor
  * @__resv1: must be 0
  */
@@ -1364,7 +1381,7 @@ struct iouring2_zcrx_ctrl_export {
 };
 
 /**
- * struct iouring2_zcrx_ctrl_arm_event - ask for the next event of a kind
+ * struct iouring2_zcrx_ctrl_arm_event - request a report of the next event
  * @event_type: enum iouring2_zcrx_event_type
  * @__resv: must be 0
  */
@@ -1374,7 +1391,7 @@ struct iouring2_zcrx_ctrl_arm_event {
 };
 
 /**
- * struct iouring2_zcrx_ctrl_add_area - one more area for the queue
+ * struct iouring2_zcrx_ctrl_add_area - add an area to the queue
  * @area_ptr: user address of a struct iouring2_zcrx_area_reg
  * @__resv: must be 0
  */
@@ -1388,10 +1405,10 @@ struct iouring2_zcrx_ctrl_add_area {
  * @zcrx_id: id of the queue
  * @op: enum iouring2_zcrx_ctrl_op
  * @__resv: must be 0
- * @zc_export: of CTRL_EXPORT
- * @zc_flush: of CTRL_FLUSH_RQ
- * @zc_arm_event: of CTRL_ARM_EVENT
- * @zc_area: of CTRL_ADD_AREA
+ * @zc_export: argument of CTRL_EXPORT
+ * @zc_flush: argument of CTRL_FLUSH_RQ
+ * @zc_arm_event: argument of CTRL_ARM_EVENT
+ * @zc_area: argument of CTRL_ADD_AREA
  */
 struct iouring2_zcrx_ctrl {
 	__u32	zcrx_id;
@@ -1411,11 +1428,11 @@ struct iouring2_zcrx_ctrl {
 /* ------------------------------------------------------------------ */
 
 /**
- * struct iouring2_query_hdr - one question of a list
+ * struct iouring2_query_hdr - one query of a list
  * @next_entry: user address of the next struct iouring2_query_hdr, or 0
- * @query_data: user address of the answer
+ * @query_data: user address of the result
  * @query_op: IOURING2_QUERY_*
- * @size: in: bytes there is room for; out: bytes of the answer
+ * @size: in: size of the buffer; out: size of the result, in bytes
  * @result: out: 0 or a negative errno
  * @__resv: must be 0
  */
@@ -1438,14 +1455,14 @@ enum {
 };
 
 /**
- * struct iouring2_query_opcode - answer to QUERY_OPCODES
- * @nr_request_opcodes: one more than the last request opcode known
- * @nr_register_opcodes: one more than the last register opcode known
+ * struct iouring2_query_opcode - result of QUERY_OPCODES
+ * @nr_request_opcodes: last known request opcode plus 1
+ * @nr_register_opcodes: last known register opcode plus 1
  * @feature_flags: IOURING2_FEAT_*
- * @ring_setup_flags: IOURING2_SETUP_* honoured
- * @enter_flags: IOURING2_ENTER_* honoured
- * @sqe_flags: IOURING2_SQE_* honoured
- * @nr_query_opcodes: one more than the last query known
+ * @ring_setup_flags: supported IOURING2_SETUP_*
+ * @enter_flags: supported IOURING2_ENTER_*
+ * @sqe_flags: supported IOURING2_SQE_*
+ * @nr_query_opcodes: last known query plus 1
  * @__pad: 0
  */
 struct iouring2_query_opcode {
@@ -1460,12 +1477,12 @@ struct iouring2_query_opcode {
 };
 
 /**
- * struct iouring2_query_zcrx - answer to QUERY_ZCRX
- * @register_flags: IOURING2_ZCRX_REG_* honoured
- * @area_flags: IOURING2_ZCRX_AREA_* honoured
- * @nr_ctrl_opcodes: one more than the last IOURING2_ZCRX_CTRL_* known
+ * struct iouring2_query_zcrx - result of QUERY_ZCRX
+ * @register_flags: supported IOURING2_ZCRX_REG_*
+ * @area_flags: supported IOURING2_ZCRX_AREA_*
+ * @nr_ctrl_opcodes: last known IOURING2_ZCRX_CTRL_* plus 1
  * @features: IOURING2_ZCRX_FEATURE_*
- * @rq_hdr_size: bytes before the entries of a refill ring
+ * @rq_hdr_size: size of the header of a refill ring, in bytes
  * @rq_hdr_alignment: alignment of a refill ring, in bytes
  * @__resv2: 0
  */
@@ -1480,9 +1497,9 @@ struct iouring2_query_zcrx {
 };
 
 /**
- * struct iouring2_query_zcrx_event - answer to QUERY_ZCRX_EVENT
- * @event_flags: IOURING2_ZCRX_EVENT_* known
- * @stats_size: bytes of struct iouring2_zcrx_stats
+ * struct iouring2_query_zcrx_event - result of QUERY_ZCRX_EVENT
+ * @event_flags: known IOURING2_ZCRX_EVENT_*
+ * @stats_size: size of struct iouring2_zcrx_stats, in bytes
  * @stats_off_alignment: alignment of stats_offset, in bytes
  * @__resv1: 0
  * @__resv2: 0
@@ -1496,8 +1513,8 @@ struct iouring2_query_zcrx_event {
 };
 
 /**
- * struct iouring2_query_scq - answer to QUERY_SCQ
- * @hdr_size: bytes before the entries in the mapping of the rings
+ * struct iouring2_query_scq - result of QUERY_SCQ
+ * @hdr_size: size of the header in the mapping of the rings, in bytes
  * @hdr_alignment: alignment of that mapping, in bytes
  */
 struct iouring2_query_scq {
@@ -1510,15 +1527,15 @@ struct iouring2_query_scq {
 /* ------------------------------------------------------------------ */
 
 /**
- * struct iouring2_bpf_ctx - what a filter program sees of a request
+ * struct iouring2_bpf_ctx - context of a filter program: one request
  * @user_data: sqe->user_data
  * @opcode: sqe->opcode
  * @sqe_flags: sqe->flags
- * @pdu_size: bytes that follow for this opcode
+ * @pdu_size: number of bytes of opcode data that follow
  * @pad: 0
  * @socket: arguments of SOCKET
  * @open: arguments of OPENAT and OPENAT2
- * @connect: arguments of CONNECT; 0 where the address is too short
+ * @connect: arguments of CONNECT; fields beyond a short address are 0
  */
 struct iouring2_bpf_ctx {
 	__u64	user_data;
@@ -1551,8 +1568,8 @@ struct iouring2_bpf_ctx {
 
 /*
  * iouring2_bpf_filter.flags:
- * DENY_REST		opcodes without a filter are denied
- * SZ_STRICT		another pdu_size than the kernel's is an error
+ * DENY_REST		deny opcodes without a filter
+ * SZ_STRICT		fail if pdu_size differs from the kernel's
  */
 enum {
 	IOURING2_BPF_FILTER_DENY_REST		= 1,
@@ -1563,8 +1580,8 @@ enum {
  * struct iouring2_bpf_filter - the filter of one opcode
  * @opcode: the opcode
  * @flags: IOURING2_BPF_FILTER_*
- * @filter_len: instructions
- * @pdu_size: bytes of request data that the filter expects
+ * @filter_len: number of instructions
+ * @pdu_size: number of bytes of opcode data that the filter expects
  * @resv: must be 0
  * @filter_ptr: user address of the instructions
  * @resv2: must be 0
@@ -1589,7 +1606,7 @@ enum {
  * @cmd_type: IOURING2_BPF_CMD_*
  * @cmd_flags: must be 0
  * @resv: must be 0
- * @filter: of BPF_CMD_FILTER
+ * @filter: argument of BPF_CMD_FILTER
  */
 struct iouring2_bpf {
 	__u16	cmd_type;
@@ -1605,39 +1622,39 @@ struct iouring2_bpf {
 /* ------------------------------------------------------------------ */
 
 /*
- * Arguments carry their size in the ioctl number. The kernel takes a size
- * that is larger than the one it knows if the rest is all 0 (E2BIG if not),
- * and refuses one that is smaller than version 1 of the struct (EINVAL). A
- * new field is therefore always put at the end, or where resv was, and 0 in
- * it means what the absence of the field meant.
+ * The ioctl number contains the size of the argument. The module accepts a
+ * struct that is larger than its own version if the bytes beyond that version
+ * are 0, and otherwise fails with E2BIG. It refuses a struct that is smaller
+ * than version 1 with EINVAL. A new field is therefore always added at the end
+ * or in place of resv, and the value 0 selects the behaviour without the field.
  */
 #define IOURING2_ABI_VERSION		1
 
 #define IOURING2_IOC_MAGIC		0xBB
 
 /**
- * struct iouring2_query - argument of IOURING2_IOC_QUERY: what is honoured
+ * struct iouring2_query - argument of IOURING2_IOC_QUERY: what is supported
  * @abi_version: IOURING2_ABI_VERSION of the module
- * @nr_ops: request opcodes known; all from here on complete with -EINVAL
+ * @nr_ops: number of known request opcodes; others complete with -EINVAL
  * @features: IOURING2_FEAT_* that every ring has
- * @setup_flags: IOURING2_SETUP_* accepted in params.flags
- * @enter_flags: IOURING2_ENTER_* accepted
- * @sqe_flags: IOURING2_SQE_* accepted
- * @ops: bit n of the array: requests of opcode n are carried out
- * @register_ops: bit n of the array: register opcode n is carried out
- * @max_entries: largest SQ, in entries
- * @max_cq_entries: largest CQ, in entries
- * @inflight_default: in-flight cap of a ring that asks for none, in requests
- * @inflight_max: largest in-flight cap that may be asked for, in requests
- * @ring_flags: IOURING2_RING_* accepted in struct iouring2_setup
- * @enter_methods: IOURING2_ENTER_BY_*: ways into ENTER besides the ioctl
+ * @setup_flags: supported IOURING2_SETUP_* of params.flags
+ * @enter_flags: supported IOURING2_ENTER_*
+ * @sqe_flags: supported IOURING2_SQE_*
+ * @ops: bit n of the array is set if request opcode n is supported
+ * @register_ops: bit n of the array is set if register opcode n is supported
+ * @max_entries: maximum number of SQ entries
+ * @max_cq_entries: maximum number of CQ entries
+ * @inflight_default: default in-flight cap of a ring, in requests
+ * @inflight_max: maximum in-flight cap of a ring, in requests
+ * @ring_flags: supported IOURING2_RING_* of struct iouring2_setup
+ * @enter_methods: IOURING2_ENTER_BY_*: methods of ENTER other than the ioctl
  * @resv: must be 0
  *
- * Asked of the device; no ring is needed. All fields are written by the
- * kernel, and all must be 0 on entry. Returns 0.
+ * An ioctl of the device; it needs no ring. All fields must be 0 on entry. The
+ * module writes them and returns 0.
  *
- * Errors: EFAULT (no access to the struct), EINVAL (a field is not 0, or the
- * struct is too small), E2BIG (a field that the kernel does not know is not
+ * Errors: EFAULT (the struct is not accessible), EINVAL (a field is not 0, or
+ * the struct is too small), E2BIG (a field that the module does not know is not
  * 0), ENOTTY (not the device).
  */
 struct iouring2_query {
@@ -1659,43 +1676,45 @@ struct iouring2_query {
 };
 
 /*
- * Ways into ENTER besides its ioctl.
+ * Methods of ENTER other than its ioctl.
  *
- * FADVISE	fadvise64(ring, to_submit, min_complete, flags | ENTER_FADVISE),
- *		the system call, is ENTER without @arg. It costs less than an
- *		ioctl. The same otherwise, errors included; EINVAL also for
- *		EXT_ARG, without ENTER_FADVISE, and for numbers that do not fit
- *		into 32 bits. posix_fadvise(3) will not do: it hides the result.
+ * FADVISE	the system call fadvise64(ring, to_submit, min_complete,
+ *		flags | ENTER_FADVISE) is an ENTER without @arg. It costs less
+ *		than the ioctl and has the same results and errors. It also
+ *		fails with EINVAL for EXT_ARG, without ENTER_FADVISE, and for
+ *		numbers that do not fit into 32 bits. posix_fadvise(3) cannot be
+ *		used, because it does not return the result.
  */
 #define IOURING2_ENTER_BY_FADVISE			(1U << 0)
 
 /*
  * Flags of struct iouring2_setup.
  *
- * SUBMIT_BACKLOGGED	ENTER takes SQ entries while completions wait behind
- *			the full CQ, as io_uring has done since Linux 5.13,
- *			up to the in-flight cap; there it fails with EBUSY
+ * SUBMIT_BACKLOGGED	ENTER accepts submissions while completions wait behind
+ *			the full CQ, as io_uring does since Linux 5.13. At the
+ *			in-flight cap it fails with EBUSY.
  */
 #define IOURING2_RING_SUBMIT_BACKLOGGED		(1U << 0)
 
 /**
- * struct iouring2_setup - argument of IOURING2_IOC_SETUP: make a ring
- * @entries: in: SQ entries wanted, 1 to max_entries; rounded up to a power
+ * struct iouring2_setup - argument of IOURING2_IOC_SETUP: set up a ring
+ * @entries: in: number of SQ entries, 1 to max_entries; rounded up to a power
  *	of two
  * @flags: in: IOURING2_RING_*
- * @max_inflight: in: most requests that may be in flight or waiting behind
- *	the full CQ, 0 for the default; out: the cap granted
+ * @max_inflight: in: in-flight cap, which limits the requests in flight plus
+ *	the completions behind the full CQ; 0 for the default; out: the cap of
+ *	the ring
  * @resv: must be 0
- * @params: in: flags, cq_entries ...; out: sizes, features, offsets
+ * @params: in: flags, cq_entries etc.; out: sizes, features, offsets
  *
- * Asked of the device. Returns the ring's file descriptor, opened O_RDWR and
- * O_CLOEXEC; the struct is written only then.
+ * An ioctl of the device. It returns the ring's file descriptor, opened with
+ * O_RDWR and O_CLOEXEC. The struct is written only on success.
  *
- * Errors: EFAULT (no access to the struct), EINVAL (a size, flag, cap or
- * reserved field out of its range, or the struct too small), E2BIG (a field
- * that the kernel does not know is not 0), ENOMEM, EMFILE and ENFILE (no
- * descriptor or file to be had), ENOTTY (not the device). After an error
- * there is no ring, and nothing is charged to anybody.
+ * Errors: EFAULT (the struct is not accessible), EINVAL (a size, flag, cap or
+ * reserved field has an invalid value, or the struct is too small), E2BIG (a
+ * field that the module does not know is not 0), ENOMEM, EMFILE and ENFILE (no
+ * descriptor or file is available), ENOTTY (not the device). After an error
+ * no ring exists and no memory stays charged.
  */
 struct iouring2_setup {
 	__u32		entries;
@@ -1707,24 +1726,31 @@ struct iouring2_setup {
 
 /**
  * struct iouring2_enter - argument of IOURING2_IOC_ENTER: submit and wait
- * @to_submit: SQ entries to take
- * @min_complete: completions to wait for, with GETEVENTS
+ * @to_submit: number of SQEs to submit
+ * @min_complete: number of completions to wait for, with GETEVENTS
  * @flags: IOURING2_ENTER_*
- * @argsz: bytes at @arg
- * @arg: user address of a signal mask for the wait, or of a struct
- *	iouring2_getevents_arg with EXT_ARG; or 0
+ * @argsz: size of the object at @arg, in bytes
+ * @arg: user address of a signal mask for the wait or, with EXT_ARG, of a
+ *	struct iouring2_getevents_arg; or 0
  *
- * Asked of a ring, as io_uring_enter(2). Returns the number of SQ entries
- * taken; if none were, 0 or the error.
+ * An ioctl of a ring; it works like io_uring_enter2(2). It returns the number
+ * of SQEs submitted. If that is none, it returns 0 or fails.
  *
- * Errors: EBUSY (entries were to be taken, but completions still wait behind
- * the full CQ: reap first; nothing was taken; with SUBMIT_BACKLOGGED only if
- * the in-flight cap is reached as well), EAGAIN (the in-flight cap is
- * reached, or there is no memory for a request), EBADF (another thread closed
- * the process's last descriptor of the ring meanwhile; nothing was taken),
- * EFAULT and EINVAL (the arguments), E2BIG (a field that the kernel does not
- * know is not 0), EINTR (a signal came while waiting and the CQ is empty),
- * ETIME (the time is up and the CQ is empty), ENOTTY (not a ring).
+ * Errors:
+ * EBUSY	@to_submit is not 0, but completions wait behind the full CQ. No
+ *		SQE was submitted. The application must take completions first.
+ *		With SUBMIT_BACKLOGGED this also requires that the in-flight cap
+ *		is reached.
+ * EAGAIN	The in-flight cap is reached, or there is not enough memory for a
+ *		request.
+ * EBADF	Another thread closed the process's last descriptor of the ring
+ *		during the call. No SQE was submitted.
+ * EFAULT	An argument is not accessible.
+ * EINVAL	An argument is invalid.
+ * E2BIG	A field that the module does not know is not 0.
+ * EINTR	A signal was delivered during the wait, and the CQ is empty.
+ * ETIME	The timeout expired, and the CQ is empty.
+ * ENOTTY	The descriptor is not a ring.
  */
 struct iouring2_enter {
 	__u32		to_submit;
@@ -1737,15 +1763,15 @@ struct iouring2_enter {
 /**
  * struct iouring2_register - argument of IOURING2_IOC_REGISTER
  * @opcode: IOURING2_REGISTER_*
- * @nr_args: elements at @arg
- * @arg: user address that the opcode gives a meaning to
+ * @nr_args: number of elements at @arg
+ * @arg: user address of the argument of @opcode
  *
- * Asked of a ring, as io_uring_register(2).
+ * An ioctl of a ring; it works like io_uring_register(2).
  *
- * Errors: EINVAL (the opcode is not honoured, or its arguments are wrong),
- * EFAULT (no access to the struct or to @arg), E2BIG (a field that the kernel
- * does not know is not 0), ENOMEM, ENOTTY (not a ring), and what the opcode
- * adds.
+ * Errors: EINVAL (@opcode is not supported, or its arguments are invalid),
+ * EFAULT (the struct or @arg is not accessible), E2BIG (a field that the module
+ * does not know is not 0), ENOMEM, ENOTTY (not a ring), and errors of the
+ * opcode.
  */
 struct iouring2_register {
 	__u32		opcode;
