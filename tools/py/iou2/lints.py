@@ -550,7 +550,7 @@ def check_decisions():
 # Programs for a guest or for inside of a root tree, and parts of other programs: their callers'
 # usage is what people read. The cache's key of liburing/fetch is what is in that file.
 NOT_FOR_PEOPLE = re.compile(r'(^|/)(guest|.*-inside|run-suite)$|^(suites/lib|selftests|module)/|'
-                            r'^packaging/check$|^suites/apps/(build|cases)$|^suites/liburing/(build|fetch)$')
+                            r'^suites/apps/build$|^suites/liburing/(build|fetch)$')
 
 
 def has_usage(name):

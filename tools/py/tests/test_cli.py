@@ -41,7 +41,7 @@ class Usage(unittest.TestCase):
 
     def test_option_first(self):
         """what is no option is told before what is missing"""
-        self.assertIn('what is "--bogus"?', self.parse('--bogus')[2])
+        self.assertIn('unknown argument "--bogus"', self.parse('--bogus')[2])
 
     def test_right(self):
         """what is right is taken"""
