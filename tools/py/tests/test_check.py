@@ -104,7 +104,7 @@ class Deadline(unittest.TestCase):
         with mock.patch('iou2.clock.seconds', return_value=7):
             self.assertTrue(run.out_of_time())
             rows = run.part('6.1', 'tests', self.fail)
-        self.assertEqual(rows, [row('6.1', '-', 'tests', '', 'skip', 'no time left after 7 s')])
+        self.assertEqual(rows, [row('6.1', '-', 'tests', '', 'skip', 'the deadline of 7 s has passed')])
         with mock.patch('iou2.clock.seconds', return_value=6):
             self.assertFalse(run.out_of_time())
 
