@@ -52,8 +52,9 @@ class Header(unittest.TestCase):
         with mock.patch.object(Mutant, 'apply', return_value=(False, '')):
             text = HEADER.replace('normal', 'fast').replace('ring', 'nosuch')
             found = list(mutants.problems(Mutant('two', text)))
-        self.assertEqual(found, ['no Kernel in its header', 'calls itself one', 'no such build of the module',
-                                 'no such kernel', 'no test nosuch -', 'does not apply'])
+        self.assertEqual(found, ['the header has no Kernel', 'the name in the header is one',
+                                 'unknown build of the module: fast', 'unknown kernel: ',
+                                 'unknown test: nosuch -', 'the patch does not apply'])
 
 
 class Judged(unittest.TestCase):

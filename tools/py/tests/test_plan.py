@@ -90,8 +90,8 @@ class Times(unittest.TestCase):
         times = {('7.x', 'dkms/a'): 21, ('7.x', 'dkms/b'): 20, ('kasan', 'debug/a'): 61,
                  ('kcsan', 'debug/a'): 300, ('kasan', BUILD): 90, ('kasan', 'debug/b'): 21}
         self.assertEqual(list(slow(times, DEBUG)),
-                         ['debug/a on kasan (61 s, 60 s is the limit)',
-                          'dkms/a on 7.x (21 s, 20 s is the limit)'])
+                         ['debug/a on kasan (61 s, the limit is 60 s)',
+                          'dkms/a on 7.x (21 s, the limit is 20 s)'])
 
     def test_save(self):
         """new times take the place of old ones, and what is gone goes"""
