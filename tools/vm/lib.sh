@@ -228,6 +228,11 @@ target_row() {
 	"$VM_DIR/targets" "$1" || true
 }
 
+# unknown_kernel NAME: exit, because no target has this name.
+unknown_kernel() {
+	wrong_usage "unknown kernel \"$1\", known are: $(target_names | paste -sd ' ')"
+}
+
 # newest_of RELEASE SERIES PACKAGE[,PACKAGE]...: print "PACKAGE VERSION", the newest
 # version in the series of one of these packages.
 newest_of() {
@@ -388,7 +393,7 @@ target_skip() {
 target_load() {
 	local row
 	row=$(target_row "$1")
-	[ -n "$row" ] || die "unknown kernel $1; known are: $(target_names | tr '\n' ' ')"
+	[ -n "$row" ] || unknown_kernel "$1"
 	read -r T_NAME T_RELEASE T_KIND _ <<<"$row"
 	T_DIR=
 	if [ "$T_KIND" = debug ]; then
