@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Targets for users and for dkms. kbuild reads Kbuild, next to this file.
+# This file is for users, developers and dkms. kbuild reads the file Kbuild beside it.
 
 RELEASE		:= $(shell cat $(CURDIR)/VERSION)
 KDIR		?= /lib/modules/$(or $(KERNELRELEASE),$(shell uname -r))/build
 DIST		:= build/iouring2-$(RELEASE).tar.gz
 
-# IOURING2_DEBUG=1 adds fault injection for SETUP, and SETUP without contiguous memory. It may be set
-# on the command line or in the environment. W=1 (warnings) and C=1 or C=2 (sparse) reach kbuild from the
-# command line only.
+# IOURING2_DEBUG=1 makes the debug build, in which steps of SETUP can be made to fail. It reaches
+# kbuild from the command line or the environment. W=1 (warnings) and C=1 or C=2 (sparse) reach it
+# only from the command line.
 export IOURING2_DEBUG IOURING2_COVERAGE
 
 modules:
@@ -75,33 +75,33 @@ help:
 	@echo 'iouring2 $(RELEASE)'
 	@echo
 	@echo '  make                 build iouring2.ko for the running kernel'
-	@echo '                       (KERNELRELEASE=x or KDIR=path: for another one;'
-	@echo '                       IOURING2_DEBUG=1: SETUP can be made to fail, for tests)'
-	@echo '  make clean           remove what make has built'
+	@echo '                       (KERNELRELEASE=x or KDIR=path: for another kernel;'
+	@echo '                       IOURING2_DEBUG=1: the debug build, for tests)'
+	@echo '  make clean           remove the files of the build'
 	@echo '  make demo            boot a virtual machine, install by dkms, copy a file through a ring'
-	@echo '  make check           the tests, on every supported kernel, in virtual machines'
-	@echo '  make check-debug     all tests, longer, on KASAN and KCSAN kernels and with kmemleak;'
-	@echo '                       builds those kernels from source if there are none'
-	@echo '  make check-tier0     the checks that need no virtual machine'
-	@echo '  make mutants         break the module on purpose and see that a test notices'
-	@echo '  make coverage        which lines of the module the tests run'
-	@echo '  make fuzz            random programs, in a virtual machine'
-	@echo '  make debug-kernel    build the KASAN and the KCSAN kernel (ARGS=kasan: only that one)'
-	@echo '  make lib             libiouring2 and iouring2-run, into build/lib'
-	@echo '  make check-lib       both in virtual machines, linked in every way (docs/liburing.md)'
-	@echo "  make check-liburing  liburing's own tests, native and redirected (docs/liburing-suite.md)"
-	@echo '  make check-apps      fio, qemu-img and others, native and redirected (docs/applications.md)'
+	@echo '  make check           run the tests on all supported kernels, in virtual machines'
+	@echo '  make check-debug     run all tests, for longer, on KASAN and KCSAN kernels and with kmemleak;'
+	@echo '                       builds missing kernels from source'
+	@echo '  make check-tier0     run the checks that need no virtual machine'
+	@echo '  make mutants         break the module on purpose, and check that a test fails'
+	@echo '  make coverage        report which lines of the module the tests run'
+	@echo '  make fuzz            run random programs in a virtual machine'
+	@echo '  make debug-kernel    build the KASAN and the KCSAN kernel (ARGS=kasan: only this one)'
+	@echo '  make lib             build libiouring2 and iouring2-run in build/lib'
+	@echo '  make check-lib       test both in virtual machines, linked in each way (docs/liburing.md)'
+	@echo "  make check-liburing  run liburing's tests, native and redirected (docs/liburing-suite.md)"
+	@echo '  make check-apps      run fio, qemu-img and others, native and redirected (docs/applications.md)'
 	@echo '  sudo make install-lib, uninstall-lib'
-	@echo '                       below /usr/local, or prefix=, or DESTDIR='
-	@echo '  make bench           instructions an operation costs, beside the in-tree io_uring'
-	@echo '  make profile         where they go, by symbol'
-	@echo '  make dist            $(DIST)'
-	@echo '  sudo make install    dkms add, build and install; group, udev rule, man page; load'
-	@echo '  sudo make uninstall  undo make install'
+	@echo '                       install or remove the library (prefix=/usr/local, DESTDIR=)'
+	@echo '  make bench           count the instructions of each operation, beside the in-tree io_uring'
+	@echo '  make profile         count them by symbol'
+	@echo '  make dist            make $(DIST)'
+	@echo '  sudo make install    dkms add, build and install; add group, udev rule, man page; load'
+	@echo '  sudo make uninstall  remove all of this'
 	@echo
-	@echo 'ARGS="..." is handed to the script behind check, check-debug, check-tier0, debug-kernel,'
+	@echo 'ARGS="..." passes options to the script of check, check-debug, check-tier0, debug-kernel,'
 	@echo 'demo, mutants, coverage, fuzz, bench, profile, check-lib, check-liburing, check-apps, install and'
-	@echo 'uninstall; ARGS=--help shows its options. make wants $$ in ARGS doubled:'
+	@echo 'uninstall. ARGS=--help shows these options. In ARGS, $$ is doubled:'
 	@echo "  make check ARGS='--kernels 7.x --tests ^poll"'$$$$'"'"
 
 .PHONY: bench profile modules clean dist check check-debug check-tier0 debug-kernel demo mutants coverage fuzz

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an operation costs, on the in-tree io_uring and on iouring2, in one
- * boot, by the same code. Time is CLOCK_MONOTONIC; under "qemu -icount
- * shift=0", for which this is made, a nanosecond of it is an instruction.
+ * Measure the cost of operations on the in-tree io_uring and on iouring2, in one
+ * boot, with the same code. Time is CLOCK_MONOTONIC. The program is made for
+ * "qemu -icount shift=0", where a nanosecond is an instruction.
  *
  * usage: bench [-f REGEX] [-b REGEX] [-q] [-t] [-w FILE] DIR
  *
- *   -f  rows whose operation matches
- *   -b  batches that match
- *   -q  a tenth of everything
- *   -t  with threads, in plain time: for a machine with two processors or more
- *   -w  FILE gets a line for each measurement, see insns.c
+ *   -f REGEX  only operations whose names match
+ *   -b REGEX  only batch sizes that match
+ *   -q        a tenth of the rounds
+ *   -t        measure threads in wall-clock time, on two processors or more
+ *   -w FILE   write a line for each measurement to FILE, see insns.c
  *
- * DIR is on a disk file system; /tmp should be a tmpfs; /dev/nullb0, if it is
- * there, is what direct reads read; /sys/fs/cgroup, if it is cgroup 2 with the
- * memory controller, tells what memory is charged.
+ * DIR is a folder on a disk file system. /tmp should be a tmpfs. Direct reads
+ * use /dev/nullb0, if it exists. If /sys/fs/cgroup is cgroup 2 with the memory
+ * controller, the charged memory is measured, too.
  *
- * Output, a row a line, separated by tabs: operation, batch, in-tree,
- * iouring2, unit, remark. "-" stands for what a ring or a kernel cannot do,
- * for the reason in the remark.
+ * The output has a line for each row, with tab-separated fields: operation,
+ * batch, in-tree, iouring2, unit, remark. "-" means that a ring or a kernel
+ * cannot do the operation; the remark gives the reason.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,7 +29,7 @@
 #include "bench.h"
 #include "mark.h"
 
-/* ns that a measurement takes; and fewer rounds than this are none. */
+/* ns of a measurement, its minimum number of rounds, and rounds before it */
 #define BUDGET		20000000
 #define LEAST_ROUNDS	20
 #define WARM_UP		20
@@ -37,7 +37,7 @@
 int quick;
 const char *disk_dir;
 
-/* What is measured just now */
+/* The current measurement */
 static struct {
 	FILE *list;
 	const char *name, *door;
@@ -66,7 +66,7 @@ void clock_is_for(const char *name, unsigned int at, const char *door)
 	window.door = door;
 }
 
-/* Everything that counts is between these two, and between two marks. */
+/* The plugin of the emulator counts between the marks of these two functions. */
 long long clock_begin(void)
 {
 	long long start = now();
@@ -75,7 +75,7 @@ long long clock_begin(void)
 	return start;
 }
 
-/* ns for each of so many operations since clock_begin() said @start */
+/* Return: ns per operation since clock_begin() returned @start */
 double clock_end(long long start, unsigned int operations)
 {
 	mark_end();
@@ -95,7 +95,7 @@ unsigned int enough_rounds(long long ns, unsigned int n)
 	return rounds < LEAST_ROUNDS ? LEAST_ROUNDS : rounds;
 }
 
-/* ns an operation, or -errno where it cannot be done */
+/* Return: ns per operation, or -errno if the operation is not possible */
 static double measure(const struct op *op, unsigned int b,
 		      const struct door *door)
 {
@@ -113,7 +113,7 @@ static double measure(const struct op *op, unsigned int b,
 		work_close(&w);
 		return ret;
 	}
-	/* the first ones find caches cold; the others say how long it takes */
+	/* the first rounds warm the caches; the next ones estimate the time */
 	for (i = 0; i < WARM_UP && !w.error; i++)
 		round_of(op, &w, b);
 	start = now();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the parts of bench share; see bench.c. */
+/* Declarations shared by the files of bench; see bench.c. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -17,29 +17,29 @@
 extern int quick;		/* a tenth of everything */
 extern const char *disk_dir;
 
-/* What the operations of one thread work with */
+/* The data of the operations of one thread */
 struct work {
 	struct ring r;
 	int file;
 	int event[MAX_BATCH];
 	char *buf;
 	struct __kernel_timespec hour;
-	int error;		/* of the first request that failed */
-	int silent;		/* eventfd that polls wait for in vain */
-	unsigned int crowd;	/* how many requests wait */
-	unsigned int cancelled;	/* of them, so far */
+	int error;		/* of the last failed request */
+	int silent;		/* an eventfd that never becomes ready */
+	unsigned int crowd;	/* number of waiting requests */
+	unsigned int cancelled;	/* number of cancelled requests so far */
 };
 
-/* An operation: a row for each batch. See ops.c. */
+/* An operation, with a row for each batch size. See ops.c. */
 struct op {
 	const char *name;
 	unsigned int batch[4];
 	int (*open)(struct work *w);
-	/* one round: @b of them; @queue if that is all there is to it */
+	/* one round of @b operations: @round, or submit and reap what @queue queues */
 	void (*round)(struct work *w, unsigned int b);
 	void (*queue)(struct work *w, unsigned int b);
 	bool plain;		/* system calls, no ring */
-	const struct door *ours;	/* iouring2's, if not the cheapest */
+	const struct door *ours;	/* for iouring2; NULL: ENTER by fadvise64 */
 };
 
 extern const struct op ops[];
@@ -53,12 +53,15 @@ static inline bool chosen(const regex_t *only, const char *name)
 void die(const char *what, int err);
 long long now(void);
 
-/* The window in which everything counts; what clock_end() says is for one. */
+/*
+ * The measured code is between clock_begin() and clock_end(), which returns the
+ * cost of one operation. clock_is_for() gives the measurement its name.
+ */
 void clock_is_for(const char *name, unsigned int at, const char *door);
 long long clock_begin(void);
 double clock_end(long long start, unsigned int operations);
 
-/* How many more rounds make a measurement, if @n of them took @ns */
+/* Return: the number of rounds of a measurement, if @n rounds took @ns */
 unsigned int enough_rounds(long long ns, unsigned int n);
 
 void print_row(const char *name, unsigned int at, double tree, double ours,

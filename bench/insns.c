@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plugin of the emulator (QEMU's TCG): how often each piece of code runs
- * between two marks that a program in the guest makes.
+ * A plugin of the emulator (QEMU's TCG) that counts how often each block of
+ * code runs between two marks, which a program in the guest executes.
  *
  * usage: qemu-system-x86_64 -plugin insns.so,out=FILE
  *
- * The marks are instructions that do nothing, with a constant that nothing
- * else has (mark.h). FILE gets, for every pair of marks, a line "window", and
- * a line for each piece of straight code that ran: its address, how many
- * instructions it has and how often it began, and how many bytes it has.
+ * The marks are nop instructions with a unique constant (mark.h). For each pair
+ * of marks, FILE gets a line "window N", and a line for each block of straight
+ * code that ran: its address, the number of its instructions, how often it
+ * began, and its length in bytes.
  *
- * One virtual CPU only: the counters are the emulator's own, without a lock.
+ * It works with one virtual CPU only, because the counters have no lock.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -21,8 +21,8 @@
 #include "mark.h"
 
 /*
- * What of the plugin interface, version 1, is used. Debian's packages have the
- * emulator with it, but no header.
+ * The used part of the plugin interface, version 1. Debian's packages have an
+ * emulator with this interface, but no header for it.
  */
 struct qemu_info;
 struct qemu_plugin_tb;
@@ -54,7 +54,7 @@ EXPORT int qemu_plugin_version = 1;
 EXPORT int qemu_plugin_install(uint64_t id, const struct qemu_info *info,
 			       int argc, char **argv);
 
-/* A piece of straight code, as it was translated; they are never freed. */
+/* A translated block of straight code. Blocks are never freed. */
 struct piece {
 	struct piece *next;
 	uint64_t count;		/* how often it began */

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Shared by run, check and profile, which source it in the repository's root: the
-# program and the module for a guest, and the guest.
+# Functions of bench/run, bench/check and bench/profile, which source this file at the
+# top of the tree: build the program and the module, and run the guest.
 
-# Seconds a machine may run.
+# Seconds for a machine.
 LIMIT=2400
 
 bench_build() {
@@ -14,7 +14,7 @@ bench_build() {
 		cp bench/guest.sh build/bench/in/
 }
 
-# bench_module KERNEL DIR: what the guest needs, into DIR/in
+# bench_module KERNEL DIR: fill DIR/in with the files that the guest needs
 bench_module() {
 	mkdir -p "$2/in" "$2/out"
 	cp build/bench/in/* "$2/in/"
@@ -25,8 +25,8 @@ bench_module() {
 	cp "$2/module/iouring2.ko" "$2/in/"
 }
 
-# bench_guest KERNEL DIR OPTION... -- ARGUMENT...: options of tools/vm/run,
-# arguments of bench/guest.sh
+# bench_guest KERNEL DIR OPTION... -- ARGUMENT...: run the guest, with options of
+# tools/vm/run and arguments of bench/guest.sh
 bench_guest() {
 	local name=$1 dir=$2 options=()
 	shift 2
@@ -43,7 +43,7 @@ bench_sort() {
 	LC_ALL=C sort -t $'\t' -k1,1 -k2,2n
 }
 
-# The rows that a guest printed, with ratios, in an order that stays.
+# bench_table ROWS: print the rows of a guest, sorted and with ratios
 bench_table() {
 	printf 'operation\tbatch\tin-tree\tiouring2\tratio\tunit\tremark\n'
 	awk -F'\t' 'NF == 6 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The marks between which insns.c counts: a long nop, whose displacement tells
- * them apart. They cost an instruction each, with the plugin or without.
+ * The marks between which insns.c counts. A mark is a long nop, whose
+ * displacement says which mark it is. It costs one instruction, even without
+ * the plugin.
  */
 #ifndef BENCH_MARK_H
 #define BENCH_MARK_H

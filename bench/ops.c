@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations that are measured by batch. A new request is a row of the
- * table at the end, and a function that queues some of it.
+ * The operations that are measured by batch size. A new operation needs a row
+ * in the table at the end, and a function that queues a batch.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "bench.h"
 
-/* --- what they work with --------------------------------------------------- */
+/* --- files and buffers ----------------------------------------------------- */
 
 static int make_file(const char *dir)
 {
@@ -73,7 +73,7 @@ int open_silent(struct work *w)
 	return open_events(w, 0);
 }
 
-/* 0, or -errno if this kernel has not what @op needs */
+/* Return: 0, or -errno if this kernel lacks something that @op needs */
 int work_open(struct work *w, const struct op *op)
 {
 	memset(w, 0, sizeof(*w));
@@ -101,11 +101,11 @@ void work_close(struct work *w)
 	munmap(w->buf, MAX_BATCH * BLOCK);
 }
 
-/* --- one round of each: @b of them ------------------------------------------ */
+/* --- one round of @b operations --------------------------------------------- */
 
 /*
- * Waits for @n completions. An ENTER may come back without them: the end of an
- * in-tree ring, which comes late, interrupts whatever its process waits for.
+ * Waits for @n completions. ENTER may return before they have come, because the
+ * late end of an in-tree ring interrupts the waits of its process.
  */
 void await(struct ring *r, unsigned int n)
 {
@@ -118,7 +118,7 @@ void await(struct ring *r, unsigned int n)
 	}
 }
 
-/* Submits what is queued and reaps it. */
+/* Submits @n queued requests and reaps their completions. */
 void go(struct work *w, unsigned int n)
 {
 	struct ring *r = &w->r;
@@ -260,7 +260,7 @@ void queue_timeout(struct work *w, __u64 user_data)
 	sqe->user_data = user_data;
 }
 
-/* Armed and removed: two requests */
+/* Arms a timeout and removes it: two requests. */
 void round_timeout(struct work *w, unsigned int b)
 {
 	struct iouring2_sqe *sqe;

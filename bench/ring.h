@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One ring, two sides: the in-tree io_uring by its system calls, iouring2 by
- * its ioctls. What lies behind is the same memory, used by the same code.
+ * A ring of the in-tree io_uring, used by its system calls, or of iouring2, used
+ * by fadvise64 or ioctl. The same code uses the shared memory of both.
  */
 #ifndef BENCH_RING_H
 #define BENCH_RING_H
@@ -23,7 +23,7 @@ struct ring {
 	const struct door *door;
 	int fd;
 	unsigned int sq_mask, cq_mask;
-	unsigned int sqe_tail;		/* with what is not published yet */
+	unsigned int sqe_tail;		/* includes SQEs not yet published */
 	unsigned int *sq_head, *sq_tail, *sq_flags, *sq_array;
 	unsigned int *cq_head, *cq_tail, *cq_overflow;
 	struct iouring2_sqe *sqes;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is not measured by batch: rings made and closed, overflow, operations
- * among many others, memory. A table at the end, too.
+ * Measurements that do not depend on a batch size: set-up and close of rings,
+ * overflow, operations among many waiting requests, memory. The table is at the
+ * end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,7 +14,7 @@
 
 #include "bench.h"
 
-/* --- rings made and closed --------------------------------------------------- */
+/* --- set-up and close -------------------------------------------------------- */
 
 static double setup_close(const struct door *door, unsigned int entries)
 {
@@ -40,7 +41,7 @@ static double setup_close(const struct door *door, unsigned int entries)
 	return clock_end(start, rounds);
 }
 
-/* @n of them, one after the other, as an application that never rests */
+/* Opens and closes @n rings one after the other, without a pause. */
 static double setup_loop(const struct door *door, unsigned int n)
 {
 	struct ring r;
@@ -82,7 +83,10 @@ static double rings_among(const struct door *door, unsigned int n)
 
 /* --- more completions than the CQ has room for ---------------------------------- */
 
-/* Completions, up to @max, and those that wait behind the CQ brought into it */
+/*
+ * Reaps up to @max completions. If the CQ is empty, ENTER moves completions of
+ * the backlog into it.
+ */
 static unsigned int reap(struct ring *r, unsigned int max)
 {
 	unsigned int n = ring_ready(r);
@@ -97,12 +101,13 @@ static unsigned int reap(struct ring *r, unsigned int max)
 	return n;
 }
 
-/* Of the last burst: which did not come */
+/* Number of completions that did not come in the last burst, for each kind of ring */
 static unsigned int burst_lost[2];
 
 /*
- * @n NOPs into a CQ of 128. Half as many are reaped as are submitted, and all
- * that are there when the ring takes no more; the rest at the end.
+ * Submits @n NOPs to a ring with a CQ of 128. It reaps half as many as it
+ * submits, all that it finds when the ring answers EBUSY, and the rest at the
+ * end.
  */
 static double burst(const struct door *door, unsigned int n)
 {
@@ -140,9 +145,9 @@ static double burst_left(const struct door *door, unsigned int n)
 	return burst_lost[door == &iouring2];
 }
 
-/* --- one among many ---------------------------------------------------------------- */
+/* --- operations among many waiting requests ---------------------------------------- */
 
-/* user_data of the requests that an operation is done among */
+/* user_data of the first waiting request */
 #define CROWD	1000
 
 typedef void queue_fn(struct work *w, __u64 user_data);
@@ -160,7 +165,7 @@ static void arm_many(struct work *w, unsigned int n, queue_fn *queue)
 	}
 }
 
-/* One @round of what is measured, while @n requests that @queue made wait */
+/* Measures @round while @n requests, which @queue has queued, wait. */
 static double among(const struct door *door, unsigned int n, queue_fn *queue,
 		    round_fn *round)
 {
@@ -208,7 +213,7 @@ static double poll_among(const struct door *door, unsigned int n)
 	return among(door, n, queue_silent, round_poll_armed);
 }
 
-/* One is cancelled by its user_data and armed again. */
+/* Cancels a poll by its user_data, and arms it again. */
 static void round_cancel(struct work *w, unsigned int b)
 {
 	struct iouring2_sqe *sqe;
@@ -275,7 +280,7 @@ static int reap_writes(struct ring *r, unsigned int n)
 	return ret;
 }
 
-/* @n buffered writes to one file at a time: only one of them can be done */
+/* Queues @n buffered writes to one file, which can run only one at a time. */
 static double queued_writes(const struct door *door, unsigned int n)
 {
 	unsigned int i, rounds = n < 3200 ? 3200 / n : 1;
@@ -294,7 +299,7 @@ static double queued_writes(const struct door *door, unsigned int n)
 		close(file);
 		return ret;
 	}
-	/* so that all find the pages there, and a worker */
+	/* the first round allocates the pages and starts a worker */
 	ret = queue_writes(&r, file, n) ? : reap_writes(&r, n);
 	start = clock_begin();
 	for (i = 0; i < rounds && !ret; i++)
@@ -310,10 +315,10 @@ static double queued_writes(const struct door *door, unsigned int n)
 
 #define CGROUP	"/sys/fs/cgroup/bench"
 
-/* What is used just now, or -errno */
+/* Bytes of memory in use, or -errno */
 struct memory {
-	long long machine;	/* less free in the whole machine */
-	long long charged;	/* to the memory cgroup */
+	long long machine;	/* MemFree of the whole machine, negated */
+	long long charged;	/* charged to the memory cgroup */
 };
 
 static long long number_in(const char *path, const char *format)
@@ -340,7 +345,7 @@ static struct memory memory_used(void)
 	return m;
 }
 
-/* Rings that are gone already give back what they had, for a while. */
+/* Waits until rings that were closed before have freed their memory. */
 static void wait_for_memory(void)
 {
 	long long was, is = memory_used().machine;
@@ -372,8 +377,8 @@ struct fill {
 };
 
 /*
- * What each of the things takes. In a child, so that all is given back;
- * nothing but its rings is counted there.
+ * Measures the memory of each object. A child makes them, so that its exit frees
+ * all. Only the child is in the cgroup.
  */
 static void taken(const struct fill *fill, double *machine, double *charged)
 {
@@ -387,7 +392,7 @@ static void taken(const struct fill *fill, double *machine, double *charged)
 	pid = fork();
 	if (!pid) {
 		cgroup_enter();
-		/* the first ones make what all of them share */
+		/* the first objects allocate what all of them share */
 		fill->more(fill, 64);
 		before = memory_used();
 		fill->more(fill, fill->n);
@@ -452,8 +457,8 @@ static const struct {
 };
 
 /*
- * Free pages that a processor keeps at hand are not among MemFree, and newer
- * kernels let it keep any number of them.
+ * MemFree does not count the free pages in the lists of each processor. Newer
+ * kernels do not limit these lists, so @few limits them.
  */
 static void free_pages_at_hand(bool few)
 {
@@ -473,7 +478,7 @@ static void free_pages_at_hand(bool few)
 	}
 }
 
-/* Not if the machine got back more than that meanwhile. */
+/* Measures again if the machine has freed more memory meanwhile than it used. */
 static void taken_by(const struct fill *fill, double *machine, double *charged)
 {
 	int tries = 5;
@@ -520,7 +525,7 @@ static void memory_rows(const regex_t *only)
 
 static const struct special {
 	const char *name;
-	unsigned int at[5];	/* size of whatever it is about */
+	unsigned int at[5];	/* sizes: entries, requests or rings */
 	double (*measure)(const struct door *door, unsigned int at);
 	const char *unit;
 } specials[] = {
@@ -549,7 +554,7 @@ static double measure(const struct special *s, unsigned int at,
 
 	clock_is_for(s->name, at, door->name);
 	cost = s->measure(door, at);
-	/* the in-tree ring is still giving back what it had */
+	/* the in-tree ring frees its memory some time after its close */
 	usleep(300000);
 	return cost;
 }

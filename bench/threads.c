@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What scales: threads with a ring each, and threads that share one, in plain
- * time on several processors. Short slices of the in-tree ring and of iouring2
- * take turns, so that a busy host disturbs both, which only ever makes them
- * slower: the best slice of each is told.
+ * Scalability: threads with a ring each, and threads that share one, in
+ * wall-clock time on several processors. Short slices of the in-tree ring and of
+ * iouring2 take turns, so that a busy host disturbs both. It can only make a
+ * slice slower, so the best slice of each counts.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +17,7 @@
 #define MAX_THREADS	8
 #define SHARED_ENTRIES	1024
 
-/* One ring for all of them; a lock of the program's for each of its queues */
+/* One ring for all threads, with a mutex for each of its queues */
 struct shared {
 	struct ring r;
 	pthread_mutex_t sq, cq;
@@ -28,7 +28,7 @@ struct slice {
 	const struct op *op;
 	const struct door *door;
 	unsigned int batch;
-	struct shared *shared;	/* or a ring each */
+	struct shared *shared;	/* NULL: each thread has a ring */
 	pthread_barrier_t start;
 	int stop;
 };
@@ -65,7 +65,7 @@ static unsigned int reap_shared(struct shared *sh)
 	return n;
 }
 
-/* Queues a batch with the ring's place in the thread's own work, as op does. */
+/* Queues a batch with the thread's own data, at the tail of the shared ring. */
 static bool queue_shared(struct submitter *s)
 {
 	struct shared *sh = s->slice->shared;
@@ -86,8 +86,8 @@ static bool queue_shared(struct submitter *s)
 }
 
 /*
- * Whatever this thread's enter submits and its reaping finds may be another's:
- * only sums count.
+ * ENTER may submit requests of other threads, and reaping may find their
+ * completions. Only the sums count.
  */
 static void run_together(struct submitter *s)
 {
@@ -144,7 +144,7 @@ static void close_shared(struct shared *sh)
 	ring_close(&sh->r);
 }
 
-/* ns an operation, all threads together */
+/* Return: ns per operation, over all threads */
 static double run_slice(const struct op *op, const struct door *door,
 			unsigned int batch, unsigned int threads, bool one_ring)
 {

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The command line of a shell script. Source it before anything else is done with
-# the arguments; iou2/cli.py is the same for Python.
+# The command line of the shell scripts. A script sources this file before it looks
+# at its arguments. iou2/cli.py does the same for the Python programs.
 #
-# The help is the comment at the top of the script. "--help" as the first word
-# prints it and exits with 0. Wrong usage is one line on standard error that names
-# --help, and exit status 2.
+# The comment at the top of the script is its help. "--help" as the first argument
+# prints it and exits with 0. Wrong usage prints one line on standard error, which
+# names the wrong argument and --help, and exits with 2.
 
 usage_text() {
 	sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
@@ -17,17 +17,17 @@ wrong_usage() {
 	exit 2
 }
 
-# wrong_word WORD: what no option of the script's is.
+# wrong_word WORD: the script does not know this argument.
 wrong_word() {
-	wrong_usage "what is \"$1\"?"
+	wrong_usage "unknown argument \"$1\""
 }
 
-# want_value $#: there are as many words left, an option and its value among them.
+# want_value "$@": the first argument left is an option that needs a value.
 want_value() {
-	[ "$1" -ge 2 ] || wrong_usage "the last option wants a value"
+	[ $# -ge 2 ] || wrong_usage "$1 needs a value"
 }
 
-# no_options WORD...: for a script that has none.
+# no_options WORD...: the script has no options.
 no_options() {
 	for word; do
 		case $word in

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * File operations of Node.js on many files at once, and a conversation over a
- * socket, all compared with what they should have given.
+ * Test file operations of Node.js on many files at once, and data over a socket. All
+ * results are compared with the expected ones.
  *
  * usage: node files.js DIR COUNT
  */
@@ -83,7 +83,7 @@ async function main() {
 	for (let i = 0; i < count; i += 100)
 		await Promise.all([...Array(100).keys()].map((j) => oneFile(i + j)));
 	await conversation();
-	// What is there, asked without the loop.
+	// Check the files with synchronous calls, which do not use the event loop.
 	const names = fs.readdirSync(dir).filter((n) => n.startsWith('file-')).sort();
 	assert.strictEqual(names.length, count);
 	for (let i = 0; i < count; i++)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Preloaded between a program and syscall(): changes what it asks io_uring_setup
- * for, where the program has no option.
+ * A preloaded library that changes the arguments of io_uring_setup in a program
+ * that has no option for them.
  *
- * APPS_CQ        so many entries for the CQ
- * APPS_WITHOUT   set-up flags that are taken away, as a number
+ * APPS_CQ        the number of entries of the CQ
+ * APPS_WITHOUT   set-up flags to clear, as a number
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs one program; see exec.h.  Nothing here judges a result: what is looked
- * for are kernel reports, leaks and hangs.
+ * Run one program; see exec.h. The executor checks no results, because the fuzzer
+ * looks only for kernel reports, leaks and hangs.
  *
- * This file is also the first part of each reproducer that "fuzz -c" writes.
+ * "fuzz -c" copies this file to the beginning of each program in C.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,7 +40,7 @@
 #define NR_MAPS		8
 #define SIGSET_BYTES	8
 
-/* A signal interrupts whatever blocks, so often */
+/* Microseconds between the signals that interrupt blocking calls */
 #define TICK_USEC	60000
 
 struct xring {
@@ -59,7 +59,7 @@ static char *area[AREA_LAST];
 static struct iovec iovs[NR_IOVS][8];
 static struct __kernel_timespec *times;
 
-/* mappings: those of rings 0 to 3, two each; then what map() made */
+/* Mappings: two of each of the rings 0 to 3, and then those of the call map */
 static struct { char *at; size_t len; } maps[NR_MAPS];
 static unsigned int next_map;
 
@@ -134,8 +134,8 @@ void put_file(const char *path, const char *text)
 /* ------------------------------------------------------------------ rings */
 
 /*
- * An ioctl whose argument is not as it should be: @odd says in which way. A
- * copy is made, as the size is part of the request.
+ * An ioctl with a wrong argument; @odd chooses how it is wrong. The argument is
+ * copied, because some variants need a larger buffer.
  */
 static long odd_ioctl(int fd, unsigned long cmd, void *arg, uint64_t odd)
 {
@@ -147,23 +147,23 @@ static long odd_ioctl(int fd, unsigned long cmd, void *arg, uint64_t odd)
 
 	memcpy(copy, arg, size);
 	switch (odd) {
-	case 1:		/* larger, and zero */
+	case 1:		/* a larger size, with zeros */
 		return ioctl(fd, base | (size + 64) << _IOC_SIZESHIFT, copy);
-	case 2:		/* larger, and not */
+	case 2:		/* a larger size, not only with zeros */
 		copy[size + 8] = 1;
 		return ioctl(fd, base | (size + 64) << _IOC_SIZESHIFT, copy);
-	case 3:		/* smaller */
+	case 3:		/* a smaller size */
 		return ioctl(fd, base | (size - 8) << _IOC_SIZESHIFT, copy);
 	case 4:
 		return ioctl(fd, cmd, area[AREA_NONE]);
 	case 5:
 		return ioctl(fd, cmd, area[AREA_KERNEL]);
-	case 6:		/* half of it cannot be read */
+	case 6:		/* the second half is not readable */
 		memcpy(area[AREA_NONE] - size / 2, arg, size / 2);
 		return ioctl(fd, cmd, area[AREA_NONE] - size / 2);
-	case 7:		/* can be read, but not written */
+	case 7:		/* readable, but not writable */
 		return ioctl(fd, cmd, area[AREA_READ_ONLY]);
-	case 8:		/* the largest */
+	case 8:		/* the largest size */
 		return ioctl(fd, cmd | (unsigned long)_IOC_SIZEMASK << _IOC_SIZESHIFT,
 			     area[AREA_BUFFER]);
 	case 9:		/* other direction bits */
@@ -173,7 +173,7 @@ static long odd_ioctl(int fd, unsigned long cmd, void *arg, uint64_t odd)
 	default:
 		ret = ioctl(fd, cmd, copy);
 		memcpy(arg, copy, size);
-		/* a bit of it is not zero */
+		/* flip a bit */
 		if (odd >= 16) {
 			copy[odd % size] ^= 1 << odd % 7;
 			return ioctl(fd, cmd, copy);
@@ -229,7 +229,7 @@ static void do_setup(const uint64_t *a)
 	fd = odd_ioctl(device, IOURING2_IOC_SETUP, &s, a[5]);
 	if (fd < 0)
 		return;
-	/* the old one stays mapped, and open if it is in a slot, too */
+	/* the old ring stays mapped, and open if a slot has it, too */
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = fd;
@@ -252,7 +252,7 @@ static uint32_t *word_at(struct xring *r, uint64_t word)
 
 	if (word < ARRAY_SIZE(at))
 		return (uint32_t *)(r->map + at[word] % (r->map_len - 3));
-	/* the index array, as far as there is one */
+	/* the index array, if the ring has one */
 	return (uint32_t *)(r->map + (p->sq_off.array + (word - 12) % 64 * 4) % (r->map_len - 3));
 }
 
@@ -271,7 +271,7 @@ static void fill_sqe(struct iouring2_sqe *sqe, const uint64_t *a)
 	sqe->buf_index = a[9] >> 16;
 	sqe->personality = a[9] >> 32;
 	sqe->splice_fd_in = a[9] >> 48;
-	/* what is to be cancelled is named by its descriptor or user_data */
+	/* here addr is the user_data of the target, and not an address */
 	if (sqe->opcode == IOURING2_OP_TIMEOUT_REMOVE ||
 	    sqe->opcode == IOURING2_OP_POLL_REMOVE ||
 	    sqe->opcode == IOURING2_OP_ASYNC_CANCEL)
@@ -316,7 +316,7 @@ static void do_enter(const uint64_t *a)
 		e.arg = (uintptr_t)&mask;
 		e.argsz = SIGSET_BYTES;
 		break;
-	case 2:		/* of a wrong size */
+	case 2:		/* a signal mask of a wrong size */
 		e.arg = (uintptr_t)&mask;
 		e.argsz = a[5];
 		break;
@@ -334,7 +334,7 @@ static void do_enter(const uint64_t *a)
 	case 6:
 		ext.min_wait_usec = a[5];
 		goto ext;
-	case 7:		/* everything but SIGUSR1 and the tick */
+	case 7:		/* a mask of all signals but SIGUSR1 and SIGALRM */
 		mask &= ~(1ULL << (SIGUSR1 - 1) | 1ULL << (SIGALRM - 1));
 		ext.sigmask = (uintptr_t)&mask;
 		ext.sigmask_sz = SIGSET_BYTES;
@@ -876,10 +876,10 @@ static void do_exit(const uint64_t *a)
 	case 3:
 		execv("/bin/true", argv);
 		break;
-	case 4:		/* the thread alone */
+	case 4:		/* only the thread exits */
 		syscall(SYS_exit, 0);
 		break;
-	case 5:		/* memory goes first */
+	case 5:		/* unmap the memory before the exit */
 		for (i = 0; i < NR_MAPS; i++)
 			if (maps[i].at)
 				munmap(maps[i].at, maps[i].len);
@@ -905,7 +905,7 @@ static void arm(unsigned int nth)
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%u", nth), i;
 
-	/* may itself be what fails */
+	/* an injected failure may hit this write, so try again */
 	for (i = 0; i < 8 && pwrite(nth_fd, text, len, 0) != len; i++)
 		;
 }
@@ -948,7 +948,7 @@ static void run_thread(unsigned int thread, unsigned int from, unsigned int coun
 			__atomic_store_n(&progress[0], i, __ATOMIC_RELEASE);
 		if (program->call[i].thread != thread)
 			continue;
-		/* it starts when the first has come as far */
+		/* another thread starts when thread 0 has reached its first call */
 		while (thread && __atomic_load_n(&progress[0], __ATOMIC_ACQUIRE) < i &&
 		       !progress[thread])
 			usleep(100);

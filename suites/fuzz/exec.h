@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Programs of calls: what the fuzzer makes, the executor runs, and the text
- * form in corpus/ says.  Everything is a number; what a number means is said
- * by the type of the argument.  Objects live in numbered slots of the process
- * that runs the program, so that a call needs nothing but its own numbers.
+ * A program is a list of calls. The fuzzer generates it, the executor runs it, and
+ * corpus/ has it as text. All arguments are numbers, whose meaning depends on the
+ * type of the argument. Objects are in numbered slots of the process that runs the
+ * program, so that a call depends only on its own numbers.
  */
 #ifndef FUZZ_EXEC_H
 #define FUZZ_EXEC_H
@@ -20,27 +20,28 @@
 #define NR_SLOTS	16
 
 /*
- * A descriptor, as an argument: a slot, a ring, or one of these; any other
- * number is a descriptor that is not open.
+ * A descriptor as an argument is the number of a slot, REF_RING plus the number
+ * of a ring, or one of the others. Any other number is a descriptor that is not
+ * open.
  */
 #define REF_RING	16
 #define REF_DEVICE	20
 #define REF_NONE	21	/* -1 */
 #define NR_REFS		24
 
-/* An address, as an argument: what, in the upper half, and an offset there */
+/* An address as an argument has an area in the upper half, and an offset in it */
 enum area {
 	AREA_VALUE,	/* the offset itself */
-	AREA_BUFFER,	/* memory of the program's own */
-	AREA_IOV,	/* number of an array of segments */
-	AREA_TIME,	/* number of a time */
+	AREA_BUFFER,	/* memory of the program */
+	AREA_IOV,	/* the offset is the number of an array of segments */
+	AREA_TIME,	/* the offset is the number of a time */
 	AREA_NONE,	/* mapped, without access */
 	AREA_READ_ONLY,
-	AREA_EDGE,	/* so many bytes before AREA_NONE */
-	AREA_RING,	/* the rings of ring 0 */
+	AREA_EDGE,	/* offset bytes before AREA_NONE */
+	AREA_RING,	/* the mapped SQ and CQ of ring 0 */
 	AREA_SQES,	/* the SQEs of ring 0 */
-	AREA_KERNEL,	/* not user memory */
-	AREA_PAST_EOF,	/* a mapped file that has become shorter */
+	AREA_KERNEL,	/* kernel memory */
+	AREA_PAST_EOF,	/* a mapped file, after its end was cut off */
 	AREA_LAST,
 };
 
@@ -50,7 +51,7 @@ enum area {
 #define NR_IOVS		16
 #define NR_TIMES	8
 
-/* Types of arguments: what numbers the fuzzer picks */
+/* Types of arguments, from which the fuzzer chooses the numbers */
 enum type {
 	T_NUMBER,	/* of any size */
 	T_SMALL,	/* 0 to 15 */
@@ -64,7 +65,7 @@ enum type {
 	T_SETUP_FLAGS,
 	T_ENTER_FLAGS,
 	T_ENTER_ARG,
-	T_ODD,		/* how an ioctl's argument is not as it should be */
+	T_ODD,		/* how the argument of an ioctl is wrong */
 	T_OPCODE,
 	T_SQE_FLAGS,
 	T_OFFSET,
@@ -72,20 +73,20 @@ enum type {
 	T_OP_FLAGS,
 	T_USER_DATA,
 	T_IOPRIO,
-	T_REST,		/* SQE fields that are 0 mostly */
+	T_REST,		/* SQE fields that are mostly 0 */
 	T_REGISTER_OP,
-	T_WORD,		/* of ring memory */
-	T_VALUE,	/* to write there */
-	T_KIND,		/* of descriptor */
-	T_MAP,		/* which mapping */
-	T_MAP_OFFSET,	/* for mmap() */
+	T_WORD,		/* number of a word in ring memory */
+	T_VALUE,	/* value to write to ring memory */
+	T_KIND,		/* kind of descriptor */
+	T_MAP,		/* number of a mapping */
+	T_MAP_OFFSET,	/* offset for mmap() */
 	T_PROT,
 	T_ADVICE,
 	T_EVENTS,
 	T_NSEC,
 	T_USEC,
 	T_SIGNAL,
-	T_FD_CALL,	/* number of a call on any descriptor */
+	T_FD_CALL,	/* number of a system call on a descriptor */
 	T_LIMIT,
 	T_PARAM,
 	T_EXIT,
@@ -93,8 +94,8 @@ enum type {
 };
 
 /*
- * name, then the arguments' names and types; the names are the documentation
- * of the text form.
+ * The name of each call, the number of its arguments and their types. The comment
+ * before a call names its arguments, in the order of the text form.
  */
 #define CALLS(X)							\
 	X(query, 1, { T_ODD })						\
@@ -106,7 +107,7 @@ enum type {
 	X(sqe, 10, { T_RING, T_OPCODE, T_SQE_FLAGS, T_REF, T_OFFSET,	\
 		     T_ADDR, T_LENGTH, T_OP_FLAGS, T_USER_DATA, T_REST }) \
 	/* ring, to_submit, min_complete, flags, kind of arg, ns, odd;	\
-	 * without an arg, by fadvise() if ns is odd */			\
+	 * without an arg, fadvise() is used if ns is odd */		\
 	X(enter, 7, { T_RING, T_SMALL, T_SMALL, T_ENTER_FLAGS,		\
 		      T_ENTER_ARG, T_NSEC, T_ODD })			\
 	/* ring, opcode, nr_args, addr, odd */				\
@@ -114,11 +115,11 @@ enum type {
 	X(reap, 2, { T_RING, T_SMALL })					\
 	/* ring, word, value */						\
 	X(poke, 3, { T_RING, T_WORD, T_VALUE })				\
-	/* ring, index, byte, value: into a live SQE */			\
+	/* ring, index, byte, value: changes a submitted SQE */		\
 	X(scribble, 4, { T_RING, T_SMALL, T_SMALL, T_VALUE })		\
 	/* ring, offset, pages, prot, private? */			\
 	X(map, 5, { T_RING, T_MAP_OFFSET, T_SMALL, T_PROT, T_BOOL })	\
-	/* which mapping of ring 0..3, page, pages */			\
+	/* mapping, page, pages */					\
 	X(unmap, 3, { T_MAP, T_SMALL, T_SMALL })			\
 	X(remap, 3, { T_MAP, T_SMALL, T_SMALL })			\
 	X(advise, 3, { T_MAP, T_ADVICE, T_SMALL })			\
@@ -130,7 +131,7 @@ enum type {
 	X(dup2, 2, { T_REF, T_REF })					\
 	X(read, 2, { T_REF, T_LENGTH })					\
 	X(write, 2, { T_REF, T_LENGTH })				\
-	/* which call, on which descriptor, and a number for it */	\
+	/* system call, descriptor, number for the call */		\
 	X(fdcall, 3, { T_FD_CALL, T_REF, T_NUMBER })			\
 	X(poll, 3, { T_REF, T_EVENTS, T_SMALL })			\
 	/* epoll, op, descriptor, events */				\
@@ -139,12 +140,12 @@ enum type {
 	/* socket, descriptor to send */				\
 	X(send_fd, 2, { T_REF, T_REF })					\
 	X(recv_fd, 2, { T_SLOT, T_REF })				\
-	/* a child that goes on with so many of the next calls */	\
+	/* number of the next calls that the child runs, wait for it? */ \
 	X(fork, 2, { T_SMALL, T_BOOL })					\
 	X(signal, 2, { T_SIGNAL, T_BOOL })				\
 	X(sleep, 1, { T_USEC })						\
 	X(limit, 2, { T_LIMIT, T_NUMBER })				\
-	/* of the module: put back after the program */			\
+	/* module parameter, value; it is restored after the program */	\
 	X(param, 2, { T_PARAM, T_NUMBER })				\
 	X(access, 2, { T_SMALL, T_PROT })				\
 	X(exit, 1, { T_EXIT })
@@ -156,12 +157,13 @@ enum call_kind {
 };
 
 /**
- * struct call - one call of a program
- * @kind: which
- * @thread: who makes it; others than 0 start when 0 has got so far
- * @repeat: how often, 1 and more
- * @nth: make the N-th thing in it that can fail, fail; 0: none
- * @arg: its arguments
+ * struct call - a call of a program
+ * @kind: the kind of call
+ * @thread: number of the thread that makes it; a thread other than 0 starts when
+ *	thread 0 has reached its first call
+ * @repeat: how often it is made, at least once
+ * @nth: let the N-th operation in it that can fail do so; 0: none
+ * @arg: the arguments
  */
 struct call {
 	uint8_t kind;
@@ -176,11 +178,11 @@ struct program {
 	struct call call[MAX_CALLS];
 };
 
-/* Runs in a process of its own, which it ends. */
+/* Run a program in the current process, and exit. */
 void program_run(const struct program *p,
 		 void (*thread_starts)(unsigned int thread));
 
-/* No matter whether that works */
+/* Write a file, and ignore errors. */
 void put_file(const char *path, const char *text);
 
 extern const char * const param_names[];

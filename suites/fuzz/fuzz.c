@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzzes /dev/iouring2: runs programs (exec.h), each in a process of its own,
- * keeps those that reach something new, and varies them.  What is looked for
- * after each program: red lines in the kernel's log, objects of the module
- * that outlive the program, processes that do not die.
+ * Fuzz /dev/iouring2: run programs (exec.h), each in a process of its own, keep
+ * those that reach new code, and mutate them. After each program the fuzzer looks
+ * for error messages in the kernel log, for objects of the module that outlive
+ * the program, and for processes that do not die.
  *
  * usage: fuzz [-i DIR] -o DIR [-s SECONDS] [-S SEED] [-p]
  *        fuzz -r FILE [-n TIMES]    run a program
- *        fuzz -c FILE               print a program in C that does the same
- *        fuzz -t FILE               print it as it was understood
+ *        fuzz -c FILE               print the program in C
+ *        fuzz -t FILE               parse the program, and print it again
  *        fuzz -T                    test the fuzzer itself
  *
- * -i: programs to start with, *.txt. -p: keep only those of them that reach new
- * places in the module, not those with new edges between known ones. In the folder of -o:
- *	current		the last programs run, the newest marked: looked at when
- *			the machine has died
- *	corpus/		programs that reached something new
- *	TIME.bits	what of the module had run by then (module/debug/coverage.c)
- *	stats.tsv	time, programs, calls, corpus, places in the module,
- *			edges seen by KCOV
- *	finding.txt	what was found, and the program
+ *   -i DIR      start with the programs *.txt of this folder
+ *   -o DIR      folder for the results
+ *   -s SECONDS  seconds of fuzzing (default: 60)
+ *   -S SEED     seed of the random numbers (default: from the time)
+ *   -p          of the programs of -i, keep those that reach new basic blocks of
+ *               the module, and not those that reach only new edges
  *
- * Exit status: 0; 1 wrong usage or no module; 3 something was found.
+ * The folder of -o gets:
+ *	current		the last eight programs, with their numbers, for the case
+ *			that the machine dies
+ *	corpus/		the programs that reached new code
+ *	TIME.bits	the basic blocks of the module that had run at this time
+ *			(module/debug/coverage.c)
+ *	stats.tsv	time, programs, calls, programs in the corpus, basic blocks,
+ *			edges seen by KCOV
+ *	finding.txt	the finding, and the program
+ *
+ * Exit status: 0; 1 the module cannot be used; 2 wrong usage; 3 a finding.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -46,9 +53,9 @@
 #include "generate.h"
 #include "text.h"
 
-#define PROGRAM_MSEC	2500	/* then it is killed */
-#define DEATH_MSEC	90000	/* and must be dead by then */
-#define LEAK_MSEC	20000	/* and nothing of it be left */
+#define PROGRAM_MSEC	2500	/* until a program is killed */
+#define DEATH_MSEC	90000	/* until its processes must be dead */
+#define LEAK_MSEC	20000	/* until the module must have freed its objects */
 
 #define SAVE_MSEC	60000
 
@@ -62,7 +69,7 @@
 #define COUNTERS	"/sys/class/misc/iouring2/counters/"
 #define DEBUGFS		"/sys/kernel/debug/"
 
-/* What one run has reached; edges are numbered by a hash */
+/* The coverage of one run. The number of an edge is a hash. */
 struct signal {
 	unsigned char bits[BITS_BYTES];
 	size_t bits_len;
@@ -70,7 +77,7 @@ struct signal {
 	size_t nr_edges;
 };
 
-static struct program *shared;		/* what the child runs */
+static struct program *shared;		/* the program that the child runs */
 static struct signal now;
 static unsigned char seen_bits[BITS_BYTES];
 static unsigned char seen_edges[(1 << EDGE_BITS) / 8];
@@ -129,7 +136,7 @@ static void found(const char *kind, const char *format, ...)
 	exit(3);
 }
 
-/* Lines of the kernel's log that no program may cause */
+/* Return: whether this line of the kernel log is an error that no program may cause */
 static bool is_red(const char *line)
 {
 	static const char * const red[] = {
@@ -163,7 +170,7 @@ static void check_log(void)
 	}
 	if (first[0]) {
 		first[strcspn(first, "\n")] = '\0';
-		usleep(500000);		/* the rest of the report */
+		usleep(500000);		/* wait for the rest of the report */
 		found("kernel log", "%s", first);
 	}
 }
@@ -181,7 +188,7 @@ static long read_counter(const char *path)
 	return atol(text);
 }
 
-/* What lives though no program does; an empty text if nothing */
+/* Return: the objects of the module that exist while no program runs, as a text */
 static const char *left_over(void)
 {
 	static const char * const names[] = {
@@ -201,7 +208,7 @@ static const char *left_over(void)
 		if (value)
 			len += snprintf(text + len, sizeof(text) - len, "%s %ld ", names[i], value);
 	}
-	/* the file with the bits is the module's, too */
+	/* the open file with the coverage also holds a reference on the module */
 	value = read_counter("/sys/module/iouring2/refcnt") - (bits_fd >= 0);
 	if (value)
 		snprintf(text + len, sizeof(text) - len, "refcnt %ld", value);
@@ -238,7 +245,7 @@ static void kcov_open(void)
 	}
 }
 
-/* In the child, in the thread that starts */
+/* Called in the child, in each thread that starts */
 static void kcov_start(unsigned int thread)
 {
 	if (kcov_map[thread])
@@ -286,7 +293,10 @@ static void signal_read(void)
 #define BIT_OF(map, n)		((map)[(n) / 8] >> (n) % 8 & 1)
 #define SET_BIT_OF(map, n)	((map)[(n) / 8] |= 1 << (n) % 8)
 
-/* What a run has reached that no run had; numbers above all edges are bits */
+/*
+ * Coverage that no earlier run has reached. Numbers from 1 << EDGE_BITS are basic
+ * blocks, smaller ones are edges.
+ */
 struct news {
 	uint32_t what[NEW_MAX];
 	unsigned int nr;
@@ -341,7 +351,7 @@ static void remember(void)
 
 /* ---------------------------------------------------------------- running */
 
-/* To be found on the host if the machine dies now */
+/* Write the program to the share, where the host finds it if the machine dies. */
 static void log_current(void)
 {
 	static char text[CURRENT_BYTES];
@@ -356,7 +366,10 @@ static void log_current(void)
 		perror("current");
 }
 
-/* All that the program has left: children, and theirs, which come to us */
+/*
+ * Kill and reap all processes of the program. Orphans become children of the
+ * fuzzer, which is a subreaper.
+ */
 static void bury(pid_t group)
 {
 	long long end = msec() + DEATH_MSEC;
@@ -369,7 +382,7 @@ static void bury(pid_t group)
 			return;
 		if (!pid) {
 			if (msec() > end)
-				found("hang", "a process does not die");
+				found("hang", "SIGKILL does not end a process");
 			usleep(1000);
 		}
 	}
@@ -459,7 +472,7 @@ static void corpus_add(const struct program *p)
 	fclose(f);
 }
 
-/* Does it still reach all of that? */
+/* Return: whether @p still reaches all of @news */
 static bool still(const struct program *p, const struct news *news)
 {
 	unsigned int i;
@@ -472,7 +485,7 @@ static bool still(const struct program *p, const struct news *news)
 	return i == news->nr;
 }
 
-/* What comes again in a second run; chance is not worth keeping */
+/* Reduce @news to the coverage that a second run reaches, too. */
 static void only_stable(const struct program *p, struct news *news)
 {
 	unsigned int i, nr = 0;
@@ -505,7 +518,7 @@ static void minimise(struct program *p, const struct news *news)
 		}
 }
 
-/* Return: whether it was worth keeping */
+/* Return: whether the program has reached new code */
 static bool try_program(const struct program *p, bool is_seed)
 {
 	static struct news news;
@@ -556,7 +569,7 @@ static void read_seeds(const char *dir)
 		if (ret < 0)
 			exit(1);
 	}
-	printf("fuzz: %u seeds, %u of them kept, %u places, %u edges\n", nr_seeds, nr_corpus,
+	printf("fuzz: %u seeds, %u of them kept, %u basic blocks, %u edges\n", nr_seeds, nr_corpus,
 	       nr_bits, nr_seen_edges);
 	fflush(stdout);
 }
@@ -571,7 +584,7 @@ static void setting(const char *name, const char *value)
 	put_file(path, value);
 }
 
-/* Failures hit sleeping allocations of the program's calls, silently */
+/* Let injected failures hit allocations that may sleep, without messages. */
 static void failures_ready(void)
 {
 	static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
@@ -619,7 +632,7 @@ static void prepare(void)
 	lseek(kmsg_fd, 0, SEEK_END);
 	failures_ready();
 	read_params();
-	/* loading the module has run some of it */
+	/* loading the module has already run some code */
 	signal_read();
 	remember();
 	if (*left_over()) {
@@ -644,7 +657,7 @@ static void save(void)
 	fclose(f);
 }
 
-/* The newer, the likelier */
+/* Return: a random program of the corpus; newer ones are more likely */
 static const struct program *from_corpus(void)
 {
 	unsigned int n = nr_corpus;
@@ -686,7 +699,7 @@ static void fuzz(const char *in, long seconds)
 		}
 	}
 	save();
-	printf("fuzz: %lu programs, %lu calls, corpus %u, %u places, %u edges\n", nr_programs,
+	printf("fuzz: %lu programs, %lu calls, corpus %u, %u basic blocks, %u edges\n", nr_programs,
 	       nr_calls, nr_corpus, nr_bits, nr_seen_edges);
 }
 
@@ -700,7 +713,7 @@ static void replay(const char *file, long times)
 	while (times--)
 		run(&p);
 	signal_news(&(struct news){ 0 });
-	printf("fuzz: ran %s: nothing found, %zu edges\n", file, now.nr_edges);
+	printf("fuzz: %s: no finding, %zu edges\n", file, now.nr_edges);
 }
 
 static void retype(const char *file)
@@ -714,7 +727,7 @@ static void retype(const char *file)
 	fputs(text, stdout);
 }
 
-/* Return: whether programs survive being printed and read, and stay programs */
+/* Return: whether random programs are valid, and the same after printing and parsing */
 static bool selftest(void)
 {
 	static char text[1 << 16], again[1 << 16];
@@ -735,12 +748,12 @@ static bool selftest(void)
 		calls += p.nr;
 	}
 	if (i < 20000)
-		printf("program %u is not read as it was written:\n%s\n%s", i, text, again);
+		printf("program %u differs after printing and parsing:\n%s\n%s", i, text, again);
 	return i == 20000 && calls > 20000 && program_parse(&q, "reap(0)\n") == 1 &&
 	       program_parse(&q, "reap(0, 1)\nreep(0, 1)\n") == 2;
 }
 
-/* The executor's source, from the linker; see the makefile */
+/* The source of the executor, which the assembler includes */
 extern const char exec_h[], exec_h_end[], exec_c[], exec_c_end[];
 
 asm("	.section .rodata\n"
@@ -789,7 +802,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: fuzz [-i DIR] -o DIR [-s SECONDS] [-S SEED] [-p]\n"
 		"       fuzz -r FILE [-n TIMES]\n       fuzz -c FILE\n       fuzz -t FILE\n       fuzz -T\n");
-	return 1;
+	return 2;
 }
 
 int main(int argc, char **argv)

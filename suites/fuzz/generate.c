@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * New programs, and variations of old ones. Most numbers are such that
- * something happens; a few are anything.
+ * Generate random programs, and mutate existing ones. Most arguments are
+ * plausible, so that calls succeed; a few are arbitrary.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -18,7 +18,7 @@
 	__of[random_below(ARRAY_SIZE(__of))];				\
 })
 
-/* true in so many of a hundred cases */
+/* true with this probability */
 #define CHANCE(percent)		(random_below(100) < (percent))
 
 static uint64_t state = 1;
@@ -30,7 +30,7 @@ void random_seed(uint64_t seed)
 
 static uint64_t random64(void)
 {
-	/* xorshift*, as good as is needed here */
+	/* xorshift* */
 	state ^= state >> 12;
 	state ^= state << 25;
 	state ^= state >> 27;
@@ -324,7 +324,7 @@ static void cancel_args(uint64_t *a)
 		a[5] = 0;
 }
 
-/* What is likely to be taken for the opcode that was drawn */
+/* Choose plausible arguments for the opcode of an SQE. */
 static void sensible_sqe(uint64_t *a)
 {
 	switch (a[1]) {
@@ -374,7 +374,7 @@ static void draw_args(struct call *c)
 		c->arg[6] = 1;
 }
 
-/* How often each kind of call is drawn */
+/* The relative frequency of each kind of call */
 static const unsigned char weight[NR_CALLS] = {
 	[CALL_query] = 1, [CALL_setup] = 3, [CALL_sqe] = 60, [CALL_enter] = 32,
 	[CALL_register] = 2, [CALL_reap] = 8, [CALL_poke] = 5, [CALL_scribble] = 3,
@@ -525,24 +525,24 @@ static void mutate_once(struct program *p, const struct program *other)
 	case 15:
 		change_how(&p->call[at]);
 		break;
-	case 16:	/* some calls of another */
+	case 16:	/* insert some calls of another program */
 		if (!other || !other->nr)
 			break;
 		from = random_below(other->nr);
 		insert(p, at + 1, &other->call[from],
 		       1 + random_below(other->nr - from < 16 ? other->nr - from : 16));
 		break;
-	case 17:	/* the same again */
+	case 17:	/* repeat a call elsewhere */
 		c[0] = p->call[at];
 		insert(p, random_below(p->nr + 1), c, 1);
 		break;
-	case 18:	/* in another order */
+	case 18:	/* swap two calls */
 		from = random_below(p->nr);
 		c[0] = p->call[at];
 		p->call[at] = p->call[from];
 		p->call[from] = c[0];
 		break;
-	default:	/* what follows runs beside what was before */
+	default:	/* move the rest to another thread */
 		for (from = at; from < p->nr; from++)
 			p->call[from].thread = 1 + at % 2;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* New programs, and variations of old ones. */
+/* Generate random programs, and mutate existing ones. */
 #ifndef FUZZ_GENERATE_H
 #define FUZZ_GENERATE_H
 
@@ -9,7 +9,7 @@ void random_seed(uint64_t seed);
 unsigned int random_below(unsigned int n);
 
 void program_generate(struct program *p);
-/* @other: to take calls from */
+/* Mutate @p, possibly with calls of @other. */
 void program_mutate(struct program *p, const struct program *other);
 void program_remove(struct program *p, unsigned int at, unsigned int count);
 

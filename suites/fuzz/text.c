@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Programs as text; see text.h. */
+/* Print and parse programs as text; see text.h. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +135,7 @@ int program_parse(struct program *p, const char *text)
 	return 0;
 }
 
-/* Cuts the text at the end of program @nr. Return: its start, or NULL */
+/* Cut the text after program @nr. Return: the start of this program, or NULL */
 static char *nth_program(char *text, unsigned int nr)
 {
 	char *from = text, *line, *next;
@@ -174,6 +174,6 @@ int program_load(struct program *p, const char *path, unsigned int nr)
 		return 1;
 	bad = program_parse(p, from);
 	if (bad)
-		fprintf(stderr, "%s: program %u, line %d: not a call\n", path, nr, bad);
+		fprintf(stderr, "%s: program %u, line %d: cannot parse the call\n", path, nr, bad);
 	return bad ? -1 : 0;
 }

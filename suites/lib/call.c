@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * One of io_uring's calls, and memory of each kind: for what trap.c does too much
- * in. Built with a sanitizer, too, whose runtime has fixed places in the address
- * space.
+ * A small program that makes one call of io_uring and uses memory of each kind,
+ * for the cases in which trap.c is too large. It is also built with the sanitizers,
+ * whose runtimes need fixed ranges of the address space.
  */
 #include <stdio.h>
 #include <stdlib.h>

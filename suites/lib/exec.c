@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A program that starts another one, in a way that it is told, with an empty
- * environment. Needs no ring.
+ * A program that starts another one, in a given way, with an empty environment. It
+ * needs no ring.
  *
  * usage: exec WAY PROGRAM [ARGUMENT]...
  *	  exec chroot[-no-ptrace|-other-user] DIR PROGRAM [ARGUMENT]...
  *	  exec spawn-there DIR PROGRAM [ARGUMENT]...
- *	  exec fds		print how many descriptors are open
- *	  exec errors DIR	print how exec fails; DIR is empty, and can be written to
+ *	  exec fds		print the number of open descriptors
+ *	  exec errors DIR	print the errors of failing execs; DIR is empty and writable
  *
- * exit: the program's; 1 after a line about what is wrong
+ * Exit status: that of the program; 1 after a line about an error
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -191,7 +191,7 @@ static int by_pidfd_spawn(char **argv)
 	siginfo_t info = { .si_pid = 0 };
 	int fd, ret = pidfd_spawn ? pidfd_spawn(&fd, argv[0], NULL, NULL, argv, none) : ENOSYS;
 
-	/* as where there is none: the next best */
+	/* without pidfd_spawn(), use posix_spawn() */
 	if (ret == ENOSYS)
 		return by_spawn(argv);
 	CHECK(!ret && fd > 2);
@@ -205,7 +205,7 @@ static int by_chroot(char **argv)
 	return execve(argv[1], argv + 1, none);
 }
 
-/* The same, where the trap cannot be put in. */
+/* The same with ptrace forbidden, so that the launcher cannot install the trap. */
 static int by_chroot_without_ptrace(char **argv)
 {
 	struct sock_filter code[] = {
@@ -221,7 +221,7 @@ static int by_chroot_without_ptrace(char **argv)
 	return by_chroot(argv);
 }
 
-/* and by who may not be traced any more */
+/* The same after a change of the user, so that the launcher may not trace the process. */
 static int by_chroot_as_other_user(char **argv)
 {
 	CHECK(!chroot(argv[0]) && !chdir("/") && !setresuid(65534, 65534, 65534));
@@ -234,7 +234,7 @@ static void *in_thread(void *argv)
 	return NULL;
 }
 
-/* a thread that is not the first one becomes the program */
+/* Exec in a thread that is not the first one. */
 static int by_thread(char **argv)
 {
 	pthread_t thread;
@@ -243,7 +243,7 @@ static int by_thread(char **argv)
 	return pthread_join(thread, NULL);
 }
 
-/* The file is root's alone, and so is the effective user. */
+/* Only root may execute the file, and only the effective user is root. */
 static int by_effective_user(char **argv)
 {
 	CHECK(!setresuid(65534, 0, 0));
@@ -255,7 +255,7 @@ static int with_environment(char **argv)
 	return execv(argv[0], argv);
 }
 
-/* the first argument is a name that is looked for in PATH */
+/* The first argument is a name, which is searched in PATH. */
 static int by_spawnp(char **argv)
 {
 	pid_t pid;
@@ -272,7 +272,7 @@ static int by_spawnp(char **argv)
 int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions,
 					 const char *path);
 
-/* a folder, and a path that is relative to that */
+/* The arguments are a folder and a path relative to it. */
 static int by_spawn_there(char **argv)
 {
 	posix_spawn_file_actions_t actions;
@@ -285,7 +285,7 @@ static int by_spawn_there(char **argv)
 	exit(exit_status(status_of(pid)));
 }
 
-/* For binfmt_misc: replaces a handler, which is trapped, and makes a call. */
+/* An interpreter for binfmt_misc: sets a handler, which is trapped, and makes a call. */
 static int interpreter(void)
 {
 	CHECK(signal(SIGUSR1, SIG_IGN) == SIG_DFL);
@@ -293,7 +293,7 @@ static int interpreter(void)
 	return 0;
 }
 
-/* ---- what goes wrong ------------------------------------------------------- */
+/* ---- errors ----------------------------------------------------------------- */
 
 static void print(const char *what, long ret)
 {
@@ -309,7 +309,7 @@ static void write_file(const char *name, const char *text, int mode)
 	close(fd);
 }
 
-/* Every exec here has to fail, and to leave the descriptor as it is. */
+/* Each exec must fail, and must leave the descriptor unchanged. */
 static int errors(char **argv)
 {
 	char *const args[] = { "x", NULL };
@@ -384,6 +384,6 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 1;
 	}
-	printf("# exec.c: no such way\n");
+	printf("# exec.c: unknown way %s\n", argc > 1 ? argv[1] : "");
 	return 1;
 }

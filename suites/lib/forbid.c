@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Start a program below a seccomp filter that kills on io_uring_setup, as some
- * container runtimes have it.
+ * Start a program with a seccomp filter that kills it on io_uring_setup, like the
+ * filters of some container runtimes.
  *
  * usage: forbid PROGRAM [ARGUMENT]...
  */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A program for libiouring2, in what C and C++ have in common.
+ * Test libiouring2. The program is valid C and C++.
  *
- * usage: library	exit: 0; 1 something is wrong; 77 there is no device
- *	  library bench N	nanoseconds of a NOP, submitted and taken, of N
+ * usage: library		run the tests
+ *	  library bench N	print the nanoseconds of a NOP, the mean of N
+ *
+ * Exit status: 0 passed; 1 failed; 77 there is no device
  */
 #include <errno.h>
 #include <stdio.h>
@@ -66,7 +68,7 @@ static int device(void)
 	return 0;
 }
 
-/* one completion comes, and it is waited for what does not: a CQ of 8 */
+/* Waits for more completions than come, with a CQ of 8. */
 static int waits(void)
 {
 	struct __kernel_timespec ts = { 0, 1000000 };
@@ -80,13 +82,13 @@ static int waits(void)
 	CHECK(iouring2_wait_cqes(&ring, &cqe, 9, &ts, NULL) == -EINVAL && !cqe);
 	CHECK(iouring2_wait_cqe_nr(&ring, &cqe, 9) == -EINVAL && !cqe);
 	CHECK(!nop(&ring, 0) && iouring2_submit(&ring) == 1);
-	/* one of two, one of as many as can be */
+	/* one completion came; wait for two, and for as many as the CQ can have */
 	CHECK(iouring2_wait_cqes(&ring, &cqe, 2, &ts, NULL) == -ETIME && !cqe);
 	CHECK(iouring2_wait_cqes(&ring, &cqe, 8, &ts, NULL) == -ETIME && !cqe);
 	CHECK(!iouring2_wait_cqe_timeout(&ring, &cqe, &ts) && cqe && !cqe->user_data);
 	for (i = 1; i < 8; i++)
 		CHECK(!nop(&ring, i) && iouring2_submit(&ring) == 1);
-	/* all of them; one more than the full CQ has room for */
+	/* the CQ is full; wait for all of them, and for one more than fits */
 	CHECK(!iouring2_wait_cqes(&ring, &cqe, 8, &ts, NULL) && cqe && !cqe->user_data);
 	CHECK(!iouring2_wait_cqe_nr(&ring, &cqe, 8) && cqe && !cqe->user_data);
 	CHECK(iouring2_wait_cqes(&ring, &cqe, 9, &ts, NULL) == -EINVAL && !cqe);
@@ -100,7 +102,7 @@ static int waits(void)
 	return 0;
 }
 
-/* a CQ of 8: 4 behind it, then EBUSY, and nothing is lost */
+/* Eight completions fit in the CQ and 4 wait behind it. Then EBUSY; none is lost. */
 static int queues(unsigned int flags)
 {
 	struct __kernel_timespec ts = { 0, 1000000 };
@@ -136,7 +138,7 @@ static int queues(unsigned int flags)
 	return 0;
 }
 
-/* a CQ of 8, and the cap's 16 behind it: no EBUSY before */
+/* Eight completions fit in the CQ, and 16, the cap, wait behind it before EBUSY. */
 static int backlogged(void)
 {
 	struct io_uring_params p;
@@ -201,7 +203,7 @@ int main(int argc, char **argv)
 		ret = queues(0);
 	if (!ret)
 		ret = backlogged();
-	/* IORING_SETUP_NO_SQARRAY, where liburing knows it */
+	/* older liburing does not have IORING_SETUP_NO_SQARRAY */
 #ifdef IORING_SETUP_NO_SQARRAY
 	if (!ret)
 		ret = queues(IORING_SETUP_NO_SQARRAY);

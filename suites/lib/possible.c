@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Does this machine let anybody do what the trap needs? It has none of its code:
- * what is refused here is no failure of it.
+ * Test whether this machine allows what the trap needs. The program has no code of
+ * the trap, so that a failure here is not a failure of the trap.
  *
- * exit: 0, or 77 after a line about what is not possible
+ * Exit status: 0, or 77 after a line about the reason
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,7 +32,7 @@ static int no(const char *what)
 	return 77;
 }
 
-/* a child attaches to its parent, as the launcher's does */
+/* Return: whether a child can attach to its parent, as the launcher's child does */
 static int attaches(void)
 {
 	pid_t parent = getpid(), pid;
@@ -65,10 +65,10 @@ int main(void)
 	struct sock_fprog prog = { .len = 4, .filter = code };
 
 	if (!attaches())
-		return no("ptrace of a parent is refused");
+		return no("a child cannot trace its parent");
 	if (signal(SIGSYS, on_sigsys) == SIG_ERR || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
-		return no("no seccomp filter can be set");
+		return no("cannot set a seccomp filter");
 	syscall(__NR_getppid);
 	if (!trapped)
 		return no("a seccomp filter does not trap");

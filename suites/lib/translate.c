@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* The translation, on a kernel made of a few lines. Prints TAP. */
+/* Test the translation of calls, with a stub of the kernel. Prints TAP. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,16 +10,16 @@
 #include "../../lib/translate.h"
 
 #define DEVICE	100
-#define RING	7	/* one of ours */
-#define NATIVE	8	/* one of the kernel's */
+#define RING	7	/* a ring of iouring2 */
+#define NATIVE	8	/* a ring of the kernel's io_uring */
 #define CLOSED	9
 
 static struct fake {
 	long	open_result, setup_result, vm_result;
 	int	no_vm;
-	long	door_result;		/* of fadvise64 of a ring, 0: as ENTER */
-	long	door[4];		/* its arguments */
-	long	last_real;		/* system call that went to the kernel */
+	long	door_result;		/* result of fadvise64 on a ring; 0: that of ENTER */
+	long	door[4];		/* arguments of fadvise64 */
+	long	last_real;		/* last system call that went to the kernel */
 	long	real_args[6];
 	int	device_open, ring_closed;
 	struct iouring2_setup		setup;
@@ -55,7 +55,7 @@ static long fake_ioctl(int fd, unsigned long request, void *arg)
 	return -ENOTTY;
 }
 
-/* As a ring, a closed descriptor, and any other file answer an advice that is none */
+/* The result of the ENTER advice on a ring, a closed descriptor and any other file */
 static long fake_fadvise(long fd, long off, long len, long advice)
 {
 	const long args[] = { fd, off, len, advice };
@@ -161,29 +161,29 @@ static void test_setup(void)
 	      k.setup.params.cq_entries == 64 &&
 	      k.setup.flags == IOURING2_RING_SUBMIT_BACKLOGGED &&
 	      !k.setup.max_inflight && !k.setup.resv[0] && !k.setup.resv[4],
-	      "setup's arguments arrive, the rest is 0");
-	check(p.features == 0x55 && p.sq_entries == 8, "params come back");
-	check(!k.device_open && !k.ring_closed, "only the ring stays open");
-	check(!k.last_real, "the kernel's io_uring was not asked");
+	      "setup passes its arguments, and the rest is 0");
+	check(p.features == 0x55 && p.sq_entries == 8, "setup returns params");
+	check(!k.device_open && !k.ring_closed, "setup leaves only the ring open");
+	check(!k.last_real, "setup does not call the kernel's io_uring");
 	reset();
 	io2_settings.ebusy = 1;
-	check(setup(&p) == RING && !k.setup.flags, "EBUSY asked for");
+	check(setup(&p) == RING && !k.setup.flags, "setup with the setting ebusy");
 	reset();
 	k.setup_result = -ENOMEM;
 	p.features = 0;
 	check(setup(&p) == -ENOMEM && !p.features && !k.device_open,
-	      "a failed setup leaves params and descriptors alone");
+	      "a failed setup leaves params and descriptors unchanged");
 	reset();
-	check(setup(NULL) == -EFAULT, "no params: EFAULT");
+	check(setup(NULL) == -EFAULT, "setup without params: EFAULT");
 	check(setup((void *)8) == -EFAULT && !k.device_open,
-	      "bad params: EFAULT, not a crash");
+	      "setup with a bad address: EFAULT, not a crash");
 	k.vm_result = -EFAULT;
 	check(setup(&p) == -EFAULT && k.ring_closed == 1,
-	      "params that cannot be written: the ring is closed again");
+	      "setup with read-only params: EFAULT, and the ring is closed");
 	reset();
 	k.no_vm = 1;
 	check(setup(&p) == RING && p.features == 0x55,
-	      "works where process_vm_readv is forbidden");
+	      "setup works without process_vm_readv");
 }
 
 static void test_no_device(void)
@@ -201,24 +201,24 @@ static void test_no_device(void)
 		k.open_result = cases[i].open;
 		ok &= setup(&p) == cases[i].answer && !k.last_real;
 	}
-	check(ok, "no device: as a kernel without io_uring, which is not asked");
+	check(ok, "without the device: an error, and no call of the kernel's io_uring");
 	reset();
 	k.setup_result = -ENOTTY;
-	check(setup(&p) == -ENOSYS, "another device of that name: ENOSYS");
+	check(setup(&p) == -ENOSYS, "another device with the same name: ENOSYS");
 	reset();
 	io2_settings.fallback = 1;
 	k.open_result = -ENOENT;
 	check(setup(&p) == 1234 && k.last_real == IO2_NR_SETUP &&
-	      k.real_args[1] == (long)&p, "fallback: no device");
+	      k.real_args[1] == (long)&p, "fallback without the device");
 	reset();
 	io2_settings.fallback = 1;
 	k.setup_result = -EINVAL;
-	check(setup(&p) == 1234 && !k.device_open, "fallback: flags refused");
+	check(setup(&p) == 1234 && !k.device_open, "fallback for unknown flags");
 	reset();
 	io2_settings.fallback = 1;
 	k.setup_result = -ENOMEM;
 	check(setup(&p) == -ENOMEM && !k.last_real,
-	      "no fallback for want of memory");
+	      "no fallback if memory is short");
 }
 
 static void test_enter_by_fadvise(void)
@@ -229,47 +229,48 @@ static void test_enter_by_fadvise(void)
 	reset();
 	check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3 && !k.ioctls &&
 	      k.door[1] == 3 && k.door[2] == 2 &&
-	      k.door[3] == (1 | IOURING2_ENTER_FADVISE), "enter without an argument");
+	      k.door[3] == (1 | IOURING2_ENTER_FADVISE),
+	      "enter without an argument uses fadvise64");
 	check(call(IO2_NR_ENTER, RING, 99, 0, 0, 0, 0) == -EBUSY && !k.ioctls,
-	      "its error is the answer");
+	      "enter returns the error of fadvise64");
 	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		reset();
 		k.door_result = refusals[i];
 		check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3 && k.ioctls == 1,
-		      "the other door, where this one is shut");
+		      "enter uses the ioctl if fadvise64 is refused");
 	}
 	reset();
 	call(IO2_NR_ENTER, NATIVE, 1, 0, IOURING2_ENTER_FADVISE | 4, 0, 0);
-	check(!k.door[0], "no other file is advised of anything");
+	check(!k.door[0], "enter calls fadvise64 on no other file");
 	reset();
 	call(IO2_NR_ENTER, RING, 1, 1, 8, 0x1000, 24);
-	check(!k.door[0] && k.ioctls == 1, "nor a ring, with an argument in a structure");
+	check(!k.door[0] && k.ioctls == 1, "enter with an argument structure uses the ioctl");
 	reset();
 	call(IO2_NR_ENTER, RING, 1, 1, 1, 0x1000, 8);
-	check(!k.door[0] && k.ioctls == 1, "or with a mask");
+	check(!k.door[0] && k.ioctls == 1, "enter with a signal mask uses the ioctl");
 }
 
 static void test_enter(void)
 {
 	reset();
 	k.door_result = -EINVAL;
-	check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3, "enter's result");
+	check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3, "enter by ioctl returns its result");
 	check(k.enter.to_submit == 3 && k.enter.min_complete == 2 &&
 	      k.enter.flags == 1 && !k.enter.arg && k.enter.argsz == 8,
-	      "enter's arguments arrive");
+	      "enter by ioctl passes its arguments");
 	check(call(IO2_NR_ENTER, RING, 99, 0, 0, 0, 0) == -EBUSY,
-	      "EBUSY comes through");
+	      "enter by ioctl returns EBUSY");
 	call(IO2_NR_ENTER, RING, 1, 1, 8, 0x1000, 0x100000018);
-	check(k.enter.argsz == ~0U, "a size is not cut to 32 bits");
+	check(k.enter.argsz == ~0U, "enter does not cut a size to 32 bits");
 	check(call(IO2_NR_ENTER, CLOSED, 1, 0, 0, 0, 0) == -EBADF &&
-	      !k.last_real, "EBADF is the answer, and is not asked for twice");
+	      !k.last_real, "enter on a closed descriptor: EBADF, and no call of the kernel's io_uring");
 	check(call(IO2_NR_ENTER, NATIVE, 3, 2, 1, 77, 88) == 1234 &&
 	      k.last_real == IO2_NR_ENTER && k.real_args[0] == NATIVE &&
 	      k.real_args[1] == 3 && k.real_args[4] == 77 && k.real_args[5] == 88,
-	      "another descriptor goes to the kernel, arguments unchanged");
+	      "enter on another descriptor goes to the kernel, with the same arguments");
 	reset();
 	check(call(IO2_NR_ENTER, 0, 1, 0, IOURING2_ENTER_REGISTERED_RING, 0, 0) == 1234 &&
-	      !k.ioctls, "a registered ring is never ours");
+	      !k.ioctls, "enter on a registered ring goes to the kernel");
 }
 
 static void test_register(void)
@@ -278,18 +279,18 @@ static void test_register(void)
 	check(call(IO2_NR_REGISTER, RING, IOURING2_REGISTER_RING_FDS, 5, 1, 0, 0) == -EINVAL &&
 	      k.reg.opcode == IOURING2_REGISTER_RING_FDS && k.reg.arg == 5 &&
 	      k.reg.nr_args == 1 && !k.last_real,
-	      "register: what an older kernel does not know is EINVAL");
+	      "register: an unsupported opcode gives EINVAL");
 	check(call(IO2_NR_REGISTER, NATIVE, 8, 5, 1, 0, 0) == 1234,
-	      "register: another descriptor");
+	      "register: another descriptor goes to the kernel");
 	check(call(IO2_NR_REGISTER, 0, (1U << 31) | 1, 0, 0, 0, 0) == 1234,
-	      "register: a registered ring is never ours");
+	      "register: a registered ring goes to the kernel");
 	k.last_real = 0;
 	check(call(IO2_NR_REGISTER, -1, 35, 0, 0, 0, 0) == -EBADF && !k.last_real,
-	      "register: no ring, and the kernel's is not asked");
+	      "register without a ring: EBADF, and no call of the kernel's io_uring");
 	io2_settings.fallback = 1;
 	k.ioctls = 0;
 	check(call(IO2_NR_REGISTER, NATIVE, 35, 0, 0, 0, 0) == 1234,
-	      "register: with fallback it is");
+	      "register without a ring, with fallback: goes to the kernel");
 }
 
 static void test_settings(void)
@@ -300,7 +301,7 @@ static void test_settings(void)
 	io2_settings.skip = 1;
 	check(setup(&p) == 1234 && !k.ioctls &&
 	      call(IO2_NR_ENTER, RING, 1, 0, 0, 0, 0) == 1234,
-	      "a process that is skipped has nothing redirected");
+	      "a skipped process has no redirected calls");
 	reset();
 	io2_settings.trace = 1;
 	setup(&p);
@@ -310,22 +311,22 @@ static void test_settings(void)
 	p.cq_entries = 16;
 	setup(&p);
 	check(!strcmp(k.text, "iouring2: 4711: io_uring_setup(entries 8, flags 0x10008, cq 16) = 7 (test, iouring2)\n"),
-	      "trace: setup, flags and the CQ's size");
+	      "trace: setup with flags and the size of the CQ");
 	call(IO2_NR_SETUP, 8, 16, 0, 0, 0, 0);
 	check(!!strstr(k.text, "io_uring_setup(entries 8) = -14 "),
 	      "trace: setup without parameters");
 	call(IO2_NR_ENTER, RING, 99, 1, 9, 0, 0);
 	check(!strcmp(k.text, "iouring2: 4711: io_uring_enter(fd 7, submit 99, wait 1, flags 9) = -16 (test, iouring2)\n"),
-	      "trace: enter, an error");
+	      "trace: enter with an error");
 	call(IO2_NR_REGISTER, NATIVE, 8, 0, 2, 0, 0);
 	check(!strcmp(k.text, "iouring2: 4711: io_uring_register(fd 8, opcode 8, args 2) = 1234 (test, not redirected)\n"),
-	      "trace: what was not redirected says so");
+	      "trace: a call that is not redirected");
 	check(io2_skipped("fio:node:", "node") && io2_skipped("node", "node") &&
 	      io2_skipped("a-name-longer-than-fifteen", "a-name-longer-t") &&
-	      io2_skipped("::fio", "fio"), "names that are skipped");
+	      io2_skipped("::fio", "fio"), "names that the list skips");
 	check(!io2_skipped("", "node") && !io2_skipped("nodejs:", "node") &&
 	      !io2_skipped("nod:", "node") && !io2_skipped("", ""),
-	      "names that are not");
+	      "names that the list does not skip");
 }
 
 int main(void)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A program that makes io_uring's calls by the instruction itself, and does to
- * signals what programs do. Needs no liburing, and no ring either: a call that
- * fails for what is in it shows as well how it came to the kernel.
+ * A program that makes the calls of io_uring by the syscall instruction, and uses
+ * signals as programs do. It needs no liburing and no ring, because a call that
+ * fails also shows how it reached the kernel.
  *
- * usage: trap [PROGRAM]	PROGRAM is started in several ways, and has to
- *				exit with 0; with more arguments, nothing is done
+ * usage: trap [PROGRAM]	PROGRAM is started in several ways, and must exit
+ *				with 0; with more arguments the program does nothing
  *
- * exit: 0, or 1 after a line about what is wrong
+ * Exit status: 0, or 1 after a line about the error
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -49,7 +49,7 @@ static void on_signal(int sig)
 {
 	sigset_t set;
 
-	/* with a mask that would have SIGSYS in it */
+	/* the mask of this handler would block SIGSYS */
 	io2_syscall(426, -1, 0, 0, 0, 0, 0);
 	handled = sig;
 	sigemptyset(&set);
@@ -57,7 +57,7 @@ static void on_signal(int sig)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* No such descriptor: whoever carries it out, EBADF (or there is no io_uring). */
+/* The descriptor is invalid: EBADF, or ENOSYS on a kernel without io_uring. */
 static int call_works(void)
 {
 	long ret = io2_syscall(426, -1, 0, 0, 0, 0, 0);
@@ -73,8 +73,9 @@ static void on_early(int sig)
 static int early_is_lost;
 
 /*
- * Before the preloaded library's constructor, and all others. A filter that a
- * dynamic program has inherited is there before that, and takes no handler.
+ * This runs before all constructors, and so before that of the preloaded library.
+ * In a dynamic program that has inherited a filter, the trap is active even
+ * earlier, and this handler has no effect.
  */
 static void early(void)
 {
@@ -84,7 +85,7 @@ static void early(void)
 
 __attribute__((section(".preinit_array"), used)) static void (*const at_start)(void) = early;
 
-/* A handler from before the trap is the program's. */
+/* A handler of SIGSYS that was set before the trap stays the program's handler. */
 static void earlier_handler(void)
 {
 	struct sigaction now;
@@ -147,7 +148,7 @@ static void on_masked(int sig)
 	sigprocmask(SIG_SETMASK, NULL, &mask_in_handler);
 }
 
-/* What is asked for with a handler of SIGSYS is had, and told. */
+/* The mask and the flags of a handler of SIGSYS take effect, and sigaction returns them. */
 static void masked_handler(void)
 {
 	struct sigaction act = { .sa_handler = on_masked, .sa_flags = SA_RESETHAND }, old;
@@ -160,7 +161,7 @@ static void masked_handler(void)
 	CHECK(!sigaction(SIGSYS, NULL, &old));
 	CHECK(old.sa_handler == on_masked && (old.sa_flags & SA_RESETHAND));
 	CHECK(sigismember(&old.sa_mask, SIGUSR2) && !sigismember(&old.sa_mask, SIGUSR1));
-	/* not raise(): an older one blocks signals meanwhile, and SIGSYS is not */
+	/* not raise(): older ones block all signals meanwhile, but SIGSYS stays unblocked */
 	kill(getpid(), SIGSYS);
 	CHECK(handled == SIGSYS);
 	CHECK(sigismember(&mask_in_handler, SIGUSR2) && !sigismember(&mask_in_handler, SIGUSR1));
@@ -168,7 +169,7 @@ static void masked_handler(void)
 	CHECK(!sigaction(SIGSYS, NULL, &old) && old.sa_handler == SIG_DFL);
 }
 
-/* Return: what a read is that SIGSYS comes into, @times at most. */
+/* Return: the result of a read that SIGSYS interrupts, at most @times */
 static long read_interrupted(int times)
 {
 	struct timespec nap = { .tv_nsec = 20000000 };
@@ -210,7 +211,7 @@ static void restarted(void)
 	CHECK(signal(SIGSYS, SIG_DFL) == SIG_IGN);
 }
 
-/* Who reads the action by a call of its own, and sets that again, has no handler. */
+/* A program that reads the action by its own system call and sets it again has no handler. */
 static void action_put_back(void)
 {
 	struct { void *handler; unsigned long flags; void *restorer; unsigned long mask; } raw;
@@ -232,7 +233,7 @@ static void action_put_back(void)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
-/* a wait with everything blocked but one signal, whose handler traps */
+/* Waits with all signals blocked but one, whose handler makes a trapped call. */
 static void waits(void)
 {
 	struct timespec second = { 1, 0 };
@@ -298,10 +299,10 @@ static void newer_wait(void)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-/* the header's sigpause() takes a signal out of the mask */
+/* The sigpause() that takes a mask; that of the header takes a signal. */
 int pause_with(int mask) __asm__("sigpause");
 
-/* masks and handlers by names from before POSIX's */
+/* Masks and handlers by the functions that are older than POSIX. */
 static void old_names(void)
 {
 	const int usr1 = 1 << (SIGUSR1 - 1), none = sigblock(-1);
@@ -334,7 +335,7 @@ static void old_names(void)
 
 #pragma GCC diagnostic pop
 
-/* struct io_uring_getevents_arg, which is not in all headers */
+/* struct io_uring_getevents_arg, which some headers lack */
 struct wait_arg {
 	uint64_t	mask;
 	uint32_t	mask_size, pad;
@@ -351,7 +352,7 @@ static int by_function(int fd, int flags, void *arg, size_t size)
 	return syscall(426, fd, 0, 1, flags, arg, size) < 0 ? -errno : 0;
 }
 
-/* Waits of a ring's, with everything blocked but one signal, whose handler traps. */
+/* Waits of a ring with all signals blocked but one, whose handler makes a trapped call. */
 static void ring_waits(int (*wait)(int fd, int flags, void *arg, size_t size))
 {
 	struct itimerval soon = { .it_value = { .tv_usec = 50000 } };
@@ -366,7 +367,7 @@ static void ring_waits(int (*wait)(int fd, int flags, void *arg, size_t size))
 		return;
 	CHECK(fd >= 0);
 	CHECK(signal(SIGALRM, on_signal) != SIG_ERR);
-	/* on a busy machine it comes before the wait begins: it stays pending then */
+	/* the signal stays pending if it comes before the wait begins, on a busy machine */
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	CHECK(!sigprocmask(SIG_BLOCK, &set, NULL));
@@ -394,7 +395,10 @@ static long five(long nr, long a, long b, long c, long d, long e)
 	return io2_syscall(nr, a, b, c, d, e, 0);
 }
 
-/* Bad addresses are errors, and nothing is changed. By no C library: that looks itself. */
+/*
+ * Bad addresses give errors, and change nothing. The calls do not use the C library,
+ * which reads the arguments itself.
+ */
 static void bad_addresses(void)
 {
 	char *page = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -454,7 +458,7 @@ static void *in_masked_thread(void *arg)
 int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set);
 #pragma weak pthread_attr_setsigmask_np
 
-/* a thread that begins with all signals blocked, by an attribute */
+/* A thread that begins with all signals blocked, by an attribute. */
 static void masked_thread(void)
 {
 	pthread_attr_t attr;
@@ -475,7 +479,10 @@ static void on_timer(union sigval value)
 	__atomic_store_n((int *)value.sival_ptr, 1, __ATOMIC_RELEASE);
 }
 
-/* The C library (until 2.34, its librt) makes a thread; with 2.41, all is blocked in it. */
+/*
+ * The C library (its librt before 2.34) makes a thread for the timer. Since 2.41 all
+ * signals are blocked in this thread.
+ */
 static void timer(void)
 {
 	struct itimerspec soon = { .it_value = { .tv_nsec = 1000000 } };
@@ -496,7 +503,7 @@ static void timer(void)
 	CHECK(!timer_delete(id));
 }
 
-/* a filter of the program, with a trap of its own */
+/* The program sets a filter of its own, which traps another system call. */
 static void own_filter(void)
 {
 	struct sock_filter code[] = {
@@ -525,7 +532,7 @@ static int status_of(pid_t pid)
 	return status;
 }
 
-/* Return: pages of memory that this process has. */
+/* Return: the number of pages of this process */
 static long pages(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
@@ -548,8 +555,8 @@ static pid_t start_by_vfork(char *program, char **argv)
 }
 
 /*
- * More arguments than the alternate stack has room for, which a child shares
- * with its parent. What is below that stay as it is, and nothing be left over.
+ * A child of vfork() uses the alternate stack of its parent, and has more arguments
+ * than fit on it. The memory below the stack must not change, and no memory may leak.
  */
 static void many_arguments(char *program)
 {
@@ -578,7 +585,7 @@ static void many_arguments(char *program)
 	free(argv);
 }
 
-/* A child that shares this process's memory resets its handlers, and only those. */
+/* A child that shares the memory resets its own handlers, and not those of the parent. */
 static void handler_reset_in_child(char *program)
 {
 	char *argv[2] = { program, NULL };
@@ -604,7 +611,7 @@ static void handler_reset_in_child(char *program)
 	CHECK(handled == SIGSYS);
 }
 
-/* with everything blocked, by an attribute */
+/* A child that starts with all signals blocked, by an attribute. */
 static void masked_child(char *program)
 {
 	char *argv[2] = { program, NULL };

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A program for liburing, as old as 0.7 or as new as there is, that knows
- * nothing of iouring2. It is linked in several ways; see guest.
+ * A program for liburing 0.7 and newer, without any code for iouring2. It is linked
+ * in several ways; see guest.
  *
- * usage: ways [TEST]...	without TEST, all of: basic backlogged busy blocked thread
- *				replaced interrupted
- *	  ways bench N		nanoseconds of a NOP, submitted and taken, of N
- *	  ways backend		whose ring it is
- *	  ways exec PROGRAM...	start another one
+ * usage: ways [TEST]...	run these tests (default: all): basic backlogged busy
+ *				blocked thread replaced interrupted
+ *	  ways bench N		print the nanoseconds of a NOP, the mean of N
+ *	  ways backend		print whether the ring is in-tree or iouring2's
+ *	  ways exec PROGRAM...	start another program
  *
- * exit: 0; 1 a test failed; 77 there is no io_uring
+ * Exit status: 0; 1 a test failed; 77 there is no io_uring
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,8 +27,8 @@
 
 #ifdef BY_SYSCALL
 /*
- * The same program, with the three calls made by the C library's syscall().
- * Everything else that liburing does is done on memory.
+ * The same program, which makes the three calls by the C library's syscall(). The
+ * rest of liburing only uses memory.
  */
 #include <sys/syscall.h>
 
@@ -142,7 +142,7 @@ static void test_basic(void)
 	io_uring_queue_exit(&ring);
 }
 
-/* 8 CQEs fit, 4 wait behind them, and then there is EBUSY, until some are taken */
+/* Eight CQEs fit in the CQ, and 4 wait behind it. Then EBUSY, until some are reaped. */
 static void test_busy(void)
 {
 	struct io_uring_cqe cqe;
@@ -168,7 +168,7 @@ static void test_busy(void)
 	io_uring_queue_exit(&ring);
 }
 
-/* 8 fit, 24 wait behind them, and none is refused or lost */
+/* Eight CQEs fit in the CQ, and 24 wait behind it. None is refused or lost. */
 static void test_backlogged(void)
 {
 	struct io_uring_cqe cqe;
@@ -182,7 +182,7 @@ static void test_backlogged(void)
 		CHECK(submit_all(&ring, 0) == 4);
 	}
 	while (seen < 32) {
-		/* waiting moves what waits into the CQ */
+		/* a wait moves completions of the backlog into the CQ */
 		if (reap(&ring, &cqe))
 			CHECK(cqe.user_data == seen++);
 		else
@@ -228,12 +228,12 @@ static void on_signal(int sig)
 	sigset_t now;
 
 	got = sig;
-	/* a handler may be on top of the trap's, and be trapped itself */
+	/* a handler may run during the trap's handler, and be trapped itself */
 	sigprocmask(SIG_BLOCK, NULL, &now);
 	sigprocmask(SIG_SETMASK, &now, NULL);
 }
 
-/* The program's own handler of SIGSYS is there, but not for our calls. */
+/* The program's own handler of SIGSYS works, but does not see the trapped calls. */
 static void test_replaced(void)
 {
 	struct sigaction act = { .sa_handler = on_signal }, old;

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kvm_works KERNEL_DIR: does a guest really start under KVM on this machine? The
-# device may be there, and even run a boot sector, and yet hang in a kernel. So
-# the kernel itself is started, up to its first program, once a boot of the
-# host; the verdict is kept in the cache. Source it after lib.sh.
+# kvm_works KERNEL_DIR: succeed if a guest starts under KVM on this machine. The
+# device may exist, and even run a boot sector, and a kernel may still hang. So the
+# test boots the kernel up to its first program, once after each boot of the host, and
+# keeps the result in the cache. Source this file after lib.sh.
 
-# KVM_CPU: a processor model that KVM takes here.
+# KVM_CPU: the processor model for guests under KVM.
 KVM_CPU=host
 
 kvm_try() {

@@ -1,23 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Functions shared by the scripts in tools/vm. Source it, do not run it.
+# Functions shared by the scripts in tools/vm. Source this file, do not run it.
 #
-# What they look after:
 #   messages      say, warn, die
-#   the cache     cache_entry and friends; everything slow is made once
-#   the mirror    where this machine gets Debian packages from
-#   private apt   package lists of other Debian releases, apart from the host's
+#   the cache     cache_entry and its helpers; slow results are made once and kept
+#   the mirror    the addresses from which this machine gets Debian packages
+#   private apt   package lists of other Debian releases, separate from the host's
 #   targets       the table tools/vm/kernels, resolved to package versions
 #
 # Environment:
-#   IOURING2_CACHE    the cache (default: $XDG_CACHE_HOME/iouring2)
-#   IOURING2_KERNELS  folder of prebuilt debug kernels, one sub-folder each with
+#   IOURING2_CACHE    folder of the cache (default: $XDG_CACHE_HOME/iouring2)
+#   IOURING2_KERNELS  folder of prebuilt debug kernels, with a folder for each that has
 #                     bzImage, config, headers.tar.zst and modules.tar.zst
 #                     (default: shared/kernels/prebuilt beside the repository)
 #   IOURING2_MIRROR, IOURING2_SECURITY_MIRROR
-#                     Debian's archive and its security archive, for a machine
-#                     whose own apt configuration has neither
+#                     addresses of Debian's archive and security archive, for a machine
+#                     whose apt configuration has neither
 
 # shellcheck disable=SC2016,SC2034 # apt's own $(...); variables used by others
 
@@ -30,9 +29,9 @@ REPO=$(cd -- "$VM_DIR/../.." && pwd)
 CACHE=${IOURING2_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iouring2}
 PREBUILT=${IOURING2_KERNELS:-$REPO/../shared/kernels/prebuilt}
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-# Where the newest kernel source is taken from: release, series.
+# The release and the series of the newest kernel source.
 SOURCE_FROM=(trixie '[7-9]\.')
-# How long resolved package versions stay good before the mirror is asked again.
+# Minutes for which resolved package versions are used before apt's lists are updated.
 RESOLVE_MINUTES=1440
 
 say() {
@@ -50,10 +49,10 @@ die() {
 
 # --- root -------------------------------------------------------------------
 
-# Start the script again as root, keeping the caller's cache and settings.
+# Start the script again as root, with the caller's cache and settings.
 need_root() {
 	[ "$EUID" -ne 0 ] || return 0
-	command -v sudo >/dev/null || die "needs root, and there is no sudo"
+	command -v sudo >/dev/null || die "this needs root, and there is no sudo"
 	mkdir -p "$CACHE"/{tmp,lock,log,apt}
 	exec sudo -- env IOURING2_CACHE="$CACHE" IOURING2_KERNELS="$PREBUILT" \
 		IOURING2_MIRROR="${IOURING2_MIRROR:-}" \
@@ -62,14 +61,14 @@ need_root() {
 		"$0" "$@"
 }
 
-# Give files made as root back to the user who called us through need_root.
+# Give files that were made as root to the user who started the script.
 give_back() {
 	[ -z "${IOURING2_OWNER:-}" ] || chown -R -- "$IOURING2_OWNER" "$@"
 }
 
 # --- cache ------------------------------------------------------------------
 
-# hash_of STRING...: a short key for these inputs.
+# hash_of STRING...: print a short key of these strings.
 hash_of() {
 	printf '%s\0' "$@" | sha256sum | cut -c1-12
 }
@@ -78,7 +77,7 @@ hash_files() {
 	cat -- "$@" | sha256sum | cut -c1-12
 }
 
-# with_lock NAME COMMAND...: one at a time over all processes.
+# with_lock NAME COMMAND...: run the command while no other process holds this lock.
 with_lock() {
 	local name=$1 fd status=0
 	shift
@@ -90,8 +89,8 @@ with_lock() {
 	return "$status"
 }
 
-# Remove entries of the same name that nothing has used for three days, and what
-# interrupted work has left.
+# Remove entries of the same name that were not used for three days, and temporary
+# folders of interrupted runs.
 cache_expire() {
 	local name=$1 keep=$2 dir
 	for dir in "$CACHE/$name"+*; do
@@ -112,12 +111,12 @@ cache_make() {
 	rm -rf --one-file-system -- "$tmp"
 	mkdir -p "$tmp" "$CACHE/log"
 	say "vm: making ${dir##*/} (log: $log)"
-	# In a shell of its own: "set -e" has no effect inside a condition.
+	# A separate shell, because "set -e" has no effect inside a condition.
 	if ! bash -c '. "$0/lib.sh"; . "$0/rootfs.sh"; "$@"' "$VM_DIR" "$@" "$tmp" \
 		>"$log" 2>&1 </dev/null; then
 		tail -n 30 "$log" >&2
 		rm -rf --one-file-system -- "$tmp"
-		say "vm: ${dir##*/} could not be made, see $log"
+		say "vm: making ${dir##*/} failed, see $log"
 		return 1
 	fi
 	touch "$tmp/.used"
@@ -126,9 +125,9 @@ cache_make() {
 	cache_expire "$name" "$dir"
 }
 
-# cache_entry NAME KEY BUILDER ARG...: print the directory of a cache entry. If
-# there is none yet, "BUILDER ARG... DIR" fills a new directory, which only gets
-# its final name when it is complete.
+# cache_entry NAME KEY BUILDER ARG...: print the folder of a cache entry. If it does
+# not exist, "BUILDER ARG... DIR" fills a new folder, which gets its final name when
+# it is complete.
 cache_entry() {
 	local name=$1 key=$2 dir=$CACHE/$1+$2
 	shift 2
@@ -151,11 +150,11 @@ apt_uris() {
 mirror_main() {
 	local uri=${IOURING2_MIRROR:-}
 	[ -n "$uri" ] || uri=$(apt_uris Debian)
-	[ -n "$uri" ] || die "no Debian mirror in this machine's apt lists: run apt-get update, or set IOURING2_MIRROR"
+	[ -n "$uri" ] || die "this machine's apt lists have no Debian mirror: run apt-get update, or set IOURING2_MIRROR"
 	printf '%s\n' "${uri%/}"
 }
 
-# The security archive: as configured, else beside the main one.
+# Print the security archive: the configured one, or the one beside the main archive.
 mirror_security() {
 	local uri=${IOURING2_SECURITY_MIRROR:-}
 	[ -n "$uri" ] || uri=$(apt_uris Debian-Security)
@@ -163,8 +162,8 @@ mirror_security() {
 	printf '%s\n' "${uri%/}"
 }
 
-# sources_list RELEASE: all the suites in which a release may have kernels;
-# "sources": those in which a source package is newest.
+# sources_list RELEASE: print the suites that may have kernels of a release. For the
+# name "sources", print the suites that have the newest source packages.
 sources_list() {
 	local release=$1 main security
 	main=$(mirror_main)
@@ -177,7 +176,7 @@ sources_list() {
 	echo "deb [signed-by=$KEYRING] $main $release main"
 	echo "deb [signed-by=$KEYRING] $main $release-updates main"
 	echo "deb [signed-by=$KEYRING] $security $release-security main"
-	# Backports of a release in long-term support are gone from the mirrors.
+	# The mirrors have no backports for a release in long-term support.
 	if [ "$release" != bullseye ]; then
 		echo "deb [signed-by=$KEYRING] $main $release-backports main"
 	fi
@@ -185,7 +184,7 @@ sources_list() {
 
 # --- private apt ------------------------------------------------------------
 
-# apt_private RELEASE COMMAND...: apt-get or apt-cache with that release's lists.
+# apt_private RELEASE COMMAND...: run apt-get or apt-cache with the lists of a release.
 apt_private() {
 	local dir=$CACHE/apt/$1
 	shift
@@ -229,8 +228,13 @@ target_row() {
 	"$VM_DIR/targets" "$1" || true
 }
 
-# The newest version of a meta package (or of the first of several) in a series.
-# Prints "PACKAGE VERSION".
+# unknown_kernel NAME: exit, because no target has this name.
+unknown_kernel() {
+	wrong_usage "unknown kernel \"$1\", known are: $(target_names | paste -sd ' ')"
+}
+
+# newest_of RELEASE SERIES PACKAGE[,PACKAGE]...: print "PACKAGE VERSION", the newest
+# version in the series of one of these packages.
 newest_of() {
 	local release=$1 series=$2 metas=$3
 	# shellcheck disable=SC2086 # a list of names
@@ -244,31 +248,31 @@ depends_of() {
 		sed 's/^ *//; s/ .*//'
 }
 
-# Print "NAME KVER VERSION" for one packaged target.
+# Print "NAME KVER VERSION" of one packaged target.
 resolve_target() {
 	local name=$1 release=$2 series=$3 metas=$4 found meta version image
 	found=$(newest_of "$release" "$series" "$metas")
-	[ -n "$found" ] || { warn "no kernel $name in $release"; return 1; }
+	[ -n "$found" ] || { warn "$release has no kernel for the target $name"; return 1; }
 	meta=${found% *} version=${found#* }
 	image=$(depends_of "$release" "$meta=$version" | grep -m 1 '^linux-image-[0-9]')
 	printf '%s %s %s\n' "$name" "${image#linux-image-}" "$version"
 }
 
-# Print "source PACKAGE VERSION", the newest packaged kernel source.
+# Print "source PACKAGE VERSION" of the newest packaged kernel source.
 resolve_source() {
 	local release=${SOURCE_FROM[0]} found version package
 	found=$(newest_of "$release" "${SOURCE_FROM[1]}" linux-source)
-	[ -n "$found" ] || { warn "no kernel source in $release"; return 1; }
+	[ -n "$found" ] || { warn "$release has no kernel source"; return 1; }
 	version=${found#* }
 	package=$(depends_of "$release" "linux-source=$version" | grep -m 1 '^linux-source-[0-9]')
 	printf 'source %s %s\n' "$package" "$version"
 }
 
-# Print "source PACKAGE VERSION COMPILER VERSION", what debug kernels are made of.
+# Print "source PACKAGE VERSION COMPILER VERSION" of the debug kernels.
 resolve_debug_source() {
 	local release=$1 series=$2 package=$3 found compiler version
 	found=$(newest_of "$release" "$series" "$package")
-	[ -n "$found" ] || { warn "no $package in $release"; return 1; }
+	[ -n "$found" ] || { warn "$release has no package $package"; return 1; }
 	compiler=$(depends_of "$release" gcc | grep -m 1 '^gcc-[0-9]')
 	version=$(apt_private "$release" apt-cache policy "$compiler" | sed -n 's/^ *Candidate: //p')
 	printf 'source %s %s %s\n' "$found" "$compiler" "$version"
@@ -284,7 +288,7 @@ resolve_newest() {
 	local version
 	version=$(apt_private sources apt-cache showsrc "$1" | sed -n 's/^Version: //p' |
 		sort -V | tail -n 1)
-	[ -n "$version" ] || { warn "no source of $1"; return 1; }
+	[ -n "$version" ] || { warn "Debian has no source package $1"; return 1; }
 	printf '%s %s\n' "$1" "$version"
 }
 
@@ -323,7 +327,7 @@ resolve_if_stale() {
 	say "vm: looking for packages of $release"
 	resolve_release "$release" "$out" && return 0
 	[ -s "$out" ] || die "cannot find the kernels of $release"
-	warn "cannot refresh the package lists of $release, using the kernels known"
+	warn "cannot update the package lists of $release; the versions found before are used"
 }
 
 # resolved RELEASE: print the file with the resolved targets of a release.
@@ -334,7 +338,8 @@ resolved() {
 	printf '%s\n' "$out"
 }
 
-# What was resolved may have left the mirror since: forget it, if it is not new.
+# The mirror may have removed these versions since. Forget them if they are older than
+# 30 minutes, and fail if they are not.
 forget_resolved() {
 	[ -n "$(find "$CACHE/apt/$1.targets" -mmin +30 2>/dev/null)" ] &&
 		rm -f -- "$CACHE/apt/$1.targets"
@@ -349,7 +354,7 @@ prebuilt_dir() {
 	[ -n "$found" ] && (cd -- "$found" && pwd)
 }
 
-# What a debug kernel is made of and by, but for comments.
+# Print all that the build of a debug kernel depends on, without comments.
 debug_kernel_parts() {
 	local name=$1 release=$2
 	grep '^source ' "$(resolved "$release")"
@@ -358,8 +363,8 @@ debug_kernel_parts() {
 	grep -hvE '^[[:space:]]*#' "$VM_DIR/debug-kernel-inside"
 }
 
-# debug_kernel_dir NAME: print the folder of our own build of a debug kernel. It
-# is made if there is none, unless CACHE_ONLY is set.
+# debug_kernel_dir NAME: print the folder of a debug kernel that was built here. Build
+# it if it does not exist, unless CACHE_ONLY is set.
 debug_kernel_dir() {
 	local name=$1 release package version
 	read -r _ release _ < <(target_row "$name")
@@ -368,12 +373,12 @@ debug_kernel_dir() {
 		debug_kernel_make "$name" "$release" "$package" "$version"
 }
 
-# ready_debug_kernel NAME: print the folder of a debug kernel, if there is one.
+# ready_debug_kernel NAME: print the folder of a debug kernel; fail if there is none.
 ready_debug_kernel() {
 	prebuilt_dir "$1" || CACHE_ONLY=1 debug_kernel_dir "$1"
 }
 
-# target_skip NAME: print why a target cannot be had here, or fail if it can.
+# target_skip NAME: print why a target is not available here; fail if it is.
 target_skip() {
 	local kind
 	read -r _ _ kind _ < <(target_row "$1")
@@ -381,14 +386,14 @@ target_skip() {
 	if ready_debug_kernel "$1" >/dev/null; then
 		return 1
 	fi
-	echo "no prebuilt one, and none built yet (make debug-kernel)"
+	echo "there is no prebuilt kernel, and none was built yet (make debug-kernel)"
 }
 
 # target_load NAME: set T_NAME, T_RELEASE, T_KIND, T_KVER, T_VERSION, T_DIR.
 target_load() {
 	local row
 	row=$(target_row "$1")
-	[ -n "$row" ] || die "no kernel called $1; there are: $(target_names | tr '\n' ' ')"
+	[ -n "$row" ] || unknown_kernel "$1"
 	read -r T_NAME T_RELEASE T_KIND _ <<<"$row"
 	T_DIR=
 	if [ "$T_KIND" = debug ]; then
@@ -398,6 +403,6 @@ target_load() {
 		return
 	fi
 	row=$(awk -v n="$T_NAME" '$1 == n' "$(resolved "$T_RELEASE")")
-	[ -n "$row" ] || die "kernel $T_NAME was not found in $T_RELEASE"
+	[ -n "$row" ] || die "$T_RELEASE has no kernel for the target $T_NAME"
 	read -r _ T_KVER T_VERSION _ <<<"$row"
 }

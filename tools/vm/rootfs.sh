@@ -1,36 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Root file systems and kernels of the virtual machines, kept in the cache.
-# Source it after lib.sh; all of it needs root.
+# Root file systems and kernels of the virtual machines, kept in the cache. Source this
+# file after lib.sh. All functions need root.
 #
-#   root_tree RELEASE     a directory with that release installed, with its
-#                         compiler and dkms, and the headers and modules of
-#                         every kernel that goes with it
+#   root_tree RELEASE     a folder with the release installed, with its compiler and
+#                         dkms, and the headers and modules of all its kernels
 #   root_image RELEASE    the same as an ext4 image
-#   kernel_dir NAME       vmlinuz and initramfs.cpio.gz of a kernel, and layer/,
-#                         what has to lie over the root tree for that kernel; the
-#                         modules of a debug kernel as modules.ext4, too
-#   tools_tree RELEASE    a directory with what builds a kernel
+#   kernel_dir NAME       vmlinuz and initramfs.cpio.gz of a kernel, and layer/, the
+#                         overlay for the root tree. For a debug kernel it has
+#                         modules.ext4, too
+#   tools_tree RELEASE    a folder with the packages for building a kernel
 #   debug_kernel_make     fills the cache entry of a debug kernel
-#   clang_tree            what a module is built against, made by clang
+#   clang_tree            a kernel build tree that was prepared with clang
 #   kernel_source         scripts/ and kselftest's own files of the newest kernel
 
-# What each root tree holds beside Debian's minimal base and the kernels' headers.
+# Packages of a root tree beside Debian's minimal base and the kernels' headers.
 ROOT_PACKAGES=(initramfs-tools kmod udev gcc g++ make libc6-dev gcc-multilib dkms liburing-dev
 	procps util-linux iproute2 e2fsprogs libcap2-bin rsync)
-# What makes the kinds of files that tests read and write, and looks at them.
+# Programs that make and inspect the kinds of files that the tests read and write.
 ROOT_PACKAGES+=(attr acl btrfs-progs cryptsetup-bin dmsetup dosfstools ecryptfs-utils f2fs-tools
 	fuse3 keyutils mdadm nfs-common nfs-kernel-server quota rpcbind squashfs-tools
 	thin-provisioning-tools xfsprogs)
 
-# What building a kernel takes, beside Debian's minimal base.
+# Packages for building a kernel, beside Debian's minimal base.
 TOOL_PACKAGES=(gcc make libc6-dev flex bison bc perl python3 libelf-dev libssl-dev kmod cpio rsync
 	xz-utils zstd lz4)
-# What tier 0 reads the tree with; from the release that the newest source is from.
+# The checkers of tier 0, from the release that has the newest kernel source.
 READER_PACKAGES=(clang lld llvm coccinelle libpython3-dev reuse)
 
-# Modules that no virtual machine of ours can use; left out to keep images small.
+# Modules that the virtual machines cannot use. They are left out to keep images small.
 PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio
 	drivers/infiniband drivers/net/wireless drivers/net/ethernet drivers/isdn
 	drivers/hid drivers/input drivers/usb drivers/bluetooth drivers/comedi
@@ -38,17 +37,17 @@ PRUNED_MODULES=(sound drivers/gpu drivers/media drivers/staging drivers/iio
 	net/bluetooth net/mac80211 net/wireless drivers/edac drivers/mfd
 	drivers/power drivers/rtc drivers/leds drivers/watchdog drivers/w1
 	drivers/accel drivers/message drivers/misc drivers/nfc drivers/net/can)
-# What comes back of those directories: devices that need no hardware. 1.3 MB uncompressed.
+# Modules of these folders that stay, for devices that need no hardware: 1.3 MB uncompressed.
 KEPT_MODULES=(scsi/scsi_common scsi/scsi_mod scsi/scsi_debug scsi/sd_mod scsi/sg watchdog/watchdog
 	watchdog/softdog input/evdev input/misc/uinput)
 
-# Modules the initramfs loads before it can mount the root and the shares.
+# Modules that the initramfs loads to mount the root and the shares.
 INITRAMFS_MODULES=(virtio_pci virtio_blk ext4 9p 9pnet_virtio)
 
 # --- root trees -------------------------------------------------------------
 
-# The headers and the image of each kernel of a release. Columns of the resolved
-# targets: name, kernel release, version.
+# Print the packages with the headers and the image of each kernel of a release. The
+# columns of the resolved targets are name, kernel release and version.
 kernel_packages() {
 	awk '$1 != "source" { print "linux-headers-" $2; print "linux-image-" $2 }' \
 		"$(resolved "$1")"
@@ -67,17 +66,17 @@ root_make() {
 	for part in "${PRUNED_MODULES[@]}"; do
 		options+=("--dpkgopt=path-exclude=*/lib/modules/*/kernel/$part/*")
 	done
-	# dpkg obeys the last that matches
+	# dpkg uses the last option that matches
 	for part in "${KEPT_MODULES[@]}"; do
 		options+=("--dpkgopt=path-include=*/lib/modules/*/kernel/drivers/$part.ko*")
 	done
 	for part in man locale doc; do
 		options+=("--dpkgopt=path-exclude=/usr/share/$part/*")
 	done
-	# Kernels from the backports need their linux-base, too.
+	# Kernels from the backports also need the linux-base of the backports.
 	printf 'Package: linux-base\nPin: release n=%s-backports\nPin-Priority: 500\n' \
 		"$release" >"$dir/preferences"
-	# INITRD=No: the kernels' packages make no initramfs, ours is smaller.
+	# INITRD=No: the kernel packages make no initramfs. The one made here is smaller.
 	INITRD=No mmdebstrap --quiet --variant=minbase --architectures=amd64 \
 		--include="${packages%,}" "${options[@]}" \
 		--aptopt='APT::Install-Recommends "false"' \
@@ -116,8 +115,8 @@ root_image() {
 
 # --- kernels ----------------------------------------------------------------
 
-# initramfs_modules TREE KVER DIR: copy the modules needed, in loading order, as
-# 00-name.ko, 01-name.ko, ... What the kernel has built in is left out.
+# initramfs_modules TREE KVER DIR: copy the modules that the initramfs loads, in loading
+# order, as 00-name.ko, 01-name.ko, ... Built-in modules are left out.
 initramfs_modules() {
 	local tree=$1 kver=$2 dir=$3 n=0 path name
 	while read -r path; do
@@ -152,10 +151,9 @@ kernel_make_deb() {
 	rm -rf "$dir/work"
 }
 
-# A debug kernel has no packages: its layer brings the tree to build against
-# and its modules, where Debian's packages would have put them. The guest mounts
-# the modules from an image of their own: its root is that of all the release's
-# kernels.
+# A debug kernel has no packages. Its layer has the build tree and the modules in the
+# places of Debian's packages. The root image is that of all kernels of the release, so
+# the guest mounts the modules of a debug kernel from an image of their own.
 kernel_make_debug() {
 	local kver=$1 from=$2 dir=$3 modules mib
 	modules=$dir/layer/usr/lib/modules/$kver
@@ -180,8 +178,8 @@ kernel_key() {
 	hash_of "$T_VERSION" "$(hash_files "$VM_DIR/rootfs.sh" "$VM_DIR"/guest/{init,main})" "$@"
 }
 
-# kernel_dir NAME; calls target_load, so the T_ variables are set afterwards
-# only if it is not called in a subshell: use kernel_load for that.
+# kernel_dir NAME: print the folder of a kernel. It calls target_load, whose T_ variables
+# are lost if it runs in a subshell.
 kernel_dir() {
 	local tree
 	target_load "$1"
@@ -219,7 +217,7 @@ tools_make() {
 	mkdir -p "$dir/tree/src" "$dir/tree/build"
 }
 
-# The compiler's version is part of the key: it must be the one that is new now.
+# The version of the compiler is part of the key, so that the tree has the newest one.
 tools_tree() {
 	local dir
 	dir=$(cache_entry "tools-$1" "$(hash_of "$1" "$(tools_packages "$1")" \
@@ -228,7 +226,7 @@ tools_tree() {
 	printf '%s\n' "$dir/tree"
 }
 
-# source_tar RELEASE PACKAGE VERSION DIR: the source of a kernel, as a tarball.
+# source_tar RELEASE PACKAGE VERSION DIR: print the source of a kernel as a tarball.
 source_tar() {
 	local release=$1 package=$2 version=$3 dir=$4
 	mkdir "$dir/deb"
@@ -253,7 +251,8 @@ debug_kernel_make() {
 
 # --- kernel source ----------------------------------------------------------
 
-# Only what checks need of the source: scripts/, and kselftest without its tests.
+# Unpack only the part of the source that checks need: scripts/, and kselftest without
+# its tests.
 source_make() {
 	local package=$1 version=$2 dir=$3 top=$1
 	source_tar "${SOURCE_FROM[0]}" "$package" "$version" "$dir" |
@@ -273,8 +272,8 @@ kernel_source() {
 
 # --- a kernel made by clang -------------------------------------------------
 
-# What a module is built against, of the newest source, prepared by clang. There
-# is no such kernel: it is for the compiler's warnings.
+# Prepare a build tree of the newest source with clang. It serves only to compile the
+# module for clang's warnings; no kernel is built.
 clang_make() {
 	local package=$1 version=$2 dir=$3
 	mkdir "$dir/src"

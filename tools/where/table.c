@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The truth table of io2_where(), checked and printed on the host.
+ * Check and print the truth table of io2_where() on the host.
  *
- * usage: table          check the rules that every row has to keep
+ * usage: table          check that each row keeps the rules
  *        table --print  print the table for docs/where.md
  *
- * Exit status: 0; 1 if a row breaks a rule, which is then printed.
+ * Exit status: 0; 1 if a row breaks a rule. Each broken rule is printed.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ static void rule(bool kept, const char *name, enum io2_stage stage,
 	if (kept)
 		return;
 	failures++;
-	printf("not kept: %s: %s:", name, stages[stage]);
+	printf("broken rule: %s: %s:", name, stages[stage]);
 	for (i = 0; i < IO2_W_BITS; i++)
 		if (what & BIT(i))
 			printf(" %s", bits[i]);
@@ -59,47 +59,57 @@ static void check_start(unsigned int what)
 	bool own = what & IO2_W_OWN;
 
 	if (what & (IO2_W_BLOCKS | IO2_W_ASYNC)) {
-		rule(d != IO2_DO_TRY, "who submits does not try it",
+		rule(d != IO2_DO_TRY,
+		     "current does not try a blocking or ASYNC request",
 		     IO2_STAGE_START, what);
 		rule(d != IO2_DO_RETRY || !(what & IO2_W_BLOCKS),
-		     "what blocks is not tried", IO2_STAGE_START, what);
+		     "a blocking request does not go to the retry worker",
+		     IO2_STAGE_START, what);
 		return;
 	}
 	rule(!own || d == IO2_DO_TRY, "the submitter tries first",
 	     IO2_STAGE_START, what);
 	rule(own || !(what & IO2_W_MEMORY) || d != IO2_DO_TRY,
-	     "memory is touched by its owner, or on record",
+	     "only a task of the submitter tries what touches its memory",
 	     IO2_STAGE_START, what);
 	rule(own || !(what & IO2_W_ASKS) || d != IO2_DO_TRY ||
-	     (what & IO2_W_ASK_NOW), "only what answers at once is asked here",
+	     (what & IO2_W_ASK_NOW),
+	     "another task asks only a file that answers at once",
 	     IO2_STAGE_START, what);
 	rule(own || (what & (IO2_W_MEMORY | IO2_W_ASKS)) || d == IO2_DO_TRY,
-	     "what needs nobody starts at once", IO2_STAGE_START, what);
+	     "a request that depends on no task starts at once",
+	     IO2_STAGE_START, what);
 }
 
 static void check_all(enum io2_stage stage, unsigned int what)
 {
 	enum io2_do d = io2_where(stage, what);
 
-	rule(d < IO2_DOS, "there is an answer", stage, what);
+	rule(d < IO2_DOS, "the result is a known value", stage, what);
 	rule(d != IO2_DO_WORKER || (what & IO2_W_ANY),
-	     "a worker does only what any thread may", stage, what);
+	     "a worker runs only requests that any thread may run", stage, what);
 	rule(d != IO2_DO_RETRY || (what & (IO2_W_ANY | IO2_W_ASK_LATE)),
-	     "the retry worker does only what any thread may", stage, what);
+	     "the retry worker runs only requests that a kernel thread may run",
+	     stage, what);
 	rule(d != IO2_DO_POLL || (what & IO2_W_POLLABLE),
-	     "only what says when it is ready is waited for", stage, what);
+	     "only a pollable file is polled", stage, what);
 	rule(d != IO2_DO_POLL || stage == IO2_STAGE_AGAIN,
-	     "what is not tried yet, or is ready, does not wait", stage, what);
+	     "only a request that would block waits by poll", stage, what);
 	if (stage == IO2_STAGE_AGAIN)
 		rule((d == IO2_DO_POLL) == !!(what & IO2_W_POLLABLE),
-		     "what can be waited for is", stage, what);
+		     "a pollable request that would block waits by poll",
+		     stage, what);
 	if (stage == IO2_STAGE_READY)
 		rule(d != IO2_DO_TRY || ((what & IO2_W_OWN) &&
 					 (what & IO2_W_TRIABLE)),
-		     "what cannot be tried is not", stage, what);
+		     "only the submitter tries, and only what can be tried",
+		     stage, what);
 }
 
-/* What all rows have in common whose bits @fixed are as in @what; -1: nothing. */
+/*
+ * Return: the result that all rows share whose bits @fixed are as in @what, or
+ * -1 if they differ.
+ */
 static int common(enum io2_stage stage, unsigned int fixed, unsigned int what)
 {
 	int d = -1;
@@ -116,7 +126,7 @@ static int common(enum io2_stage stage, unsigned int fixed, unsigned int what)
 	return d;
 }
 
-/* Does bit @i make a difference anywhere below? */
+/* Does the result of one of these rows depend on bit @i? */
 static bool matters(enum io2_stage stage, unsigned int fixed,
 		    unsigned int what, unsigned int i)
 {
@@ -144,7 +154,7 @@ static void print_row(enum io2_stage stage, unsigned int fixed,
 static void print_below(enum io2_stage stage, unsigned int fixed,
 			unsigned int what)
 {
-	/* bits that decide alone come first: that makes the fewest rows */
+	/* This order of the bits gives the fewest rows. */
 	static const unsigned char order[IO2_STAGES][IO2_W_BITS] = {
 		[IO2_STAGE_START]	= { 2, 3, 9, 0, 4, 6, 1, 7, 8, 5 },
 		[IO2_STAGE_AGAIN]	= { 6, 4, 0, 1, 2, 3, 5, 7, 8, 9 },
@@ -196,6 +206,6 @@ int main(int argc, char **argv)
 			check_all(stage, what);
 	}
 	if (!failures)
-		printf("%u rows keep every rule\n", IO2_STAGES * NR_WHAT);
+		printf("%u rows keep all rules\n", IO2_STAGES * NR_WHAT);
 	return !!failures;
 }

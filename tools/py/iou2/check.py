@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Check everything: tools/check says what that is."""
+"""Run all tests: the implementation of tools/check, whose usage describes it."""
 
 import glob
 import os
@@ -17,22 +17,22 @@ from iou2.report import row
 
 OUT = os.path.join(TOP, 'build/check')
 
-# Seconds that one machine may run. The slowest kernels are instrumented.
+# Seconds for one machine. Instrumented kernels are slower.
 STOCK_LIMIT = 1500
 DEBUG_LIMIT = 3600
 # Seconds of fuzzing, on the KASAN kernel.
 FUZZ_SECONDS = 120
 LONG_LIMIT = 5400
-# With --long: seconds a storm lasts, and that one test program may take.
+# With --long: seconds of a storm, and seconds for one test program.
 LONG_STORM = 120
 LONG_TEST = 1800
-# Seconds after the deadline in which a run on a kernel may begin another program, and after
-# which its machine is stopped.
+# Seconds after the deadline: a machine begins no program after DEADLINE_BEGIN, and is stopped
+# after DEADLINE_END.
 DEADLINE_BEGIN = 300
 DEADLINE_END = 600
-# Seconds after which "all" gives up building a debug kernel, to end in an hour.
+# Seconds for building a debug kernel with --tier all, so that all tests take about an hour.
 BUILD_LIMIT = 1800
-# What tools/vm/run says by its status.
+# Exit statuses of tools/vm/run.
 LOG_IS_RED, MACHINE_FAILED = 99, 125
 TIER0 = 'tier 0'
 
@@ -44,7 +44,7 @@ def processors():
 
 
 def default_jobs(cpus):
-    """Kernels at a time: one for each two processors, at least 2 if there are two."""
+    """The number of kernels at a time: one for each two processors, at least 2 if there are two."""
     return max((cpus + 1) // 2, min(cpus, 2))
 
 
@@ -62,10 +62,11 @@ def wanted_kernels(named, tier):
 
 
 def running_order(names, debug):
-    """KASAN says most and takes longest: first, so that it is not alone at the end. Then the
-    newest and the oldest of what users have, the versions between, once more those of another
-    release; and the other debug kernels last, as what is left out where the time is short is
-    what comes last. kmemleak may have to wait for the kernel that kasan builds.
+    """The order of the kernels. kasan is first: it finds most, and takes so long that it would
+    otherwise run alone at the end. Then come the newest and the oldest stock kernel, the kernels
+    between them, and those of another release. The other debug kernels are last, because a short
+    deadline leaves out the last ones. kmemleak is the last of all: it boots the kernel that kasan
+    may have to build.
     """
     def rank(name):
         if name == 'kasan':
@@ -81,8 +82,8 @@ def running_order(names, debug):
 
 
 def time_left(limit, now, deadline):
-    """Seconds that a machine may run, and after which it begins no program (None: no such
-    end). A deadline that is near makes both shorter.
+    """(seconds that a machine may run, seconds after which it begins no program). The second
+    is None without a deadline. A near deadline makes both shorter.
     """
     if not deadline:
         return limit, None
@@ -91,7 +92,7 @@ def time_left(limit, now, deadline):
 
 
 def machine_row(kernel, folder, status, said):
-    """What is to be said of a machine, not of its tests."""
+    """The result of a machine, apart from the results of its tests."""
     if status == LOG_IS_RED:
         return row(kernel, '-', 'kernel log', '', 'fail', f'see build/check/{kernel}/{folder}')
     if status == MACHINE_FAILED:
@@ -100,7 +101,7 @@ def machine_row(kernel, folder, status, said):
 
 
 def first_word(said):
-    """The first line in which tools/vm/run says what went wrong."""
+    """The first error message of tools/vm/run."""
     return next((line for line in said.split('\n') if line.startswith('vm: ')), '')
 
 
@@ -126,7 +127,7 @@ class Check:
         self.making = threading.Lock()
 
     def out_of_time(self):
-        """Whether what is not begun yet should be left out, see IOURING2_DEADLINE."""
+        """Whether the deadline has passed, so that nothing more begins (IOURING2_DEADLINE)."""
         return self.deadline > 0 and clock.seconds() >= self.deadline
 
     def run(self, *command, **options):
@@ -141,13 +142,13 @@ class Check:
         return kernels.find(name).release
 
     def why_not(self, name):
-        """Why a kernel cannot be had here, None if it can."""
+        """Why a kernel is not available here, None if it is."""
         found = subprocess.run(['tools/vm/prepare', '--skip', kernels.target_of(name)], check=False,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=TOP)
         return found.stdout.strip() if found.returncode == 0 else None
 
     def may_build(self, name):
-        """The debug kernels to be built if there are none."""
+        """Whether to build this kernel if it is missing."""
         return self.is_debug(name) and (self.o.tier == 'debug' or kernels.target_of(name) == 'kasan')
 
     def make_plan(self, names, turn=None):
@@ -155,13 +156,13 @@ class Check:
                                     debug_builds=not self.o.no_debug, long_form=self.o.long)
 
     def check_names(self, names):
-        """Ends this if a kernel's name or the expression for programs is wrong."""
+        """Exit with "wrong usage" if a kernel is unknown, or if no program matches."""
         known = kernels.all_names()
         for name in names:
             if name not in known:
-                cli.wrong_usage(f'no kernel {name}; there are: {" ".join(known)}')
+                cli.wrong_usage(f'unknown kernel {name}; known are: {" ".join(known)}')
         if names and not self.make_plan(names):
-            cli.wrong_usage(f'no program on {" ".join(names)} matches {self.o.tests.pattern}')
+            cli.wrong_usage(f'--tests {self.o.tests.pattern} matches no program on {" ".join(names)}')
 
     def planned(self, name):
         return [test for kernel, test in self.plan if kernel == name and is_planned_test(test)]
@@ -169,7 +170,7 @@ class Check:
     # --- tier 0 ---
 
     def judge_tools(self):
-        """The tools that judge the others are judged first."""
+        """The results of the self-tests of the programs that judge the other results."""
         for tool in ('tools/vm/logcheck', 'tools/vm/ktap'):
             log = os.path.join(OUT, 'tier0', os.path.basename(tool) + '.log')
             if self.run(tool, '--selftest', output=log) == 0:
@@ -195,12 +196,12 @@ class Check:
     # --- one kernel ---
 
     def took(self, name, what, seconds, module='-'):
-        """A row of times.tsv."""
+        """Add a row to times.tsv."""
         with open(os.path.join(OUT, name, 'times.tsv'), 'a', encoding='utf-8') as f:
             print(name, module, what, seconds, sep='\t', file=f)
 
     def once(self, key, *command, folder):
-        """What kernels share is made by the first that wants it. Returns its exit status."""
+        """Run a command once for all kernels that share its result. Returns its exit status."""
         with self.making:
             lock = self.made.setdefault(key, [threading.Lock(), None])
         with lock[0]:
@@ -218,7 +219,7 @@ class Check:
         return rows + [row(name, 'debug', 'debug build', '', 'pass')]
 
     def build_suite(self, name):
-        """The selftests are the same for all kernels of a release."""
+        """Build the selftests once for all kernels of a release."""
         release = self.release_of(name)
         folder = os.path.join(OUT, f'suite-{release}')
         if self.once(folder, 'tools/vm/suite', kernels.target_of(name), self.tarball,
@@ -227,7 +228,7 @@ class Check:
         return [row(name, '-', 'selftests build', '', 'pass')]
 
     def loaded(self, *command, **options):
-        """Run it while something else wants all processors, with --load."""
+        """Run a command. With --load, busy loops use all processors meanwhile."""
         loads = [subprocess.Popen(['sh', '-c', 'while :; do :; done'], stdin=subprocess.DEVNULL)
                  for _ in range(processors() if self.o.load else 0)]
         try:
@@ -238,7 +239,7 @@ class Check:
                 load.wait()
 
     def boot(self, name, folder, limit, tests):
-        """Run these tests in a machine. Logs are in the folder. Returns tools/vm/run's status."""
+        """Run these tests in a machine, with its logs in the folder. Returns tools/vm/run's status."""
         limit, begin_until = time_left(limit, clock.seconds(), self.deadline)
         env = self.o.env + ([f'IOURING2_SECONDS={begin_until}'] if self.deadline else [])
         target = kernels.target_of(name)
@@ -252,13 +253,13 @@ class Check:
             output='/dev/null', errors=os.path.join(folder, 'vm.err'))
 
     def keep_times(self, name, log, seconds):
-        """What the programs took, and the machine without them."""
+        """Record the times of the programs, and the rest of the machine's time."""
         for module, program, took in log.times:
             self.took(name, program, took, module)
         self.took(name, '(machine)', seconds - sum(took for _, _, took in log.times))
 
     def run_tests(self, name):
-        """Run a kernel's tests, and once more those that failed."""
+        """Run a kernel's tests, and then the failed ones once more."""
         tests, folder, begin = self.planned(name), os.path.join(OUT, name), clock.seconds()
         limit = DEBUG_LIMIT if self.is_debug(name) else STOCK_LIMIT
         limit = (LONG_LIMIT if self.o.long else limit) * self.o.repeat
@@ -272,9 +273,9 @@ class Check:
         if not again:
             rows = first.results(tests)
             if status == MACHINE_FAILED and not os.path.exists(folder + '/boot/output.log'):
-                rows = []   # it was not even started: the machine's row says it for all of them
+                rows = []   # the machine was not started: its one row stands for all tests
             return [row(name, *r) for r in ktap.table(rows)] + [machine_row(name, 'boot', status, said)]
-        clock.say(f'{name}: once more: {" ".join(again)}')
+        clock.say(f'{name}: running once more: {" ".join(again)}')
         second = self.boot(name, folder + '/again', limit, again)
         merged = ktap.merge(first, log_of(folder + '/again/output.log'), tests)
         rows = [row(name, *r) for r in ktap.table(merged)]
@@ -284,7 +285,7 @@ class Check:
         return rows
 
     def run_fuzzer(self, name):
-        """A short run of the fuzzer, from the programs that are known to reach far."""
+        """Run the fuzzer shortly, with the corpus of the tree as seeds."""
         begin, log = clock.seconds(), os.path.join(OUT, name, 'fuzz.log')
         status = self.run('suites/fuzz/run', '--kernel', name, '--seconds', str(FUZZ_SECONDS), '--out',
                           os.path.join(OUT, name, 'fuzz'), '--fresh', output=log)
@@ -295,7 +296,7 @@ class Check:
         return [row(name, 'coverage', 'fuzz', '', 'pass', said.removeprefix('fuzz: '))]
 
     def run_bench(self, name):
-        """Whether the core path has become slower than it was."""
+        """Run bench/check, which fails if the core path has become slower."""
         begin, log = clock.seconds(), os.path.join(OUT, name, 'bench.log')
         status = self.run('bench/check', '--kernel', name, output=log)
         self.took(name, 'bench', clock.seconds() - begin)
@@ -305,16 +306,16 @@ class Check:
         return rows
 
     def part(self, name, what, function):
-        """The rows of one part of what runs on a kernel."""
+        """Run one part of a kernel's tests, unless the deadline has passed. Returns the rows."""
         if self.out_of_time():
-            return [row(name, '-', what, '', 'skip', f'no time left after {self.deadline} s')]
+            return [row(name, '-', what, '', 'skip', f'the deadline of {self.deadline} s has passed')]
         clock.say(f'{name}: {what}')
         rows = function(name)
         clock.say(f'{name}: {what}: {report.summary(rows)}')
         return rows
 
     def prepare_tests(self, name):
-        """Build what the tests need, and put it where the machine finds it."""
+        """Build the module and the selftests, and copy them to the folder that the guest sees."""
         begin = clock.seconds()
         rows = self.build_module(name)
         if rows[-1].result == 'pass':
@@ -342,7 +343,7 @@ class Check:
         return rows
 
     def make_debug_kernel(self, name):
-        """Build one that is missing, beside everything else. The rows say if there is none."""
+        """Build a missing debug kernel, while other kernels run. Returns rows if it failed."""
         target, log = kernels.target_of(name), os.path.join(OUT, name, 'kernel.log')
         limit = 0 if self.o.tier == 'debug' else BUILD_LIMIT
         clock.say(f'{name}: building the {target} kernel')
@@ -352,14 +353,14 @@ class Check:
             return []
         if status == 124:
             return [row(name, '-', 'all tests', '', 'skip',
-                        f'the kernel was not built within {limit} s; make check-debug builds it')]
+                        f'the kernel build took more than {limit} s; make check-debug has no such limit')]
         return [row(name, '-', 'kernel build', '', 'fail', f'see build/check/{name}/kernel.log')]
 
     def run_kernel(self, name):
         os.makedirs(os.path.join(OUT, name, 'in'))
         if self.out_of_time():
-            clock.say(f'{name}: skipped: no time left')
-            return [row(name, '-', 'all tests', '', 'skip', f'no time left after {self.deadline} s')]
+            clock.say(f'{name}: skipped: the deadline has passed')
+            return [row(name, '-', 'all tests', '', 'skip', f'the deadline of {self.deadline} s has passed')]
         why = self.why_not(name)
         if why is not None and self.may_build(name):
             rows = self.make_debug_kernel(name)
@@ -369,15 +370,15 @@ class Check:
         if why is not None:
             clock.say(f'{name}: skipped: {why}')
             return [row(name, '-', 'all tests', '', 'skip', why)]
-        clock.say(f'{name}: module and selftests')
+        clock.say(f'{name}: building the module and the selftests')
         return self.kernel_rows(name)
 
     def run_job(self, name):
-        """All rows of a kernel or of tier 0. What nothing can be said about has failed, too."""
+        """All rows of a kernel or of tier 0. A job without a row has failed."""
         rows = []
         try:
             rows = self.run_tier0() if name == TIER0 else self.run_kernel(name)
-        except Exception:   # a defect of this program is no reason to lose what others say
+        except Exception:   # a defect of this program must not lose the results of other jobs
             traceback.print_exc()
         rows = rows or [row(name, '-', 'all tests', '', 'fail', 'no result')]
         if name != TIER0:
@@ -387,7 +388,7 @@ class Check:
     # --- report ---
 
     def failure_log(self, r):
-        """The log, of which the end says something about a failure, and how much of it."""
+        """(log, number): the log whose last lines explain a failure, and how many of them."""
         folder = os.path.join(OUT, r.kernel)
         last = 'again' if os.path.exists(folder + '/again/vm.err') else 'boot'
         if r.test in ('kernel log', 'machine'):
@@ -400,7 +401,7 @@ class Check:
         return (read(folder, name) if name else None), 40
 
     def failure_output(self, r):
-        """What there is to see about it."""
+        """The lines to print about a failure."""
         if r.kernel == TIER0:
             return list(report.tier0_output(read(OUT, 'tier0/output.log'), r.test))[-40:]
         text, number = self.failure_log(r)
@@ -434,17 +435,17 @@ class Check:
         os.makedirs(os.path.join(TOP, 'build'), exist_ok=True)
         self.lock = files.Lock(TOP, 'build/check.lock')
         if not self.lock.take(wait=False):
-            print('check: another one runs in this tree', file=sys.stderr)
+            print('check: another tools/check runs in this tree', file=sys.stderr)
             sys.exit(2)
 
     def choose(self, names):
-        """Plan, and say, what runs. Returns the kernels on which there is anything."""
+        """Plan the tests, and print the plan. Returns the kernels that have any."""
         self.plan = self.make_plan(names, self.o.turn)
         write(''.join(f'{kernel}\t{test}\n' for kernel, test in self.plan), OUT, 'plan.tsv')
         busy = {kernel for kernel, _ in self.plan}
         idle = [name for name in names if name not in busy]
         if idle:
-            print(f'Nothing to run on: {" ".join(idle)}')
+            print(f'No tests to run on: {" ".join(idle)}')
         if names:
             for line in plan.show((f'{k}\t{t}' for k, t in self.plan), plan.this_suite(), self.o.turn):
                 print(line)
@@ -452,7 +453,7 @@ class Check:
         return [name for name in names if name in busy]
 
     def prepare(self, names):
-        """What is slow to make, once and before anything else asks for it."""
+        """Make the root file systems and kernels once, before the jobs need them."""
         clock.say(f'preparing: {" ".join(names)}')
         log = os.path.join(OUT, 'prepare.log')
         write('', log)
@@ -461,7 +462,7 @@ class Check:
                                  sorted({kernels.target_of(name) for name in names})))
         done.append(self.run('tools/vm/kselftest-src', output=log, mode='a'))
         if any(done):
-            clock.say('not all could be prepared:')
+            clock.say('preparing failed for some:')
             sys.stdout.flush()
             print('\n'.join(tail(read(log), 20)), flush=True)
 
@@ -480,9 +481,9 @@ class Check:
         shutil.rmtree(OUT, ignore_errors=True)
         os.makedirs(OUT)
         chosen = self.choose(chosen)
-        clock.say('host packages')
+        clock.say('installing host packages')
         if self.run('tools/hostdeps'):
-            sys.exit("check: the host's packages could not be installed")
+            sys.exit("check: tools/hostdeps cannot install the host's packages")
         if chosen:
             self.prepare(chosen)
             self.make_tarball()
@@ -530,14 +531,14 @@ def options(doc, args=None):
     for switch in ('--no-debug', '--long', '--load', '--save-times'):
         p.add_argument(switch, action='store_true')
     o = p.parse_args(args)
-    # Who asks for some programs does not wait for tier 0.
+    # With --tests, tier 0 runs only if --tier asks for it.
     o.with_tier0 = o.tier in ('0', 'all') or not o.tier and not o.tests
     o.tier, o.tests = o.tier or 'all', o.tests or re.compile('.')
     if o.long:
         o.env = [f'IOURING2_STORM={LONG_STORM}', f'IOURING2_TEST_TIMEOUT={LONG_TEST}', *o.env]
     deadline = os.environ.get('IOURING2_DEADLINE', '') or '0'
     if not deadline.isdigit():
-        p.error(f'IOURING2_DEADLINE is no number of seconds: {deadline}')
+        p.error(f'IOURING2_DEADLINE is not a number of seconds: {deadline}')
     o.deadline = int(deadline)
     return o
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Command lines: the usage is the program's docstring, and all programs treat it alike.
+"""The command line of the Python programs.
 
-"--help" prints it on standard output and exits with 0. Wrong usage exits with 2, after one
-line on standard error that says what is wrong and names --help. tools/lib.sh is the same for
-shell scripts.
+The program's docstring is its help. "--help" prints it on standard output and exits with 0.
+Wrong usage prints one line on standard error, which names the wrong argument and --help, and
+exits with 2. tools/lib.sh does the same for the shell scripts.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from iou2 import TOP
 
 
 def program():
-    """The running program's name as it is typed at the top of the tree."""
+    """The path of the running program, relative to the top of the tree."""
     path = os.path.relpath(os.path.realpath(sys.argv[0]), TOP)
     return os.path.basename(path) if path.startswith('..') else path
 
@@ -26,7 +26,7 @@ def wrong_usage(message):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with a docstring for its help."""
+    """An argparse parser that prints the program's docstring as its help."""
 
     def __init__(self, doc):
         super().__init__(prog=program(), add_help=False, allow_abbrev=False)
@@ -37,12 +37,12 @@ class Parser(argparse.ArgumentParser):
         return self.doc
 
     def parse_known_args(self, args=None, namespace=None):
-        """What is no option is told before what is missing."""
+        """Report an unknown option before argparse reports a missing argument."""
         for word in sys.argv[1:] if args is None else args:
             if word == '--' or self._subparsers and not word.startswith('-'):
                 break
             if word.startswith('--') and word.partition('=')[0] not in self._option_string_actions:
-                self.error(f'what is "{word}"?')
+                self.error(f'unknown argument "{word}"')
         return super().parse_known_args(args, namespace)
 
     def error(self, message):
@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def expression(text):
-    """A regular expression as an argument."""
+    """The type of an argument that is a regular expression."""
     try:
         return re.compile(text)
     except re.error as e:
@@ -58,7 +58,7 @@ def expression(text):
 
 
 def count(text):
-    """A number above zero as an argument."""
+    """The type of an argument that is a number above 0."""
     if not re.fullmatch('[1-9][0-9]*', text):
         raise argparse.ArgumentTypeError(f'not a number above 0: {text}')
     return int(text)

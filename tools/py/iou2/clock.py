@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a long run says while it runs: lines with the seconds since it began."""
+"""Progress messages of a long run: lines with the seconds since it began."""
 
 import sys
 import threading
@@ -14,6 +14,6 @@ def seconds():
 
 
 def say(text, file=None):
-    """Print a whole line at once: several threads do."""
+    """Print a whole line at once, because several threads print."""
     with _lock:
         print(f'[{seconds():4d} s] {text}', file=file or sys.stdout, flush=True)

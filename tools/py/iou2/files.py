@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files, programs and locks, as the tools use them."""
+"""Helpers of the tools for files, child processes and locks."""
 
 import fcntl
 import hashlib
@@ -11,7 +11,7 @@ from iou2 import TOP
 
 
 def read(*path):
-    """A file's text, empty if there is none."""
+    """The text of a file, empty if the file does not exist."""
     try:
         with open(os.path.join(*path), encoding='utf-8', errors='replace') as f:
             return f.read()
@@ -34,7 +34,7 @@ def last_line(text):
 
 
 def fingerprint(*parts):
-    """A short key for these bytes."""
+    """A short key of these bytes."""
     return hashlib.sha256(b''.join(parts)).hexdigest()[:16]
 
 
@@ -44,7 +44,7 @@ def contents(path):
 
 
 def tracked():
-    """The files that git tracks, or that the tarball came with, and that exist."""
+    """The existing files that git tracks, or that the tarball's MANIFEST names."""
     if os.path.exists(os.path.join(TOP, '.git')):
         found = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-z'], check=True,
                                cwd=TOP, stdout=subprocess.PIPE, text=True).stdout.split('\0')
@@ -54,15 +54,15 @@ def tracked():
 
 
 class Lock:
-    """One run at a time in a folder. What a run starts keeps its lock: it still writes there if
-    the run itself is killed.
+    """A lock for one run at a time in a folder. Child processes inherit it, because they still
+    write to the folder if the run itself is killed.
     """
 
     def __init__(self, *path):
         self.fd = os.open(os.path.join(*path), os.O_WRONLY | os.O_CREAT, 0o666)
 
     def take(self, wait=True):
-        """Whether it could be had."""
+        """Take the lock. Returns False if another run has it and @wait is false."""
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -71,8 +71,8 @@ class Lock:
 
 
 def run(*command, output=None, errors=None, mode='w', lock=None, cwd=None):
-    """The status of a program that reads nothing. What it says goes to a file, errors to the
-    same or to one of their own.
+    """Run a program without standard input. Returns its exit status. Its output goes to the
+    file @output, and its errors to the file @errors, or to the same file.
     """
     files = [open(path, mode, encoding='utf-8') if path else None for path in (output, errors)]
     out, err = files
@@ -88,14 +88,14 @@ def run(*command, output=None, errors=None, mode='w', lock=None, cwd=None):
 
 
 def said(*command, cwd=None):
-    """(status, text): what a program says, its errors with it."""
+    """Run a program. Returns (exit status, text of its output and errors)."""
     done = subprocess.run(command, check=False, cwd=cwd, stdin=subprocess.DEVNULL, text=True,
                           errors='replace', stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout
 
 
 def kill_below(pid):
-    """End what a process started, and nothing else: what is deepest first."""
+    """End the descendants of a process, and nothing else, children before their parents."""
     found = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(pid)], check=False,
                            stdout=subprocess.PIPE, text=True)
     for child in map(int, found.stdout.split()):
@@ -107,7 +107,7 @@ def kill_below(pid):
 
 
 def end_with_children():
-    """A signal that ends this ends what it started, too."""
+    """Let a signal that ends this program end its descendants, too."""
     def end(*_):
         kill_below(os.getpid())
         os._exit(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table tools/vm/kernels: the only reader of it. Shell scripts ask tools/vm/targets."""
+"""The only reader of the table tools/vm/kernels. Shell scripts call tools/vm/targets."""
 
 import os
 from collections import namedtuple
@@ -7,8 +7,8 @@ from collections import namedtuple
 from iou2 import TOP
 
 TABLE = os.path.join(TOP, 'tools/vm/kernels')
-# The KASAN kernel booted with kmemleak on: no row of the table, but a kernel to run tests on.
-# Searching for leaks all the time is too slow for everything else.
+# The KASAN kernel, booted with kmemleak enabled. It has no row in the table, but tests run on it
+# as on another kernel. kmemleak is too slow to be always enabled.
 KMEMLEAK = 'kmemleak'
 
 Target = namedtuple('Target', 'name release kind series packages')
@@ -30,12 +30,12 @@ def names(kind=None):
 
 
 def target_of(name):
-    """The row that is booted for a kernel: kmemleak is the KASAN kernel."""
+    """The name of the row that is booted for a kernel. For kmemleak it is kasan."""
     return 'kasan' if name == KMEMLEAK else name
 
 
 def find(name):
-    """The row of a kernel, None if there is none."""
+    """The row of a kernel, None if the kernel is unknown."""
     return next((row for row in targets() if row.name == target_of(name)), None)
 
 

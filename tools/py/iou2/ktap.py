@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read the output of kselftest's runner: tools/vm/ktap says how."""
+"""Read the output of kselftest's runner: the implementation of tools/vm/ktap."""
 
 import re
 from collections import Counter, namedtuple
@@ -11,7 +11,7 @@ DIRECTIVE = re.compile(r'(^|[ \t])# *((SKIP|XFAIL|TODO|TIMEOUT|exit=).*)')
 
 
 def split_result(text):
-    """The name and the directive of the words after "ok"."""
+    """(name, directive) from the text after "ok"."""
     name = re.sub(r'^[0-9]+ *', '', text)
     name = re.sub(r'^- *', '', name)
     found = DIRECTIVE.search(name)
@@ -21,14 +21,14 @@ def split_result(text):
 
 
 def judged(ok, directive):
-    """The result and the remark."""
+    """(result, remark) of a line "ok" or "not ok"."""
     if re.match('SKIP|XFAIL|TODO', directive):
         return 'skip', re.sub(r'^SKIP[: ]*', '', directive)
     return ('pass' if ok else 'fail'), directive
 
 
 class Log:
-    """The rows of a log; which tests began and ended, and what each took."""
+    """A log: its rows, how often each test began and ended, and the times of the tests."""
 
     def __init__(self, lines):
         self.rows = []
@@ -96,7 +96,7 @@ class Log:
     def end(self, ok, line):
         name, directive = split_result(re.sub('^(not )?ok ', '', line))
         test = self.test(re.sub('^selftests: [^:]*: ', '', name))
-        if self.cur != test:    # it was left out
+        if self.cur != test:    # the runner skipped it, and printed no header
             self.begin(test)
         self.ended[test] += 1
         if self.plan > self.subtests > 0:
@@ -111,7 +111,7 @@ class Log:
         self.cur = None
 
     def results(self, wanted):
-        """All rows, with those of what was wanted and did not end."""
+        """All rows, with a failure for each wanted test that did not run or end."""
         missing = Counter(wanted) - self.ended
         return self.rows + [
             Row(test, '(program)', 'fail',
@@ -124,7 +124,7 @@ class Log:
 
 
 def may_try_again(status, said):
-    """Whether the kernel's log was clean and the machine did not die."""
+    """Whether failed tests may run again: the kernel log is clean and the machine did not die."""
     if status == 99:
         return False
     return status != 125 or re.search('^vm: .*: stopped after ', said, re.M) is not None
@@ -136,7 +136,9 @@ def read_log(path):
 
 
 def merge(first, second, wanted):
-    """The rows of both runs: what failed first has the second's if it passed there."""
+    """The rows of both runs. A test that failed in the first and passed in the second run has
+    the rows of the second.
+    """
     rows = first.results(wanted)
     again = first.to_run_again(wanted)
     seconds = second.results(again)
@@ -158,7 +160,7 @@ def merge(first, second, wanted):
 
 
 def table(rows, with_module=True):
-    """The rows as tuples; the module as a column of its own, "-" where none is known."""
+    """The rows as tuples. The module is a column of its own, "-" if there is none."""
     for row in rows:
         if not with_module:
             yield tuple(row)
@@ -205,10 +207,10 @@ def main(doc):
     if a.selftest:
         return selftest.run('test_ktap')
     if not a.log:
-        cli.wrong_usage('no log')
+        cli.wrong_usage('LOG is missing')
     if a.output:
         if len(a.tests) != 1:
-            cli.wrong_usage('--output wants one test')
+            cli.wrong_usage(f'--output needs one test, got {len(a.tests)}')
         for line in output_of(a.log, a.tests[0]):
             print(line)
     elif a.times:

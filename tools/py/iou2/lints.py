@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The checks that need no virtual machine: a table, and a small function for each.
+"""The checks that need no virtual machine: a table, and a small function for each of them.
 
-A check is good if it returns nothing. What it returns, lines, or raises as Failed, is shown; it
-is left out with the reason of a Skip. Modules are built from nothing, because a warning is only
-printed once.
+A check passes if it returns no lines. It fails if it returns lines or raises Failed; the lines or
+the text are printed. It is skipped if it raises Skip with the reason. Modules are always built
+from scratch, because the compiler prints a warning only when it compiles a file.
 """
 
 import glob
@@ -17,20 +17,20 @@ from iou2 import TOP, files, kernels, selftest
 from iou2.files import read, tail, tracked, write
 
 WORK = os.path.join(TOP, 'build/tier0')
-# Only the older kernels' headers tell sparse about locks.
+# 7.x is new; 6.1 is here because only the headers of older kernels have sparse's lock annotations.
 SPARSE_KERNELS = ('6.1', '7.x')
 ANALYZER_KERNEL = '7.x'
-LOCK = None     # what tools/tier0 holds while it runs
+LOCK = None     # the lock that tools/tier0 holds while it runs
 
 Check = namedtuple('Check', 'name function arguments')
 
 
 class Skip(Exception):
-    """This machine cannot say."""
+    """The check cannot run on this machine. The text is the reason."""
 
 
 class Failed(Exception):
-    """What went wrong, as a text."""
+    """The check has failed. The text is printed."""
 
 
 def work(*names):
@@ -38,7 +38,7 @@ def work(*names):
 
 
 def fresh(*names):
-    """An empty folder."""
+    """Make an empty folder. Returns its path."""
     path = work(*names)
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
@@ -46,15 +46,15 @@ def fresh(*names):
 
 
 def need(program):
-    """The path of a program that not every machine has."""
+    """The path of a program. Skips the check if this machine does not have it."""
     path = shutil.which(program)
     if not path:
-        raise Skip(f'no {program} on this machine')
+        raise Skip(f'{program} is not installed on this machine')
     return path
 
 
 def run(*command, log=None, shown=40):
-    """Run it, the output into a log. Failed, with the end of that, if it fails."""
+    """Run a command, with its output in a log. If it fails, raise Failed with the log's end."""
     if not log:
         status, text = files.said(*command)
         if status:
@@ -66,7 +66,7 @@ def run(*command, log=None, shown=40):
 
 
 def answer(*command, log, shown=20):
-    """The last line that a program prints; what it says beside that goes to a log."""
+    """The standard output of a program. Its errors go to a log."""
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True)
     write(done.stderr, WORK, log)
@@ -76,7 +76,7 @@ def answer(*command, log, shown=20):
 
 
 def matching(expression, text, flags=0):
-    """The lines of a text in which an expression is found."""
+    """The lines of a text that match an expression."""
     return [line for line in text.split('\n') if re.search(expression, line, flags)]
 
 
@@ -85,7 +85,7 @@ def files_like(expression):
 
 
 def lines_like(expression, names):
-    """FILE:LINE:TEXT of lines in which an expression is found; binary files have none."""
+    """FILE:LINE:TEXT of the lines that match an expression. Binary files are left out."""
     for name in names:
         data = files.contents(name)
         if b'\0' in data:
@@ -96,20 +96,20 @@ def lines_like(expression, names):
 
 
 def command(*words):
-    """A check that is a program of the tree."""
+    """A check that runs a program of the tree."""
     run(*words)
 
 
 # --- for each kernel --------------------------------------------------------
 
-# Lines of a build log that say that this machine is not the one the kernel was built on. They
-# say nothing about the module.
+# Lines of a build log that are about the machine, which is not the one that built the kernel, and
+# not about the module.
 NOT_ABOUT_US = re.compile('the compiler differs from the one used to build the kernel|'
                           'Skipping BTF generation for .* due to unavailability of vmlinux')
 
 
 def warnings_in(text, but=NOT_ABOUT_US):
-    """Lines of a build log that count as warnings."""
+    """The lines of a build log that count as warnings."""
     return [line for line in matching('warning|error', text, re.I) if not but.search(line)]
 
 
@@ -126,13 +126,13 @@ def check_build(kernel):
     def field(name):
         return run('modinfo', '-F', name, module).strip('\n')
     if field('version') != read('VERSION').strip():
-        found.append("modinfo's version is not that of VERSION")
+        found.append('modinfo: the version differs from VERSION')
     if field('license') != 'GPL':
-        found.append('license is not GPL')
+        found.append('modinfo: the license is not GPL')
     if not field('description'):
-        found.append('no description')
+        found.append('modinfo: the description is missing')
     for line in matching(r'^[a-z_]+:? *(\([a-z]+\))?$', field('parm')):
-        found += [line, 'parameters without description']
+        found.append(f'modinfo: a parameter without a description: {line}')
     return found
 
 
@@ -140,8 +140,8 @@ def check_build_debug(kernel):
     return build(kernel, 'debug', '--debug')
 
 
-# __typeof_unqual__ is newer than most packaged versions of sparse, and the same but for
-# qualifiers. Newer kernels ask a script whether the checker works, and Debian's headers lack it.
+# Most packaged versions of sparse do not know __typeof_unqual__, which is __typeof__ without the
+# qualifiers. Newer kernels run checker-valid.sh to test the checker, and Debian's headers lack it.
 SPARSE_INSIDE = r'''
 	script=/usr/src/linux-headers-${KVER%-*}-common/scripts/checker-valid.sh
 	if [ ! -e "$script" ]; then
@@ -161,8 +161,8 @@ def copy_module(to, *names):
 
 
 def sparse_findings(text):
-    """What sparse says about our files, less what it says about the macros for modinfo: it does
-    not know the compile-time strlen() that they contain since 7.x.
+    """The findings of sparse in the module's files, without false ones about the macros for
+    modinfo: since 7.x they use a compile-time strlen(), which sparse does not know.
     """
     for line in text.split('\n'):
         found = re.match(r'(?:/obj/)?((module/[^:]*):([0-9]+):[0-9]+: (?:warning|error): .*)', line)
@@ -176,7 +176,7 @@ def sparse_findings(text):
 
 
 def check_sparse(kernel):
-    """sparse of this machine, in the release's chroot: it needs nothing but libc."""
+    """Run the sparse of this machine in the chroot of the release. It needs only the C library."""
     sparse, log = need('sparse'), f'{kernel}-sparse.log'
     os.makedirs(work('bin'), exist_ok=True)
     shutil.copy2(sparse, work('bin/sparse'))
@@ -184,18 +184,19 @@ def check_sparse(kernel):
     copy_module(out, 'Kbuild', 'VERSION', 'module', 'uapi')
     chroot = ('tools/vm/chroot', kernel, '--ro-bind', work('bin') + ':/opt/tier0')
     if files.said(*chroot, '--', '/opt/tier0/sparse', '--version')[0]:
-        raise Skip(f"this machine's sparse does not run in {kernel}'s release")
+        raise Skip(f"this machine's sparse does not run in the release of {kernel}")
     text = run(*chroot, '--bind', f'{out}:/obj', '--', 'sh', '-c', SPARSE_INSIDE, log=log, shown=20)
     objects = [name for name in re.findall(r'module/[a-z_]*\.o', read('Kbuild'))
                if not re.search('fault|coverage', name)]
     found = list(sparse_findings(text))
     if len(matching('^ *CHECK ', text)) < len(objects):
-        found.append('sparse did not see every file')
+        found.append('sparse did not check all files')
     return found
 
 
-# gcc's own analyzer. Left out: what it says about lists whose head is on the stack. It takes the
-# head for an element (out-of-bounds), and a list for one that leads to itself (infinite-loop).
+# gcc's own analyzer. Two of its warnings are off, because they are wrong for lists whose head is on
+# the stack: it takes the head for an element (out-of-bounds), and a loop over such a list for an
+# endless one (infinite-loop).
 ANALYZER_FLAGS = '-fanalyzer -Wno-analyzer-out-of-bounds -Wno-analyzer-infinite-loop'
 
 
@@ -208,7 +209,7 @@ NO_KERNEL = re.compile(NOT_ABOUT_US.pattern + r'|modpost: (.* undefined!|suppres
 
 
 def check_clang():
-    """Every object, with no kernel to link it to."""
+    """Compile all objects with clang. There is no kernel to link them to."""
     tree = answer('tools/vm/clang-tree', log='clang-tree.log')
     out = fresh('clang')
     copy_module(out, 'Kbuild', 'VERSION', 'module', 'uapi')
@@ -220,7 +221,7 @@ def check_clang():
     return warnings_in(text, NO_KERNEL)
 
 
-# One semantic patch after the other. The few with code in OCaml would need its compiler.
+# Run the semantic patches one by one, except the few in OCaml, which need the OCaml compiler.
 COCCICHECK_INSIDE = '''
 	export srctree=/kernel srcroot=/out/obj KBUILD_EXTMOD=/out/obj MODE=report
 	export LINUXINCLUDE="-I/out/obj/module -I/out/obj/uapi"
@@ -236,13 +237,13 @@ COCCICHECK_INSIDE = '''
 
 
 def reviewed(text):
-    """The expressions of a list of reviewed findings; "#" begins a comment: the reason."""
+    """The expressions of a list of reviewed findings. "#" begins a comment."""
     lines = (re.sub('[ \t]*#.*', '', line) for line in text.split('\n'))
     return [re.compile(line) for line in lines if line]
 
 
 def check_coccicheck():
-    """The kernel's own semantic patches, less what tools/coccicheck.list says is wrong."""
+    """Run the kernel's semantic patches. tools/coccicheck.list has the reviewed false findings."""
     source = answer('tools/vm/kselftest-src', log='kernel-source.log', shown=5)
     out = fresh('coccicheck')
     copy_module(os.path.join(out, 'obj'), 'module', 'uapi')
@@ -250,7 +251,7 @@ def check_coccicheck():
                source.removesuffix('/tools/testing/selftests') + ':/kernel', '--bind', f'{out}:/out', '--',
                'bash', '-c', COCCICHECK_INSIDE, log='coccicheck.log', shown=20)
     if len(matching('--cocci-file', read(out, 'commands'))) < 50:
-        raise Failed('most semantic patches were not run')
+        raise Failed('fewer than 50 semantic patches were run')
     found = set(re.findall(r'^/out/obj/([^:]*:[0-9]+.*)', text, re.M))
     expected = reviewed(read('tools/coccicheck.list'))
     return sorted(line for line in found if not any(e.search(line) for e in expected))
@@ -263,8 +264,8 @@ def check_symbols(kernel):
     for kind in ('normal', 'debug'):
         module = work(f'{kernel}-{kind}/iouring2.ko')
         if not os.path.exists(module):
-            raise Failed(f'{module} was not built')
-        # the column of tools/symbols.list that goes with a target of tools/vm
+            raise Failed(f'{module} is missing: its build has failed or was not selected')
+        # "6.12-bookworm" uses the column 6.12 of tools/symbols.list
         status, text = files.said('tools/symbols', kernel.partition('-')[0], module, symvers)
         found += [text] if status else []
     return found
@@ -274,7 +275,7 @@ def check_symbols(kernel):
 
 SYMVERS = (('task_work_add', 'EXPORT_SYMBOL_GPL', ''), ('__kernel_write', 'EXPORT_SYMBOL_GPL', 'module:autofs4'),
            ('misc_register', 'EXPORT_SYMBOL', ''), ('vfs_fsync', 'EXPORT_SYMBOL', ''))
-# Symbol, kernel, the list with what is added or as it is, and what must be said about it.
+# Symbol, kernel, whether the list has the additional rows, and the expected message.
 RED_SYMBOLS = (
     ('task_work_add', '7.x', True, "by Debian's kernels, not by mainline"),
     ('__kernel_write', '7.x', True, 'exported only into module:autofs4'),
@@ -297,7 +298,7 @@ def check_symbols_selftest():
     write(''.join(f'0x00000000\t{symbol}\tvmlinux\t{kind}\t{space}\n' for symbol, kind, space in SYMVERS), symvers)
     write(read('tools/symbols.list') + '__kernel_write G 7.x\nvfs_fsync G 7.x\n', longer)
     if files.said('tools/symbols', '7.x', object_calling('misc_register'), symvers)[0]:
-        yield 'misc_register is red'
+        yield 'misc_register fails, and should pass'
     for symbol, kernel, added, reason in RED_SYMBOLS:
         status, text = files.said('tools/symbols', kernel, object_calling(symbol), symvers,
                                   longer if added else 'tools/symbols.list')
@@ -307,29 +308,29 @@ def check_symbols_selftest():
 
 # --- style ------------------------------------------------------------------
 
-# What checkpatch is told to leave alone, and why. Everywhere: the tree has no MAINTAINERS file,
-# and kernel versions have a check of their own, which allows module/compat.
-# CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant.
-# kmalloc_obj() is what only the newest kernels have.
+# The messages of checkpatch that are ignored, and why. FILE_PATH_CHANGES asks for MAINTAINERS, which
+# has a check of its own. LINUX_VERSION_CODE has one, too, which allows it in module/compat.
+# CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant. ALLOC_WITH_SIZEOF asks for
+# kmalloc_obj(), which only the newest kernels have.
 CHECKPATCH = 'FILE_PATH_CHANGES,LINUX_VERSION_CODE,CONSTANT_COMPARISON,ALLOC_WITH_SIZEOF'
-# Headers for user space cannot use the kernel's macros, as checkpatch knows of include/uapi; and
-# the layout is that of io_uring.h, arrays without a size included.
+# Headers for user space cannot use the kernel's macros; checkpatch knows this only for include/uapi.
+# The layout is that of io_uring.h, which has arrays without a size.
 CHECKPATCH_UAPI = 'BIT_MACRO,PREFER_DEFINED_ATTRIBUTE_MACRO,FLEXIBLE_ARRAY'
-# Programs use the C library's types and functions, print with its macros (PRIu64 is "camel
-# case"), and share volatile variables with their signal handlers.
+# Programs use the types and functions of the C library. Its macros such as PRIu64 count as camel
+# case. Programs share volatile variables with their signal handlers.
 CHECKPATCH_USER = 'PREFER_KERNEL_TYPES,CAMELCASE,EMBEDDED_FUNCTION_NAME,STRCPY,VOLATILE'
-# Tests are written with macros that take types and fields, and that return from the test.
+# Tests use macros that take types and fields, and macros that return from the test.
 CHECKPATCH_TESTS = CHECKPATCH_USER + ',MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL'
-# The fuzzer makes its tables from one list, with macros that take what they need of each row.
+# The fuzzer makes its tables from one list, with macros that use some columns of each row.
 CHECKPATCH_FUZZ = CHECKPATCH_USER + ',MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACRO_ARG_UNUSED,' \
                                     'COMPLEX_MACRO,LINE_CONTINUATIONS'
-# The library has no kernel macros either, answers ENOSYS where io_uring is not there, and writes
-# seccomp filters as lists.
+# The library has no kernel macros either. It returns ENOSYS where there is no io_uring, and its
+# seccomp filters are lists of macros.
 CHECKPATCH_LIB = CHECKPATCH_TESTS + ',LONG_LINE,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,ENOSYS,COMPLEX_MACRO'
-# The bench measures what a volatile or a C library's type cost nothing in, and its plugin for the
-# emulator says what it uses of an interface that has no header.
+# The bench is a program, too. Its plugin for the emulator declares the functions of an interface for
+# which there is no header.
 CHECKPATCH_BENCH = CHECKPATCH_USER + ',AVOID_EXTERNS'
-# Examples are read on a wide screen.
+# Examples may have long lines.
 CHECKPATCH_EXAMPLES = CHECKPATCH_USER + ',LONG_LINE,LONG_LINE_COMMENT'
 
 
@@ -367,19 +368,19 @@ def check_shellcheck():
 
 
 def check_no_version_code():
-    """The kernel's version may decide something in one place only."""
+    """Only module/compat may depend on the kernel's version."""
     names = [name for name in files_like('^(module|uapi|Kbuild)') if not name.startswith('module/compat/')]
     return lines_like(r'LINUX_VERSION_CODE|KERNEL_VERSION *\(|\bHAVE_[A-Z]', names)
 
 
 def check_no_hosts_or_paths():
-    """A tree that names a mirror or a path of the machine it was written on works only there."""
+    """No file names a Debian mirror or a path of a developer's machine."""
     return lines_like(r'(deb|security|ftp|snapshot|archive|packages)[a-z0-9.-]*[.]debian[.]org|npmjs[.]|'
                       r'pypi[.]org|(^|[^A-Za-z0-9_.}-])/(work|home)/',
                       tracked())
 
 
-# --- one truth in one place -------------------------------------------------
+# --- packaging, library, documents ------------------------------------------
 
 def check_versions():
     version = read('VERSION').strip()
@@ -387,12 +388,12 @@ def check_versions():
     if not re.fullmatch(r'[0-9]+\.[0-9]+\.[0-9]+', version):
         yield f"VERSION is '{version}'"
     if f'PACKAGE_VERSION="{version}"' not in read('dkms.conf').split('\n'):
-        yield f'dkms.conf has another version than VERSION ({version})'
+        yield f'dkms.conf: PACKAGE_VERSION differs from VERSION ({version})'
     if not any('MODULE_VERSION(' in text for text in sources.values()):
-        yield 'no MODULE_VERSION in module/'
+        yield 'no file of module/ has MODULE_VERSION'
     for name, text in sources.items():
         if 'MODULE_VERSION("' in text:
-            yield f'{name}: MODULE_VERSION must come from VERSION'
+            yield f'{name}: MODULE_VERSION must use IOURING2_VERSION, not a string'
     if 'VERSION' not in read('Kbuild'):
         yield 'Kbuild does not read VERSION'
 
@@ -403,9 +404,9 @@ KERNELS_OUT = ('4.19.0-27-amd64', '5.9.0-1-amd64', '5.1.0', '8.0.0', '57.0.0')
 
 
 def check_dkms_conf():
-    """What some supported dkms calls deprecated, or does not know; and the range of kernels."""
+    """dkms.conf has no deprecated or unknown variable, and allows exactly the supported kernels."""
     yield from lines_like('^(CLEAN|REMAKE_INITRD|MODULES_CONF|OBSOLETE_BY|BUILD_EXCLUSIVE_KERNEL_M)', ['dkms.conf'])
-    # as dkms reads it, and decides: by bash
+    # dkms is a bash script, and evaluates the file in the same way
     text = run('bash', '-c', '''
         kernel_source_dir=/nowhere; . ./dkms.conf
         [[ $PACKAGE_NAME = iouring2 ]] || echo "PACKAGE_NAME"
@@ -418,12 +419,12 @@ def check_dkms_conf():
 
 
 def check_dist():
-    """The same bytes twice, and once more from the unpacked tarball."""
+    """Two runs, and a run in the unpacked tarball, make the same bytes."""
     folder, name = fresh('dist'), f'iouring2-{read("VERSION").strip()}'
     first, second = folder + '/a.tar.gz', folder + '/b.tar.gz'
     run('packaging/dist', '.', first)
     run('tar', '-C', folder, '-xzf', first)
-    # the same date, should somebody commit just now
+    # fix the date, in case a commit is made between the two runs
     date = int(os.stat(f'{folder}/{name}/VERSION').st_mtime)
     run('env', f'SOURCE_DATE_EPOCH={date}', 'packaging/dist', '.', second)
     run('cmp', first, second)
@@ -433,7 +434,7 @@ def check_dist():
 
 
 def check_install():
-    """Installing and uninstalling, with stand-ins for dkms and the kernel."""
+    """Test packaging/install with stubs for dkms and the kernel."""
     run('packaging/dist', '.', work('package/iouring2.tar.gz'))
     run('tools/vm/chroot', '6.1', '--ro-bind', work('package') + ':/package', '--',
         '/src/packaging/check', '/package/iouring2.tar.gz')
@@ -450,7 +451,7 @@ def check_uapi():
 
 
 def check_bench():
-    """The program and the emulator's plugin, without a warning."""
+    """The program and the emulator's plugin compile without a warning."""
     flags = ('-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-O2', '-Iuapi')
     sources = [f'bench/{name}.c' for name in ('bench', 'ops', 'special', 'threads', 'ring')]
     run('gcc', *flags, '-pthread', '-o', work('bench'), *sources)
@@ -464,16 +465,16 @@ def check_examples():
 
 
 def check_library():
-    """The library's unit tests, on a kernel made of a few lines, and that all of it compiles."""
+    """Build the whole library, and run its unit tests, which use a stub of the kernel."""
     out = fresh('library')
     text = run('make', '-s', '-C', 'lib', f'OUTPUT={out}', 'CFLAGS=-O2 -Werror', 'all', 'check', log='library/log')
-    return matching('^not ok', text) or ([] if re.search(r'^1\.\.[1-9]', text, re.M) else ['no test ran'])
+    return matching('^not ok', text) or ([] if re.search(r'^1\.\.[1-9]', text, re.M) else ['no unit test ran'])
 
 
 def check_library_trap():
-    """The trap in programs that make the calls themselves: needs seccomp and ptrace, not the module."""
+    """Test the trap of system calls on this machine. It needs seccomp and ptrace, not the module."""
     if not os.access(work('library/iouring2-run'), os.X_OK):
-        raise Failed('iouring2-run was not built')
+        raise Failed('iouring2-run is missing: its build has failed or was not selected')
     status, text = files.said('suites/lib/host', work('library'))
     if status == 77:
         raise Skip(files.last_line(text))
@@ -490,7 +491,7 @@ int main(void) { struct iouring2_query q; return iouring2_device_query(-1, &q); 
 
 
 def check_library_install():
-    """What is installed is for the prefix of that call, whatever was built before, and goes again."""
+    """install uses the prefix of its own call, not that of the build, and uninstall removes all files."""
     root, library = fresh('library-root'), work('library')
     make = ('make', '-s', '-C', 'lib', f'OUTPUT={library}')
     to = (f'DESTDIR={root}', 'prefix=/usr')
@@ -498,26 +499,26 @@ def check_library_install():
     run(*make, *to, 'install')
     found = []
     if 'prefix=/usr' not in read(root, 'usr/lib/pkgconfig/libiouring2.pc').split('\n'):
-        found.append('libiouring2.pc has another prefix')
+        found.append('libiouring2.pc does not have the prefix of the installation')
     write(LIBRARY_PROGRAM, work('library-program.c'))
     status, text = files.said('gcc', '-Wall', '-Werror', f'-I{root}/usr/include', '-o', work('library-program'),
                               work('library-program.c'), f'-L{root}/usr/lib', '-liouring2')
     found += [text] if status else []
     run(*make, *to, 'uninstall')
     left = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
-    return found + left + (['is left after uninstall'] if left else [])
+    return found + [f'{path} is left after uninstall' for path in left]
 
 
 def check_library_symbols():
-    """What the library exports is what its map, its header and its manual page say."""
+    """The library exports the symbols of its map, and the manual page has those of its header."""
     library, page = work('library/libiouring2.so'), read('docs/man/libiouring2.3')
     if not os.path.exists(library):
-        raise Failed(f'{library} was not built')
+        raise Failed(f'{library} is missing: its build has failed or was not selected')
     exported = run('nm', '-D', '--defined-only', library)
     for symbol in re.findall(r'\biouring2_(?:device|ring)_[a-z_]+', read('lib/libiouring2.map')):
         if not re.search(rf'\b{symbol}\b', exported):
             yield f'{symbol} is not exported'
-    # those described in the header; the others are its own
+    # symbols without a description in the header are internal
     for symbol in re.findall(r'^ \* (iouring2_[a-z_]+)\(\) - ', read('lib/iouring2.h'), re.M):
         if not re.search(rf'\b{symbol}\b', page):
             yield f'{symbol} is not in libiouring2(3)'
@@ -541,16 +542,17 @@ def check_man():
 
 
 def check_decisions():
-    """What runs when, what counts as passed, what a log says, which verdicts are kept."""
+    """Run the unit tests of the Python tools."""
     status, text = files.said('python3', '-B', '-m', 'unittest', 'discover', '-q', 'tests',
                               cwd=os.path.dirname(selftest.TESTS))
     return text.split('\n') if status else []
 
 
-# Programs for a guest or for inside of a root tree, and parts of other programs: their callers'
-# usage is what people read. The cache's key of liburing/fetch is what is in that file.
+# Programs that run in a guest or in a root tree, and parts of other programs. Users read the usage
+# of their callers. suites/liburing/fetch has no --help, because the key of its cache entry is the
+# file's content.
 NOT_FOR_PEOPLE = re.compile(r'(^|/)(guest|.*-inside|run-suite)$|^(suites/lib|selftests|module)/|'
-                            r'^packaging/check$|^suites/apps/(build|cases)$|^suites/liburing/(build|fetch)$')
+                            r'^suites/apps/build$|^suites/liburing/(build|fetch)$')
 
 
 def has_usage(name):
@@ -565,7 +567,7 @@ def answers_well(option, status, output, errors):
 
 
 def check_usage():
-    """All tools say what they can do, and refuse what they cannot, in the same way."""
+    """All tools have --help, and reject an unknown option with the same form of message."""
     for name in tracked():
         if NOT_FOR_PEOPLE.search(name) or not has_usage(name):
             continue
@@ -577,7 +579,7 @@ def check_usage():
 
 
 def check_links():
-    """Markdown links between files of the tree lead somewhere."""
+    """The targets of Markdown links between files of the tree exist."""
     for name in files_like(r'\.md$'):
         for target in re.findall(r'\]\(([^)\n]+)\)', read(name)):
             target = target.partition('#')[0] if not re.match('(https?:|#|mailto:)', target) else ''
@@ -586,14 +588,14 @@ def check_links():
 
 
 def check_maintainers():
-    """What MAINTAINERS names is in the tree."""
+    """The files that MAINTAINERS names exist."""
     for pattern in re.findall(r'^F:\t(.*)', read('MAINTAINERS'), re.M):
         if not glob.glob(pattern.rstrip('/')):
             yield f'MAINTAINERS: no such file: {pattern}'
 
 
 def check_licences():
-    """Each file says who holds the copyright and what the licence is; the text is in LICENSES/."""
+    """Each file states its copyright holder and its licence, whose text is in LICENSES/."""
     out = fresh('licences')
     for name in tracked():
         to = os.path.join(out, name)
@@ -606,30 +608,30 @@ def check_licences():
 # --- the table --------------------------------------------------------------
 
 def rows():
-    """Name, function or command line, arguments. What later rows look at, earlier ones build."""
+    """Name, function, arguments. Later checks use the builds of earlier ones."""
     yield 'versions agree', check_versions
     yield 'dkms.conf', check_dkms_conf
     yield 'make dist is reproducible', check_dist
-    yield 'install and uninstall', check_install
-    yield 'uapi header compiles by itself', check_uapi
-    yield 'examples compile without a warning', check_examples
-    yield 'library builds, unit tests', check_library
-    yield 'the trap, on this machine', check_library_trap
-    yield 'library symbols are documented', check_library_symbols
+    yield 'packaging/install installs and uninstalls', check_install
+    yield 'uapi header compiles alone', check_uapi
+    yield 'examples compile', check_examples
+    yield 'library builds and passes its unit tests', check_library
+    yield 'library traps system calls on this machine', check_library_trap
+    yield 'library symbols are exported and documented', check_library_symbols
     yield 'library installs below any prefix', check_library_install
-    yield "README's program is examples/read_file.c", check_readme_example
-    yield 'manual page lint', check_man
-    yield 'every errno of the manual page has a test', command, 'tools/errnos'
+    yield 'README shows examples/read_file.c', check_readme_example
+    yield 'manual pages (mandoc, man)', check_man
+    yield 'each errno of the manual page has a test', command, 'tools/errnos'
     yield 'mutants apply', command, 'tools/mutate', '--check'
-    yield 'turns and results are decided as they should be', check_decisions
-    yield 'who runs a request: rules and table', command, 'tools/where/check'
-    yield 'no circle of calls but the engine', command, 'tools/circles'
-    yield 'every tool has --help, and one word for wrong usage', check_usage
+    yield 'unit tests of the Python tools', check_decisions
+    yield 'truth table of io2_where()', command, 'tools/where/check'
+    yield 'no cyclic dependencies between files of module/', command, 'tools/circles'
+    yield 'each tool has --help and rejects unknown options', check_usage
     yield 'links between documents', check_links
-    yield 'MAINTAINERS names what is there', check_maintainers
+    yield 'MAINTAINERS names existing files', check_maintainers
     yield 'licences (reuse lint)', check_licences
-    yield 'no kernel version outside module/compat', check_no_version_code
-    yield 'no mirror or machine path', check_no_hosts_or_paths
+    yield 'kernel versions only in module/compat', check_no_version_code
+    yield 'no mirrors and no local paths', check_no_hosts_or_paths
     yield 'shellcheck', check_shellcheck
     yield 'checkpatch module', check_checkpatch, 'module'
     yield 'checkpatch uapi', check_checkpatch, 'uapi', CHECKPATCH_UAPI
@@ -639,15 +641,16 @@ def rows():
     yield 'checkpatch lib', check_checkpatch, 'lib', CHECKPATCH_LIB
     yield 'checkpatch bench', check_checkpatch, 'bench', CHECKPATCH_BENCH
     yield 'bench compiles', check_bench
-    yield 'benchmarks.md is made from results', command, 'bench/report', '--check'
+    yield 'benchmarks.md agrees with results/', command, 'bench/report', '--check'
     yield 'kernel-doc comments', check_kernel_doc
-    yield 'fuzzer, without a module', command, 'make', '-s', '-C', 'suites/fuzz', f'OUTPUT={work("fuzz")}', 'check'
+    yield 'fuzzer builds and passes its tests', command, 'make', '-s', '-C', 'suites/fuzz', \
+        f'OUTPUT={work("fuzz")}', 'check'
     yield 'syzkaller description', command, 'tools/syzkaller/check'
-    yield 'symbols check turns red when it should', check_symbols_selftest
+    yield 'tests of tools/symbols', check_symbols_selftest
     for kernel in kernels.names('deb'):
         yield f'build {kernel} with W=1', check_build, kernel
         yield f'debug build {kernel} with W=1', check_build_debug, kernel
-        yield f"symbols {kernel} are mainline's", check_symbols, kernel
+        yield f'symbols {kernel} are exported by mainline', check_symbols, kernel
     for kernel in SPARSE_KERNELS:
         yield f'sparse {kernel}', check_sparse, kernel
     yield f'gcc -fanalyzer {ANALYZER_KERNEL}', check_analyzer, ANALYZER_KERNEL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Judge a kernel log: tools/vm/logcheck says how."""
+"""Judge a kernel log: the implementation of tools/vm/logcheck."""
 
 import re
 import sys
@@ -7,11 +7,11 @@ from collections import namedtuple
 
 from iou2 import cli, selftest
 
-# Lines that are told of one log.
+# The maximum number of lines that are reported of one log.
 MOST = 60
 
-# An extended regular expression of POSIX, as the guest gives them to grep, and a line that it
-# must find.
+# A name, a POSIX extended regular expression, which the guest gives to grep, and a sample line that
+# it must match.
 Pattern = namedtuple('Pattern', 'name expression sample')
 PATTERNS = (
     Pattern('bug', r'\<BUG\>',
@@ -134,17 +134,16 @@ PATTERNS = (
             'iouring2: assertion failed: state == LIVE'),
 )
 
-# Lines of stock kernels that are harmless here: exact, each with its reason and a line as it
-# was seen.
+# Harmless lines of stock kernels, as exact as possible, each with a reason and a line that was seen.
 HARMLESS = (
-    # 5.10 tells of every mount with mandatory locks that they are to go.
+    # 5.10 warns on each mount with mandatory locks that they will be removed.
     Pattern('mand', 'WARNING: the mand mount option is being deprecated and',
             '[   57.251462] WARNING: the mand mount option is being deprecated and'),
 )
 
 
 def compiled(expression):
-    """An extended regular expression in Python's words."""
+    """Compile a POSIX extended regular expression."""
     for posix, python in ((r'\<', r'\b(?=\w)'), (r'\>', r'\b(?<=\w)'), ('[:space:]', r'\s'),
                           ('[:digit:]', '0-9'), ('[:alpha:]', 'A-Za-z'), ('[:alnum:]', 'A-Za-z0-9'),
                           ('[:upper:]', 'A-Z'), ('[:lower:]', 'a-z'), ('[:xdigit:]', '0-9A-Fa-f')):
@@ -156,20 +155,23 @@ EXPRESSIONS = [(pattern.name, compiled(pattern.expression)) for pattern in PATTE
 
 
 def name_of(line):
-    """The name of the first pattern that a line matches, None if there is none."""
+    """The name of the first pattern that matches a line, None if none does."""
     return next((name for name, expression in EXPRESSIONS if expression.search(line)), None)
 
 
 # --- data races -------------------------------------------------------------
 
-# The KCSAN kernel is instrumented as a whole and has races of its own, which any read of a file
-# may show. A report is the module's business if one of the two innermost functions of either
-# access is in the module; another is only named, on standard error. The second counts because
-# helpers work on what they are given, but not below the workqueue's functions, which race with
-# its own threads by design, nor a sleep with a timer, which races with that timer's end over a
-# variable on its own stack, nor a file's poll, which looks at the file without its locks, as it
-# does for poll(2): vfs_poll() is inlined. Nor below tmpfs's read, which looks at the flags of a
-# page without its lock. A report without its stacks, or without an end, stays.
+# The whole KCSAN kernel is instrumented, and has races of its own, which any read of a file may
+# show. A report is about the module if one of the two innermost functions of either access is in
+# the module. Another report is foreign, and only named on standard error. The second function
+# counts because a helper may race on the module's data. It does not count if the innermost
+# function has races of its own:
+# - the functions of the workqueue, which race with their threads by design;
+# - a sleep with a timer, which races with the timer's end over a variable on its stack;
+# - a file's poll method, which reads the file's state without its locks, as for poll(2) (vfs_poll()
+#   is inlined);
+# - tmpfs's read, which reads the flags of a page without its lock.
+# A report without its stacks or without its end is not foreign.
 RACE = re.compile('BUG: KCSAN: ')
 RACE_END = re.compile('Reported by Kernel Concurrency Sanitizer')
 ACCESS = re.compile(' (by (task|interrupt)|unknown origin)')
@@ -179,7 +181,7 @@ BY_DESIGN = re.compile(r' (__queue_work|queue_work_on|queue_delayed_work_on|'
 
 
 def is_foreign(report):
-    """Whether a whole report of a race is not the module's business."""
+    """Whether a whole report of a race is not about the module."""
     depth, frames = 9, 0
     for line in report:
         if ACCESS.search(line):
@@ -206,7 +208,7 @@ def without_foreign_races(lines, say):
             report.append(line)
             if RACE_END.search(line):
                 if is_foreign(report):
-                    say(f"logcheck: not the module's: {report[0]}")
+                    say(f'logcheck: ignored, not about the module: {report[0]}')
                 else:
                     yield from report
                 report = []
@@ -216,7 +218,7 @@ def without_foreign_races(lines, say):
 # --- judging ----------------------------------------------------------------
 
 def judge(lines, allowed=(), say=lambda text: None):
-    """(pattern's name, line) of what is wrong in a log."""
+    """[(name of the pattern, line)], the findings in a log."""
     expected = [*allowed, *(compiled(pattern.expression) for pattern in HARMLESS)]
     found = {}
     for line in without_foreign_races(lines, say):
@@ -231,7 +233,7 @@ def judge(lines, allowed=(), say=lambda text: None):
 
 
 def read_log(path):
-    """The lines of a log: it may have anything in it."""
+    """The lines of a log, which may have any bytes."""
     with open(path, encoding='utf-8', errors='surrogateescape', newline='\n') as f:
         text = f.read().replace('\r', '').replace('\0', '')
     return text.removesuffix('\n').split('\n')
@@ -262,7 +264,7 @@ def main(doc):
             print(pattern.expression)
         return 0
     if not a.files:
-        p.error('no file')
+        p.error('FILE is missing')
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors='surrogateescape')
     status = 0

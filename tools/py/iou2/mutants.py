@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What mutants say of themselves, and what is known about them: docs/testing.md describes them."""
+"""The headers of mutants, their results, and how long a result is valid. See docs/testing.md."""
 
 import glob
 import os
@@ -12,17 +12,17 @@ from iou2.files import contents, fingerprint
 
 FOLDER = os.path.join(TOP, 'suites/mutants')
 FIELDS = ('Mutant', 'Invariant', 'Breaks', 'Test', 'Module', 'Kernel')
-# What the result of a test depends on, beside the test, its kernel and the module.
+# Files on which each result depends, beside the test, its kernel and the module.
 JUDGES = ('suites/mutants/guest', 'tools/py/iou2/logcheck.py')
 HELPERS = ('selftests/lib/ring.c', 'selftests/lib/inflight.c')
 HOST = 'host'
 
-# A selftest program, one of its tests or "-", and how often it runs to meet a race.
+# A selftest program, one of its tests or "-" for all, and how often it runs to meet a race.
 Test = namedtuple('Test', 'program test times')
 
 
 def parse_test(text):
-    """PROGRAM [TEST] [xN]"""
+    """Parse "PROGRAM [TEST] [xN]"."""
     program, *words = text.split()
     if words and re.match('x[0-9]', words[0]):
         words.insert(0, '-')
@@ -53,14 +53,14 @@ class Mutant:
         return os.path.join(FOLDER, self.name + '.patch')
 
     def apply(self, tree, *options):
-        """(whether it went well, what patch said)"""
+        """Apply the patch. Returns (whether it applied, the output of patch)."""
         status, said = files.said('patch', '-d', tree, '-p1', '-f', '-N', '-F', '0',
                                   '--no-backup-if-mismatch', *options, '-i', self.patch)
         return status == 0, said
 
 
 def load(patterns=(), kernel=''):
-    """The mutants whose names contain one of these."""
+    """The mutants whose names contain one of the patterns, or all."""
     found = []
     for path in sorted(glob.glob(os.path.join(FOLDER, '*.patch'))):
         name = os.path.basename(path).removesuffix('.patch')
@@ -82,24 +82,24 @@ def test_exists(test):
 
 
 def problems(mutant):
-    """What is wrong with a mutant, without a machine."""
+    """The problems of a mutant that are found without running it."""
     for key in FIELDS:
         if not mutant.field(key):
-            yield f'no {key} in its header'
+            yield f'the header has no {key}'
     if mutant.field('Mutant') != mutant.name:
-        yield f'calls itself {mutant.field("Mutant")}'
+        yield f'the name in the header is {mutant.field("Mutant")}'
     if mutant.module not in ('debug', 'normal'):
-        yield 'no such build of the module'
+        yield f'unknown build of the module: {mutant.module}'
     kernel = mutant.field('Kernel')
     if kernel != HOST and not kernels.find(kernel):
-        yield 'no such kernel'
+        yield f'unknown kernel: {kernel}'
     for test in mutant.tests:
         if not test_exists(test):
-            yield f'no test {test.program} {test.test}'
+            yield f'unknown test: {test.program} {test.test}'
         if not re.fullmatch('[1-9][0-9]*', test.times):
-            yield f'{test.program} {test.test}: how often?'
+            yield f'{test.program} {test.test}: not a number of runs: x{test.times}'
     if not mutant.apply('.', '--dry-run')[0]:
-        yield 'does not apply'
+        yield 'the patch does not apply'
 
 
 # --- verdicts ---------------------------------------------------------------
@@ -111,7 +111,7 @@ def module_fingerprint():
 
 
 def sources_of(program):
-    """The files of a test."""
+    """The source files of a test."""
     for path in (f'selftests/{program}_test.c', f'selftests/{program}'):
         if os.path.exists(path):
             return [path]
@@ -119,7 +119,7 @@ def sources_of(program):
 
 
 def tests_key(kernel, module, tests):
-    """All that a result of these tests depends on, but the module. TESTS are lines."""
+    """A key of all that the result of these tests depends on, except the module. @tests are lines."""
     parts = [f'{part}\n'.encode() for part in (kernel, module, '\n'.join(tests))]
     for program in sorted({line.split(' ')[0] for line in tests}):
         parts += map(contents, sources_of(program))
@@ -129,14 +129,14 @@ def tests_key(kernel, module, tests):
 
 
 def key_of(mutant, module):
-    """A verdict is good as long as this is the same. MODULE is module_fingerprint()."""
+    """The key of a verdict, which is valid while its key is the same. @module: module_fingerprint()."""
     tests = [' '.join(test) for test in mutant.tests]
     return f'{module} {fingerprint(contents(mutant.patch))} ' \
            f'{tests_key(mutant.kernel, mutant.module, tests)}'
 
 
 class Verdicts:
-    """A folder with a file for each: its key, and under it what was found."""
+    """The verdicts: a folder with a file for each mutant, with the key and then the result."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -152,11 +152,11 @@ class Verdicts:
         return os.path.exists(os.path.join(self.folder, name))
 
     def get(self, name):
-        """The fields of a verdict: state, how, and more."""
+        """The fields of a verdict: state, how, and for an unbroken module the seconds."""
         return (self._lines(name) + [''])[1].split('\t')
 
     def is_green(self, name):
-        """Whether a test passed on the unbroken module."""
+        """Whether a test has passed on the module without a mutant."""
         return self.get(name)[0] == 'survived'
 
     def keep(self, name, key, *verdict):
@@ -168,7 +168,7 @@ class Verdicts:
 
 
 def judged(mutant, state, how):
-    """A verdict, with what the mutant says about itself."""
+    """(state, how), after taking into account the reason of an equivalent mutant."""
     reason = mutant.field('Equivalent')
     if reason and state == 'survived':
         return 'explained', reason
@@ -180,10 +180,10 @@ def result_row(mutant, verdict):
             mutant.module, mutant.kernel, *verdict)
 
 
-# --- what the guest says ----------------------------------------------------
+# --- results of the guest ---------------------------------------------------
 
 def log_between(lines, name):
-    """What the kernel said between the markers of a line of the queue."""
+    """The lines of the kernel log between the markers of one line of the queue."""
     begin, end = f'iouring2-mutant begin {name} ', f'iouring2-mutant end {name} '
     on = False
     for line in lines:
@@ -196,7 +196,7 @@ def log_between(lines, name):
 
 
 def tidy(line):
-    """A line of a log without what is another number each time."""
+    """A line of a log without the numbers that differ from run to run."""
     for was, now in ((r'\[ *[0-9]+\.[0-9]+\] *', ''), (r'CPU: [0-9]+ PID: [0-9]+ ', ''),
                      (r' \(Tainted: [^)]*\)', '')):
         line = re.sub(was, now, line, count=1)
@@ -206,9 +206,9 @@ def tidy(line):
 
 
 def verdict(report, result):
-    """(state, how). REPORT: what the judge found in the log; RESULT: the guest's line, split."""
+    """(state, how). @report: the findings of logcheck in the log. @result: the guest's line, split."""
     if report:
-        # the line after "cut here" says more
+        # the line after "cut here" has the message
         at = 1 if report[0][0] == 'cut-here' and len(report) > 1 else 0
         return 'killed', f'kernel log: {tidy(report[at][1])}'
     if not result:
@@ -220,12 +220,14 @@ def verdict(report, result):
 
 
 def is_time_to_end(size, judge):
-    """The guest goes no further than the test that left a report in the log, and what became of
-    the mutant is known then: a machine that does not get to the end of that test within half a
-    minute is ended. Judged twice, as the log may end within a report that is not the module's.
+    """Decide when to end a machine after a report in its log.
 
-    A generator, to be asked every five seconds: SIZE() is the log's, None if there is none, and
-    JUDGE() whether it is green.
+    The guest runs no test after the one that left a report, and the result of the mutant is known
+    then. A machine that has not ended the test half a minute after the report is stopped. The log
+    is judged a second time then, because it may first have ended in the middle of a foreign report.
+
+    This is a generator, which the caller asks each five seconds. @size() is the size of the log,
+    None if there is none. @judge() says whether the log is clean.
     """
     looked, red = 0, 0
     while True:
@@ -244,7 +246,7 @@ def is_time_to_end(size, judge):
 
 
 def same_code(one, other, work):
-    """Whether all that is loaded of two modules is the same, but what names their sources."""
+    """Whether two modules have the same code and data. Sections that only name sources do not count."""
     parts = [os.path.join(work, name) for name in ('unbroken.part', 'mutant.part')]
     for module, part in zip((one, other), parts):
         subprocess.run(['objcopy', '--strip-debug', '-R', '.modinfo', '-R', '.note*', '-R', '.BTF*',

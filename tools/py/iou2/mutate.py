@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Break the module on purpose and see that a test notices: tools/mutate says how."""
+"""Run the mutants: the implementation of tools/mutate, whose usage describes it."""
 
 import glob
 import os
@@ -15,7 +15,7 @@ from iou2.files import read, tail, write
 WORK = os.path.join(TOP, 'build/mutants')
 RESULTS = os.path.join(TOP, 'results/mutants.tsv')
 COLUMNS = ('mutant', 'invariant', 'test', 'module', 'kernel', 'result', 'how')
-# Seconds that a test may take of which nothing is known.
+# Seconds for a test whose usual time is unknown.
 UNKNOWN_LIMIT = 400
 
 
@@ -28,7 +28,7 @@ def short(path):
 
 
 class Group:
-    """The mutants of one kernel and one build of the module, and the folder they live in."""
+    """The mutants of one kernel and one build of the module, with their working folder."""
 
     def __init__(self, kernel, module, members):
         self.kernel, self.module, self.members = kernel, module, members
@@ -41,7 +41,7 @@ class Group:
         return os.path.join(self.folder, *names)
 
     def unbroken(self, test):
-        """The name of a test of the unbroken module."""
+        """The name of the verdict about a test on the module without a mutant."""
         return f'unbroken-{self.kernel}-{self.module}-{test.program}.{test.test}'
 
     def __str__(self):
@@ -72,7 +72,7 @@ class Mutate:
     # --- building ---
 
     def copy_tree(self, to):
-        """What git tracks, as it is now; or the unpacked tarball."""
+        """Copy the tracked files of the working tree, or the files of the unpacked tarball."""
         for name in files.tracked():
             os.makedirs(os.path.join(to, os.path.dirname(name)), exist_ok=True)
             shutil.copy2(name, os.path.join(to, name), follow_symlinks=False)
@@ -85,18 +85,18 @@ class Mutate:
                         output=group.path(log)) == 0
 
     def build_base(self, group):
-        """The unbroken module of a group, and the copy in which its mutants are compiled."""
+        """Build the module without a mutant, in the tree in which the mutants are compiled later."""
         os.makedirs(group.path('ko'))
         self.copy_tree(group.path('tree'))
         if not self.compile(group, 'base.log'):
-            say(f'{group}: the unbroken module does not build')
+            say(f'{group}: the module without a mutant does not build')
             print('\n'.join(tail(read(group.path('base.log')), 20)), file=sys.stderr, flush=True)
             return False
         shutil.copyfile(group.path('tree/iouring2.ko'), group.path('ko/unbroken.ko'))
         return True
 
     def build_mutant(self, group, mutant):
-        """Whether there is anything to run."""
+        """Build a mutant. Returns whether there is something to run."""
         tree, module = group.path('tree'), group.path('ko', mutant.name + '.ko')
         good, said = mutant.apply(tree, '--dry-run')
         if not good:
@@ -128,7 +128,7 @@ class Mutate:
             group.all_done.set()
 
     def build_selftests(self, kernel):
-        """Once in a run: they may have changed since the last."""
+        """Build the selftests of a kernel once in each run."""
         if kernel not in self.have_selftests:
             tarball = f'build/iouring2-{read("VERSION").strip()}.tar.gz'
             self.have_selftests[kernel] = self.run('make', '-s', 'dist') == 0 and self.run(
@@ -139,7 +139,7 @@ class Mutate:
     # --- on this host ---
 
     def host_red(self, tree, mutant):
-        """The first of a mutant's tests that is red there."""
+        """The first test of a mutant that fails in this tree, None if all pass."""
         return next((test.program for test in mutant.tests if self.run(
             os.path.join(tree, 'tools', test.program), output=os.path.join(tree, mutant.name + '.log'))), None)
 
@@ -149,7 +149,7 @@ class Mutate:
         for mutant in group.members:
             red = self.host_red(tree, mutant)
             if red:
-                self.record(mutant, 'not-run', f'{red} is red without a mutant')
+                self.record(mutant, 'not-run', f'{red} fails without a mutant')
                 continue
             good, said = mutant.apply(tree)
             if not good:
@@ -166,7 +166,7 @@ class Mutate:
     # --- in machines ---
 
     def end_reported(self, group, ended):
-        """End a machine that does not end by itself after a report."""
+        """Stop a machine that does not end by itself after a report."""
         log = group.path('out/console.log')
 
         def size():
@@ -181,7 +181,7 @@ class Mutate:
                 return
 
     def boot(self, group):
-        """Run the lines of in/queue until one leaves a mark."""
+        """Boot a machine, which runs the lines of in/queue until one leaves a report."""
         shutil.rmtree(group.path('out'), ignore_errors=True)
         os.makedirs(group.path('out'))
         if os.path.exists(group.path('qemu.pid')):
@@ -199,7 +199,7 @@ class Mutate:
         watcher.join()
 
     def verdict(self, group, name):
-        """What became of a line of the queue: state, how, seconds."""
+        """The result of a line of the queue: state, how, seconds."""
         console = logcheck.read_log(group.path('out/console.log'))
         log = list(mutants.log_between(console, name))
         write(''.join(line + '\n' for line in log), group.path('out', name + '.klog'))
@@ -208,9 +208,10 @@ class Mutate:
         return *mutants.verdict(logcheck.judge(log), result), result[3] if result else ''
 
     def run_queue(self, group, queue, callback):
-        """Lines of a queue: NAME.K (the K-th test of NAME), seconds, program, test, how often.
-        Each machine starts where the last one left off, without what is left of those that are
-        dead. CALLBACK(NAME, state, how, seconds, number of lines left of it).
+        """Run a queue of lines: NAME.K (the K-th test of the mutant NAME), seconds, program, test,
+        number of runs. Each machine starts after the last line of the one before. The remaining
+        lines of a killed mutant are dropped. For each result it calls
+        @callback(NAME, state, how, seconds, number of lines left of this mutant).
         """
         while queue:
             write(''.join('\t'.join(line) + '\n' for line in queue), group.path('in/queue'))
@@ -236,7 +237,7 @@ class Mutate:
     def base_result(self, name, state, how, took, _):
         self.verdicts.keep(name, self.keys[name], state, how, took)
         if state != 'survived':
-            say(f'{name.removeprefix("unbroken-")}: red without a mutant: {how}')
+            say(f'{name.removeprefix("unbroken-")}: fails without a mutant: {how}')
             self.red_base = True
 
     def mutant_result(self, name, state, how, _, left):
@@ -250,7 +251,7 @@ class Mutate:
         os.link(group.path('ko', module + '.ko'), to)
 
     def run_unbroken(self, group):
-        """The tests that the mutants need, on the unbroken module, unless that was seen before."""
+        """Run the tests of the mutants on the module without a mutant, unless that result is known."""
         queue = []
         for test in sorted({test._replace(times='1') for m in group.members for test in m.tests}):
             name = group.unbroken(test)
@@ -260,19 +261,19 @@ class Mutate:
                 continue
             self.link(group, 'unbroken', name)
             queue.append((f'{name}.0', str(UNKNOWN_LIMIT), test.program, test.test, '1'))
-        say(f'{group}: {len(queue)} tests on the unbroken module')
+        say(f'{group}: {len(queue)} tests to run without a mutant')
         return self.run_queue(group, queue, self.base_result)
 
     def limit_for(self, group, test):
-        """A test that takes far longer than on the unbroken module hangs."""
+        """The seconds after which a test counts as hanging, from its time without a mutant."""
         took = (self.verdicts.get(group.unbroken(test)) + ['', ''])[2]
         return str(40 + 5 * int(took or 30))
 
     def queue_of(self, group, mutant):
-        """The lines of a mutant; none if it cannot be judged."""
+        """The lines of a mutant; none if one of its tests fails without a mutant."""
         for test in mutant.tests:
             if not self.verdicts.is_green(group.unbroken(test)):
-                self.record(mutant, 'not-run', f'{test.program} {test.test} is red without a mutant')
+                self.record(mutant, 'not-run', f'{test.program} {test.test} fails without a mutant')
                 return []
         self.link(group, mutant.name, mutant.name)
         return [(f'{mutant.name}.{n}', self.limit_for(group, test), *test)
@@ -306,7 +307,7 @@ class Mutate:
     # --- all of it ---
 
     def groups(self, again):
-        """What is to be run, in the order of the first mutant of each."""
+        """The groups of the mutants to run, in the order of their first mutants."""
         found = {}
         for mutant in self.mutants.values():
             key = self.keys[mutant.name] = mutants.key_of(mutant, self.module)
@@ -322,7 +323,7 @@ class Mutate:
     def take_lock(self):
         self.lock = files.Lock(WORK, 'lock')
         if not self.lock.take(wait=False):
-            say(f'another run has {WORK}')
+            say(f'waiting for another run that uses {WORK}')
             self.lock.take()
 
     def state_of(self, mutant):
@@ -351,7 +352,7 @@ class Mutate:
                 files.kill_below(os.getpid())
 
     def report(self, complete):
-        """Write the results, for the tree if they are of all mutants; returns the exit status."""
+        """Write the results, and to results/ if all mutants have one. Returns the exit status."""
         rows = [mutants.result_row(mutant, self.verdicts.get(mutant.name))
                 for mutant in self.mutants.values() if self.verdicts.exists(mutant.name)]
         results = os.path.join(WORK, 'mutants.tsv')
@@ -368,7 +369,7 @@ class Mutate:
 # --- command line -----------------------------------------------------------
 
 def check(chosen):
-    """Whether all of them are as they should be, without a machine."""
+    """Print the problems that are found without a machine. Returns the exit status."""
     bad = [f'{mutant.name}: {text}' for mutant in chosen for text in mutants.problems(mutant)]
     for line in bad:
         print(line)
@@ -387,7 +388,7 @@ def main(doc):
     os.chdir(TOP)
     chosen = mutants.load(a.patterns, a.kernel)
     if not chosen:
-        p.error('no such mutant')
+        p.error(f'no mutant matches {" ".join(a.patterns)}')
     if a.list:
         for m in chosen:
             print(f'{m.name:<28} {m.field("Invariant"):<4} {m.field("Test"):<28} {m.field("Breaks")}')

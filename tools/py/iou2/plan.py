@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs on which kernel, in which turn, and what took too long: tools/plan says how."""
+"""Plan which tests run on which kernel: the implementation of tools/plan."""
 
 import glob
 import os
@@ -14,25 +14,26 @@ WHOLE = ('5.10', '7.x')
 FIRST_OF_DEBUG = 'kasan'
 TURNS = 4
 BUDGET = 4800
-# Seconds that a program may take.
+# Seconds after which a program counts as slow.
 STOCK_LIMIT, DEBUG_LIMIT = 20, 60
-# What one takes that was never measured, what a kernel takes beside its programs, tier 0.
+# Seconds that are assumed without a measurement: for a program on a stock or a debug kernel, for
+# the build or the machine of a kernel, and for tier 0.
 STOCK_GUESS, DEBUG_GUESS, KERNEL_GUESS, TIER0_GUESS = 10, 30, 60, 600
 LIMITED_DEBUG = ('kasan',)
-# In TIMES, what is no program: of the kernel, in each turn that has any of it.
+# Rows of TIMES that are no programs. A kernel has them in each turn in which it runs.
 BUILD, MACHINE = '(build)', '(machine)'
 TIER0 = ('tier 0', '(all)')
 
 
 def lines_of(name):
-    """The lines of a list, without comments."""
+    """The lines of a file, without comments."""
     with open(os.path.join(TOP, name), encoding='utf-8') as f:
         lines = [line.split('#')[0].strip() for line in f]
     return [line for line in lines if line]
 
 
 def all_programs():
-    """Those of PROGRAM_test.c, and the scripts that the Makefile names."""
+    """The names of the selftests: PROGRAM_test.c, and the scripts that the Makefile names."""
     programs = sorted(os.path.basename(path).removesuffix('_test.c')
                       for path in glob.glob(os.path.join(TOP, 'selftests/*_test.c')))
     for line in lines_of('selftests/Makefile'):
@@ -43,7 +44,7 @@ def all_programs():
 
 
 class Suite:
-    """The programs, and which of them a kernel has."""
+    """The programs, and which of them run on a kernel."""
 
     def __init__(self, programs, debug_list, kmemleak_list, debug):
         self.programs, self.debug = programs, debug
@@ -68,7 +69,7 @@ def this_suite():
 # --- turns -------------------------------------------------------------------
 
 def parts_of(kernel, test, kasan_parts):
-    """By how many turns this goes."""
+    """The number of turns over which a test is spread."""
     if kernel in WHOLE:
         return 1
     if kernel == FIRST_OF_DEBUG and test != 'fuzz':
@@ -86,7 +87,7 @@ def select(tests, turn, kasan_parts):
 
 
 def cost(tests, times, debug):
-    """Seconds that these tests take, all machines together."""
+    """The seconds that these tests take, the sum over all machines."""
     total = sum(times.get((kernel, test), DEBUG_GUESS if kernel in debug else STOCK_GUESS)
                 for kernel, test in tests)
     total += sum(times.get((kernel, what), KERNEL_GUESS)
@@ -95,7 +96,7 @@ def cost(tests, times, debug):
 
 
 def turn_of(tests, turn, times, debug, budget):
-    """What of the tests is in a turn, and by how many turns kasan goes."""
+    """(the tests of a turn, the number of turns over which kasan is spread)."""
     for kasan_parts in range(1, TURNS + 1):
         if max(cost(select(tests, t, kasan_parts), times, debug)
                for t in range(TURNS)) <= budget:
@@ -106,7 +107,7 @@ def turn_of(tests, turn, times, debug, budget):
 # --- times -------------------------------------------------------------------
 
 def read_times(path):
-    """{(kernel, test): seconds}, with the test as it is in a plan."""
+    """{(kernel, test): seconds}, with the test named as in a plan."""
     times = {}
     if not os.path.exists(path):
         return times
@@ -128,23 +129,23 @@ def write_times(path, times):
 
 
 def save_times(path, new, suite):
-    """The new times in the place of the old, and none of what there is no more."""
+    """Replace the old times by the new ones, and drop programs that no longer exist."""
     times = {**read_times(path), **new}
     write_times(path, {(kernel, test): seconds for (kernel, test), seconds in times.items()
                        if '/' not in test or test in suite.tests(kernel, long_form=True)})
 
 
 def slow(times, debug):
-    """What took longer than a program may."""
+    """The programs that took longer than the limit of their kernel."""
     for (kernel, test), seconds in sorted(times.items(), key=lambda item: -item[1]):
         if '/' not in test or kernel in debug and kernel not in LIMITED_DEBUG:
             continue
         limit = DEBUG_LIMIT if kernel in debug else STOCK_LIMIT
         if seconds > limit:
-            yield f'{test} on {kernel} ({seconds} s, {limit} s is the limit)'
+            yield f'{test} on {kernel} ({seconds} s, the limit is {limit} s)'
 
 
-# --- for people --------------------------------------------------------------
+# --- summary -----------------------------------------------------------------
 
 def show(lines, suite, turn=None):
     if turn is not None:
@@ -165,7 +166,7 @@ def show(lines, suite, turn=None):
 
 def select_programs(names, expression=re.compile('.'), turn=None, budget=BUDGET, repeat=1,
                     debug_builds=True, long_form=False):
-    """[(kernel, test)] of what is to run on these kernels."""
+    """[(kernel, test)], the tests to run on these kernels."""
     suite = this_suite()
     tests = [(kernel, test) for kernel in names
              for test in suite.tests(kernel, debug_builds, long_form)]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rows of results, and what people read of them at the end of tools/check."""
+"""The rows of results, and the report that tools/check prints at the end."""
 
 import re
 from collections import Counter, namedtuple
 
-# One result. What is of no module has "-" there.
+# One result. A result that belongs to no build of the module has the module "-".
 Row = namedtuple('Row', 'kernel module test subtest result remark')
 
 
@@ -23,7 +23,7 @@ def summary(rows):
 
 
 def status(rows):
-    """The exit status: something ran, and nothing failed."""
+    """The exit status: 0 if something passed and nothing failed, otherwise 1."""
     n = Counter(r.result for r in rows)
     return 0 if n['pass'] and not n['fail'] else 1
 
@@ -45,7 +45,7 @@ def tier0_rows(text):
 
 
 def tier0_output(text, name):
-    """What tier 0 said about checks of that name that failed."""
+    """The output of tier 0 about the failed checks of this name."""
     on = False
     for line in text.rstrip('\n').split('\n'):
         if line.startswith('not ok ') and name in line:
@@ -57,7 +57,7 @@ def tier0_output(text, name):
 
 
 def bench_rows(kernel, text):
-    """The rows of what bench/check printed: "ok OPERATION: REMARK"."""
+    """The rows of the output of bench/check: "ok OPERATION: REMARK"."""
     for line in text.split('\n'):
         found = re.match('(not )?ok (.*)', line)
         if found:
@@ -67,7 +67,7 @@ def bench_rows(kernel, text):
 
 
 def table(rows):
-    """Totals for each build of the module on each kernel."""
+    """The totals of each build of the module on each kernel."""
     yield f'{"kernel":<16} {"module":<7} {"passed":>8} {"failed":>8} {"skipped":>8}'
     counts = {}
     for r in rows:
@@ -77,7 +77,7 @@ def table(rows):
 
 
 def skips(rows):
-    """What was skipped, why, and on which kernels."""
+    """The skipped tests, with the reason and the kernels."""
     where = {}
     for r in rows:
         if r.result == 'skip':
@@ -90,7 +90,7 @@ def skips(rows):
 
 
 def flaky(rows):
-    """What failed once and passed when it was run again."""
+    """The tests that failed once and passed when they ran again."""
     for r in rows:
         if r.result == 'pass' and r.remark.startswith('flaky: '):
             test = r.test if r.module == '-' else f'{r.module}/{r.test}'
@@ -98,7 +98,7 @@ def flaky(rows):
 
 
 def failures(rows):
-    """(headline, row or None): None where the row before is about the same program."""
+    """(headline, row) of each failure. The row is None if the failure before is of the same program."""
     last = None
     for r in rows:
         if r.result == 'fail':

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run unit tests of tools/py/tests and print TAP. A subtest is a test of its own."""
+"""Run unit tests of tools/py/tests, and print TAP. Each subtest counts as a test."""
 
 import os
 import sys
@@ -11,14 +11,14 @@ TESTS = os.path.join(TOP, 'tools/py/tests')
 
 
 def name_of(test):
-    """What a test proves, in words: its docstring, and a subtest's message."""
+    """The name of a test: its docstring, and the message of a subtest."""
     case = getattr(test, 'test_case', test)
     what = case.shortDescription() or case.id()
     return f'{what}: {test._message}' if case is not test else what
 
 
 class Tap(unittest.TestResult):
-    """TAP, with what a failed test said below its line."""
+    """Results as TAP. The error of a failed test follows its line."""
 
     def __init__(self):
         super().__init__()
@@ -56,7 +56,7 @@ class Tap(unittest.TestResult):
 
 
 def run(*modules):
-    """Run these test modules, or all of them. Returns 0 if all passed and there were any."""
+    """Run these test modules, or all. Returns 0 if there are tests and all have passed."""
     sys.path.insert(0, TESTS)
     loader = unittest.TestLoader()
     suite = loader.loadTestsFromNames(modules) if modules else loader.discover(TESTS)

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run the table of lints and print TAP: tools/tier0 says how."""
+"""Run the checks of lints.py, and print TAP: the implementation of tools/tier0."""
 
 import os
 import traceback
 
 from iou2 import TOP, cli, clock, files, lints
 
-# Lines that are shown of a check that failed.
+# The maximum number of lines that are printed about a failed check.
 SHOWN = 60
 
 
 def outcome(check):
-    """(result, lines): ok, skip with the reason as the last line, or not ok."""
+    """(result, lines): "ok", "skip" with the reason as the last line, or "not ok"."""
     try:
         found = check.function(*check.arguments)
         lines = '\n'.join(found or ()).rstrip('\n').split('\n')
@@ -20,12 +20,12 @@ def outcome(check):
         return 'skip', [str(e)]
     except lints.Failed as e:
         return 'not ok', str(e).rstrip('\n').split('\n')
-    except Exception:   # a defect of a lint is no reason to leave out the others
+    except Exception:   # a defect of one check must not stop the others
         return 'not ok', traceback.format_exc().rstrip('\n').split('\n')
 
 
 def run(checks):
-    """Whether none failed."""
+    """Run the checks. Returns whether none has failed."""
     print(f'TAP version 13\n1..{len(checks)}', flush=True)
     good = True
     for number, check in enumerate(checks, 1):
@@ -56,5 +56,5 @@ def main(doc):
     os.makedirs(lints.WORK, exist_ok=True)
     files.end_with_children()
     lints.LOCK = files.Lock(lints.WORK, 'lock')
-    lints.LOCK.take()   # one at a time: the objects are in one place
+    lints.LOCK.take()   # one run at a time, because they share the folder of objects
     return 0 if run(checks) else 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Do all tools treat their command lines alike?"""
+"""Tests of the command line of the Python programs."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from iou2 import cli
 
 class Usage(unittest.TestCase):
     def parse(self, *args, intermixed=False):
-        """(namespace or exit status, standard output, errors)"""
+        """Return (namespace or exit status, standard output, standard error)."""
         parser = cli.Parser('\nA tool.\n\nusage: x\n')
         parser.add_argument('--number', type=cli.count)
         parser.add_argument('--tests', type=cli.expression)
@@ -26,11 +26,11 @@ class Usage(unittest.TestCase):
         return result, out.getvalue(), err.getvalue()
 
     def test_help(self):
-        """--help is the docstring, and no error"""
+        """--help prints the docstring and exits with 0"""
         self.assertEqual(self.parse('--help'), (0, 'A tool.\n\nusage: x\n', ''))
 
     def test_wrong(self):
-        """wrong usage is 2, and one line that names --help"""
+        """wrong usage exits with 2, after one line that names --help"""
         for args in ([], ['--bogus'], ['--numb', '1', 'a'], ['--number', '0', 'a'], ['a', '--number'],
                      ['--tests', '(', 'a']):
             for intermixed in (False, True):
@@ -40,10 +40,10 @@ class Usage(unittest.TestCase):
                     self.assertRegex(err, r'\A[^\n]+; see .+ --help\n\Z')
 
     def test_option_first(self):
-        """what is no option is told before what is missing"""
-        self.assertIn('what is "--bogus"?', self.parse('--bogus')[2])
+        """an unknown option is reported before a missing argument"""
+        self.assertIn('unknown argument "--bogus"', self.parse('--bogus')[2])
 
     def test_right(self):
-        """what is right is taken"""
+        """correct arguments are parsed"""
         found = self.parse('--number=3', 'a', '--', '--b')[0]
         self.assertEqual((found.number, found.wanted, found.more), (3, 'a', ['--b']))

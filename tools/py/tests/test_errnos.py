@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does an errno without a test turn tools/errnos red?"""
+"""Tests of tools/errnos: it fails if an errno has no test."""
 
 import os
 import unittest
@@ -27,15 +27,15 @@ PAGE = '''\
 
 class Rows(unittest.TestCase):
     def test_rows(self):
-        """the rows of the section"""
+        """the rows of the section ERRORS are read, with their tests"""
         self.assertEqual(errnos.rows(PAGE), [
             ('IOURING2_IOC_SETUP', 'EINVAL', ['setup.flags_unchecked', 'setup.none', 'nosuch.test']),
             ('IOURING2_IOC_SETUP', 'EFAULT', [])])
 
     def test_problems(self):
-        """a row without a test, a test that there is not, a page without rows"""
+        """a row without a test, an unknown test and a page without rows are problems"""
         found = list(errnos.problems(errnos.rows(PAGE)))
         where = 'docs/man/iouring2.4: IOURING2_IOC_SETUP'
         self.assertIn(f'{where} EINVAL: there is no test nosuch.test', found)
-        self.assertIn(f'{where} EFAULT: no test named', found)
-        self.assertEqual(list(errnos.problems([])), ['docs/man/iouring2.4: no errno rows found'])
+        self.assertIn(f'{where} EFAULT: names no test', found)
+        self.assertEqual(list(errnos.problems([])), ['docs/man/iouring2.4: the section ERRORS has no rows'])

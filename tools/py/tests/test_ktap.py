@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Are results counted as they should be, and is flaky what is flaky?"""
+"""Tests of reading kselftest's output, and of merging two runs."""
 
 import unittest
 
@@ -131,27 +131,27 @@ class OneRun(unittest.TestCase):
         self.wanted = 'good bad crash late none plain.sh left hang never'.split()
 
     def test_results(self):
-        """results are counted as they should be"""
+        """a log gives the expected results"""
         self.assertEqual(self.log.results(self.wanted), rows_of(SAMPLE_ROWS))
 
     def test_run_again(self):
-        """what failed is run again"""
+        """failed programs run again"""
         self.assertEqual(self.log.to_run_again(self.wanted), 'bad crash late hang never'.split())
 
     def test_times(self):
-        """times"""
+        """the times of the programs are read"""
         self.assertEqual(self.log.times, [('', 'good', 7)])
 
     def test_repeated(self):
-        """what was to run three times"""
+        """a program that was to run three times and ran once runs again"""
         self.assertEqual(self.log.to_run_again(['good'] * 3), ['good'])
 
     def test_nothing_said(self):
-        """a log with nothing in it passes nothing"""
+        """with an empty log all programs have failed"""
         self.assertEqual([row.result for row in Log([]).results(['a', 'b'])], ['fail', 'fail'])
 
     def test_table(self):
-        """the module is a column of its own"""
+        """the module is a column of the table"""
         self.assertEqual(list(table([Row('dkms/a', 's', 'pass', ''), Row('b', '', 'fail', 'r')])),
                          [('dkms', 'a', 's', 'pass', ''), ('-', 'b', '', 'fail', 'r')])
         self.assertEqual(list(table([Row('b', '', 'fail', 'r')], with_module=False)),
@@ -163,21 +163,21 @@ class TwoRuns(unittest.TestCase):
         self.first, self.second = Log(FIRST.splitlines()), Log(SECOND.splitlines())
 
     def test_modules(self):
-        """each build of the module by itself"""
+        """each build of the module has its own results"""
         self.assertEqual(self.first.to_run_again(BOTH),
                          ['dkms/once', 'dkms/twice', 'debug/stuck', 'debug/later'])
 
     def test_flaky(self):
-        """what passes the second time is flaky"""
+        """a program that passes the second time is flaky"""
         self.assertEqual(merge(self.first, self.second, BOTH), rows_of(BOTH_ROWS))
 
     def test_second_died(self):
-        """a second run that said nothing clears nothing"""
+        """after an empty second run, failed programs still count as failed"""
         failed = {row.test for row in merge(self.first, Log([]), BOTH) if row.result == 'fail'}
         self.assertEqual(failed, {'dkms/once', 'dkms/twice', 'debug/stuck', 'debug/later'})
 
     def test_reports(self):
-        """a report is never tried again, nor a machine that died"""
+        """nothing runs again after a report or after a machine has died"""
         self.assertEqual(
             [may_try_again(0, ''), may_try_again(1, ''), may_try_again(99, ''),
              may_try_again(99, STOPPED), may_try_again(125, STOPPED), may_try_again(125, DIED)],

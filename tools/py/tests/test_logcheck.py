@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Is a log red when it should be? Each pattern alone must find its line: not only some other."""
+"""Tests of judging a kernel log. Each pattern must find its sample line."""
 
 import subprocess
 import unittest
 
 from iou2.logcheck import EXPRESSIONS, HARMLESS, MOST, PATTERNS, compiled, judge
 
-# A log without anything wrong, some of it close to the patterns.
+# A clean log. Some lines are close to the patterns.
 CLEAN = '''\
 [    0.000000] Linux version 6.1.0-1-amd64 (debian-kernel@lists.debian.org)
 [    0.000000] Command line: console=ttyS0 panic=-1 oops=panic kmemleak=off
@@ -35,17 +35,17 @@ RACE = '''\
 
 
 def race(innermost, caller='shmem_file_read_iter+0x23e/0x690'):
-    """A data race with these two innermost functions."""
+    """A report of a data race with these two innermost functions."""
     return RACE.replace('INNERMOST', innermost).replace('CALLER', caller).splitlines()
 
 
 class Patterns(unittest.TestCase):
     def test_clean(self):
-        """a clean log is green"""
+        """a clean log passes"""
         self.assertEqual(judge(CLEAN), [])
 
     def test_red(self):
-        """red"""
+        """the sample of a pattern is found"""
         for pattern, (_, expression) in zip(PATTERNS, EXPRESSIONS):
             with self.subTest(pattern.name):
                 found = judge([*CLEAN, f'[    5.000000] {pattern.sample}'])
@@ -53,7 +53,7 @@ class Patterns(unittest.TestCase):
                 self.assertRegex(found[0][1], expression)
 
     def test_grep(self):
-        """grep in a guest finds the same"""
+        """grep -E, which the guest uses, finds the same lines"""
         expressions = '\n'.join(pattern.expression for pattern in PATTERNS)
 
         def grep(*options, lines):
@@ -65,24 +65,24 @@ class Patterns(unittest.TestCase):
         self.assertEqual(grep('-v', lines=[pattern.sample for pattern in HARMLESS]), '')
 
     def test_harmless(self):
-        """harmless"""
+        """a harmless line passes"""
         for pattern in HARMLESS:
             with self.subTest(pattern.sample):
                 self.assertEqual(judge([pattern.sample]), [])
 
     def test_allow(self):
-        """--allow takes away what it names and no more"""
+        """--allow removes only the lines that match"""
         log = ['[    5.0] WARNING: expected thing', '[    5.1] BUG: not expected']
         self.assertEqual(judge(log, [compiled('WARNING: expected')]), [('bug', log[1])])
 
     def test_words(self):
-        """a word is a word: --allow may be any extended regular expression"""
+        """word boundaries and character classes of POSIX expressions work"""
         self.assertEqual(judge(['DEBUG: all is well', 'xBUG', 'BUGS']), [])
         self.assertTrue(compiled(r'\<a[[:space:]]+[[:digit:]]\>').search('a  7'))
         self.assertFalse(compiled(r'\<a').search('ba'))
 
     def test_once(self):
-        """a line is told once, and not for ever"""
+        """a line is reported once, and the number of reported lines is limited"""
         log = ['BUG: one', 'fine', 'BUG: one'] + [f'BUG: {i}' for i in range(100)]
         found = judge(log)
         self.assertEqual(len(found), MOST)
@@ -93,55 +93,55 @@ class Races(unittest.TestCase):
     def foreign(self, *frames):
         said = []
         self.assertEqual(judge(race(*frames), say=said.append), [])
-        self.assertEqual(len(said), 1, 'it is named')
+        self.assertEqual(len(said), 1, 'a foreign race is named once')
 
     def test_kernel(self):
-        """green: a data race of the kernel's own"""
+        """ignored: a data race in the kernel"""
         self.foreign('shmem_get_folio_gfp+0x183/0xd20')
 
     def test_workqueue(self):
-        """green: a data race of the workqueue's own"""
+        """ignored: a data race of the workqueue with its threads"""
         self.foreign('queue_work_on+0x5e/0x90', 'deferred_kick+0x1f/0x40 [iouring2]')
 
     def test_timer(self):
-        """green: a data race of a sleep with its timer"""
+        """ignored: a data race of a sleep with its timer"""
         self.foreign('schedule_hrtimeout_range_clock+0xc3/0x180', 'io2_wait+0x1f/0x40 [iouring2]')
 
     def test_poll(self):
-        """green: a data race of a file's poll with its file"""
+        """ignored: a data race of a file's poll method"""
         self.foreign('eventfd_poll+0x51/0x90', 'poll_arm+0x1f/0x40 [iouring2]')
 
     def test_tmpfs(self):
-        """green: a data race of tmpfs about a page"""
+        """ignored: a data race of tmpfs on the flags of a page"""
         self.foreign('shmem_file_read_iter+0x26a/0x690', 'io2_read_issue+0x1f/0x40 [iouring2]')
 
     def test_own_poll(self):
-        """red: a data race of the module's own poll"""
+        """found: a data race of the module's own poll method"""
         self.assertTrue(judge(race('io2_ring_poll+0x51/0x90 [iouring2]')))
 
     def test_helper(self):
-        """red: a data race in a helper that the module called"""
+        """found: a data race in a helper that the module calls"""
         self.assertTrue(judge(race('list_add_tail+0x5e/0x90', 'deferred_kick+0x1f/0x40 [iouring2]')))
 
     def test_module(self):
-        """red: a data race of the module"""
+        """found: a data race of the module"""
         self.assertTrue(judge(race('cq_post+0x83/0x1f0 [iouring2]')))
 
     def test_cut(self):
-        """red: a data race cut short"""
+        """found: a report of a data race without its end"""
         self.assertTrue(judge(race('shmem_get_folio_gfp+0x183/0xd20')[:-1]))
 
     def test_cut_by_next(self):
-        """red: a data race cut short by the next"""
+        """found: a report of a data race that the next one interrupts"""
         log = race('shmem_get_folio_gfp+0x183/0xd20')
         self.assertEqual(len(judge(log[:4] + log)), 1)
 
     def test_no_stack(self):
-        """red: a data race without its stacks"""
+        """found: a report of a data race without its stacks"""
         log = race('shmem_get_folio_gfp+0x183/0xd20')
         self.assertTrue(judge([log[0], log[-1]]))
 
     def test_between(self):
-        """what is between two races is judged"""
+        """the lines between two ignored reports are judged"""
         log = race('shmem_get_folio_gfp+0x183/0xd20')
         self.assertEqual(judge([*log, 'WARNING: x', *log]), [('warning', 'WARNING: x')])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Are verdicts about mutants what they should be, and kept as long as they should be?"""
+"""Tests of the headers of mutants, of verdicts, and of how long a verdict is valid."""
 
 import os
 import tempfile
@@ -34,7 +34,7 @@ other
 
 class Header(unittest.TestCase):
     def test_fields(self):
-        """a header ends with the diff, and has defaults"""
+        """a header ends at the diff, and missing fields have defaults"""
         mutant = Mutant('one', HEADER)
         self.assertEqual((mutant.field('Breaks'), mutant.module, mutant.kernel),
                          ('what: it breaks', 'normal', '6.1'))
@@ -43,17 +43,18 @@ class Header(unittest.TestCase):
         self.assertEqual(Mutant('one', '').module, 'debug')
 
     def test_tests(self):
-        """a test may have a name, or a number, or both"""
+        """a line Test may have a test, a number of runs, or both"""
         self.assertEqual([parse_test(text) for text in ('a', 'a b', 'a x20', 'a b x20')],
                          [('a', '-', '1'), ('a', 'b', '1'), ('a', '-', '20'), ('a', 'b', '20')])
 
     def test_problems(self):
-        """a header that is wrong is told"""
+        """each problem of a header is reported"""
         with mock.patch.object(Mutant, 'apply', return_value=(False, '')):
             text = HEADER.replace('normal', 'fast').replace('ring', 'nosuch')
             found = list(mutants.problems(Mutant('two', text)))
-        self.assertEqual(found, ['no Kernel in its header', 'calls itself one', 'no such build of the module',
-                                 'no such kernel', 'no test nosuch -', 'does not apply'])
+        self.assertEqual(found, ['the header has no Kernel', 'the name in the header is one',
+                                 'unknown build of the module: fast', 'unknown kernel: ',
+                                 'unknown test: nosuch -', 'the patch does not apply'])
 
 
 class Judged(unittest.TestCase):
@@ -61,18 +62,18 @@ class Judged(unittest.TestCase):
         self.plain, self.equivalent = Mutant('one', HEADER), Mutant('one', 'Equivalent: a reason\n' + HEADER)
 
     def test_plain(self):
-        """without a reason a verdict is what it is"""
+        """without the field Equivalent a verdict is unchanged"""
         for state in ('killed', 'survived', 'not-run'):
             self.assertEqual(judged(self.plain, state, 'how'), (state, 'how'))
 
     def test_equivalent(self):
-        """a reason explains who survives, and is wrong about who does not"""
+        """Equivalent explains a mutant that survives, and is wrong if the mutant is killed"""
         self.assertEqual(judged(self.equivalent, 'survived', 'how'), ('explained', 'a reason'))
         self.assertEqual(judged(self.equivalent, 'killed', 'how'), ('not-equivalent', 'how'))
         self.assertEqual(judged(self.equivalent, 'not-run', 'how'), ('not-run', 'how'))
 
     def test_words(self):
-        """what the guest and the log say"""
+        """the result of the guest and the kernel log give the verdict"""
         for result, state in (('pass', 'survived'), ('fail', 'killed'), ('hang', 'killed'), ('stuck', 'killed'),
                               ('skip', 'not-run'), ('no-load', 'not-run')):
             with self.subTest(result):
@@ -82,20 +83,20 @@ class Judged(unittest.TestCase):
         self.assertEqual(mutants.verdict([], None), ('killed', 'the machine died'))
 
     def test_cut_here(self):
-        """the line after "cut here" says more"""
+        """the line after "cut here" is the message"""
         report = [('cut-here', '[ cut here ]'), ('warning', 'WARNING: x'), ('bug', 'y')]
         self.assertEqual(mutants.verdict(report, None)[1], 'kernel log: WARNING: x')
         self.assertEqual(mutants.verdict(report[:1], None)[1], 'kernel log: [ cut here ]')
 
     def test_tidy(self):
-        """numbers that differ each time are left out"""
+        """numbers that differ from run to run are left out"""
         self.assertEqual(
             mutants.tidy('[    5.012345] WARNING: CPU: 0 PID: 211 at f+0x1/0x20 0xffff888103a1b000 '
                          '(Tainted: G  OE), CPU#1: ring/3'),
             'WARNING: at f+ADDRESS')
 
     def test_between(self):
-        """a line of the queue is judged by its own part of the log"""
+        """each line of the queue has its own part of the log"""
         self.assertEqual([list(mutants.log_between(CONSOLE, f'one.{n}')) for n in (0, 1, 10, 2)],
                          [['fine'], ['WARNING: x', 'iouring2-mutant begin one.10', 'other'], ['other'], []])
 
@@ -111,7 +112,7 @@ class Kept(unittest.TestCase):
         os.chdir(self.was)
 
     def test_until(self):
-        """until the mutant, the module, a test, its judge or the kernel changes"""
+        """a verdict is valid until the mutant, the module, a test, its judge or the kernel changes"""
         self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
         real = mutants.contents
         for changed in (self.mutant.patch, 'selftests/overflow_test.c', 'selftests/lib/ring.c', 'selftests/lib/inflight.c',
@@ -126,13 +127,13 @@ class Kept(unittest.TestCase):
             self.assertNotEqual(mutants.key_of(other, 'module'), self.key)
 
     def test_other(self):
-        """what is not its test may change"""
+        """a change of another test leaves a verdict valid"""
         real = mutants.contents
         with mock.patch.object(mutants, 'contents', lambda path: real(path) + b'x' * ('poll.c' in path)):
             self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
 
     def test_folder(self):
-        """a verdict is found by its key, and only by that"""
+        """a verdict is known only by its key"""
         with tempfile.TemporaryDirectory() as folder:
             verdicts = Verdicts(folder)
             verdicts.keep('one', 'key', 'survived', 'how', '7')
@@ -147,16 +148,16 @@ class Kept(unittest.TestCase):
             self.assertFalse(verdicts.exists('one') or verdicts.is_green('one'))
 
     def test_row(self):
-        """a row of the results"""
+        """a mutant and its verdict give a row of the results"""
         self.assertEqual(mutants.result_row(Mutant('one', HEADER), ['killed', 'how']),
                          ('one', 'I2', 'overflow batch x3; ring', 'normal', '6.1', 'killed', 'how'))
 
 
 class Ended(unittest.TestCase):
-    """When a machine is ended that stands still after a report."""
+    """When a machine that hangs after a report is stopped."""
 
     def asked(self, *looks):
-        """looks: (size of the log, whether it is green). The answers, one for each."""
+        """looks: (size of the log, whether it is clean). Returns an answer for each."""
         now = [None]
         end = mutants.is_time_to_end(lambda: now[0][0], lambda: now[0][1])
         answers = []
@@ -167,25 +168,25 @@ class Ended(unittest.TestCase):
         return answers
 
     def test_green(self):
-        """a log that grows and is green ends nothing"""
+        """a machine whose log grows and is clean is not stopped"""
         self.assertEqual(self.asked(*((n, True) for n in range(100))), [False] * 100)
 
     def test_none(self):
-        """nor one that is not there"""
+        """a machine without a log is not stopped"""
         self.assertEqual(self.asked(*[(None, False)] * 20), [False] * 20)
 
     def test_red(self):
-        """half a minute after a report it is ended"""
+        """a machine is stopped half a minute after a report"""
         self.assertEqual(self.asked((5, True), *[(9, False)] * 20), [False] * 7 + [True])
 
     def test_recovers(self):
-        """not if what was half a report turns out to be none"""
+        """a machine is not stopped if the rest of the log makes the report a foreign one"""
         self.assertEqual(self.asked((9, False), *[(9, True)] * 20), [False] * 21)
 
 
 class Judge(unittest.TestCase):
     def test_guest(self):
-        """the patterns that the guest is given are lines"""
+        """each pattern is one line, as the guest's file needs it"""
         for pattern in logcheck.PATTERNS:
             self.assertNotIn('\n', pattern.expression)
             self.assertTrue(pattern.expression)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Is what runs when chosen as it should be?"""
+"""Tests of planning which tests run on which kernel and in which turn."""
 
 import os
 import tempfile
@@ -23,16 +23,16 @@ def turns(budget):
 
 class Programs(unittest.TestCase):
     def test_numbers(self):
-        """a stock kernel has both builds, kmemleak its list, 7.x the benchmark"""
+        """a stock kernel runs both builds, kmemleak its list, 7.x the benchmark, too"""
         self.assertEqual([len(SUITE.tests(kernel)) for kernel in KERNELS], [69, 69, 70, 61, 60, 5])
 
     def test_lists(self):
-        """the lists name programs that there are"""
+        """debug.list and kmemleak.list name existing programs"""
         suite = this_suite()
         self.assertLessEqual(set(suite.debug_list) | set(suite.kmemleak_list), set(suite.programs))
 
     def test_repeat(self):
-        """a program is planned as often as it is to run"""
+        """--repeat plans a program several times"""
         some = select_programs(['6.1'], expression('^poll$'), repeat=3, debug_builds=False)
         self.assertEqual(some, [('6.1', 'dkms/poll')] * 3)
         self.assertEqual(select_programs(['6.1'], expression('no such')), [])
@@ -44,12 +44,12 @@ class Turns(unittest.TestCase):
         self.small = int(max(cost(plan, {}, DEBUG) for plan, _ in self.whole)) - 1
 
     def test_whole(self):
-        """all that fits is whole"""
+        """kasan runs whole in each turn if that fits in the budget"""
         for plan, _ in self.whole:
             self.assertEqual(sum(kernel == 'kasan' and test != 'fuzz' for kernel, test in plan), 60)
 
     def test_everything(self):
-        """four turns have everything, the oldest and the newest kernel are whole"""
+        """four turns have all tests, and each turn has all of the oldest and the newest kernel"""
         for budget, name in ((10 ** 6, 'a large budget'), (self.small, 'a small one'),
                              (0, 'none at all')):
             with self.subTest(f'with {name}'):
@@ -59,42 +59,42 @@ class Turns(unittest.TestCase):
                     self.assertLessEqual({t for t in TESTS if t[0] in WHOLE}, set(plan))
 
     def test_parts(self):
-        """what does not fit goes by turns, and then fits"""
+        """kasan is spread over turns if it does not fit in one"""
         plan, parts = turns(self.small)[0]
         self.assertTrue(1 < parts <= TURNS)
         self.assertTrue(cost(plan, {}, DEBUG) <= self.small or parts == TURNS)
 
     def test_most(self):
-        """four turns at most"""
+        """kasan is spread over at most four turns"""
         self.assertEqual(turns(0)[0][1], TURNS)
 
     def test_new_program(self):
-        """a new program moves no other"""
+        """a new program moves no other program to another turn"""
         more = select(TESTS + [('kasan', 'debug/new')], 7, 3)
         self.assertEqual(set(select(TESTS, 7, 3)), {t for t in more if t[1] != 'debug/new'})
 
     def test_differ(self):
-        """turns differ"""
+        """the turns differ"""
         self.assertEqual(len({tuple(plan) for plan, _ in self.whole}), TURNS)
 
 
 class Times(unittest.TestCase):
     def test_measured(self):
-        """a measured time counts, another is assumed"""
+        """a measured time is used, and an unknown one is estimated"""
         times = {('kasan', 'debug/p1'): 7, ('kasan', BUILD): 5, ('kasan', MACHINE): 1, TIER0: 100}
         self.assertEqual(cost([('kasan', 'debug/p1'), ('kasan', 'debug/p2')], times, DEBUG),
                          7 + DEBUG_GUESS + 5 + 1 + 100)
 
     def test_slow(self):
-        """slow is what is over the limit of its kernel"""
+        """a program over the limit of its kernel is slow"""
         times = {('7.x', 'dkms/a'): 21, ('7.x', 'dkms/b'): 20, ('kasan', 'debug/a'): 61,
                  ('kcsan', 'debug/a'): 300, ('kasan', BUILD): 90, ('kasan', 'debug/b'): 21}
         self.assertEqual(list(slow(times, DEBUG)),
-                         ['debug/a on kasan (61 s, 60 s is the limit)',
-                          'dkms/a on 7.x (21 s, 20 s is the limit)'])
+                         ['debug/a on kasan (61 s, the limit is 60 s)',
+                          'dkms/a on 7.x (21 s, the limit is 20 s)'])
 
     def test_save(self):
-        """new times take the place of old ones, and what is gone goes"""
+        """new times replace old ones, and programs that no longer exist are dropped"""
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, 'times.tsv')
             save_times(path, {('7.x', 'dkms/p1'): 5, ('7.x', 'dkms/gone'): 5, ('7.x', BUILD): 9}, SUITE)
@@ -105,7 +105,7 @@ class Times(unittest.TestCase):
 
 class Told(unittest.TestCase):
     def test_show(self):
-        """a plan is told"""
+        """a plan has a summary"""
         lines = ['5.10 dkms/p1', '5.10 dkms/p2'] + [f'kmemleak debug/p{i}' for i in range(5)]
         self.assertEqual(list(show(lines, SUITE, 7)),
                          ['Turn 4 of 4 (IOURING2_TURN=7):', '5.10: 2 of 69: dkms/p1 dkms/p2',
@@ -114,12 +114,12 @@ class Told(unittest.TestCase):
 
 class Table(unittest.TestCase):
     def test_rows(self):
-        """the table of kernels is read: comments and empty lines are none"""
+        """comments and empty lines are no rows of the table of kernels"""
         rows = kernels.parse(['# a comment', '', 'a b deb c d,e', '   '])
         self.assertEqual(rows, [kernels.Target('a', 'b', 'deb', 'c', 'd,e')])
 
     def test_kmemleak(self):
-        """kmemleak is the KASAN kernel, and a debug kernel"""
+        """kmemleak uses the row of kasan, and is a debug kernel"""
         self.assertEqual(kernels.find('kmemleak').name, 'kasan')
         self.assertIn('kmemleak', kernels.debug_names())
         self.assertIsNone(kernels.find('no such kernel'))

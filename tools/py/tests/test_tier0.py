@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Do lints find what they look for, and does the runner tell it?"""
+"""Tests of the checks of tier 0, and of how their results are printed."""
 
 import contextlib
 import io
@@ -17,7 +17,7 @@ def raising(error):
 
 
 def tree(files):
-    """A folder with these files, which is the current one: {name: text}."""
+    """Make a temporary folder with these files: {name: text}."""
     folder = tempfile.TemporaryDirectory()
     for name, text in files.items():
         path = os.path.join(folder.name, name)
@@ -28,7 +28,7 @@ def tree(files):
 
 
 class InTree(unittest.TestCase):
-    """Lints in a tree with a planted fault."""
+    """Checks in a tree with a planted fault."""
 
     def lint(self, function, files, *arguments):
         was = os.getcwd()
@@ -40,7 +40,7 @@ class InTree(unittest.TestCase):
                 os.chdir(was)
 
     def test_version_code(self):
-        """a kernel version outside of module/compat"""
+        """a kernel version outside of module/compat is found"""
         good = {'module/a.c': '#ifdef IO2_HAVE_X\n', 'module/compat/b.h': '#if LINUX_VERSION_CODE < 5\n'}
         self.assertEqual(self.lint(lints.check_no_version_code, good), [])
         for bad in ('LINUX_VERSION_CODE', 'KERNEL_VERSION (5, 10, 0)', 'defined(HAVE_X)'):
@@ -49,7 +49,7 @@ class InTree(unittest.TestCase):
                                  [f'module/a.c:2:#if {bad}'])
 
     def test_hosts(self):
-        """a mirror, or a path of the machine"""
+        """a mirror or a local path is found"""
         for bad in ('http://deb.' 'debian.org/x', 'see /ho' 'me/me', '/wo' 'rk'  '/x', 'x.npm' 'js.com'):
             with self.subTest(bad):
                 self.assertEqual(self.lint(lints.check_no_hosts_or_paths, {'a.md': bad}), [f'a.md:1:{bad}'])
@@ -57,14 +57,14 @@ class InTree(unittest.TestCase):
                                    {'a.md': 'docs' '/wo' 'rk/x', 'b': 'a\0/ho' 'me/x'}), [])
 
     def test_links(self):
-        """a link that leads nowhere"""
+        """a link to a missing file is found"""
         good = {'a.md': '[b](docs/b.md#x) [c](https://x/y) [d](#d)', 'docs/b.md': '[a](../a.md)'}
         self.assertEqual(self.lint(lints.check_links, good), [])
         self.assertEqual(self.lint(lints.check_links, {'docs/b.md': 'x [a](a.md) y'}),
                          ['docs/b.md: no such file: a.md'])
 
     def test_versions(self):
-        """a version that is not the same everywhere"""
+        """versions that differ are found"""
         good = {'VERSION': '0.1.0\n', 'dkms.conf': 'PACKAGE_VERSION="0.1.0"\n', 'Kbuild': '$(cat VERSION)',
                 'module/main.c': 'MODULE_VERSION(IO2_VERSION);'}
         self.assertEqual(self.lint(lints.check_versions, good), [])
@@ -74,7 +74,7 @@ class InTree(unittest.TestCase):
                 self.assertTrue(self.lint(lints.check_versions, {**good, name: text}))
 
     def test_dkms(self):
-        """dkms.conf: the range of kernels, and what is deprecated"""
+        """a wrong range of kernels and a deprecated variable in dkms.conf are found"""
         range_of = 'PACKAGE_NAME=iouring2\nBUILD_EXCLUSIVE_KERNEL="{}"\n'
         good = range_of.format(r'^(5\.[1-9][0-9]|6\.|7\.)')
         self.assertEqual(self.lint(lints.check_dkms_conf, {'dkms.conf': good}), [])
@@ -85,7 +85,7 @@ class InTree(unittest.TestCase):
         self.assertIn('8.0.0 is not excluded', self.lint(lints.check_dkms_conf, {'dkms.conf': range_of.format('.')}))
 
     def test_sparse(self):
-        """what sparse says, but for the macros of modinfo"""
+        """findings of sparse count, except those about the macros of modinfo"""
         files = {'module/a.c': 'int a;\nMODULE_LICENSE("GPL");\n'}
         log = 'noise\n/obj/module/a.c:1:5: warning: context\nmodule/a.c:2:1: error: bad constant expression\n' \
               '/obj/module/a.c:1:1: error: bad constant expression\n/usr/x.h:1:1: warning: not ours\n'
@@ -93,7 +93,7 @@ class InTree(unittest.TestCase):
                          ['module/a.c:1:5: warning: context', 'module/a.c:1:1: error: bad constant expression'])
 
     def test_usage(self):
-        """a tool without --help, or that takes what is no option"""
+        """a tool without --help, or one that accepts an unknown option, is found"""
         good = '#!/bin/sh\n# usage: x\ncase $1 in --help) echo "usage: x";; ' \
                '*) echo "$1; see x --help" >&2; exit 2;; esac\n'
         for text, bad in ((good, 0), (good.replace('exit 2', 'exit 1'), 1), (good.replace('>&2', ''), 1),
@@ -106,7 +106,7 @@ class InTree(unittest.TestCase):
                 self.assertEqual(len(self.lint(lint, {'tool': text})), bad)
 
     def test_shell(self):
-        """which files shellcheck reads"""
+        """shellcheck reads the scripts of sh and bash"""
         files = {'a': '#!/bin/bash\n', 'b': '#!/usr/bin/env bash\n', 'c': '#!/bin/sh\n', 'd': '#!/bin/busybox sh\n',
                  'e': '#!/usr/bin/env python3\n', 'f': 'text\n'}
         self.assertEqual(self.lint(lambda: filter(lints.is_shell, files), files), ['a', 'b', 'c'])
@@ -114,7 +114,7 @@ class InTree(unittest.TestCase):
 
 class Logs(unittest.TestCase):
     def test_warnings(self):
-        """warnings of a build, but for those about the machine"""
+        """warnings of a build count, except those about the machine"""
         log = 'CC a.o\na.c:1: warning: x\nwarning: the compiler differs from the one used to build the kernel\n' \
               'Skipping BTF generation for a.ko due to unavailability of vmlinux\nmake: *** Error 2'
         self.assertEqual(lints.warnings_in(log), ['a.c:1: warning: x', 'make: *** Error 2'])
@@ -122,7 +122,7 @@ class Logs(unittest.TestCase):
                                            'WARNING: Module.symvers is missing.', lints.NO_KERNEL), [])
 
     def test_reviewed(self):
-        """a reviewed finding has an expression, a comment has none"""
+        """comments are removed from the list of reviewed findings"""
         self.assertEqual([e.pattern for e in lints.reviewed('# why\na.c:.*x  # too\n\n')], ['a.c:.*x'])
 
 
@@ -134,29 +134,29 @@ class Told(unittest.TestCase):
         return good, [line for line in out.getvalue().split('\n') if not line.startswith('# took')]
 
     def test_good(self):
-        """what finds nothing is good, what cannot look is left out"""
+        """a check without findings passes, and one that cannot run is skipped"""
         self.assertEqual(
             self.outcomes(lambda: None, lambda: [''], lambda: raising(Skip('no perl'))),
             (True, ['TAP version 13', '1..3', 'ok 1 - c0', 'ok 2 - c1', 'ok 3 - c2 # SKIP no perl', '']))
 
     def test_bad(self):
-        """what is found is shown, as is what went wrong"""
+        """the findings or the error of a failed check are printed"""
         good, lines = self.outcomes(lambda: ['a', 'b'], lambda: raising(Failed('x\ny\n')))
         self.assertFalse(good)
         self.assertEqual(lines[2:], ['not ok 1 - c0', '# a', '# b', 'not ok 2 - c1', '# x', '# y', ''])
 
     def test_defect(self):
-        """a lint with a defect is no reason to leave out the others"""
+        """a defect of one check does not stop the others"""
         good, lines = self.outcomes(lambda: 1 / 0, lambda: None)
         self.assertFalse(good)
         self.assertIn('# ZeroDivisionError: division by zero', lines)
         self.assertIn('ok 2 - c1', lines)
 
     def test_much(self):
-        """not more is shown than people read"""
+        """the number of printed lines is limited"""
         self.assertEqual(len(self.outcomes(lambda: ['x'] * 1000)[1]), 2 + 1 + tier0.SHOWN + 1)
 
     def test_names(self):
-        """no two checks have the same name"""
+        """all checks have different names"""
         names = [check.name for check in lints.table()]
         self.assertEqual(len(names), len(set(names)))
