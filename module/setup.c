@@ -5,13 +5,13 @@
  * ring (I8). Installing the descriptor is the last step and cannot fail.
  */
 #include <linux/file.h>
-#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/uaccess.h>
 
 #include "compat/compat.h"
 #include "debug/fault.h"
+#include "layout.h"
 #include "ring.h"
 #include "setup.h"
 #include "submitter.h"
@@ -23,110 +23,6 @@ MODULE_PARM_DESC(inflight_default, "default limit of requests in flight per ring
 unsigned int io2_inflight_max = 1048576;
 module_param_named(inflight_max, io2_inflight_max, uint, 0644);
 MODULE_PARM_DESC(inflight_max, "highest limit of requests in flight that a ring may ask for");
-
-/**
- * struct layout - layout of a ring's memory, in bytes
- * @sq_array: offset of the SQ index array
- * @cqes: offset of the CQ entries
- * @rings: size of the first region: everything, or everything but the CQ
- *	entries
- * @own_cqes: size of the CQ entries, if they have a region of their own
- * @sqes: size of the SQEs' memory
- *
- * Lifetime: on the stack of setup_ring(). Nothing else has access, so no lock
- * is needed.
- */
-struct layout {
-	size_t	sq_array;
-	size_t	cqes;
-	size_t	rings;
-	size_t	own_cqes;
-	size_t	sqes;
-};
-
-static int clamp_entries(u32 *entries, u32 max, bool clamp)
-{
-	if (!*entries)
-		return -EINVAL;
-	if (*entries > max) {
-		if (!clamp)
-			return -EINVAL;
-		*entries = max;
-	}
-	*entries = roundup_pow_of_two(*entries);
-	return 0;
-}
-
-static int check_sizes(struct iouring2_setup *s)
-{
-	struct iouring2_params *p = &s->params;
-	bool clamp = p->flags & IOURING2_SETUP_CLAMP;
-	int ret;
-
-	p->sq_entries = s->entries;
-	ret = clamp_entries(&p->sq_entries, IO2_MAX_ENTRIES, clamp);
-	if (ret)
-		return ret;
-	if (!(p->flags & IOURING2_SETUP_CQSIZE)) {
-		p->cq_entries = 2 * p->sq_entries;
-		return 0;
-	}
-	ret = clamp_entries(&p->cq_entries, IO2_MAX_CQ_ENTRIES, clamp);
-	if (ret)
-		return ret;
-	return p->cq_entries < p->sq_entries ? -EINVAL : 0;
-}
-
-static int check_inflight(struct iouring2_setup *s)
-{
-	u32 max = READ_ONCE(io2_inflight_max);
-
-	if (!s->max_inflight)
-		s->max_inflight = min(READ_ONCE(io2_inflight_default), max);
-	if (!s->max_inflight)
-		s->max_inflight = 1;
-	return s->max_inflight > max ? -EINVAL : 0;
-}
-
-/* Finds all errors in the arguments, before anything is built. */
-static int check_setup(struct iouring2_setup *s)
-{
-	struct iouring2_params *p = &s->params;
-	int ret;
-
-	if (memchr_inv(s->resv, 0, sizeof(s->resv)) ||
-	    memchr_inv(p->resv, 0, sizeof(p->resv)))
-		return -EINVAL;
-	if ((s->flags & ~IO2_RING_FLAGS) || (p->flags & ~IO2_SETUP_FLAGS))
-		return -EINVAL;
-	ret = check_sizes(s);
-	if (ret)
-		return ret;
-	return check_inflight(s);
-}
-
-/*
- * CQ entries of at least a page get a region of their own. Its size is a power
- * of two, so contiguous memory is not wasted.
- */
-static void make_layout(struct layout *l, const struct iouring2_params *p)
-{
-	size_t cqes = p->cq_entries * sizeof(struct iouring2_cqe);
-
-	l->sq_array = ALIGN(sizeof(struct io2_shared), SMP_CACHE_BYTES);
-	l->rings = l->sq_array;
-	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
-		l->rings += p->sq_entries * sizeof(u32);
-	if (cqes < PAGE_SIZE) {
-		l->cqes = ALIGN(l->rings, SMP_CACHE_BYTES);
-		l->rings = l->cqes + cqes;
-		l->own_cqes = 0;
-	} else {
-		l->cqes = PAGE_ALIGN(l->rings);
-		l->own_cqes = cqes;
-	}
-	l->sqes = p->sq_entries * sizeof(struct iouring2_sqe);
-}
 
 static void ring_configure(struct io2_ring *ring,
 			   const struct iouring2_setup *s)
@@ -141,7 +37,7 @@ static void ring_configure(struct io2_ring *ring,
 }
 
 /* Places the rings in memory that has been allocated. */
-static void ring_place(struct io2_ring *ring, const struct layout *l)
+static void ring_place(struct io2_ring *ring, const struct io2_layout *l)
 {
 	void *base = ring->rings_mem[0].vaddr;
 
@@ -178,29 +74,6 @@ static void ring_count_from(struct io2_ring *ring, u32 first)
 	ring->cq_head_seen = first;
 	shared->cq_tail = first;
 	shared->cq_head = first;
-}
-
-static void fill_params(struct iouring2_params *p, const struct layout *l)
-{
-	memset(&p->sq_off, 0, sizeof(p->sq_off));
-	p->sq_off.head = offsetof(struct io2_shared, sq_head);
-	p->sq_off.tail = offsetof(struct io2_shared, sq_tail);
-	p->sq_off.ring_mask = offsetof(struct io2_shared, sq_mask);
-	p->sq_off.ring_entries = offsetof(struct io2_shared, sq_entries);
-	p->sq_off.flags = offsetof(struct io2_shared, sq_flags);
-	p->sq_off.dropped = offsetof(struct io2_shared, sq_dropped);
-	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
-		p->sq_off.array = l->sq_array;
-
-	memset(&p->cq_off, 0, sizeof(p->cq_off));
-	p->cq_off.head = offsetof(struct io2_shared, cq_head);
-	p->cq_off.tail = offsetof(struct io2_shared, cq_tail);
-	p->cq_off.ring_mask = offsetof(struct io2_shared, cq_mask);
-	p->cq_off.ring_entries = offsetof(struct io2_shared, cq_entries);
-	p->cq_off.overflow = offsetof(struct io2_shared, cq_overflow);
-	p->cq_off.cqes = l->cqes;
-	p->cq_off.flags = offsetof(struct io2_shared, cq_flags);
-	p->features = IO2_FEATURES;
 }
 
 static int ring_build_submitter(struct io2_ring *ring)
@@ -248,11 +121,11 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 {
 	struct io2_ring *ring;
 	struct file *file;
-	struct layout l;
+	struct io2_layout l;
 	int ret, fd;
 
-	make_layout(&l, &s->params);
-	fill_params(&s->params, &l);
+	io2_layout_make(&l, &s->params);
+	io2_layout_tell(&s->params, &l);
 	ring = alloc_ring();
 	if (!ring)
 		return -ENOMEM;
@@ -325,7 +198,8 @@ long io2_setup(unsigned int size, void __user *uarg)
 	ret = copy_struct_from_user(&s, sizeof(s), uarg, size);
 	if (ret)
 		return ret;
-	ret = check_setup(&s);
+	ret = io2_setup_check(&s, READ_ONCE(io2_inflight_default),
+			      READ_ONCE(io2_inflight_max));
 	if (ret)
 		return ret;
 	io2_fault_begin();

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The arguments of SETUP and the layout of a ring's memory. Everything is pure. */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+
+#include "compat/compat.h"
+#include "layout.h"
+#include "ring.h"
+#include "setup.h"
+
+static int clamp_entries(u32 *entries, u32 max, bool clamp)
+{
+	if (!*entries)
+		return -EINVAL;
+	if (*entries > max) {
+		if (!clamp)
+			return -EINVAL;
+		*entries = max;
+	}
+	*entries = roundup_pow_of_two(*entries);
+	return 0;
+}
+
+static int check_sizes(struct iouring2_setup *s)
+{
+	struct iouring2_params *p = &s->params;
+	bool clamp = p->flags & IOURING2_SETUP_CLAMP;
+	int ret;
+
+	p->sq_entries = s->entries;
+	ret = clamp_entries(&p->sq_entries, IO2_MAX_ENTRIES, clamp);
+	if (ret)
+		return ret;
+	if (!(p->flags & IOURING2_SETUP_CQSIZE)) {
+		p->cq_entries = 2 * p->sq_entries;
+		return 0;
+	}
+	ret = clamp_entries(&p->cq_entries, IO2_MAX_CQ_ENTRIES, clamp);
+	if (ret)
+		return ret;
+	return p->cq_entries < p->sq_entries ? -EINVAL : 0;
+}
+
+static int check_inflight(struct iouring2_setup *s, u32 by_default, u32 max)
+{
+	if (!s->max_inflight)
+		s->max_inflight = min(by_default, max);
+	if (!s->max_inflight)
+		s->max_inflight = 1;
+	return s->max_inflight > max ? -EINVAL : 0;
+}
+
+/**
+ * io2_setup_check() - find all errors in the arguments of SETUP
+ * @s: the caller's struct; gets the sizes that the ring will have
+ * @by_default: max_inflight, if the caller asks for none
+ * @max: the largest max_inflight that is allowed
+ *
+ * Context: any; pure.
+ * Return: 0 or -EINVAL.
+ */
+int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
+{
+	struct iouring2_params *p = &s->params;
+	int ret;
+
+	if (memchr_inv(s->resv, 0, sizeof(s->resv)) ||
+	    memchr_inv(p->resv, 0, sizeof(p->resv)))
+		return -EINVAL;
+	if ((s->flags & ~IO2_RING_FLAGS) || (p->flags & ~IO2_SETUP_FLAGS))
+		return -EINVAL;
+	ret = check_sizes(s);
+	if (ret)
+		return ret;
+	return check_inflight(s, by_default, max);
+}
+
+/**
+ * io2_layout_make() - decide where everything is in a ring's memory
+ * @l: gets the layout
+ * @p: checked parameters
+ *
+ * CQ entries of at least a page get a region of their own. Its size is a power
+ * of two, so contiguous memory is not wasted.
+ *
+ * Context: any; pure.
+ */
+void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p)
+{
+	size_t cqes = p->cq_entries * sizeof(struct iouring2_cqe);
+
+	l->sq_array = ALIGN(sizeof(struct io2_shared), SMP_CACHE_BYTES);
+	l->rings = l->sq_array;
+	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
+		l->rings += p->sq_entries * sizeof(u32);
+	if (cqes < PAGE_SIZE) {
+		l->cqes = ALIGN(l->rings, SMP_CACHE_BYTES);
+		l->rings = l->cqes + cqes;
+		l->own_cqes = 0;
+	} else {
+		l->cqes = PAGE_ALIGN(l->rings);
+		l->own_cqes = cqes;
+	}
+	l->sqes = p->sq_entries * sizeof(struct iouring2_sqe);
+}
+
+/**
+ * io2_layout_tell() - fill in the offsets that the application needs
+ * @p: gets the offsets, and the features
+ * @l: from io2_layout_make()
+ *
+ * Context: any; pure.
+ */
+void io2_layout_tell(struct iouring2_params *p, const struct io2_layout *l)
+{
+	memset(&p->sq_off, 0, sizeof(p->sq_off));
+	p->sq_off.head = offsetof(struct io2_shared, sq_head);
+	p->sq_off.tail = offsetof(struct io2_shared, sq_tail);
+	p->sq_off.ring_mask = offsetof(struct io2_shared, sq_mask);
+	p->sq_off.ring_entries = offsetof(struct io2_shared, sq_entries);
+	p->sq_off.flags = offsetof(struct io2_shared, sq_flags);
+	p->sq_off.dropped = offsetof(struct io2_shared, sq_dropped);
+	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
+		p->sq_off.array = l->sq_array;
+
+	memset(&p->cq_off, 0, sizeof(p->cq_off));
+	p->cq_off.head = offsetof(struct io2_shared, cq_head);
+	p->cq_off.tail = offsetof(struct io2_shared, cq_tail);
+	p->cq_off.ring_mask = offsetof(struct io2_shared, cq_mask);
+	p->cq_off.ring_entries = offsetof(struct io2_shared, cq_entries);
+	p->cq_off.overflow = offsetof(struct io2_shared, cq_overflow);
+	p->cq_off.cqes = l->cqes;
+	p->cq_off.flags = offsetof(struct io2_shared, cq_flags);
+	p->features = IO2_FEATURES;
+}
