@@ -31,6 +31,29 @@ FIXTURE_TEARDOWN(ring)
 
 #define RING_TEST(name)	TEST_F_TIMEOUT(ring, name, LIMIT)
 
+/*
+ * The same fixture by another name, for tests that are done once for each case
+ * of a table: FIXTURE_VARIANT(name) after it says what a case is, and each
+ * FIXTURE_VARIANT_ADD(name, case) is a result of its own, "name.case.test". The
+ * tests are TEST_F_TIMEOUT(name, test, LIMIT).
+ */
+#define RING_FIXTURE(name)						\
+FIXTURE(name) {								\
+	struct state before;						\
+};									\
+									\
+FIXTURE_SETUP(name)							\
+{									\
+	state_read(&self->before);					\
+}									\
+									\
+FIXTURE_TEARDOWN(name)							\
+{									\
+	EXPECT_STREQ("", state_diff(&self->before, false));		\
+}									\
+									\
+FIXTURE_VARIANT(name)
+
 static inline int ring_test_main(int argc, char **argv)
 {
 	const char *why;
