@@ -9,6 +9,7 @@
 #ifndef SELFTESTS_IOURING2_FIXTURE_H
 #define SELFTESTS_IOURING2_FIXTURE_H
 
+#include "reason.h"
 #include "ring.h"
 
 /* Seconds before a test counts as hung; machines may be emulated ones */
