@@ -69,15 +69,19 @@ static int overflown(struct ring *r, unsigned int n, unsigned int max_inflight)
 								    -EPROTO;
 }
 
-static const struct busy_row {
+RING_FIXTURE(busy) {
 	unsigned int to_submit, min_complete, flags;
-} busy_rows[] = {
-	{ 1, 0, 0 }, { 2, 0, 0 }, { ~0U, 0, 0 }, { 1, 1, GETEVENTS },
-	{ 2, 100, GETEVENTS }, { 1, 0, GETEVENTS },
 };
 
+FIXTURE_VARIANT_ADD(busy, one) { 1, 0, 0 };
+FIXTURE_VARIANT_ADD(busy, two) { 2, 0, 0 };
+FIXTURE_VARIANT_ADD(busy, all) { ~0U, 0, 0 };
+FIXTURE_VARIANT_ADD(busy, one_waits_for_one) { 1, 1, GETEVENTS };
+FIXTURE_VARIANT_ADD(busy, two_wait_for_100) { 2, 100, GETEVENTS };
+FIXTURE_VARIANT_ADD(busy, one_waits_for_none) { 1, 0, GETEVENTS };
+
 /* Refused, and nothing else has happened */
-RING_TEST(busy_changes_nothing)
+TEST_F_TIMEOUT(busy, busy_changes_nothing, LIMIT)
 {
 	struct seen was, is;
 	struct ring r;
@@ -88,17 +92,13 @@ RING_TEST(busy_changes_nothing)
 	ASSERT_EQ(0, ring_nop(&r, 101));
 	ring_publish(&r);
 	was = look(&r);
-	for (i = 0; i < ARRAY_SIZE(busy_rows); i++) {
-		EXPECT_EQ(-EBUSY, enter(r.fd, busy_rows[i].to_submit,
-					busy_rows[i].min_complete,
-					busy_rows[i].flags, NULL, 0)) {
-			TH_LOG("row %u", i);
-		}
+	for (i = 1; i <= 3; i++) {
+		EXPECT_EQ(-EBUSY, enter(r.fd, variant->to_submit,
+					variant->min_complete,
+					variant->flags, NULL, 0));
 		is = look(&r);
-		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was))) {
-			TH_LOG("row %u", i);
-		}
-		EXPECT_EQ(i + 1, fdinfo(r.fd, "EbusyTotal"));
+		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+		EXPECT_EQ(i, fdinfo(r.fd, "EbusyTotal"));
 	}
 	ring_exit(&r);
 }
@@ -114,44 +114,55 @@ RING_TEST(busy_with_empty_sq)
 	ring_exit(&r);
 }
 
+/* Places that are free in a CQ that has overflowed */
+RING_FIXTURE(free_places) {
+	unsigned int nr;
+};
+
+FIXTURE_VARIANT_ADD(free_places, none) { 0 };
+FIXTURE_VARIANT_ADD(free_places, one) { 1 };
+FIXTURE_VARIANT_ADD(free_places, two) { 2 };
+FIXTURE_VARIANT_ADD(free_places, three) { 3 };
+
 /* Before it refuses, it fills the CQ, so that reaping needs no system call */
-RING_TEST(cq_filled_before_busy)
+TEST_F_TIMEOUT(free_places, cq_filled_before_busy, LIMIT)
 {
-	unsigned int reap, i, next = 0;
+	unsigned int reap = variant->nr, i, next = 0;
 	struct iouring2_cqe cqe;
 	struct ring r;
 
-	/* From a CQ with 0 ... 3 free places; with 4, all fit and it is taken */
-	for (reap = 0; reap < 4; reap++) {
-		next = 0;
-		ASSERT_EQ(0, overflown(&r, 4, 0));
-		ASSERT_EQ(0, ring_nop(&r, 8));
-		ring_publish(&r);
-		for (i = 0; i < reap; i++) {
-			ASSERT_TRUE(ring_peek(&r, &cqe));
-			EXPECT_EQ(next++, cqe.user_data);
-		}
-		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0)) {
-			TH_LOG("%u reaped", reap);
-		}
-		EXPECT_EQ(4, (int)ring_ready(&r));
-		EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
-		EXPECT_TRUE(*r.sq_flags & OVERFLOW);
-		EXPECT_EQ(1, (int)ring_unsubmitted(&r));
-		/* These come without entering */
-		for (i = 0; i < 4; i++) {
-			ASSERT_TRUE(ring_peek(&r, &cqe));
-			EXPECT_EQ(next++, cqe.user_data);
-		}
-		/* What waited fits now: the entry is taken */
-		EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
-		EXPECT_EQ(reap ? 0 : OVERFLOW, *r.sq_flags & OVERFLOW);
-		while (next < 9) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(next++, cqe.user_data);
-		}
-		ring_exit(&r);
+	ASSERT_EQ(0, overflown(&r, 4, 0));
+	ASSERT_EQ(0, ring_nop(&r, 8));
+	ring_publish(&r);
+	for (i = 0; i < reap; i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(next++, cqe.user_data);
 	}
+	EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
+	EXPECT_TRUE(*r.sq_flags & OVERFLOW);
+	EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+	/* These come without entering */
+	for (i = 0; i < 4; i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(next++, cqe.user_data);
+	}
+	/* What waited fits now: the entry is taken */
+	EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(reap ? 0 : OVERFLOW, *r.sq_flags & OVERFLOW);
+	while (next < 9) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(next++, cqe.user_data);
+	}
+	ring_exit(&r);
+}
+
+/* With as many free places as completions wait, all fit and it is taken */
+RING_TEST(not_busy_when_all_fit)
+{
+	struct ring r;
+
 	ASSERT_EQ(0, overflown(&r, 4, 0));
 	*r.cq_head = *r.cq_tail;
 	ASSERT_EQ(0, ring_nop(&r, 8));
@@ -162,90 +173,106 @@ RING_TEST(cq_filled_before_busy)
 	ring_exit(&r);
 }
 
-/* Not one completion too early: a CQ that is just full is not busy */
-RING_TEST(full_is_not_busy)
-{
-	static const unsigned int sizes[] = { 1, 2, 4096 };
-	struct ring r;
-	unsigned int i, j, n;
+RING_FIXTURE(cq) {
+	unsigned int entries;
+};
 
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		n = sizes[i];
-		ASSERT_EQ(0, ring_init(&r, n, n));
-		for (j = 0; j < n; j++)
-			ASSERT_EQ(0, ring_nop(&r, j));
-		EXPECT_EQ((int)n, ring_submit(&r));
-		EXPECT_EQ(n, ring_ready(&r));
-		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
-		/* The whole next batch is taken, though it all has to wait */
-		for (j = 0; j < n; j++)
-			ASSERT_EQ(0, ring_nop(&r, n + j));
-		EXPECT_EQ((int)n, ring_submit(&r));
-		EXPECT_EQ(n, fdinfo(r.fd, "Backlog"));
-		ASSERT_EQ(0, ring_nop(&r, 2 * n));
-		EXPECT_EQ(-EBUSY, ring_submit(&r));
-		EXPECT_EQ(1, fdinfo(r.fd, "EbusyTotal"));
+FIXTURE_VARIANT_ADD(cq, of_1) { 1 };
+FIXTURE_VARIANT_ADD(cq, of_2) { 2 };
+FIXTURE_VARIANT_ADD(cq, of_4096) { 4096 };
+
+/* Not one completion too early: a CQ that is just full is not busy */
+TEST_F_TIMEOUT(cq, full_is_not_busy, LIMIT)
+{
+	struct ring r;
+	unsigned int n = variant->entries, i;
+
+	ASSERT_EQ(0, ring_init(&r, n, n));
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	EXPECT_EQ((int)n, ring_submit(&r));
+	EXPECT_EQ(n, ring_ready(&r));
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	/* The whole next batch is taken, though it all has to wait */
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, ring_nop(&r, n + i));
+	EXPECT_EQ((int)n, ring_submit(&r));
+	EXPECT_EQ(n, fdinfo(r.fd, "Backlog"));
+	ASSERT_EQ(0, ring_nop(&r, 2 * n));
+	EXPECT_EQ(-EBUSY, ring_submit(&r));
+	EXPECT_EQ(1, fdinfo(r.fd, "EbusyTotal"));
+	ring_exit(&r);
+}
+
+RING_FIXTURE(reaped) {
+	unsigned int nr;
+};
+
+FIXTURE_VARIANT_ADD(reaped, none) { 0 };
+FIXTURE_VARIANT_ADD(reaped, one) { 1 };
+FIXTURE_VARIANT_ADD(reaped, two) { 2 };
+FIXTURE_VARIANT_ADD(reaped, three) { 3 };
+FIXTURE_VARIANT_ADD(reaped, all) { 4 };
+
+/* Waiting is always allowed, and brings what there is */
+TEST_F_TIMEOUT(reaped, getevents_never_busy, LIMIT)
+{
+	unsigned int min;
+	struct ring r;
+
+	for (min = 0; min < 6; min++) {
+		ASSERT_EQ(0, overflown(&r, 4, 0));
+		*r.cq_head += variant->nr;
+		/* A minute's time-out: must not sleep at all */
+		EXPECT_EQ(0, enter_timeout(r.fd, 0, min,
+					   60 * NSEC_PER_SEC)) {
+			TH_LOG("wait for %u", min);
+		}
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		EXPECT_EQ(4 - variant->nr, fdinfo(r.fd, "Backlog"));
+		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
 		ring_exit(&r);
 	}
 }
 
-/* Waiting is always allowed, and brings what there is */
-RING_TEST(getevents_never_busy)
-{
-	unsigned int reap, min, i;
-	struct ring r;
+RING_FIXTURE(polled_by) {
+	bool epoll;
+};
 
-	for (reap = 0; reap <= 4; reap++) {
-		for (min = 0; min < 6; min++) {
-			ASSERT_EQ(0, overflown(&r, 4, 0));
-			for (i = 0; i < reap; i++)
-				*r.cq_head += 1;
-			/* A minute's time-out: must not sleep at all */
-			EXPECT_EQ(0, enter_timeout(r.fd, 0, min,
-						   60 * NSEC_PER_SEC)) {
-				TH_LOG("%u reaped, wait for %u", reap, min);
-			}
-			EXPECT_EQ(4, (int)ring_ready(&r));
-			EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
-			EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
-			ring_exit(&r);
-		}
-	}
-}
+FIXTURE_VARIANT_ADD(polled_by, poll) { false };
+FIXTURE_VARIANT_ADD(polled_by, epoll) { true };
 
 /* An application that only polls gets them all */
-RING_TEST(poll_flushes)
+TEST_F_TIMEOUT(polled_by, poll_flushes, LIMIT)
 {
 	struct pollfd p = { .events = POLLIN | POLLOUT };
 	struct iouring2_cqe cqe;
 	struct epoll_event ev;
 	struct ring r;
-	int how, ep, next;
+	int ep, next;
 
-	for (how = 0; how < 2; how++) {
-		ASSERT_EQ(0, overflown(&r, 4, 0));
-		p.fd = r.fd;
-		ep = epoll_of(r.fd, EPOLLIN);
-		ASSERT_LE(0, ep);
-		for (next = 0; next < 8;) {
-			while (ring_peek(&r, &cqe))
-				EXPECT_EQ(next++, (int)cqe.user_data);
-			if (next == 8)
-				break;
-			EXPECT_EQ(4, fdinfo(r.fd, "Backlog"));
-			if (how == 0) {
-				EXPECT_EQ(1, poll(&p, 1, 10000));
-				EXPECT_TRUE(p.revents & POLLIN);
-			} else {
-				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
-			}
-			EXPECT_EQ(4, (int)ring_ready(&r));
-			EXPECT_FALSE(*r.sq_flags & OVERFLOW);
+	ASSERT_EQ(0, overflown(&r, 4, 0));
+	p.fd = r.fd;
+	ep = epoll_of(r.fd, EPOLLIN);
+	ASSERT_LE(0, ep);
+	for (next = 0; next < 8;) {
+		while (ring_peek(&r, &cqe))
+			EXPECT_EQ(next++, (int)cqe.user_data);
+		if (next == 8)
+			break;
+		EXPECT_EQ(4, fdinfo(r.fd, "Backlog"));
+		if (!variant->epoll) {
+			EXPECT_EQ(1, poll(&p, 1, 10000));
+			EXPECT_TRUE(p.revents & POLLIN);
+		} else {
+			EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
 		}
-		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
-		close(ep);
-		ring_exit(&r);
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		EXPECT_FALSE(*r.sq_flags & OVERFLOW);
 	}
+	EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
+	close(ep);
+	ring_exit(&r);
 }
 
 struct waiter {
@@ -348,62 +375,63 @@ static int submit_all(struct ring *r)
 	return ret < 0 && !total ? ret : total;
 }
 
-RING_TEST(cap_refuses_with_eagain)
+RING_FIXTURE(cap) {
+	unsigned int of;
+};
+
+FIXTURE_VARIANT_ADD(cap, of_1) { 1 };
+FIXTURE_VARIANT_ADD(cap, of_2) { 2 };
+FIXTURE_VARIANT_ADD(cap, of_7) { 7 };
+FIXTURE_VARIANT_ADD(cap, of_64) { 64 };
+
+TEST_F_TIMEOUT(cap, cap_refuses_with_eagain, LIMIT)
 {
-	static const unsigned int caps[] = { 1, 2, 7, 64 };
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	struct seen was, is;
-	unsigned int i, j, cap;
+	unsigned int cap = variant->of, i;
 	uint64_t v;
 	struct ring r;
 	int efd[64], all;
 
-	for (i = 0; i < ARRAY_SIZE(caps); i++) {
-		cap = caps[i];
-		ASSERT_EQ(0, ring_init_params(&r, 128, 256, 0, cap));
-		EXPECT_EQ(cap, r.setup.max_inflight);
-		for (j = 0; j < cap; j++) {
-			efd[j] = eventfd(0, EFD_CLOEXEC);
-			ASSERT_LE(0, efd[j]);
-			sqe = ring_sqe(&r);
-			prep_poll(sqe, efd[j], POLLIN);
-			sqe->user_data = j;
-		}
-		/* Two more than may be: as many as may be are taken */
-		ASSERT_EQ(0, ring_nop(&r, 1000));
-		ASSERT_EQ(0, ring_nop(&r, 1001));
-		EXPECT_EQ((int)cap, ring_submit(&r)) {
-			TH_LOG("cap %u", cap);
-		}
-		EXPECT_EQ(2, (int)ring_unsubmitted(&r));
-		EXPECT_EQ(cap, fdinfo(r.fd, "Inflight"));
-
-		/* And then none, with nothing changed */
-		was = look(&r);
-		EXPECT_EQ(-EAGAIN, ring_submit(&r));
-		EXPECT_EQ(-EAGAIN, enter(r.fd, 1, 0, 0, NULL, 0));
-		EXPECT_EQ(-EAGAIN, enter(r.fd, 2, 1, GETEVENTS, NULL, 0));
-		is = look(&r);
-		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
-
-		/* One completes and is in the CQ: its place is free at once */
-		v = 1;
-		EXPECT_EQ((ssize_t)sizeof(v), write(efd[0], &v, sizeof(v)));
-		EXPECT_TRUE(until(ring_ready(&r) == 1));
-		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == cap - 1));
-		/* NOPs need it only one after the other */
-		EXPECT_EQ(2, submit_all(&r)) {
-			TH_LOG("cap %u", cap);
-		}
-		all = 0;
-		while (ring_peek(&r, &cqe))
-			all++;
-		EXPECT_EQ(3, all);
-		ring_exit(&r);
-		for (j = 0; j < cap; j++)
-			close(efd[j]);
+	ASSERT_EQ(0, ring_init_params(&r, 128, 256, 0, cap));
+	EXPECT_EQ(cap, r.setup.max_inflight);
+	for (i = 0; i < cap; i++) {
+		efd[i] = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, efd[i]);
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd[i], POLLIN);
+		sqe->user_data = i;
 	}
+	/* Two more than may be: as many as may be are taken */
+	ASSERT_EQ(0, ring_nop(&r, 1000));
+	ASSERT_EQ(0, ring_nop(&r, 1001));
+	EXPECT_EQ((int)cap, ring_submit(&r));
+	EXPECT_EQ(2, (int)ring_unsubmitted(&r));
+	EXPECT_EQ(cap, fdinfo(r.fd, "Inflight"));
+
+	/* And then none, with nothing changed */
+	was = look(&r);
+	EXPECT_EQ(-EAGAIN, ring_submit(&r));
+	EXPECT_EQ(-EAGAIN, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(-EAGAIN, enter(r.fd, 2, 1, GETEVENTS, NULL, 0));
+	is = look(&r);
+	EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+
+	/* One completes and is in the CQ: its place is free at once */
+	v = 1;
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd[0], &v, sizeof(v)));
+	EXPECT_TRUE(until(ring_ready(&r) == 1));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == cap - 1));
+	/* NOPs need it only one after the other */
+	EXPECT_EQ(2, submit_all(&r));
+	all = 0;
+	while (ring_peek(&r, &cqe))
+		all++;
+	EXPECT_EQ(3, all);
+	ring_exit(&r);
+	for (i = 0; i < cap; i++)
+		close(efd[i]);
 }
 
 /* Those that wait behind the CQ count too: memory has a bound */
@@ -516,54 +544,59 @@ RING_TEST(backlogged_looked_at)
 	ring_exit(&r);
 }
 
+RING_FIXTURE(backlogged) {
+	unsigned int cap;
+};
+
+FIXTURE_VARIANT_ADD(backlogged, cap_1) { 1 };
+FIXTURE_VARIANT_ADD(backlogged, cap_4) { 4 };
+FIXTURE_VARIANT_ADD(backlogged, cap_7) { 7 };
+FIXTURE_VARIANT_ADD(backlogged, cap_1000) { 1000 };
+
 /* Taken while others wait, as many as the cap allows, and none is lost */
-RING_TEST(backlogged_up_to_the_cap)
+TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 {
-	static const unsigned int caps[] = { 1, 4, 7, 1000 };
-	unsigned int i, j, cap, next;
+	unsigned int cap = variant->cap, i, next;
 	struct iouring2_cqe cqe;
 	struct seen was, is;
 	struct ring r;
 
-	for (i = 0; i < ARRAY_SIZE(caps); i++) {
-		cap = caps[i];
-		ASSERT_EQ(0, ring_init_backlogged(&r, 4, cap));
-		for (j = 0; j < 4 + cap; j++) {
-			ASSERT_EQ(0, ring_nop(&r, j));
-			ASSERT_EQ(1, ring_submit(&r)) {
-				TH_LOG("cap %u: %u taken", cap, j);
-			}
+	ASSERT_EQ(0, ring_init_backlogged(&r, 4, cap));
+	for (i = 0; i < 4 + cap; i++) {
+		ASSERT_EQ(0, ring_nop(&r, i));
+		ASSERT_EQ(1, ring_submit(&r)) {
+			TH_LOG("%u taken", i);
 		}
-		EXPECT_EQ(4, (int)ring_ready(&r));
-		EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
-		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
-		EXPECT_EQ(OVERFLOW, *r.sq_flags & OVERFLOW);
-
-		/* At the cap: EBUSY as ever, and nothing has changed */
-		ASSERT_EQ(0, ring_nop(&r, j));
-		ring_publish(&r);
-		was = look(&r);
-		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
-		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
-		is = look(&r);
-		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
-		EXPECT_EQ(2, fdinfo(r.fd, "EbusyTotal"));
-
-		/* One that is reaped makes room for one */
-		ASSERT_TRUE(ring_peek(&r, &cqe));
-		EXPECT_EQ(0, (int)cqe.user_data);
-		EXPECT_EQ(1, ring_submit(&r));
-		EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
-		EXPECT_EQ(4, (int)ring_ready(&r));
-		for (next = 1; next <= 4 + cap; next++) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(next, cqe.user_data);
-		}
-		EXPECT_EQ(0, (int)ring_ready(&r));
-		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
-		EXPECT_EQ(0, (int)*r.cq_overflow);
-		ring_exit(&r);
 	}
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
+	EXPECT_EQ(OVERFLOW, *r.sq_flags & OVERFLOW);
+
+	/* At the cap: EBUSY as ever, and nothing has changed */
+	ASSERT_EQ(0, ring_nop(&r, i));
+	ring_publish(&r);
+	was = look(&r);
+	EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(-EBUSY, enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
+	is = look(&r);
+	EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+	EXPECT_EQ(2, fdinfo(r.fd, "EbusyTotal"));
+
+	/* One that is reaped makes room for one */
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(0, (int)cqe.user_data);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	for (next = 1; next <= 4 + cap; next++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(next, cqe.user_data);
+	}
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	ring_exit(&r);
 }
 
 /* Of a batch, what the cap has room for; what runs counts as what waits */
