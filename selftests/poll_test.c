@@ -29,7 +29,6 @@
 /* ------------------------------------------------------- kinds of files */
 
 struct kind {
-	const char *name;
 	unsigned int events;		/* that come when triggered */
 	int (*open)(int fd[2]);		/* fd[0] is polled */
 	int (*trigger)(int fd[2]);
@@ -116,20 +115,43 @@ static int connect_to(int fd[2])
 	return connect(fd[1], (struct sockaddr *)&sa, len);
 }
 
-static const struct kind kinds[] = {
-	{ "pipe, data", POLLIN, open_pipe, write_byte },
-	{ "pipe, room", POLLOUT, open_full_pipe, drain_pipe },
-	{ "pipe, writer gone", POLLIN, open_pipe, close_peer },
-	{ "pipe, reader gone", POLLOUT, open_full_pipe, close_peer },
-	{ "socket, data", POLLIN, open_socket, write_byte },
-	{ "socket, peer gone", POLLIN | POLLRDHUP, open_socket, close_peer },
-	{ "socket, peer shut", POLLRDHUP, open_socket, shut_peer },
-	{ "listening socket", POLLIN, open_listen, connect_to },
-	{ "eventfd", POLLIN, open_event, write_event },
-	{ "timerfd", POLLIN, open_timer, set_timer },
-	{ "epoll", POLLIN, open_epoll, write_event },
-	{ "signalfd", POLLIN, open_signal, send_signal },
+RING_FIXTURE(kind) {
+	struct kind is;
 };
+
+FIXTURE_VARIANT_ADD(kind, pipe_gets_data) { { POLLIN, open_pipe, write_byte } };
+FIXTURE_VARIANT_ADD(kind, pipe_gets_room) {
+	{ POLLOUT, open_full_pipe, drain_pipe }
+};
+
+FIXTURE_VARIANT_ADD(kind, pipe_writer_goes) {
+	{ POLLIN, open_pipe, close_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, pipe_reader_goes) {
+	{ POLLOUT, open_full_pipe, close_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, socket_gets_data) {
+	{ POLLIN, open_socket, write_byte }
+};
+
+FIXTURE_VARIANT_ADD(kind, socket_peer_goes) {
+	{ POLLIN | POLLRDHUP, open_socket, close_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, socket_peer_shuts) {
+	{ POLLRDHUP, open_socket, shut_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, listening_socket) {
+	{ POLLIN, open_listen, connect_to }
+};
+
+FIXTURE_VARIANT_ADD(kind, eventfd) { { POLLIN, open_event, write_event } };
+FIXTURE_VARIANT_ADD(kind, timerfd) { { POLLIN, open_timer, set_timer } };
+FIXTURE_VARIANT_ADD(kind, epoll) { { POLLIN, open_epoll, write_event } };
+FIXTURE_VARIANT_ADD(kind, signalfd) { { POLLIN, open_signal, send_signal } };
 
 /* What poll(2) sees, as a completion's result */
 static int now_ready(int fd, unsigned int events)
@@ -139,54 +161,48 @@ static int now_ready(int fd, unsigned int events)
 	return poll(&p, 1, 10000) == 1 ? p.revents : -1;
 }
 
-RING_TEST(each_kind)
+static void poll_kind(struct __test_metadata *_metadata, const struct kind *k,
+		      bool multi)
 {
-	const struct kind *k;
 	struct iouring2_cqe cqe;
-	unsigned int i, multi;
 	struct ring r;
 	int fd[2];
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		k = &kinds[i];
-		for (multi = 0; multi < 2; multi++) {
-			ASSERT_EQ(0, ring_init(&r, 8, 0));
-			ASSERT_EQ(0, k->open(fd)) {
-				TH_LOG("%s", k->name);
-			}
-			EXPECT_EQ(1, arm(&r, fd[0], k->events, 7, multi));
-			EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
-							NSEC_PER_MSEC)) {
-				TH_LOG("%s: ready too early", k->name);
-			}
-			ASSERT_EQ(0, k->trigger(fd)) {
-				TH_LOG("%s", k->name);
-			}
-			ASSERT_EQ(0, ring_wait(&r, &cqe)) {
-				TH_LOG("%s", k->name);
-			}
-			EXPECT_EQ(7, (int)cqe.user_data);
-			EXPECT_LT(0, cqe.res);
-			EXPECT_EQ(0, cqe.res & ~now_ready(fd[0], k->events)) {
-				TH_LOG("%s: %#x", k->name, cqe.res);
-			}
-			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
-			ring_exit(&r);
-
-			/* And when it is ready before it is asked */
-			ASSERT_EQ(0, ring_init(&r, 8, 0));
-			EXPECT_EQ(1, arm(&r, fd[0], k->events, 8, multi));
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(8, (int)cqe.user_data);
-			EXPECT_EQ(now_ready(fd[0], k->events), cqe.res) {
-				TH_LOG("%s", k->name);
-			}
-			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
-			ring_exit(&r);
-			close(fd[0]);
-			close(fd[1]);
-		}
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, k->open(fd));
+	EXPECT_EQ(1, arm(&r, fd[0], k->events, 7, multi));
+	/* Not ready yet */
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	ASSERT_EQ(0, k->trigger(fd));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(7, (int)cqe.user_data);
+	EXPECT_LT(0, cqe.res);
+	EXPECT_EQ(0, cqe.res & ~now_ready(fd[0], k->events)) {
+		TH_LOG("%#x", cqe.res);
 	}
+	EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+	ring_exit(&r);
+
+	/* And when it is ready before it is asked */
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, arm(&r, fd[0], k->events, 8, multi));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(8, (int)cqe.user_data);
+	EXPECT_EQ(now_ready(fd[0], k->events), cqe.res);
+	EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+TEST_F_TIMEOUT(kind, each_kind, LIMIT)
+{
+	poll_kind(_metadata, &variant->is, false);
+}
+
+TEST_F_TIMEOUT(kind, each_kind_multishot, LIMIT)
+{
+	poll_kind(_metadata, &variant->is, true);
 }
 
 /* Files that are always ready, and events nobody asked for */
