@@ -405,64 +405,52 @@ RING_TEST(partial_submission_does_not_wait)
 	ring_exit(&r);
 }
 
-static const struct wait_row {
-	const char *name;
-	clockid_t clock;	/* of an absolute time */
-	bool abs, cqe;
+RING_FIXTURE(wait) {
 	long long ns;		/* from now */
 	int ret;
-} wait_rows[] = {
-	{ "relative", 0, false, false, 50 * NSEC_PER_MSEC, -ETIME },
-	{ "relative 0", 0, false, false, 0, -ETIME },
-	{ "relative 1 ns", 0, false, false, 1, -ETIME },
-	{ "relative, not empty", 0, false, true, 50 * NSEC_PER_MSEC, 0 },
-	{ "absolute", CLOCK_MONOTONIC, true, false, 50 * NSEC_PER_MSEC,
-	  -ETIME },
-	{ "absolute now", CLOCK_MONOTONIC, true, false, 0, -ETIME },
-	{ "absolute past", CLOCK_MONOTONIC, true, false, -NSEC_PER_SEC / 2,
-	  -ETIME },
-	{ "absolute, not empty", CLOCK_MONOTONIC, true, true,
-	  50 * NSEC_PER_MSEC, 0 },
+	bool absolute, cqe;
 };
 
-RING_TEST(timeouts)
+FIXTURE_VARIANT_ADD(wait, relative) { 50 * NSEC_PER_MSEC, -ETIME };
+FIXTURE_VARIANT_ADD(wait, relative_0) { 0, -ETIME };
+FIXTURE_VARIANT_ADD(wait, relative_1_ns) { 1, -ETIME };
+FIXTURE_VARIANT_ADD(wait, relative_not_empty) {
+	50 * NSEC_PER_MSEC, 0, .cqe = true
+};
+
+FIXTURE_VARIANT_ADD(wait, absolute) { 50 * NSEC_PER_MSEC, -ETIME, true };
+FIXTURE_VARIANT_ADD(wait, absolute_now) { 0, -ETIME, true };
+FIXTURE_VARIANT_ADD(wait, absolute_past) { -NSEC_PER_SEC / 2, -ETIME, true };
+FIXTURE_VARIANT_ADD(wait, absolute_not_empty) {
+	50 * NSEC_PER_MSEC, 0, true, true
+};
+
+TEST_F_TIMEOUT(wait, timeouts, LIMIT)
 {
 	struct iouring2_getevents_arg arg = { };
 	struct __kernel_timespec ts;
-	const struct wait_row *row;
 	long long start, took;
 	struct ring r;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(wait_rows); i++) {
-		row = &wait_rows[i];
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		if (row->cqe) {
-			ASSERT_EQ(0, ring_nop(&r, 1));
-			ASSERT_EQ(1, ring_submit(&r));
-		}
-		start = now_ns(CLOCK_MONOTONIC);
-		ts = ts_ns(row->abs ? now_ns(row->clock) + row->ns : row->ns);
-		arg.ts = (uintptr_t)&ts;
-		/* One more than there will be */
-		EXPECT_EQ(row->ret,
-			  enter(r.fd, 0, 1 + row->cqe, GETEVENTS | EXT_ARG |
-				(row->abs ? ABS_TIMER : 0), &arg,
-				sizeof(arg))) {
-			TH_LOG("%s", row->name);
-		}
-		took = now_ns(CLOCK_MONOTONIC) - start;
-		if (row->ns > 0) {
-			EXPECT_LE(row->ns, took) {
-				TH_LOG("%s", row->name);
-			}
-		}
-		EXPECT_GT(row->ns + 20 * NSEC_PER_SEC, took) {
-			TH_LOG("%s", row->name);
-		}
-		EXPECT_EQ(row->cqe, (int)ring_ready(&r));
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	if (variant->cqe) {
+		ASSERT_EQ(0, ring_nop(&r, 1));
+		ASSERT_EQ(1, ring_submit(&r));
 	}
+	start = now_ns(CLOCK_MONOTONIC);
+	ts = ts_ns(variant->ns + (variant->absolute ? start : 0));
+	arg.ts = (uintptr_t)&ts;
+	/* One more than there will be */
+	EXPECT_EQ(variant->ret,
+		  enter(r.fd, 0, 1 + variant->cqe, GETEVENTS | EXT_ARG |
+			(variant->absolute ? ABS_TIMER : 0), &arg,
+			sizeof(arg)));
+	took = now_ns(CLOCK_MONOTONIC) - start;
+	if (variant->ns > 0)
+		EXPECT_LE(variant->ns, took);
+	EXPECT_GT(variant->ns + 20 * NSEC_PER_SEC, took);
+	EXPECT_EQ(variant->cqe, (int)ring_ready(&r));
+	ring_exit(&r);
 }
 
 /* Submitted, then timed out: the submission is what is reported */
