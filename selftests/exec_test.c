@@ -33,7 +33,6 @@
 #define LONG		256
 
 struct kind {
-	const char *name;
 	bool at_once;	/* when exec() returns */
 	/* Queues it on the read end of a pipe */
 	void (*queue)(struct ring *r, int fd);
@@ -117,17 +116,21 @@ static void queue_writes(struct ring *r, int fd)
 		add(r, IOURING2_OP_WRITE, file, a.page, 1, i, ASYNC, i);
 }
 
-static const struct kind kinds[] = {
-	{ "READ", true, queue_read },
-	{ "POLL_ADD", true, queue_poll },
-	{ "multishot POLL_ADD", true, queue_multishot },
-	{ "a chain", true, queue_linked },
-	{ "a long chain", true, queue_long },
-	{ "DRAIN", true, queue_drained },
-	{ "timers", true, queue_timers },
-	{ "READ, ASYNC", false, queue_async },
-	{ "WRITEs that wait for each other", false, queue_writes },
+static const struct kind a_read = { true, queue_read };
+
+RING_FIXTURE(requests) {
+	struct kind of;
 };
+
+FIXTURE_VARIANT_ADD(requests, read) { { true, queue_read } };
+FIXTURE_VARIANT_ADD(requests, poll) { { true, queue_poll } };
+FIXTURE_VARIANT_ADD(requests, multishot_poll) { { true, queue_multishot } };
+FIXTURE_VARIANT_ADD(requests, chain) { { true, queue_linked } };
+FIXTURE_VARIANT_ADD(requests, long_chain) { { true, queue_long } };
+FIXTURE_VARIANT_ADD(requests, barrier) { { true, queue_drained } };
+FIXTURE_VARIANT_ADD(requests, timers) { { true, queue_timers } };
+FIXTURE_VARIANT_ADD(requests, async_read) { { false, queue_async } };
+FIXTURE_VARIANT_ADD(requests, writes_in_order) { { false, queue_writes } };
 
 /* Start of the new program. argv: "--kept", ring, write end, ms */
 static int kept(char **argv)
@@ -187,27 +190,15 @@ static int exec_with(const struct kind *k, bool ours)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : status;
 }
 
-BOUNDED_TEST(requests_end)
+TEST_F_TIMEOUT(requests, requests_end, 100)
 {
-	const struct kind *k;
-
-	for (k = kinds; k < kinds + ARRAY_SIZE(kinds); k++) {
-		EXPECT_EQ(0, exec_with(k, false)) {
-			TH_LOG("%s", k->name);
-		}
-	}
+	EXPECT_EQ(0, exec_with(&variant->of, false));
 }
 
 /* Another process has the ring, too */
-BOUNDED_TEST(requests_end_shared)
+TEST_F_TIMEOUT(requests, requests_end_shared, 100)
 {
-	const struct kind *k;
-
-	for (k = kinds; k < kinds + ARRAY_SIZE(kinds); k++) {
-		EXPECT_EQ(0, exec_with(k, true)) {
-			TH_LOG("%s", k->name);
-		}
-	}
+	EXPECT_EQ(0, exec_with(&variant->of, true));
 }
 
 /* and its requests go on */
@@ -269,7 +260,7 @@ BOUNDED_TEST(with_threads)
 		    pthread_create(&t, NULL, in_thread, &r))
 			_exit(BAD_CALL);
 		usleep(20000);
-		run_kept(&kinds[0], &r, fds);
+		run_kept(&a_read, &r, fds);
 	}
 	EXPECT_EQ(0, reap_ms(pid, 30000));
 }
