@@ -68,43 +68,51 @@ static void signal_without_restart(void)
 	sigaction(SIGUSR1, &sa, NULL);
 }
 
+RING_FIXTURE(waits_in) {
+	void *(*wait)(void *waiter);
+	int ret;
+};
+
+FIXTURE_VARIANT_ADD(waits_in, enter) { wait_in_enter, 0 };
+/* poll(2) looks the descriptor up again: POLLNVAL */
+FIXTURE_VARIANT_ADD(waits_in, poll) { wait_in_poll, 1 };
+
 /*
  * The thread in ENTER, or in poll(2), has the ring, and close() does not wait
  * for it. What it waited for is cancelled, so that it comes back; then the
  * ring ends.
  */
-RING_TEST(closed_by_another_thread)
+TEST_F_TIMEOUT(waits_in, closed_by_another_thread, LIMIT)
 {
-	static void *(* const how[])(void *) = { wait_in_enter, wait_in_poll };
+	struct waiter w;
+	struct ring r;
+	int efd;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	w = (struct waiter) { .r = &r };
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, variant->wait, &w));
+	EXPECT_TRUE(until(waits(&w)));
+	close(r.fd);
+	pthread_join(w.self, NULL);
+	EXPECT_EQ(variant->ret, w.ret);
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	EXPECT_EQ(-ECANCELED, r.cqes[0].res);
+	ring_unmap(&r);
+	EXPECT_STREQ("", state_diff(&self->before, false));
+	close(efd);
+}
+
+/* With nothing in flight the thread waits on, and keeps the ring */
+RING_TEST(waiter_keeps_the_ring)
+{
 	struct state open;
 	struct waiter w;
 	struct ring r;
-	unsigned int i;
-	int efd;
 
-	for (i = 0; i < 2; i++) {
-		efd = eventfd(0, EFD_CLOEXEC);
-		ASSERT_LE(0, efd);
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		prep_poll(ring_sqe(&r), efd, POLLIN);
-		EXPECT_EQ(1, ring_submit(&r));
-		w = (struct waiter) { .r = &r };
-		ASSERT_EQ(0, pthread_create(&w.self, NULL, how[i], &w));
-		EXPECT_TRUE(until(waits(&w)));
-		close(r.fd);
-		pthread_join(w.self, NULL);
-		/* poll(2) looks the descriptor up again: POLLNVAL */
-		EXPECT_EQ(i ? 1 : 0, w.ret);
-		EXPECT_EQ(1, (int)ring_ready(&r));
-		EXPECT_EQ(-ECANCELED, r.cqes[0].res);
-		ring_unmap(&r);
-		EXPECT_STREQ("", state_diff(&self->before, false)) {
-			TH_LOG("way %u", i);
-		}
-		close(efd);
-	}
-
-	/* With nothing in flight it waits on, and keeps the ring */
 	signal_without_restart();
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	state_read(&open);
@@ -205,82 +213,87 @@ static int start_in_child(struct ring *r, struct hold *h)
 
 #define NR_OF_CHILD	7
 
+enum end { EXITS, KILLED_IN_ENTER, KILLED_OUTSIDE };
+
+RING_FIXTURE(child) {
+	enum end how;
+};
+
+FIXTURE_VARIANT_ADD(child, exits) { EXITS };
+FIXTURE_VARIANT_ADD(child, killed_in_enter) { KILLED_IN_ENTER };
+FIXTURE_VARIANT_ADD(child, killed_outside) { KILLED_OUTSIDE };
+
 /* What a process had submitted ends with it; what others had does not */
-RING_TEST(child_ends)
+TEST_F_TIMEOUT(child, child_ends, LIMIT)
 {
 	struct iouring2_cqe cqe;
 	struct hold h = { .lock = -1, .notify = -1 };
 	struct talk t;
 	struct ring r;
 	uint64_t v = 1;
-	unsigned int seen, how;
+	const enum end how = variant->how;
+	unsigned int seen = 0;
 	int efd;
 	pid_t pid;
 
-	for (how = 0; how < 3; how++) {
-		memset(&h, 0, sizeof(h));
-		seen = 0;
-		efd = eventfd(0, EFD_CLOEXEC);
-		ASSERT_LE(0, efd);
-		ASSERT_EQ(0, use_chain(&h));
-		ASSERT_EQ(0, talk_open(&t));
-		ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-		prep_poll(ring_sqe(&r), efd, POLLIN);
-		tag(&r, 1, LINK);
-		prep_nop(ring_sqe(&r));
-		tag(&r, 2, 0);
-		prep_timeout(ring_sqe(&r), &hour, 0, 0);
-		tag(&r, 3, 0);
-		EXPECT_EQ(3, ring_submit(&r));
-		pid = fork();
-		ASSERT_LE(0, pid);
-		if (!pid) {
-			talk_child(&t);
-			if (start_in_child(&r, &h))
-				_exit(1);
-			say(&t, '+');
-			if (how == 1)
-				enter_for_ever(&r);
-			if (how == 2)
-				pause();
-			_exit(0);
-		}
-		talk_parent(&t);
-		close_uses(&h);
-		EXPECT_EQ('+', listen_to(&t));
-		if (how) {
-			EXPECT_TRUE(until(task_sleeps(pid)));
-			EXPECT_EQ(3 + NR_OF_CHILD, fdinfo(r.fd, "Inflight"));
-			kill(pid, SIGKILL);
-		}
-		EXPECT_EQ(how ? SIGKILL : 0, reap(pid));
-		/* At once, and without entering */
-		EXPECT_EQ(NR_OF_CHILD, (int)ring_ready(&r)) {
-			TH_LOG("way %u", how);
-		}
-		EXPECT_TRUE(hung_up(h.peer[0]));
-		EXPECT_EQ(self->before.counter[3] + 1, counter("submitters"));
-		while (ring_peek(&r, &cqe)) {
-			EXPECT_EQ(-ECANCELED, cqe.res);
-			ASSERT_LE(FROM_CHILD, (int)cqe.user_data);
-			ASSERT_GT(FROM_CHILD + NR_OF_CHILD, (int)cqe.user_data);
-			seen |= 1U << (cqe.user_data - FROM_CHILD);
-		}
-		EXPECT_EQ((1U << NR_OF_CHILD) - 1, seen);
-		EXPECT_EQ(3, fdinfo(r.fd, "Inflight"));
-		EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(1, (int)cqe.user_data);
-		EXPECT_EQ(POLLIN, cqe.res);
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(2, (int)cqe.user_data);
-		EXPECT_EQ(0, cqe.res);
-		ring_exit(&r);
-		EXPECT_STREQ("", state_diff(&self->before, false));
-		close_peers(&h);
-		talk_close(&t);
-		close(efd);
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, use_chain(&h));
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	tag(&r, 1, LINK);
+	prep_nop(ring_sqe(&r));
+	tag(&r, 2, 0);
+	prep_timeout(ring_sqe(&r), &hour, 0, 0);
+	tag(&r, 3, 0);
+	EXPECT_EQ(3, ring_submit(&r));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		talk_child(&t);
+		if (start_in_child(&r, &h))
+			_exit(1);
+		say(&t, '+');
+		if (how == KILLED_IN_ENTER)
+			enter_for_ever(&r);
+		if (how == KILLED_OUTSIDE)
+			pause();
+		_exit(0);
 	}
+	talk_parent(&t);
+	close_uses(&h);
+	EXPECT_EQ('+', listen_to(&t));
+	if (how != EXITS) {
+		EXPECT_TRUE(until(task_sleeps(pid)));
+		EXPECT_EQ(3 + NR_OF_CHILD, fdinfo(r.fd, "Inflight"));
+		kill(pid, SIGKILL);
+	}
+	EXPECT_EQ(how == EXITS ? 0 : SIGKILL, reap(pid));
+	/* At once, and without entering */
+	EXPECT_EQ(NR_OF_CHILD, (int)ring_ready(&r));
+	EXPECT_TRUE(hung_up(h.peer[0]));
+	EXPECT_EQ(self->before.counter[3] + 1, counter("submitters"));
+	while (ring_peek(&r, &cqe)) {
+		EXPECT_EQ(-ECANCELED, cqe.res);
+		ASSERT_LE(FROM_CHILD, (int)cqe.user_data);
+		ASSERT_GT(FROM_CHILD + NR_OF_CHILD, (int)cqe.user_data);
+		seen |= 1U << (cqe.user_data - FROM_CHILD);
+	}
+	EXPECT_EQ((1U << NR_OF_CHILD) - 1, seen);
+	EXPECT_EQ(3, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(2, (int)cqe.user_data);
+	EXPECT_EQ(0, cqe.res);
+	ring_exit(&r);
+	EXPECT_STREQ("", state_diff(&self->before, false));
+	close_peers(&h);
+	talk_close(&t);
+	close(efd);
 }
 
 /* The same with a worker that blocks for the child */
@@ -421,6 +434,36 @@ RING_TEST(child_ends_behind_barrier)
 }
 
 /*
+ * A child in which a worker has begun a write, and blocks; it exits with what
+ * @check says when the parent closes @t, or is killed before.
+ */
+static pid_t child_with_worker(struct ring *r, struct hold *h, struct talk *t,
+			       int (*check)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	if (use_fifo(h) || talk_open(t) || ring_init(r, SQ, CQ))
+		return -EIO;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		talk_child(t);
+		if (start_worker(r, h))
+			_exit(1);
+		say(t, '+');
+		wait_for_parent(t);
+		_exit(check ? check(arg) : 0);
+	}
+	talk_parent(t);
+	if (listen_to(t) != '+')
+		return -EPROTO;
+	/* The child moved the tail, in its copy of @r */
+	r->sqe_tail = *r->sq_tail;
+	return pid;
+}
+
+/*
  * What waits behind a request of the child's is started by whom the child's end
  * has just killed out of that request: by a worker. It is not to notice.
  */
@@ -434,22 +477,8 @@ RING_TEST(child_ends_before_barrier)
 	pid_t pid;
 
 	ASSERT_LE(0, file);
-	ASSERT_EQ(0, use_fifo(&h));
-	ASSERT_EQ(0, talk_open(&t));
-	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		talk_child(&t);
-		if (start_worker(&r, &h))
-			_exit(1);
-		say(&t, '+');
-		wait_for_parent(&t);
-		_exit(0);
-	}
-	talk_parent(&t);
-	ASSERT_EQ('+', listen_to(&t));
-	r.sqe_tail = *r.sq_tail;
+	pid = child_with_worker(&r, &h, &t, NULL, NULL);
+	ASSERT_LT(0, pid);
 	/* for a worker of another kind, which there is not yet */
 	prep(ring_sqe(&r), IOURING2_OP_FSYNC, file, NULL, 0, 0);
 	tag(&r, 2, DRAIN);
@@ -468,6 +497,11 @@ RING_TEST(child_ends_before_barrier)
 	close(file);
 }
 
+static int overwritten(void *data)
+{
+	return memcmp(data, "........", 8) ? 2 : 0;
+}
+
 /*
  * A worker of the child's completes what the parent's request waits for, with the
  * child's memory at hand. The data is for the parent.
@@ -484,22 +518,8 @@ RING_TEST(barrier_behind_childs_worker)
 
 	ASSERT_LE(0, file);
 	ASSERT_EQ(8, pwrite(file, "parent's", 8, 0));
-	ASSERT_EQ(0, use_fifo(&h));
-	ASSERT_EQ(0, talk_open(&t));
-	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		talk_child(&t);
-		if (start_worker(&r, &h))
-			_exit(1);
-		say(&t, '+');
-		wait_for_parent(&t);
-		_exit(memcmp(data, "........", 8) ? 2 : 0);
-	}
-	talk_parent(&t);
-	ASSERT_EQ('+', listen_to(&t));
-	r.sqe_tail = *r.sq_tail;
+	pid = child_with_worker(&r, &h, &t, overwritten, data);
+	ASSERT_LT(0, pid);
 	prep_read(ring_sqe(&r), file, data, sizeof(data), 0);
 	tag(&r, 2, DRAIN);
 	EXPECT_EQ(1, ring_submit(&r));
