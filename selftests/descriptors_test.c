@@ -371,8 +371,8 @@ static const char *names_only(struct ring *r, int fd, bool away)
 		if (!ret)
 			ret = late_result(r, away);
 		if (ret != -EBADF)
-			return wrong("%s opcode %d: %d", i % 2 ? "drained" : "linked",
-				     ops[i / 2], ret);
+			return reason("%s opcode %d: %d", i % 2 ? "drained" : "linked",
+				      ops[i / 2], ret);
 		if (seen_ms(r, TIMER, SOON) != -ETIME)
 			return "no timer";
 	}

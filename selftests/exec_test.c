@@ -346,7 +346,7 @@ static const char *vm_end(struct with_vm *v, pid_t pid)
 	close(v->pipe[1]);
 	status = reap_ms(pid, SOON);
 	return WIFEXITED(status) && WEXITSTATUS(status) == DONE ? "" :
-	       wrong("status 0x%x", status);
+	       reason("status 0x%x", status);
 }
 
 /* Of user 1000, who must not open the file */
@@ -362,10 +362,10 @@ static const char *becomes_another(void *arg)
 	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
 		return "still root";
 	if (open(v->secret, O_RDONLY) >= 0 || errno != EACCES)
-		return wrong("open: errno %d", errno);
+		return reason("open: errno %d", errno);
 	pid = vm_child(v, executes_set_user_id);
 	if (pid < 0)
-		return wrong("clone: errno %d", errno);
+		return reason("clone: errno %d", errno);
 	close(v->said[1]);
 	if (read(v->said[0], &c, 1) != 1)
 		return "the program did not start";
@@ -374,9 +374,9 @@ static const char *becomes_another(void *arg)
 	res[0] = seen_ms(&v->r, 2, SOON);
 	res[1] = seen_ms(&v->r, 3, SOON);
 	if (res[0] != -ECANCELED || res[1] != -ECANCELED)
-		return wrong("READ %d, WRITE %d", res[0], res[1]);
+		return reason("READ %d, WRITE %d", res[0], res[1]);
 	if (v->got[0])
-		return wrong("it has \"%.6s\"", v->got);
+		return reason("it has \"%.6s\"", v->got);
 	return vm_end(v, pid);
 }
 
@@ -441,13 +441,13 @@ static const char *writes_to_none(void *arg)
 		return "no ring, or no full pipe";
 	pid = vm_child(v, executes_with_write);
 	if (pid < 0)
-		return wrong("clone: errno %d", errno);
+		return reason("clone: errno %d", errno);
 	close(v->go[1]);
 	/* its last reader */
 	close(v->go[0]);
 	res = seen_ms(&v->r, 3, SOON);
 	if (res != -EPIPE && res != -ECANCELED)
-		return wrong("WRITE %d", res);
+		return reason("WRITE %d", res);
 	return vm_end(v, pid);
 }
 
@@ -491,18 +491,18 @@ static const char *child_executes(void *arg)
 		return "submit";
 	pid = vm_child(v, executes_with_worker);
 	if (pid < 0)
-		return wrong("clone: errno %d", errno);
+		return reason("clone: errno %d", errno);
 	/* the child's ends, within the time in which somebody looks */
 	res = take_ms(&v->r, 2, &(struct iouring2_cqe){}, SOON);
 	if (res)
-		return wrong("the child's WRITE: %d", res);
+		return reason("the child's WRITE: %d", res);
 	if (fdinfo(v->r.fd, "Inflight") != 1)
-		return wrong("%lld in flight", fdinfo(v->r.fd, "Inflight"));
+		return reason("%lld in flight", fdinfo(v->r.fd, "Inflight"));
 	if (write(v->go[1], "parent", 6) != 6)
 		return "write";
 	res = res_ms(&v->r, 1, SOON);
 	if (res != 6)
-		return wrong("the parent's READ: %d", res);
+		return reason("the parent's READ: %d", res);
 	return vm_end(v, pid);
 }
 

@@ -125,14 +125,14 @@ static const char *check_event(const struct group *g,
 	char link[64], to[PATH_MAX] = "";
 
 	if (res != (int)sizeof(*m))
-		return wrong("result %d", res);
+		return reason("result %d", res);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", m->fd);
 	if (readlink(link, to, sizeof(to) - 1) < 0)
-		return wrong("descriptor %d is none of ours", m->fd);
+		return reason("descriptor %d is none of ours", m->fd);
 	if (strcmp(to, g->path))
-		return wrong("descriptor %d is %s", m->fd, to);
+		return reason("descriptor %d is %s", m->fd, to);
 	if (m->fd != lowest)
-		return wrong("descriptor %d, and %d was free", m->fd, lowest);
+		return reason("descriptor %d, and %d was free", m->fd, lowest);
 	close(m->fd);
 	return "";
 }
@@ -273,15 +273,15 @@ static const char *fork_event(void *arg)
 	usleep(100000);
 	res = do_how(&r, how, IOURING2_OP_READ, fd, &msg, sizeof(msg), 0);
 	if (res != sizeof(msg) || msg.event != UFFD_EVENT_FORK)
-		return wrong("%s: READ %d, event %u", how_name(how), res,
-			     msg.event);
+		return reason("%s: READ %d, event %u", how_name(how), res,
+			      msg.event);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", msg.arg.fork.ufd);
 	if (readlink(link, to, sizeof(to) - 1) < 0 || !strstr(to, "userfaultfd"))
-		return wrong("%s: descriptor %u of %s", how_name(how),
-			     msg.arg.fork.ufd, to);
+		return reason("%s: descriptor %u of %s", how_name(how),
+			      msg.arg.fork.ufd, to);
 	if ((int)msg.arg.fork.ufd != lowest)
-		return wrong("%s: descriptor %u, and %d was free",
-			     how_name(how), msg.arg.fork.ufd, lowest);
+		return reason("%s: descriptor %u, and %d was free",
+			      how_name(how), msg.arg.fork.ufd, lowest);
 	if (!until_ms(ld_acq(&forked), SOON))
 		return "fork does not return";
 	pthread_join(forker, NULL);

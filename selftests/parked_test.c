@@ -348,12 +348,12 @@ static const char *changes_user(void *arg)
 		return "no sysctl, or no ring";
 	ret = write_as_before(&r, fd, text, 65534);
 	if (ret != 1)
-		return wrong("submitted by root: %d", ret);
+		return reason("submitted by root: %d", ret);
 	if (pwrite(fd, text, 1, 0) != -1 || errno != EPERM)
 		return "a user writes as root from then on";
 	ret = write_as_before(&r, fd, text, 0);
 	if (ret != -EPERM)
-		return wrong("submitted by a user: %d", ret);
+		return reason("submitted by a user: %d", ret);
 	if (pwrite(fd, text, 1, 0) != 1)
 		return "root does not write as root from then on";
 	ring_exit(&r);

@@ -92,13 +92,13 @@ static const char *sigpipe(void *arg)
 	ret = broken_write(&r, w);
 	if (w->fatal) {
 		usleep(500000);
-		return wrong("survived, result %d", ret);
+		return reason("survived, result %d", ret);
 	}
 	if (ret != -EPIPE)
-		return wrong("result %d", ret);
+		return reason("result %d", ret);
 	sig = w->ignored ? SIGPIPE : caught_soon();
 	if (sig != SIGPIPE)
-		return wrong("signal %d", sig);
+		return reason("signal %d", sig);
 	ring_exit(&r);
 	return "";
 }
@@ -179,7 +179,7 @@ static const char *sigxfsz(void *arg)
 	/* up to it, short, and beyond */
 	ret = do_how(&r, w->how, IOURING2_OP_WRITE, fd, buf, 8192, 0);
 	if (ret != 4096)
-		return wrong("up to the limit: %d", ret);
+		return reason("up to the limit: %d", ret);
 	/* with its ring, whoever could still send one is gone */
 	ring_exit(&r);
 	if (caught)
@@ -189,10 +189,10 @@ static const char *sigxfsz(void *arg)
 	ret = do_how(&r, w->how, w->op, fd, vec ? (void *)&iov : buf,
 		     vec ? 1 : 512, 4096);
 	if (ret != -EFBIG)
-		return wrong("beyond the limit: %d", ret);
+		return reason("beyond the limit: %d", ret);
 	sig = w->ignored ? SIGXFSZ : caught_soon();
 	if (sig != SIGXFSZ)
-		return wrong("signal %d", sig);
+		return reason("signal %d", sig);
 	if (lseek(fd, 0, SEEK_END) != 4096)
 		return "the file has grown";
 	ring_exit(&r);

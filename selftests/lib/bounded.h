@@ -9,12 +9,12 @@
 #define SELFTESTS_IOURING2_BOUNDED_H
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include "reason.h"
 #include "ring.h"
 
 #define ASYNC		IOURING2_SQE_ASYNC
@@ -203,19 +203,6 @@ static inline int do_one(struct ring *r, int op, int fd, const void *addr,
 }
 
 /* ----------------------------------------------------------------- children */
-
-/* Words for what is wrong; "" is for nothing */
-__printf(1, 2)
-static inline const char *wrong(const char *fmt, ...)
-{
-	static char text[500];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return text;
-}
 
 /* Zeroed memory that children share */
 static inline void *shared_new(size_t size)

@@ -17,7 +17,7 @@
 /* Valid until four others were made */
 static inline __printf(1, 2) const char *reason(const char *fmt, ...)
 {
-	static char text[4][160];
+	static char text[4][500];
 	static int i;
 	char *p = text[i++ & 3];
 	va_list args;
