@@ -43,28 +43,25 @@ static int pread_text(int fd, char *text, size_t size)
 	return ret;
 }
 
-BOUNDED_TEST(own_name)
+MANNER_FIXTURE(manner);
+
+TEST_F_TIMEOUT(manner, own_name, 100)
 {
+	const enum manner how = variant->how;
 	char name[16], now[32];
 	struct ring r;
-	int fd, how;
+	int fd;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (how = 0; how < NR_HOW; how++) {
-		fd = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
-		ASSERT_LE(0, fd);
-		snprintf(name, sizeof(name), "way-%d", how);
-		EXPECT_EQ((int)strlen(name),
-			  do_how(&r, how, IOURING2_OP_WRITE, fd, name,
-				 strlen(name), 0)) {
-			TH_LOG("%s", how_name(how));
-		}
-		pread_text(fd, now, sizeof(now));
-		EXPECT_STREQ(name, first_line(now)) {
-			TH_LOG("%s", how_name(how));
-		}
-		close(fd);
-	}
+	fd = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	snprintf(name, sizeof(name), "way-%d", how);
+	EXPECT_EQ((int)strlen(name),
+		  do_how(&r, how, IOURING2_OP_WRITE, fd, name,
+			 strlen(name), 0));
+	pread_text(fd, now, sizeof(now));
+	EXPECT_STREQ(name, first_line(now));
+	close(fd);
 	ring_exit(&r);
 }
 
@@ -410,16 +407,14 @@ static void sent_by(struct __test_metadata *_metadata, struct ring *r,
 	close(sv[1]);
 }
 
-BOUNDED_TEST(sender)
+TEST_F_TIMEOUT(manner, sender, 100)
 {
+	const enum manner how = variant->how;
 	struct ring r;
-	int how;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (how = 0; how < NR_HOW; how++) {
-		sent_by(_metadata, &r, how, false);
-		sent_by(_metadata, &r, how, true);
-	}
+	sent_by(_metadata, &r, how, false);
+	sent_by(_metadata, &r, how, true);
 	ring_exit(&r);
 }
 
@@ -446,43 +441,42 @@ static bool may_be_a_worker(int how)
 	return how != PLAIN;
 }
 
-BOUNDED_TEST(reader_of_regular_file)
+TEST_F_TIMEOUT(manner, reader_of_regular_file, 100)
 {
+	const enum manner how = variant->how;
 	char path[256];
 	struct ring r;
-	int how, fd, fan, pid;
+	int fd, fan, pid;
 
 	fan = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK,
 			    O_RDONLY | O_CLOEXEC);
 	if (fan < 0)
 		SKIP(return, "no fanotify");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (how = 0; how < NR_HOW; how++) {
-		strcpy(path, "/var/tmp/iouring2-whose-XXXXXX");
-		fd = mkostemp(path, O_CLOEXEC);
-		ASSERT_LE(0, fd);
-		ASSERT_EQ(4096, write(fd, text_a, 4096));
-		fsync(fd);
-		ASSERT_EQ(0, fanotify_mark(fan, FAN_MARK_ADD,
-					   FAN_ACCESS | FAN_MODIFY, AT_FDCWD,
-					   path));
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, text_b,
-				       4096, 0));
-		pid = event_pid(fan);
-		EXPECT_TRUE(pid == getpid() ||
-			    (pid > 0 && may_be_a_worker(how))) {
-			TH_LOG("READ, %s: %d", how_name(how), pid);
-		}
-		EXPECT_EQ(100, do_how(&r, how, IOURING2_OP_WRITE, fd, text_b,
-				      100, 0));
-		pid = event_pid(fan);
-		/* not every kernel can try a buffered write without blocking */
-		EXPECT_LT(0, pid) {
-			TH_LOG("WRITE, %s: %d", how_name(how), pid);
-		}
-		unlink(path);
-		close(fd);
+	strcpy(path, "/var/tmp/iouring2-whose-XXXXXX");
+	fd = mkostemp(path, O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(4096, write(fd, text_a, 4096));
+	fsync(fd);
+	ASSERT_EQ(0, fanotify_mark(fan, FAN_MARK_ADD,
+				   FAN_ACCESS | FAN_MODIFY, AT_FDCWD,
+				   path));
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, text_b,
+			       4096, 0));
+	pid = event_pid(fan);
+	EXPECT_TRUE(pid == getpid() ||
+		    (pid > 0 && may_be_a_worker(how))) {
+		TH_LOG("READ: %d", pid);
 	}
+	EXPECT_EQ(100, do_how(&r, how, IOURING2_OP_WRITE, fd, text_b,
+			      100, 0));
+	pid = event_pid(fan);
+	/* not every kernel can try a buffered write without blocking */
+	EXPECT_LT(0, pid) {
+		TH_LOG("WRITE: %d", pid);
+	}
+	unlink(path);
+	close(fd);
 	close(fan);
 	ring_exit(&r);
 }
@@ -637,13 +631,15 @@ static void job_control(struct __test_metadata *_metadata, bool ring, bool stop,
 	munmap(j, sizeof(*j));
 }
 
+TEST_F_TIMEOUT(manner, background_ignores, 100)
+{
+	job_control(_metadata, true, false, variant->how);
+}
+
+/* What read(2) does */
 BOUNDED_TEST(background_ignores)
 {
-	int how;
-
 	job_control(_metadata, false, false, PLAIN);
-	for (how = 0; how < NR_HOW; how++)
-		job_control(_metadata, true, false, how);
 }
 
 BOUNDED_TEST(background_stops)
@@ -674,9 +670,11 @@ BOUNDED_TEST(background_catches)
 
 /* --------------------------------------------------------- protection keys */
 
-BOUNDED_TEST(protection_keys)
+TEST_F_TIMEOUT(manner, protection_keys, 100)
 {
-	int how, key, fd, p[2];
+	const enum manner how = variant->how;
+	char path[] = "/var/tmp/iouring2-pkey-XXXXXX";
+	int key, fd, p[2];
 	struct ring r;
 	char *m;
 
@@ -690,41 +688,37 @@ BOUNDED_TEST(protection_keys)
 	memset(m, 'k', 4096);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
-	for (how = 0; how < NR_HOW; how++) {
-		char path[] = "/var/tmp/iouring2-pkey-XXXXXX";
-
-		fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
-		ASSERT_EQ(50, pread(fd, m, 50, 0));
-		EXPECT_EQ(50, do_how(&r, how, IOURING2_OP_READ, fd, m, 50, 0)) {
-			TH_LOG("READ of /proc/version, %s", how_name(how));
-		}
-		close(fd);
-		fd = mkostemp(path, O_CLOEXEC);
-		unlink(path);
-		ASSERT_LE(0, fd);
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_WRITE, fd, m, 4096,
-				       0)) {
-			TH_LOG("WRITE of a file, %s", how_name(how));
-		}
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
-				       0)) {
-			TH_LOG("READ of a file, %s", how_name(how));
-		}
-		fsync(fd);
-		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
-				       0)) {
-			TH_LOG("READ of a file, not cached, %s", how_name(how));
-		}
-		close(fd);
-		/* It has to wait, and comes while nobody is in ENTER */
-		ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, p[0], m, 4, 0));
-		usleep(50000);
-		ASSERT_EQ(4, write(p[1], "data", 4));
-		usleep(50000);
-		EXPECT_EQ(4, finish_how(&r, how, SOON)) {
-			TH_LOG("READ of a pipe, %s", how_name(how));
-		}
+	fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
+	ASSERT_EQ(50, pread(fd, m, 50, 0));
+	EXPECT_EQ(50, do_how(&r, how, IOURING2_OP_READ, fd, m, 50, 0)) {
+		TH_LOG("READ of /proc/version");
+	}
+	close(fd);
+	fd = mkostemp(path, O_CLOEXEC);
+	unlink(path);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_WRITE, fd, m, 4096,
+			       0)) {
+		TH_LOG("WRITE of a file");
+	}
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
+			       0)) {
+		TH_LOG("READ of a file");
+	}
+	fsync(fd);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
+			       0)) {
+		TH_LOG("READ of a file, not cached");
+	}
+	close(fd);
+	/* It has to wait, and comes while nobody is in ENTER */
+	ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, p[0], m, 4, 0));
+	usleep(50000);
+	ASSERT_EQ(4, write(p[1], "data", 4));
+	usleep(50000);
+	EXPECT_EQ(4, finish_how(&r, how, SOON)) {
+		TH_LOG("READ of a pipe");
 	}
 	ring_exit(&r);
 	close(p[0]);

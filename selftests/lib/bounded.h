@@ -9,6 +9,7 @@
 #define SELFTESTS_IOURING2_BOUNDED_H
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,17 @@ static inline void add_timer(struct ring *r, unsigned int ms,
  *		process enters
  */
 enum manner { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
+
+/* A fixture with these for its variants; the tests have variant->how */
+#define MANNER_FIXTURE(name)						\
+RING_FIXTURE(name) {							\
+	enum manner how;						\
+};									\
+									\
+FIXTURE_VARIANT_ADD(name, plain) { PLAIN };				\
+FIXTURE_VARIANT_ADD(name, async) { AS_ASYNC };				\
+FIXTURE_VARIANT_ADD(name, linked) { LINKED };				\
+FIXTURE_VARIANT_ADD(name, linked_not_in_enter) { AWAY }
 
 static inline const char *how_name(unsigned int how)
 {
