@@ -178,45 +178,42 @@ static void one_event(struct __test_metadata *_metadata, struct ring *r,
 	EXPECT_EQ(lowest, lowest_fd());
 }
 
-BOUNDED_TEST(fanotify)
+MANNER_FIXTURE(manner);
+
+TEST_F_TIMEOUT(manner, fanotify, 100)
 {
-	int before = kernel_fds(), how, when;
+	int before = kernel_fds(), when;
 	struct group g;
 	struct ring r;
 
 	if (group_open(&g))
 		SKIP(return, "no fanotify");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (how = 0; how < NR_HOW; how++)
-		for (when = 0; when < NR_WHEN; when++)
-			one_event(_metadata, &r, &g, how, when);
+	for (when = 0; when < NR_WHEN; when++)
+		one_event(_metadata, &r, &g, variant->how, when);
 	EXPECT_EQ(before, kernel_fds());
 	ring_exit(&r);
 	EXPECT_TRUE(group_close(&g));
 }
 
 /* No event, and the ring ends: nothing is left that could take one */
-BOUNDED_TEST(fanotify_closed)
+TEST_F_TIMEOUT(manner, fanotify_closed, 100)
 {
+	const enum manner how = variant->how;
 	static struct fanotify_event_metadata m;
 	struct group g;
 	struct ring r;
-	int how;
 
 	if (group_open(&g))
 		SKIP(return, "no fanotify");
-	for (how = 0; how < NR_HOW; how++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, g.fan, &m,
-				       sizeof(m), 0));
-		usleep(50000);
-		ring_exit(&r);
-		open_it(&g);
-		EXPECT_EQ((int)sizeof(m), read(g.fan, &m, sizeof(m))) {
-			TH_LOG("%s", how_name(how));
-		}
-		close(m.fd);
-	}
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, g.fan, &m,
+			       sizeof(m), 0));
+	usleep(50000);
+	ring_exit(&r);
+	open_it(&g);
+	EXPECT_EQ((int)sizeof(m), read(g.fan, &m, sizeof(m)));
+	close(m.fd);
 	EXPECT_TRUE(group_close(&g));
 }
 
@@ -288,17 +285,15 @@ static const char *fork_event(void *arg)
 	return "";
 }
 
-BOUNDED_TEST(userfaultfd)
+TEST_F_TIMEOUT(manner, userfaultfd, 100)
 {
-	int before = kernel_fds(), how;
+	int before = kernel_fds(), how = variant->how;
 	const char *said;
 
-	for (how = 0; how < NR_HOW; how++) {
-		said = child_ms(fork_event, &how, 30000);
-		if (!strcmp(said, "skip"))
-			SKIP(return, "no userfaultfd");
-		EXPECT_STREQ("", said);
-	}
+	said = child_ms(fork_event, &how, 30000);
+	if (!strcmp(said, "skip"))
+		SKIP(return, "no userfaultfd");
+	EXPECT_STREQ("", said);
 	EXPECT_EQ(before, kernel_fds());
 }
 
