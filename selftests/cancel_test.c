@@ -97,7 +97,7 @@ static void cancel_it(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	if (!victim_possible(v, &s))
 		SKIP(goto out, "no terminals here");
-	ASSERT_TRUE(victim_start(v, &r, &s));
+	ASSERT_EQ(0, victim_start(v, &r, &s));
 	ret = cancel(&r, &key, async);
 	if (holders && ret == -ENOENT) {
 		/* Not started, not found: as io_uring has it */
@@ -181,7 +181,7 @@ TEST_F_TIMEOUT(victim, keys, LIMIT)
 		if (keys[k].needs_fd && vfd < 0)
 			continue;
 		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		ASSERT_TRUE(victim_start(v, &r, &s));
+		ASSERT_EQ(0, victim_start(v, &r, &s));
 		ret = cancel(&r, &keys[k].key, false);
 		if (keys[k].hit) {
 			/* ANY means all that there are */
@@ -453,7 +453,7 @@ RING_TEST(everything)
 	for (i = 0; i < ARRAY_SIZE(victims); i++) {
 		if (!victim_possible(&victims[i], &s))
 			continue;
-		ASSERT_TRUE(victim_start(&victims[i], &r, &s)) {
+		ASSERT_EQ(0, victim_start(&victims[i], &r, &s)) {
 			TH_LOG("victim %u", i);
 		}
 		nr++;
@@ -691,7 +691,7 @@ TEST_F_TIMEOUT(bad_key, refused, LIMIT)
 
 	ASSERT_EQ(0, scene_open(&s));
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_TRUE(victim_start(&victims[0], &r, &s));
+	ASSERT_EQ(0, victim_start(&victims[0], &r, &s));
 	if (key.fd == POLLED)
 		key.fd = s.efd;
 	EXPECT_EQ(variant->res, cancel(&r, &key, false));
@@ -711,7 +711,7 @@ RING_TEST(refused)
 
 	ASSERT_EQ(0, scene_open(&s));
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_TRUE(victim_start(&victims[0], &r, &s));
+	ASSERT_EQ(0, victim_start(&victims[0], &r, &s));
 	for (bit = 6; bit < 32; bit++) {
 		const struct key key = { 1U << bit, VICTIM, s.efd, 0 };
 

@@ -157,7 +157,7 @@ RING_TEST(submitted_by_thread_that_ended)
 	ASSERT_EQ(0, pthread_create(&s.self, NULL, submit_and_end, &s));
 	pthread_join(s.self, NULL);
 	ASSERT_EQ(0, s.ret);
-	EXPECT_EQ(NULL, load_held(&l, true));
+	EXPECT_STREQ("", load_held(&l, true));
 	ring_exit(&r);
 	EXPECT_STREQ("", after(&l, &self->before));
 }

@@ -286,7 +286,7 @@ static int poll_timer(struct ring *r, unsigned int ms, __u64 user_data)
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 
 	if (fd < 0 || timerfd_settime(fd, 0, &when, NULL))
-		return -1;
+		return -errno;
 	prep_poll(sqe, fd, POLLIN);
 	sqe->user_data = user_data;
 	return fd;

@@ -229,12 +229,12 @@ static int uffd_with_forks(void)
 	void *p;
 
 	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
-		return -1;
+		return -errno;
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	reg.range.start = (uintptr_t)p;
 	reg.range.len = 4096;
-	return ioctl(fd, UFFDIO_REGISTER, &reg) ? -1 : fd;
+	return ioctl(fd, UFFDIO_REGISTER, &reg) ? -errno : fd;
 }
 
 /* fork() waits until the event is read: from another thread */

@@ -216,7 +216,7 @@ static int files_open(struct files *f)
 	f->ts = ts_ns(NSEC_PER_MSEC);
 	f->hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		       0);
-	return f->file < 0 || f->efd < 0 || f->hole == MAP_FAILED ? -1 : 0;
+	return f->file < 0 || f->efd < 0 || f->hole == MAP_FAILED ? -EIO : 0;
 }
 
 static void files_close(struct files *f)

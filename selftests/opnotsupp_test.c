@@ -22,13 +22,13 @@ static int zram_new(void)
 	int nr;
 
 	if (!intrusive() || shell("modprobe -q zram"))
-		return -1;
+		return -ENODEV;
 	if (read_text("/sys/class/zram-control/hot_add", text, sizeof(text)) <= 0)
-		return -1;
+		return -ENODEV;
 	nr = atoi(text);
 	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", nr);
 	if (write_text(path, "32M"))
-		return -1;
+		return -EIO;
 	snprintf(path, sizeof(path), "/dev/zram%d", nr);
 	return until_ms(!access(path, R_OK | W_OK), SOON) ? nr : -1;
 }

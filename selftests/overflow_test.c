@@ -136,7 +136,7 @@ static int ctx_init(struct ctx *c)
 	c->efd = eventfd(0, EFD_CLOEXEC);
 	c->file = tmp_file(1);
 	c->ts = ts_ns(FIRST_WAIT);
-	return c->efd < 0 || c->file < 0 ? -1 : 0;
+	return c->efd < 0 || c->file < 0 ? -EIO : 0;
 }
 
 static void ctx_exit(struct ctx *c)

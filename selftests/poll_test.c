@@ -36,19 +36,19 @@ struct kind {
 
 static int close_peer(int fd[2])
 {
-	return close(fd[1]);
+	return close(fd[1]) ? -errno : 0;
 }
 
 static int shut_peer(int fd[2])
 {
-	return shutdown(fd[1], SHUT_WR);
+	return shutdown(fd[1], SHUT_WR) ? -errno : 0;
 }
 
 static int open_event(int fd[2])
 {
 	fd[0] = new_eventfd();
 	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-	return fd[0] < 0 || fd[1] < 0;
+	return fd[0] < 0 || fd[1] < 0 ? -errno : 0;
 }
 
 static int write_event(int fd[2])
@@ -60,26 +60,26 @@ static int open_timer(int fd[2])
 {
 	fd[0] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-	return fd[0] < 0 || fd[1] < 0;
+	return fd[0] < 0 || fd[1] < 0 ? -errno : 0;
 }
 
 static int set_timer(int fd[2])
 {
 	struct itimerspec its = { .it_value.tv_nsec = 1000000 };
 
-	return timerfd_settime(fd[1], 0, &its, NULL);
+	return timerfd_settime(fd[1], 0, &its, NULL) ? -errno : 0;
 }
 
 static int open_signal(int fd[2])
 {
 	fd[0] = signals_open(SIGUSR2, SFD_NONBLOCK);
 	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-	return fd[0] < 0 || fd[1] < 0;
+	return fd[0] < 0 || fd[1] < 0 ? -errno : 0;
 }
 
 static int send_signal(int fd[2])
 {
-	return kill(getpid(), SIGUSR2);
+	return kill(getpid(), SIGUSR2) ? -errno : 0;
 }
 
 static int open_epoll(int fd[2])
@@ -88,21 +88,19 @@ static int open_epoll(int fd[2])
 
 	fd[0] = epoll_create1(EPOLL_CLOEXEC);
 	fd[1] = new_eventfd();
-	return epoll_ctl(fd[0], EPOLL_CTL_ADD, fd[1], &ev);
+	return epoll_ctl(fd[0], EPOLL_CTL_ADD, fd[1], &ev) ? -errno : 0;
 }
 
 static int open_listen(int fd[2])
 {
 	struct sockaddr sa = { .sa_family = AF_UNIX };
-	socklen_t len = sizeof(sa);
 
 	/* A name of the kernel's choosing */
 	fd[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	fd[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(fd[0], &sa, sizeof(sa.sa_family)))
-		return -1;
-	(void)len;
-	return listen(fd[0], 1);
+		return -errno;
+	return listen(fd[0], 1) ? -errno : 0;
 }
 
 static int connect_to(int fd[2])
@@ -111,8 +109,8 @@ static int connect_to(int fd[2])
 	socklen_t len = sizeof(sa);
 
 	if (getsockname(fd[0], (struct sockaddr *)&sa, &len))
-		return -1;
-	return connect(fd[1], (struct sockaddr *)&sa, len);
+		return -errno;
+	return connect(fd[1], (struct sockaddr *)&sa, len) ? -errno : 0;
 }
 
 RING_FIXTURE(kind) {

@@ -694,7 +694,7 @@ RING_TEST(device_is_busy)
 		EXPECT_EQ(4096, cqe.res);
 	}
 	ring_exit(&r);
-	EXPECT_TRUE(slow_disk_gone(fd));
+	EXPECT_EQ(0, slow_disk_close(fd));
 }
 
 /* ---------------------------------------------------------- idle workers */

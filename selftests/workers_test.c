@@ -172,9 +172,9 @@ BOUNDED_TEST(without_any)
 static int group_make(void)
 {
 	if (!intrusive() || access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
-		return -1;
+		return -EPERM;
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+io");
-	return mkdir(GROUP, 0755);
+	return mkdir(GROUP, 0755) ? -errno : 0;
 }
 
 static void group_end(struct __test_metadata *_metadata)

@@ -34,14 +34,14 @@ static inline int poke(int efd)
 {
 	uint64_t one = 1;
 
-	return write(efd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
+	return write(efd, &one, sizeof(one)) == sizeof(one) ? 0 : -errno;
 }
 
 static inline int drain(int efd)
 {
 	uint64_t v;
 
-	return read(efd, &v, sizeof(v)) == sizeof(v) ? 0 : -1;
+	return read(efd, &v, sizeof(v)) == sizeof(v) ? 0 : -errno;
 }
 
 static inline int new_eventfd(void)
@@ -120,7 +120,7 @@ static inline int start_sniper(struct sniper *s)
 /* Pairs of descriptors, the second of which has something done to it */
 static inline int open_pipe(int fd[2])
 {
-	return pipe2(fd, O_CLOEXEC);
+	return pipe2(fd, O_CLOEXEC) ? -errno : 0;
 }
 
 static inline int open_full_pipe(int fd[2])
@@ -129,7 +129,7 @@ static inline int open_full_pipe(int fd[2])
 	int rw[2];
 
 	if (pipe2(rw, O_CLOEXEC | O_NONBLOCK))
-		return -1;
+		return -errno;
 	while (write(rw[1], page, sizeof(page)) > 0)
 		;
 	fd[0] = rw[1];
@@ -141,17 +141,18 @@ static inline int drain_pipe(int fd[2])
 {
 	static char page[65536 * 4];
 
-	return read(fd[1], page, sizeof(page)) > 0 ? 0 : -1;
+	return read(fd[1], page, sizeof(page)) > 0 ? 0 : -errno;
 }
 
 static inline int write_byte(int fd[2])
 {
-	return write(fd[1], "x", 1) == 1 ? 0 : -1;
+	return write(fd[1], "x", 1) == 1 ? 0 : -errno;
 }
 
 static inline int open_socket(int fd[2])
 {
-	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd);
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) ?
+		-errno : 0;
 }
 
 #endif

@@ -862,10 +862,10 @@ int slow_disk(unsigned int ms)
 	return fd < 0 ? -errno : fd;
 }
 
-bool slow_disk_gone(int fd)
+int slow_disk_close(int fd)
 {
 	close(fd);
-	return !system("modprobe -r null_blk");
+	return system("modprobe -r null_blk") ? -EBUSY : 0;
 }
 
 bool intrusive(void)

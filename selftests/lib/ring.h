@@ -154,7 +154,7 @@ bool debug_kernel(void);	/* one of ours, where all takes its time */
 bool hung_up(int fd);		/* a pipe or socket whose other end is closed */
 int signals_open(int sig, int flags);	/* a signalfd; blocks the signal */
 int slow_disk(unsigned int ms);	/* O_DIRECT, or < 0: none to be had here */
-bool slow_disk_gone(int fd);
+int slow_disk_close(int fd);	/* and the module of it */
 bool intrusive(void);		/* IOURING2_INTRUSIVE=1: system-wide knobs */
 long env_long(const char *name, long def);
 

@@ -195,9 +195,9 @@ static inline bool victim_possible(const struct victim *v, struct scene *s)
 	return v->fd != victim_pty || s->pty[0] >= 0;
 }
 
-/* Queue and submit; true if it is in flight now */
-static inline bool victim_start(const struct victim *v, struct ring *r,
-				struct scene *s)
+/* Queue and submit; 0 if it is in flight now */
+static inline int victim_start(const struct victim *v, struct ring *r,
+			       struct scene *s)
 {
 	long long before = fdinfo(r->fd, "Inflight");
 	__u32 first = r->sqe_tail, mask = r->setup.params.sq_entries - 1;
@@ -205,8 +205,9 @@ static inline bool victim_start(const struct victim *v, struct ring *r,
 	v->queue(r, s);
 	r->sqes[(r->sqe_tail - 1) & mask].user_data = VICTIM;
 	if (ring_submit(r) != (int)(r->sqe_tail - first))
-		return false;
-	return fdinfo(r->fd, "Inflight") == before + r->sqe_tail - first;
+		return -EPROTO;
+	return fdinfo(r->fd, "Inflight") == before + r->sqe_tail - first ?
+		0 : -EPROTO;
 }
 
 static inline int scene_open(struct scene *s)
