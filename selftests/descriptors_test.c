@@ -22,11 +22,7 @@ static char buf[64], data_a[16], data_b[16];
 
 /* ------------------------------------------------------------ a bad one */
 
-FIXTURE(batch) {
-	struct state before;
-};
-
-FIXTURE_VARIANT(batch) {
+RING_FIXTURE(batch) {
 	unsigned int first, bad;	/* SQE flags */
 	unsigned int ring_flags;
 	int third;			/* result */
@@ -48,16 +44,6 @@ FIXTURE_VARIANT_ADD(batch, hardlinked) { HARDLINK, HARDLINK, 0, 0 };
 FIXTURE_VARIANT_ADD(batch, chain_drained) {
 	LINK | DRAIN, LINK, 0, -ECANCELED
 };
-
-FIXTURE_SETUP(batch)
-{
-	state_read(&self->before);
-}
-
-FIXTURE_TEARDOWN(batch)
-{
-	EXPECT_STREQ("", state_diff(&self->before, false));
-}
 
 static const struct {
 	const char *name;

@@ -15,28 +15,13 @@
 /* Seconds before a test counts as hung; machines may be emulated ones */
 #define LIMIT	240
 
-FIXTURE(ring) {
-	struct state before;
-};
-
-FIXTURE_SETUP(ring)
-{
-	state_read(&self->before);
-}
-
-/* I9: after the last close nothing of a ring is left, at once */
-FIXTURE_TEARDOWN(ring)
-{
-	EXPECT_STREQ("", state_diff(&self->before, false));
-}
-
-#define RING_TEST(name)	TEST_F_TIMEOUT(ring, name, LIMIT)
-
 /*
- * The same fixture by another name, for tests that are done once for each case
- * of a table: FIXTURE_VARIANT(name) after it says what a case is, and each
- * FIXTURE_VARIANT_ADD(name, case) is a result of its own, "name.case.test". The
- * tests are TEST_F_TIMEOUT(name, test, LIMIT).
+ * I9: after the last close nothing of a ring is left, at once.
+ *
+ * Another one is for tests that are done once for each case of a table. What
+ * follows RING_FIXTURE(name) says what a case is; FIXTURE_VARIANT_ADD(name, case)
+ * is one, and TEST_F_TIMEOUT(name, test, LIMIT) with it is the result
+ * "name.case.test".
  */
 #define RING_FIXTURE(name)						\
 FIXTURE(name) {								\
@@ -54,6 +39,10 @@ FIXTURE_TEARDOWN(name)							\
 }									\
 									\
 FIXTURE_VARIANT(name)
+
+RING_FIXTURE(ring);
+
+#define RING_TEST(name)	TEST_F_TIMEOUT(ring, name, LIMIT)
 
 static inline int ring_test_main(int argc, char **argv)
 {
