@@ -285,15 +285,17 @@ static const char *fork_event(void *arg)
 	return "";
 }
 
-TEST_F_TIMEOUT(manner, userfaultfd, 100)
+BOUNDED_TEST(userfaultfd)
 {
-	int before = kernel_fds(), how = variant->how;
+	int before = kernel_fds(), how;
 	const char *said;
 
-	said = child_ms(fork_event, &how, 30000);
-	if (!strcmp(said, "skip"))
-		SKIP(return, "no userfaultfd");
-	EXPECT_STREQ("", said);
+	for (how = 0; how < NR_HOW; how++) {
+		said = child_ms(fork_event, &how, 30000);
+		if (!strcmp(said, "skip"))
+			SKIP(return, "no userfaultfd");
+		EXPECT_STREQ("", said);
+	}
 	EXPECT_EQ(before, kernel_fds());
 }
 
