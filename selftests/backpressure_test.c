@@ -80,7 +80,7 @@ FIXTURE_VARIANT_ADD(busy, one_waits_for_one) { 1, 1, GETEVENTS };
 FIXTURE_VARIANT_ADD(busy, two_wait_for_100) { 2, 100, GETEVENTS };
 FIXTURE_VARIANT_ADD(busy, one_waits_for_none) { 1, 0, GETEVENTS };
 
-/* Refused, and nothing else has happened */
+/* ENTER returns EBUSY and changes nothing else */
 TEST_F_TIMEOUT(busy, busy_changes_nothing, LIMIT)
 {
 	struct seen was, is;
@@ -103,7 +103,7 @@ TEST_F_TIMEOUT(busy, busy_changes_nothing, LIMIT)
 	ring_exit(&r);
 }
 
-/* The number is what decides, not whether there are entries */
+/* to_submit decides, whether or not the SQ has entries */
 RING_TEST(busy_with_empty_sq)
 {
 	struct ring r;
@@ -114,7 +114,7 @@ RING_TEST(busy_with_empty_sq)
 	ring_exit(&r);
 }
 
-/* Places that are free in a CQ that has overflowed */
+/* Slots that are free in a CQ that has overflowed */
 RING_FIXTURE(free_places) {
 	unsigned int nr;
 };
@@ -124,7 +124,10 @@ FIXTURE_VARIANT_ADD(free_places, one) { 1 };
 FIXTURE_VARIANT_ADD(free_places, two) { 2 };
 FIXTURE_VARIANT_ADD(free_places, three) { 3 };
 
-/* Before it refuses, it fills the CQ, so that reaping needs no system call */
+/*
+ * Before ENTER returns EBUSY it fills the CQ, so that reaping needs no system
+ * call
+ */
 TEST_F_TIMEOUT(free_places, cq_filled_before_busy, LIMIT)
 {
 	unsigned int reap = variant->nr, i, next = 0;
@@ -158,7 +161,10 @@ TEST_F_TIMEOUT(free_places, cq_filled_before_busy, LIMIT)
 	ring_exit(&r);
 }
 
-/* With as many free places as completions wait, all fit and it is taken */
+/*
+ * With as many free slots as CQEs in the backlog all fit, and the entry is
+ * taken
+ */
 RING_TEST(not_busy_when_all_fit)
 {
 	struct ring r;
@@ -167,7 +173,7 @@ RING_TEST(not_busy_when_all_fit)
 	*r.cq_head = *r.cq_tail;
 	ASSERT_EQ(0, ring_nop(&r, 8));
 	EXPECT_EQ(1, ring_submit(&r));
-	/* Four moved up, one more behind them */
+	/* Four CQEs moved to the CQ, and the new one is in the backlog */
 	EXPECT_EQ(4, (int)ring_ready(&r));
 	EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
 	ring_exit(&r);
@@ -181,7 +187,7 @@ FIXTURE_VARIANT_ADD(cq, of_1) { 1 };
 FIXTURE_VARIANT_ADD(cq, of_2) { 2 };
 FIXTURE_VARIANT_ADD(cq, of_4096) { 4096 };
 
-/* Not one completion too early: a CQ that is just full is not busy */
+/* A CQ that is full with an empty backlog is not busy */
 TEST_F_TIMEOUT(cq, full_is_not_busy, LIMIT)
 {
 	struct ring r;
@@ -193,7 +199,10 @@ TEST_F_TIMEOUT(cq, full_is_not_busy, LIMIT)
 	EXPECT_EQ((int)n, ring_submit(&r));
 	EXPECT_EQ(n, ring_ready(&r));
 	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
-	/* The whole next batch is taken, though it all has to wait */
+	/*
+	 * The whole next batch is taken, though all of its CQEs go to the
+	 * backlog
+	 */
 	for (i = 0; i < n; i++)
 		ASSERT_EQ(0, ring_nop(&r, n + i));
 	EXPECT_EQ((int)n, ring_submit(&r));
@@ -214,7 +223,7 @@ FIXTURE_VARIANT_ADD(reaped, two) { 2 };
 FIXTURE_VARIANT_ADD(reaped, three) { 3 };
 FIXTURE_VARIANT_ADD(reaped, all) { 4 };
 
-/* Waiting is always allowed, and brings what there is */
+/* Waiting never returns EBUSY, and flushes the backlog */
 TEST_F_TIMEOUT(reaped, getevents_never_busy, LIMIT)
 {
 	unsigned int min;
@@ -242,7 +251,7 @@ RING_FIXTURE(polled_by) {
 FIXTURE_VARIANT_ADD(polled_by, poll) { false };
 FIXTURE_VARIANT_ADD(polled_by, epoll) { true };
 
-/* An application that only polls gets them all */
+/* An application that only polls the ring gets all CQEs */
 TEST_F_TIMEOUT(polled_by, poll_flushes, LIMIT)
 {
 	struct pollfd p = { .events = POLLIN | POLLOUT };
@@ -403,7 +412,7 @@ TEST_F_TIMEOUT(cap, cap_refuses_with_eagain, LIMIT)
 		prep_poll(sqe, efd[i], POLLIN);
 		sqe->user_data = i;
 	}
-	/* Two more than may be: as many as may be are taken */
+	/* Two more than the cap: as many as the cap are taken */
 	ASSERT_EQ(0, ring_nop(&r, 1000));
 	ASSERT_EQ(0, ring_nop(&r, 1001));
 	EXPECT_EQ((int)cap, ring_submit(&r));
@@ -418,12 +427,12 @@ TEST_F_TIMEOUT(cap, cap_refuses_with_eagain, LIMIT)
 	is = look(&r);
 	EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
 
-	/* One completes and is in the CQ: its place is free at once */
+	/* One completes, and its CQE is in the CQ: it no longer counts */
 	v = 1;
 	EXPECT_EQ((ssize_t)sizeof(v), write(efd[0], &v, sizeof(v)));
 	EXPECT_TRUE(until(ring_ready(&r) == 1));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == cap - 1));
-	/* NOPs need it only one after the other */
+	/* NOPs count one after the other */
 	EXPECT_EQ(2, submit_all(&r));
 	all = 0;
 	while (ring_peek(&r, &cqe))
@@ -434,7 +443,7 @@ TEST_F_TIMEOUT(cap, cap_refuses_with_eagain, LIMIT)
 		close(efd[i]);
 }
 
-/* Those that wait behind the CQ count too: memory has a bound */
+/* CQEs in the backlog count too, so that memory is bounded */
 RING_TEST(cap_counts_backlog)
 {
 	struct iouring2_sqe *sqe;
@@ -453,7 +462,9 @@ RING_TEST(cap_counts_backlog)
 	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 4));
 	EXPECT_EQ(4, (int)ring_ready(&r));
-	/* 4 in the CQ are over and done with, 4 are not; EBUSY comes first */
+	/*
+	 * 4 CQEs are in the CQ, 4 requests still count; EBUSY is checked first
+	 */
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	EXPECT_EQ(-EBUSY, ring_submit(&r));
 	*r.cq_head = *r.cq_tail;
@@ -493,8 +504,8 @@ static long long value(const char *text, const char *key)
 }
 
 /*
- * Of the completions, the first 4 are in the CQ and all others in the backlog:
- * exactly, whenever one looks, because the numbers are of one moment.
+ * The first 4 CQEs are in the CQ and all others in the backlog. This is exact
+ * at any time, because fdinfo reads its numbers under one lock.
  */
 static void *look_at_backlog(void *arg)
 {
@@ -553,7 +564,7 @@ FIXTURE_VARIANT_ADD(backlogged, cap_4) { 4 };
 FIXTURE_VARIANT_ADD(backlogged, cap_7) { 7 };
 FIXTURE_VARIANT_ADD(backlogged, cap_1000) { 1000 };
 
-/* Taken while others wait, as many as the cap allows, and none is lost */
+/* With a backlog, entries are taken up to the cap, and no CQE is lost */
 TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 {
 	unsigned int cap = variant->cap, i, next;
@@ -599,7 +610,10 @@ TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 	ring_exit(&r);
 }
 
-/* Of a batch, what the cap has room for; what runs counts as what waits */
+/*
+ * Of a batch, as many are taken as the cap has room for; running requests
+ * count, too
+ */
 RING_TEST(backlogged_batch)
 {
 	struct iouring2_sqe *sqe;
@@ -638,7 +652,7 @@ RING_TEST(backlogged_batch)
 	close(efd);
 }
 
-/* In one batch of inline completions the cap holds as well */
+/* The cap holds within one batch of requests that complete inline */
 RING_TEST(cap_within_a_batch)
 {
 	struct iouring2_cqe cqe;
@@ -651,7 +665,7 @@ RING_TEST(cap_within_a_batch)
 		ASSERT_EQ(0, ring_nop(&r, i));
 	EXPECT_EQ(64, submit_all(&r));
 	EXPECT_EQ(64, (int)ring_ready(&r));
-	/* CQ full: now each that completes has to wait, and 8 may */
+	/* The CQ is full: each CQE goes to the backlog now, and the cap is 8 */
 	for (i = 0; i < 64; i++)
 		ASSERT_EQ(0, ring_nop(&r, 64 + i));
 	ret = submit_all(&r);
@@ -681,7 +695,7 @@ struct reaper {
 	bool posts, go;
 };
 
-/* Four CQEs and three behind them */
+/* Four CQEs in the CQ, three in the backlog */
 static int fill_and_more(struct ring *r)
 {
 	int i, ret = 0;
@@ -711,8 +725,8 @@ static void *reap_some_time(void *arg)
 }
 
 /*
- * I3: room is made while a waiter, or a poller, is on its way to sleep: what is
- * behind the CQ is moved there, or said to be there, before it sleeps.
+ * I3: the CQ gets room while a waiter, or a poller, is about to sleep. The
+ * backlog is flushed, or reported, before it sleeps.
  */
 static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 {
@@ -726,7 +740,7 @@ static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 
 	for (round = 0; round < ROUNDS; round++) {
 		ASSERT_EQ(0, ring_init(&r, 4, 4));
-		/* a poller is told of what is posted, so that must be before */
+		/* A post would wake the poller, so it comes before the poll */
 		if (polls)
 			ASSERT_EQ(0, fill_and_more(&r));
 		p = (struct reaper) {

@@ -100,7 +100,9 @@ static void cancel_it(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, victim_start(v, &r, &s));
 	ret = cancel(&r, &key, async);
 	if (holders && ret == -ENOENT) {
-		/* Not started, not found: as io_uring has it */
+		/*
+		 * A request that has not started is not found, as in io_uring
+		 */
 		EXPECT_EQ(2, fdinfo(r.fd, "Inflight"));
 		goto out;
 	}
@@ -141,7 +143,7 @@ RING_TEST(member_of_a_chain_from_a_worker)
 	cancel_it(_metadata, &linked_victim, true);
 }
 
-/* Every way to name it, and ways that name something else */
+/* Every key that matches it, and keys that match something else */
 TEST_F_TIMEOUT(victim, keys, LIMIT)
 {
 	const struct victim *v = variant->is;
@@ -207,7 +209,7 @@ out:
 	scene_close(&s);
 }
 
-/* By the ring itself, which is a file like others, and by one that is not */
+/* By the ring's own descriptor, and by that of another ring */
 RING_TEST(by_ring)
 {
 	struct iouring2_cqe cqe;
@@ -230,8 +232,8 @@ RING_TEST(by_ring)
 }
 
 /*
- * By another ring, which is gone when the cancel runs: nothing has that file, and
- * least of all a request without one.
+ * By another ring's descriptor, which is closed when the cancel runs: no
+ * request matches it, and a request without a file does not, either.
  */
 RING_TEST(by_another_ring)
 {
@@ -289,7 +291,7 @@ FIXTURE_VARIANT_ADD(own_key, all_of_opcode) {
 FIXTURE_VARIANT_ADD(own_key, user_data) { { USERDATA, 77, -1, 0 } };
 FIXTURE_VARIANT_ADD(own_key, any) { { ANY, 0, -1, 0 } };
 
-/* A cancel that a worker runs is in flight, too, but is not what is meant */
+/* A cancel that a worker runs is in flight, too, but does not match itself */
 TEST_F_TIMEOUT(own_key, not_itself, LIMIT)
 {
 	const int efd = eventfd(0, EFD_CLOEXEC);
@@ -331,7 +333,7 @@ FIXTURE_VARIANT_ADD(many, by_fd_and_opcode) {
 	{ ALL | FD | OP, 0, -1, IOURING2_OP_POLL_ADD }
 };
 
-/* The first match only, or all of them and how many they were */
+/* Only the first match; or with ALL each one, and their number is the result */
 TEST_F_TIMEOUT(many, how_many, LIMIT)
 {
 	enum { NR = 5 };
@@ -373,9 +375,8 @@ TEST_F_TIMEOUT(many, how_many, LIMIT)
 }
 
 /*
- * The look-up table of a ring grows with what it holds, and nothing gets lost on
- * the way: each of a crowd is found by its user_data, of those that have the same
- * the newest first.
+ * The hash table of a ring grows without losing a request: each of many is
+ * found by its user_data, and of those that have the same the newest first.
  */
 RING_TEST(one_of_a_crowd)
 {
@@ -438,7 +439,7 @@ RING_TEST(one_of_a_crowd)
 		close(efds[i]);
 }
 
-/* All of all kinds, in one go */
+/* ANY and ALL cancel requests of all kinds */
 RING_TEST(everything)
 {
 	const struct key any = { ALL | ANY, 0, -1, 0 };
@@ -476,8 +477,8 @@ RING_TEST(everything)
 }
 
 /*
- * The only thing of that kind: a write, of user_data 1, to an eventfd that says it can
- * be written to, but not by how much.
+ * Submits a write, user_data 1, that blocks its worker: the eventfd polls as
+ * writable, but has no room for that much.
  */
 static int block_a_worker(struct ring *r, int efd)
 {
@@ -489,7 +490,7 @@ static int block_a_worker(struct ring *r, int efd)
 	return ring_submit(r) == 1 ? 0 : -EPROTO;
 }
 
-/* One that no worker has begun, because the only one is blocked */
+/* A request that is queued for a worker, because the only worker is blocked */
 RING_TEST(queued_for_a_worker)
 {
 	long was = module_param("workers_unbounded");
@@ -569,7 +570,7 @@ RING_TEST(files_have_their_own_workers)
 	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 	ring_exit(&r);
 	close(file);
-	/* None at all would mean that nothing gets done: it is one */
+	/* A limit of 0 is taken as 1, or nothing would be done */
 	EXPECT_EQ(0, module_param_set("workers_unbounded", 0));
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, ring_nop(&r, 1));
@@ -581,7 +582,10 @@ RING_TEST(files_have_their_own_workers)
 	EXPECT_EQ(0, module_param_set("workers_unbounded", was));
 }
 
-/* The signal that ends one request is not there for the worker's next one */
+/*
+ * The signal that interrupts one request does not interrupt the worker's next
+ * one
+ */
 RING_TEST(next_is_spared)
 {
 	const struct key key = { .user_data = 1, .fd = -1 };
@@ -616,7 +620,7 @@ RING_FIXTURE(read) {
 FIXTURE_VARIANT_ADD(read, waiting) { 0 };
 FIXTURE_VARIANT_ADD(read, in_a_worker) { IOURING2_SQE_ASYNC };
 
-/* What a cancelled read did not take is there for the next */
+/* A cancelled read takes no data */
 TEST_F_TIMEOUT(read, nothing_consumed, LIMIT)
 {
 	const struct key key = { .user_data = VICTIM, .fd = -1 };
@@ -734,7 +738,10 @@ RING_TEST(refused)
 	scene_close(&s);
 }
 
-/* It is cancelled just when a worker takes it, tries it, or lets it wait */
+/*
+ * A cancel races with a worker that takes the request, tries it, or arms its
+ * poll
+ */
 RING_TEST(races_worker)
 {
 	int rounds = full_stress() ? 50000 : 3000, i, ret, late = 0;
@@ -794,7 +801,7 @@ static void *finish(void *arg)
 	return NULL;
 }
 
-/* It completes while it is being cancelled: one of the two wins, entirely */
+/* A cancel races with the completion, and both results agree on who won */
 RING_TEST(races_completion)
 {
 	int rounds = full_stress() ? 20000 : 1000, i, ret, wins[2] = { };

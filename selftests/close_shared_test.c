@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I9 for rings that several have: threads that wait while another one closes,
- * parents and children, and a process that becomes another one. Requests end
- * with the process that submitted them, at once, and nobody else's do.
+ * I9 for rings that several tasks have: threads that wait while another one
+ * closes, parents and children, and a process that calls execve(). Requests end
+ * with the process that submitted them, at once, and those of others go on.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -78,9 +78,9 @@ FIXTURE_VARIANT_ADD(waits_in, enter) { wait_in_enter, 0 };
 FIXTURE_VARIANT_ADD(waits_in, poll) { wait_in_poll, 1 };
 
 /*
- * The thread in ENTER, or in poll(2), has the ring, and close() does not wait
- * for it. What it waited for is cancelled, so that it comes back; then the
- * ring ends.
+ * A thread in ENTER, or in poll(2), has a reference to the ring, and close()
+ * does not wait for it. The request that the thread waits for is cancelled, so
+ * the thread returns, and the ring ends.
  */
 TEST_F_TIMEOUT(waits_in, closed_by_another_thread, LIMIT)
 {
@@ -144,7 +144,7 @@ static void *submit_and_end(void *arg)
 	return NULL;
 }
 
-/* A thread is not a process: what it submitted outlives it */
+/* A thread's requests outlive it: they belong to the process */
 RING_TEST(submitted_by_thread_that_ended)
 {
 	struct submitter s;
@@ -223,7 +223,7 @@ FIXTURE_VARIANT_ADD(child, exits) { EXITS };
 FIXTURE_VARIANT_ADD(child, killed_in_enter) { KILLED_IN_ENTER };
 FIXTURE_VARIANT_ADD(child, killed_outside) { KILLED_OUTSIDE };
 
-/* What a process had submitted ends with it; what others had does not */
+/* A process's requests end with it; those of others go on */
 TEST_F_TIMEOUT(child, child_ends, LIMIT)
 {
 	struct iouring2_cqe cqe;
@@ -296,7 +296,7 @@ TEST_F_TIMEOUT(child, child_ends, LIMIT)
 	close(efd);
 }
 
-/* The same with a worker that blocks for the child */
+/* The same with a worker that is blocked in the child's request */
 RING_TEST(child_ends_with_blocked_worker)
 {
 	struct hold h = { .lock = -1, .notify = -1 };
@@ -342,9 +342,9 @@ RING_TEST(child_ends_with_blocked_worker)
 }
 
 /*
- * A child that shares its descriptors, and no memory, is not the last to have
- * them: its requests stay. What would touch its memory is cancelled when its turn
- * comes, with what is linked to it.
+ * A child that shares its descriptor table, but not its memory, does not close
+ * the ring when it ends: its requests stay. A request that would touch its
+ * memory is cancelled when its turn comes, with those that are linked to it.
  */
 RING_TEST(memory_ends)
 {
@@ -386,8 +386,8 @@ RING_TEST(memory_ends)
 }
 
 /*
- * A drain barrier of the child's holds others back. When the child ends, the
- * barrier stays in its place, so that what waits is still in order.
+ * A drain barrier of the child holds others back. When the child ends, the
+ * barrier stays in its place, so that the order behind it is kept.
  */
 RING_TEST(child_ends_behind_barrier)
 {
@@ -464,8 +464,8 @@ static pid_t child_with_worker(struct ring *r, struct hold *h, struct talk *t,
 }
 
 /*
- * What waits behind a request of the child's is started by whom the child's end
- * has just killed out of that request: by a worker. It is not to notice.
+ * The child's end kills its worker out of a request that a barrier waits for.
+ * That worker then starts the barrier, which the kill must not affect.
  */
 RING_TEST(child_ends_before_barrier)
 {
@@ -503,8 +503,9 @@ static int overwritten(void *data)
 }
 
 /*
- * A worker of the child's completes what the parent's request waits for, with the
- * child's memory at hand. The data is for the parent.
+ * A worker of the child completes a request that a read of the parent waits for
+ * behind a barrier. The worker has the child's memory; the data must go to the
+ * parent's.
  */
 RING_TEST(barrier_behind_childs_worker)
 {
@@ -542,8 +543,8 @@ RING_TEST(barrier_behind_childs_worker)
 }
 
 /*
- * close() by one of two: as with its end, what that one submitted is over, and
- * nothing else; but only when it was its last descriptor.
+ * close() by one of two processes ends that process's requests, and no others,
+ * but only when it closes its last descriptor.
  */
 RING_TEST(child_closes)
 {
@@ -594,7 +595,7 @@ RING_TEST(child_closes)
 	close(efd);
 }
 
-/* The one that made it leaves it to its child */
+/* The process that made the ring closes it; its child goes on */
 RING_TEST(parent_closes)
 {
 	struct state open;
@@ -645,7 +646,7 @@ static int after_exec_with_ring(char **argv)
 	int ring = atoi(argv[2]), efd = atoi(argv[3]);
 	uint64_t v = 1;
 
-	/* The requests of the program that is no more have ended inside execve() */
+	/* The old program's requests have ended inside execve() */
 	if (fdinfo(ring, "Inflight") != 0)
 		return 2;
 	if (fdinfo(ring, "CachedCqTail") != 2)
@@ -697,7 +698,7 @@ RING_TEST(kept_over_exec)
 #define CHILDREN	6
 #define GENERATIONS	30
 
-/* Each of them becomes a submitter, and gives up the ring, beside the others */
+/* Children become submitters and exit beside each other */
 RING_TEST(children_come_and_go)
 {
 	int i, j, status, ended = 0;
@@ -765,8 +766,8 @@ static void ring_in_namespace(int dev)
 }
 
 /*
- * Credentials, address spaces and pids are counted nowhere, but each of these
- * holds a user namespace of its own, and there may be few of them.
+ * No counter shows references to credentials, address spaces and pids. But each
+ * of these holds a user namespace of its own, and their number is limited.
  */
 RING_TEST(credentials_given_back)
 {

@@ -292,8 +292,8 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 	/* Refusals must not stop the batch here: enter.c looks at that */
 	ASSERT_EQ(0, ring_init_params(&r, 8, 8, IOURING2_SETUP_SUBMIT_ALL, 0));
 	/*
-	 * A CQ that is full but for @places; a smaller one would need a
-	 * smaller SQ, and that would cut the chain into two.
+	 * A CQ that is full but for @places slots. A smaller CQ would need a
+	 * smaller SQ, which would cut the chain in two.
 	 */
 	for (i = 0; i < 8 - (int)places; i++)
 		ASSERT_EQ(0, ring_nop(&r, 1000));
@@ -309,7 +309,7 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 	EXPECT_EQ(nr, ring_submit(&r)) {
 		TH_LOG("%u places", places);
 	}
-	/* All of them ended, also those that say nothing */
+	/* All of them ended, those without a CQE included */
 	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0)) {
 		TH_LOG("%u places", places);
 	}
@@ -376,7 +376,7 @@ RING_FIXTURE(how) {
 FIXTURE_VARIANT_ADD(how, inline) { 0 };
 FIXTURE_VARIANT_ADD(how, in_worker) { A };
 
-/* A link is a dependency: what follows has seen what went before */
+/* A request sees the effects of those before it in its chain */
 TEST_F_TIMEOUT(how, data_flows_along_a_chain, LIMIT)
 {
 	char out[64], in[64];
@@ -408,7 +408,7 @@ TEST_F_TIMEOUT(how, data_flows_along_a_chain, LIMIT)
 	close(fd);
 }
 
-/* What is linked does not start while its predecessor waits */
+/* A linked request does not start while its predecessor waits */
 RING_TEST(link_waits)
 {
 	struct iouring2_sqe *sqe;
@@ -484,7 +484,10 @@ RING_FIXTURE(cq) {
 FIXTURE_VARIANT_ADD(cq, of_64) { 64 };
 FIXTURE_VARIANT_ADD(cq, of_8) { 8 };
 
-/* All before it are over before it starts; all after it wait for it */
+/*
+ * A barrier starts when all requests before it have ended; all after it wait
+ * for it
+ */
 TEST_F_TIMEOUT(cq, drain, LIMIT)
 {
 	struct iouring2_sqe *sqe;
@@ -526,7 +529,7 @@ TEST_F_TIMEOUT(cq, drain, LIMIT)
 		}
 		EXPECT_EQ(i < 2 ? POLLIN : 0, cqe.res);
 	}
-	/* Barrier gone: nothing is held up any more */
+	/* The barrier has ended: nothing waits any more */
 	ASSERT_EQ(0, ring_nop(&r, 8));
 	EXPECT_EQ(0, ring_do(&r));
 	ring_exit(&r);
@@ -540,7 +543,9 @@ RING_FIXTURE(next) {
 FIXTURE_VARIANT_ADD(next, alone) { false };
 FIXTURE_VARIANT_ADD(next, together) { true };
 
-/* With nothing before it, it is under way at once: what is after it waits */
+/*
+ * With nothing before it, a barrier starts at once, and what is after it waits
+ */
 TEST_F_TIMEOUT(next, drain_under_way, LIMIT)
 {
 	struct iouring2_sqe *sqe;
@@ -570,7 +575,7 @@ TEST_F_TIMEOUT(next, drain_under_way, LIMIT)
 	files_close(&f);
 }
 
-/* A barrier on any entry of a chain holds for the chain, and for what follows */
+/* DRAIN on any entry of a chain makes the whole chain a barrier */
 TEST_F_TIMEOUT(how, drain_in_a_chain, LIMIT)
 {
 	struct iouring2_sqe *sqe;
@@ -603,7 +608,7 @@ TEST_F_TIMEOUT(how, drain_in_a_chain, LIMIT)
 	files_close(&f);
 }
 
-/* It waits for each of those before it, the last one included */
+/* A barrier waits for each request before it, the last one included */
 RING_TEST(drain_waits_for_each)
 {
 	enum { NR = 3 };
@@ -640,7 +645,7 @@ RING_TEST(drain_waits_for_each)
 		close(efd[i]);
 }
 
-/* A completion behind the full CQ is over, as far as a barrier goes */
+/* To a barrier, a request whose CQE is in the backlog has ended */
 RING_TEST(drain_across_overflow)
 {
 	struct iouring2_sqe *sqe;
@@ -678,7 +683,7 @@ RING_TEST(drain_across_overflow)
 	files_close(&f);
 }
 
-/* The counters that user space can write to are not what a barrier believes */
+/* A barrier does not depend on counters that user space can write to */
 RING_TEST(drain_ignores_scribbles)
 {
 	struct iouring2_sqe *sqe;
@@ -697,7 +702,7 @@ RING_TEST(drain_ignores_scribbles)
 	ring_exit(&r);
 }
 
-/* A chain behind a barrier, a barrier behind a chain, from every context */
+/* A chain behind a barrier and a barrier behind a chain, in every context */
 RING_TEST(drain_and_chain)
 {
 	struct iouring2_sqe *sqe;

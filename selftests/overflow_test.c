@@ -113,7 +113,10 @@ static const struct completer completers[] = {
 	[TIMER] = { do_timeout, -ETIME, .timer = true },
 };
 
-/* One at a time: the first that reads takes all.  A worker posts it. */
+/*
+ * Used one at a time: the first read takes the whole counter. A worker posts
+ * the CQE.
+ */
 static const struct completer late_read = {
 	do_late_read, sizeof(uint64_t), .held = true
 };
@@ -125,8 +128,8 @@ static bool flagged(struct ring *r)
 
 /*
  * A timer must not expire before the last request is submitted. How long that
- * takes depends on the machine: a case in which one may have is done again, with
- * four times as long.
+ * takes depends on the machine: if a timer may have expired, the case runs
+ * again with timers of four times the length.
  */
 #define FIRST_WAIT	(50 * NSEC_PER_MSEC)
 #define LAST_WAIT	(16 * NSEC_PER_SEC)
@@ -207,7 +210,10 @@ static void reap_all(struct __test_metadata *_metadata, struct ring *r,
 	EXPECT_EQ(nr, got);
 }
 
-/* True: a timer of @wait ns may have expired too soon, and nothing is proved */
+/*
+ * Return: true if a timer of @wait ns may have expired too soon, so that
+ * nothing is proved
+ */
 static bool overflow_try(struct __test_metadata *_metadata,
 			 const struct completer *k, unsigned int cq,
 			 bool one_by_one, long long wait)
@@ -230,7 +236,7 @@ static bool overflow_try(struct __test_metadata *_metadata,
 	began = now_ns(CLOCK_MONOTONIC);
 	taken = submit(&r, k, &c, 0, cq, one_by_one);
 	if (!k->held && !k->timer) {
-		/* CQ full to the brim, and nothing behind it yet */
+		/* The CQ is full, and the backlog is still empty */
 		EXPECT_TRUE(until(ring_ready(&r) == cq));
 		EXPECT_FALSE(flagged(&r));
 		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
@@ -257,7 +263,7 @@ static bool overflow_try(struct __test_metadata *_metadata,
 	reap_all(_metadata, &r, k, total);
 	EXPECT_EQ(0, (int)*r.cq_overflow);
 	EXPECT_EQ(total, fdinfo(r.fd, "Completed"));
-	/* And the ring goes on as if nothing had been */
+	/* The ring still works */
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	EXPECT_EQ(0, ring_do(&r));
 out:
@@ -305,7 +311,7 @@ TEST_F_TIMEOUT(completions, one_by_one, LIMIT)
 	}
 }
 
-/* Completed by another's completion, while that one overflows */
+/* A time-out that counts is completed by a CQE that goes to the backlog */
 RING_TEST(timeout_by_count)
 {
 	struct iouring2_sqe *sqe;
@@ -342,8 +348,9 @@ RING_TEST(timeout_by_count)
 }
 
 /*
- * There is room in the CQ again, and a request that takes @wait ns, or is held,
- * completes from outside. True: it may have completed before there was room.
+ * The CQ has room again while the backlog is not empty, and a request completes
+ * outside of ENTER: after @wait ns, or when the eventfd is written to. Return:
+ * true if it may have completed before there was room.
  */
 static bool overtake_try(struct __test_metadata *_metadata,
 			 const struct completer *k, long long wait)
@@ -371,7 +378,7 @@ static bool overtake_try(struct __test_metadata *_metadata,
 			ring_submit(&r);
 	}
 	backlog = fdinfo(r.fd, "Backlog");
-	/* Two places, by reaping only */
+	/* Reaping makes two slots free */
 	for (n = 0; n < 2; n++) {
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		if (cqe.user_data != n)
@@ -406,7 +413,7 @@ FIXTURE_VARIANT_ADD(overtaker, poll_with_error_bits) {
 FIXTURE_VARIANT_ADD(overtaker, timer) { &completers[TIMER] };
 FIXTURE_VARIANT_ADD(overtaker, read_that_waited) { &late_read };
 
-/* I2: it must not pass those that wait */
+/* I2: its CQE must not pass those of the backlog */
 TEST_F_TIMEOUT(overtaker, nothing_overtakes, LIMIT)
 {
 	long long wait = FIRST_WAIT;
@@ -440,10 +447,10 @@ RING_TEST(flag_is_exact)
 		}
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		EXPECT_EQ(i, (int)cqe.user_data);
-		/* One place free: one moves up */
+		/* One slot is free: ENTER moves one CQE there */
 		EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
 	}
-	/* The flag leaves the others alone */
+	/* The other flags are not touched */
 	EXPECT_EQ(0, (int)*r.sq_flags);
 	ring_exit(&r);
 }
@@ -609,7 +616,7 @@ static void stress_two_threads(struct __test_metadata *_metadata,
 
 		p.bitmap = calloc(1, n / 8 + 1);
 		ASSERT_NE(NULL, p.bitmap);
-		/* So polls are satisfied at once */
+		/* The eventfd is readable, so that polls complete at once */
 		ASSERT_EQ((ssize_t)sizeof(v), write(c.efd, &v, sizeof(v)));
 	}
 	ASSERT_EQ(0, pthread_create(&thread, NULL, reap_in_thread, &p));
@@ -676,7 +683,7 @@ static void *look_at_it(void *arg)
 	return NULL;
 }
 
-/* fdinfo of a ring at work: numbers that can be, and never in the way */
+/* fdinfo of a ring at work shows possible numbers, and does not block it */
 RING_TEST(looked_at_meanwhile)
 {
 	struct reaper p = { .n = ~0U };

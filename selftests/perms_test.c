@@ -29,14 +29,14 @@
 
 static char scratch[4096];
 
-/* For good, and in all respects */
+/* Gives up root for good */
 static int become_nobody(void)
 {
 	return setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
 	       setresuid(NOBODY, NOBODY, NOBODY) ? -errno : 0;
 }
 
-/* The capabilities go, and come back */
+/* Changes the effective user: the capabilities go, or come back */
 static int act_as(uid_t uid)
 {
 	return syscall(SYS_setresuid, -1, uid, -1) ? -errno : 0;
@@ -155,7 +155,7 @@ struct inherited {
 	int file;
 };
 
-/* Whoever has the device open may make rings */
+/* A process that inherits the open device may make rings */
 static const char *setup_as_nobody(void *arg)
 {
 	struct inherited *in = arg;
@@ -174,7 +174,7 @@ static const char *setup_as_nobody(void *arg)
 	return use_as_nobody(&r, in->file);
 }
 
-/* And whoever has a ring may use it */
+/* A process that inherits a ring may use it */
 static const char *ring_as_nobody(void *arg)
 {
 	struct inherited *in = arg;
@@ -223,7 +223,7 @@ static void disabled_set(long value)
 	fclose(f);
 }
 
-/* The switch of the in-tree io_uring is not ours */
+/* kernel.io_uring_disabled does not apply to the module */
 RING_TEST(io_uring_disabled)
 {
 	long was = disabled_get(), params[30] = { };
@@ -253,8 +253,8 @@ RING_TEST(io_uring_disabled)
 /* ------------------------------------------------------------ credentials */
 
 /*
- * A write to a set-user-ID file takes the bit away, unless the writer has
- * CAP_FSETID: the file itself shows who it was.
+ * A write to a set-user-ID file clears the bit, unless the writer has
+ * CAP_FSETID: so the file shows whose rights the write had.
  */
 static int suid_file(void)
 {
@@ -290,7 +290,7 @@ RING_FIXTURE(submitter) {
 	uid_t submits, later;	/* who submits; who it is when it is done */
 	enum pending pending;
 	unsigned int flags;
-	bool in_enter;		/* who waits there does it; else nobody does */
+	bool in_enter;		/* done while it waits in ENTER */
 };
 
 #define SUBMITTER(name, ...)						\
@@ -398,7 +398,7 @@ RING_TEST(credentials_side_by_side)
 	close(efd);
 }
 
-/* The file size limit is the submitter's, too, at the time it submitted */
+/* The file size limit is that of the submitter when it submitted */
 static const char *write_over_limit(void *arg)
 {
 	struct rlimit small = { .rlim_cur = 4096, .rlim_max = RLIM_INFINITY };
@@ -678,10 +678,10 @@ static const char *write_as_nobody(void *arg)
 	return "";
 }
 
-/* No more workers than there may be, however many requests block */
+/* The number of workers stays within its limit, however many requests block */
 RING_TEST(workers_limited)
 {
-	/* each eventfd says that it can be written to, but not by so much */
+	/* each eventfd polls as writable, but has no room for this much */
 	static const __u64 too_much = UINT64_MAX - 1;
 	enum { NR = 8, MAX = 2 };
 	long was = module_param("workers_unbounded");

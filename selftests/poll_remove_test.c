@@ -45,7 +45,7 @@ RING_TEST(remove)
 	}
 	EXPECT_EQ(0, res[0]);
 	EXPECT_EQ(-ECANCELED, res[1]);
-	/* It there no more, and the file neither */
+	/* The poll is gone, and its file reference, too */
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 1);
 	EXPECT_EQ(-ENOENT, ring_do(&r));
@@ -150,7 +150,10 @@ TEST_F_TIMEOUT(poll, update_away_from_what_comes, LIMIT)
 	close(p[1]);
 }
 
-/* Whether it is a multishot, POLL_ADD has said; an update changes events. */
+/*
+ * POLL_ADD decides whether a poll is multishot; an update changes only its
+ * events
+ */
 TEST_F_TIMEOUT(poll, update_keeps_the_kind, LIMIT)
 {
 	struct iouring2_cqe cqe;
@@ -192,7 +195,7 @@ RING_TEST(update_of_nothing)
 
 /* ------------------------------------------------------------------ races */
 
-/* Removal, or cancel, and the event at the same moment: both tell the same story */
+/* A removal, or a cancel, races with the event: the results of both agree */
 RING_TEST(remove_races_wakeup)
 {
 	int i, n, linked, done, removed, late = 0;
@@ -256,7 +259,7 @@ RING_TEST(remove_races_wakeup)
 	ring_exit(&r);
 }
 
-/* A multishot that is cancelled while its events come ends, and once */
+/* A multishot poll that is cancelled while events come ends exactly once */
 RING_TEST(cancel_races_events)
 {
 	int i, nr, rounds = full_stress() ? 10000 : 300;
@@ -307,8 +310,8 @@ RING_TEST(cancel_races_events)
 }
 
 /*
- * Each poll that is removed has a removal hard-linked to it: a chain that is
- * walked, not climbed.
+ * Each poll that is removed has a removal hard-linked to it. The module walks
+ * such a chain in a loop: recursion would overflow the stack.
  */
 static void chain_of_removals(struct __test_metadata *_metadata, __u32 flags)
 {

@@ -111,7 +111,7 @@ REQUEST(read_negative_offset, READ, REGULAR, BUF, -2ULL, -EINVAL);
 REQUEST(write_negative_offset, WRITE, REGULAR, BUF, -4096ULL, -EINVAL);
 REQUEST(read_ring, READ, RING, BUF, 0, -EOPNOTSUPP);
 REQUEST(write_ring, WRITE, RING, BUF, 0, -EOPNOTSUPP);
-/* And some that are fine, to see that it can be */
+/* These succeed, to show that the set-up is right */
 REQUEST(read_zero, READ, ZERO, BUF, 0, 8);
 REQUEST(write_null, WRITE, NULL_DEVICE, BUF, 0, 8);
 REQUEST(write_readable, WRITE, REGULAR, READABLE, 0, 8);
@@ -161,7 +161,7 @@ TEST_F_TIMEOUT(how, directory_refused, LIMIT)
 	close(dir);
 }
 
-/* As far as there is memory, as read(2) does */
+/* A read stops where memory ends, as read(2) does */
 TEST_F_TIMEOUT(how, read_up_to_a_hole, LIMIT)
 {
 	char *pages = three_pages();
@@ -207,7 +207,7 @@ TEST_F_TIMEOUT(how, refused, LIMIT)
 	close(fd);
 }
 
-/* More than one read or write may ask for is cut, and that is no failure */
+/* A length above the limit of read(2) is cut, which is not a failure */
 TEST_F_TIMEOUT(how, longest, LIMIT)
 {
 	enum { MOST = 0x7ffff000 };	/* read(2) */
@@ -218,7 +218,7 @@ TEST_F_TIMEOUT(how, longest, LIMIT)
 	struct ring r;
 	int fd, i;
 
-	/* takes any number of bytes, and looks at none */
+	/* It accepts any number of bytes without reading them */
 	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
@@ -345,14 +345,14 @@ TEST_F_TIMEOUT(how, file_size_limit, LIMIT)
 			  async));
 	ASSERT_EQ(0, fcntl(fd, F_SETFL, 0));
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
-	/* The limit is that of now, not of when the worker started */
+	/* The limit is the current one, not that of when the worker started */
 	EXPECT_EQ(100, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 4096,
 			   async));
 	close(fd);
 	ring_exit(&r);
 }
 
-/* Memory that was mapped after the worker started, and under its hands */
+/* A worker sees what was mapped, and unmapped, after it had started */
 RING_TEST(workers_see_current_memory)
 {
 	char *mem;
@@ -378,7 +378,7 @@ RING_TEST(workers_see_current_memory)
 	ring_exit(&r);
 }
 
-/* Nothing is within every limit */
+/* A write of 0 bytes is within every limit */
 TEST_F_TIMEOUT(how, limit_nothing, LIMIT)
 {
 	struct rlimit old, lim;
@@ -401,7 +401,7 @@ TEST_F_TIMEOUT(how, limit_nothing, LIMIT)
 	close(fd);
 }
 
-/* Before 5.15: a lock that writes wait for, but not those of who has it */
+/* Before 5.15 a mandatory lock blocks writes, but not those of its owner */
 RING_TEST(own_mandatory_lock)
 {
 	struct flock lock = { .l_type = F_WRLCK };

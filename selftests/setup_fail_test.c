@@ -20,7 +20,7 @@
 /* No SETUP has more steps than this */
 #define MAX_STEPS	100
 
-/* Each step that can fail; one that is not found is one that is not tested */
+/* Each step that can fail; the test fails for a step that never did */
 static const char *const steps[] = {
 	"ring struct",
 	"rings memory", "rings page array", "rings pages", "rings vmap",
@@ -157,7 +157,7 @@ static void setup_of(const struct combination *c, struct iouring2_setup *s)
 	}
 }
 
-/* There was no contiguous memory, and it was done without */
+/* There was no contiguous memory, and SETUP did without */
 static bool fell_back(int fd, const char *name)
 {
 	return fd >= 0 && strstr(name, " memory");
@@ -211,7 +211,7 @@ TEST_F_TIMEOUT(combination, every_step, LIMIT)
 	module_param_set("setup_fragmented", 0);
 }
 
-/* What is listed above does fail, with contiguous memory or without */
+/* Each step listed above fails, with contiguous memory or without */
 RING_TEST(every_step)
 {
 	static const struct combination combinations[] = {
@@ -259,7 +259,10 @@ static long slab_kib(void)
 	return at ? strtol(at + strlen("SUnreclaim:"), NULL, 10) : -1;
 }
 
-/* What no counter counts would show in the end: 16 KiB of pointers to pages, say */
+/*
+ * A leak that no counter shows adds up: 16 KiB of pointers to pages, for
+ * example
+ */
 RING_TEST(nothing_adds_up)
 {
 	enum { TIMES = 200 };
@@ -299,7 +302,7 @@ RING_TEST(nothing_adds_up)
 	module_param_set("setup_fragmented", 0);
 }
 
-/* Only the process that was named is hit */
+/* A SETUP of another process does not fail */
 RING_TEST(other_process_spared)
 {
 	struct iouring2_setup s;

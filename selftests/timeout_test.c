@@ -31,7 +31,7 @@
 
 #define MS	NSEC_PER_MSEC
 
-/* So long that it only ends by other means */
+/* So long that it never expires within a test */
 #define LONG_TIME	(1000 * NSEC_PER_SEC)
 
 static int start(struct ring *r, struct __kernel_timespec ts,
@@ -110,7 +110,9 @@ TEST_F_TIMEOUT(clock, never_early, LIMIT)
 	ring_exit(&r);
 }
 
-/* They expire in the order of their times, whatever that of submission */
+/*
+ * Timeouts expire in the order of their times, whatever the order of submission
+ */
 RING_TEST(order)
 {
 	static const int ms[] = { 90, 30, 120, 60, 150 };
@@ -129,7 +131,7 @@ RING_TEST(order)
 	ring_exit(&r);
 }
 
-/* Without anybody in the kernel */
+/* A timeout expires while no task is in ENTER */
 RING_TEST(progress_without_entering)
 {
 	struct iouring2_cqe cqe;
@@ -218,7 +220,7 @@ RING_TEST(count_not_reached_in_time)
 	ring_exit(&r);
 }
 
-/* What is posted by who wakes it counts as well */
+/* A CQE that is posted by a wake-up counts, too */
 RING_TEST(counts_wakeups)
 {
 	struct iouring2_cqe cqe;
@@ -243,7 +245,7 @@ RING_TEST(counts_wakeups)
 	close(efd);
 }
 
-/* Each CQE of a multishot poll counts, and not only its last */
+/* Each CQE of a multishot poll counts, not only its last */
 RING_TEST(counts_multishots)
 {
 	struct iouring2_cqe cqe;
@@ -273,7 +275,10 @@ RING_TEST(counts_multishots)
 	close(efd);
 }
 
-/* No timeout counts, and a multishot's are many; nor does a number wrap */
+/*
+ * CQEs of timeouts do not count, multishot ones included; and a large count
+ * does not wrap
+ */
 RING_TEST(counts_no_timeouts)
 {
 	struct iouring2_cqe cqe;
@@ -300,7 +305,7 @@ RING_TEST(counts_no_timeouts)
 	ring_exit(&r);
 }
 
-/* Several at once, each with its own number */
+/* Several timeouts at once, each with its own count */
 RING_TEST(counts_side_by_side)
 {
 	static const unsigned int want[] = { 3, 1, 2 };
@@ -309,7 +314,7 @@ RING_TEST(counts_side_by_side)
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* Those that complete are completions to the others */
+	/* One alone ends with the third NOP */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), want[0], 0, 100));
 	for (n = 0; n < 3; n++) {
 		ASSERT_EQ(0, ring_nop(&r, n));
@@ -369,12 +374,14 @@ RING_TEST(removed)
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* One that also waits for completions */
+	/* A timeout that counts completions, too */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 100, 0, 1));
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
-	/* Both CQEs are there when the call returns: nobody need enter again */
+	/*
+	 * Both CQEs are in the CQ when the call returns, with no further ENTER
+	 */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, 0, 1));
 	prep_timeout_remove(ring_sqe(&r), 1);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -434,7 +441,10 @@ RING_TEST(updated)
 	ring_exit(&r);
 }
 
-/* A time-out that is changed has its new time only: no number, no clock's point */
+/*
+ * An update replaces the whole timeout: the old count and the absolute flag are
+ * gone
+ */
 RING_TEST(update_replaces)
 {
 	struct iouring2_cqe cqe;
@@ -451,7 +461,7 @@ RING_TEST(update_replaces)
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
-	/* From a point in time to a while */
+	/* From an absolute time to a relative one */
 	begin = now_ns(CLOCK_MONOTONIC);
 	EXPECT_EQ(1, start(&r, ts_ns(begin + LONG_TIME), 0, ABS, 1));
 	EXPECT_EQ(0, update(&r, 1, ts_ns(50 * MS), 0));
@@ -461,7 +471,10 @@ RING_TEST(update_replaces)
 	ring_exit(&r);
 }
 
-/* A time-out's end and its change, in one ENTER, at every distance from each other */
+/*
+ * A timeout expires and is updated in one ENTER, with any number of requests
+ * between
+ */
 RING_TEST(update_meets_the_end)
 {
 	enum { MAX_NOPS = 120 };
@@ -514,7 +527,7 @@ RING_FIXTURE(linked) {
 FIXTURE_VARIANT_ADD(linked, spoken) { 0 };
 FIXTURE_VARIANT_ADD(linked, silent) { IOURING2_SQE_CQE_SKIP_SUCCESS };
 
-/* Cancelled is no success, even of one for which running out is */
+/* A cancelled timeout has failed, even with ETIME_SUCCESS */
 TEST_F_TIMEOUT(linked, removed_is_no_success, LIMIT)
 {
 	struct __kernel_timespec ts = ts_ns(LONG_TIME);
@@ -544,8 +557,8 @@ TEST_F_TIMEOUT(linked, removed_is_no_success, LIMIT)
 }
 
 /*
- * Whoever waits in ENTER, for however many completions, is woken by a time-out
- * that has come, by time or by count, and not by one that is removed
+ * A timeout that expires, by time or by count, ends a wait in ENTER, whatever
+ * its min_complete. A timeout that is removed does not.
  */
 RING_TEST(ends_waits)
 {
@@ -586,7 +599,7 @@ RING_TEST(ends_waits)
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		EXPECT_EQ(-ETIME, cqe.res);
 	}
-	/* One that is removed has not come */
+	/* A removed timeout has not expired */
 	EXPECT_EQ(1, start(&r, late, 0, 0, 1));
 	prep_timeout_remove(ring_sqe(&r), 1);
 	begin = now_ns(CLOCK_MONOTONIC);
@@ -594,7 +607,7 @@ RING_TEST(ends_waits)
 	EXPECT_LE(50 * MS, now_ns(CLOCK_MONOTONIC) - begin);
 	EXPECT_EQ(2, (int)ring_ready(&r));
 	*r.cq_head = *r.cq_tail;
-	/* Nor has one that came before, and not this time */
+	/* Nor has a multishot one that expired before, and is removed now */
 	EXPECT_EQ(1, start(&r, ts_ns(NSEC_PER_SEC), 0, MULTI, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ETIME, cqe.res);
@@ -621,8 +634,9 @@ static void *take_all(void *arg)
 }
 
 /*
- * Timers that always have something new to run, and somebody who makes room. If
- * that one is too slow, a timer ends for want of it, and another one is started.
+ * Multishot timers that always have a CQE to post, and a thread that reaps. If
+ * the thread is too slow, a timer ends for want of room, and another one is
+ * started.
  */
 RING_TEST(never_stops)
 {
@@ -815,7 +829,7 @@ FIXTURE_VARIANT_ADD(cq, of_1) { 1 };
 FIXTURE_VARIANT_ADD(cq, of_2) { 2 };
 FIXTURE_VARIANT_ADD(cq, of_8) { 8 };
 
-/* I6: no slot, no more shots - and the last one says so */
+/* I6: without a free slot a multishot ends, and its last CQE has no F_MORE */
 TEST_F_TIMEOUT(cq, multishot_without_room, LIMIT)
 {
 	struct iouring2_cqe cqe;
@@ -876,7 +890,7 @@ RING_TEST(refused)
 		}
 	}
 
-	/* Two clocks; a point in time, again and again; often, and not to speak */
+	/* Two clocks; absolute and multishot; multishot and CQE_SKIP_SUCCESS */
 	sqe = ring_sqe(&r);
 	prep_timeout(sqe, &ts, 0, BOOT | REAL);
 	EXPECT_EQ(-EINVAL, ring_do(&r));
@@ -940,7 +954,7 @@ RING_TEST(refused)
 	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 
-	/* The longest there is, and one that is refused by nobody */
+	/* The longest time is accepted */
 	bad.tv_sec = LLONG_MAX;
 	bad.tv_nsec = NSEC_PER_SEC - 1;
 	sqe = ring_sqe(&r);
