@@ -123,12 +123,12 @@ out:
 	scene_close(&s);
 }
 
-TEST_F_TIMEOUT(victim, each_state, LIMIT)
+TEST_F_TIMEOUT(victim, cancelled_in_each_state, LIMIT)
 {
 	cancel_it(_metadata, variant->is, false);
 }
 
-TEST_F_TIMEOUT(victim, each_state_from_a_worker, LIMIT)
+TEST_F_TIMEOUT(victim, cancelled_in_each_state_by_a_worker, LIMIT)
 {
 	cancel_it(_metadata, variant->is, true);
 }
@@ -144,7 +144,7 @@ RING_TEST(member_of_a_chain_from_a_worker)
 }
 
 /* Every key that matches it, and keys that match something else */
-TEST_F_TIMEOUT(victim, keys, LIMIT)
+TEST_F_TIMEOUT(victim, matches_by_each_key, LIMIT)
 {
 	const struct victim *v = variant->is;
 	struct iouring2_cqe cqe;
@@ -334,7 +334,7 @@ FIXTURE_VARIANT_ADD(many, by_fd_and_opcode) {
 };
 
 /* Only the first match; or with ALL each one, and their number is the result */
-TEST_F_TIMEOUT(many, how_many, LIMIT)
+TEST_F_TIMEOUT(many, counts_what_it_cancels, LIMIT)
 {
 	enum { NR = 5 };
 	const struct key one = { .user_data = 1, .fd = -1 };
@@ -440,7 +440,7 @@ RING_TEST(one_of_a_crowd)
 }
 
 /* ANY and ALL cancel requests of all kinds */
-RING_TEST(everything)
+RING_TEST(any_and_all_cancel_everything)
 {
 	const struct key any = { ALL | ANY, 0, -1, 0 };
 	struct iouring2_cqe cqe;
@@ -586,7 +586,7 @@ RING_TEST(files_have_their_own_workers)
  * The signal that interrupts one request does not interrupt the worker's next
  * one
  */
-RING_TEST(next_is_spared)
+RING_TEST(signal_spares_the_next_request)
 {
 	const struct key key = { .user_data = 1, .fd = -1 };
 	struct iouring2_cqe cqe;

@@ -346,7 +346,7 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 	ring_exit(&r);
 }
 
-TEST_F_TIMEOUT(chain, chains, LIMIT)
+TEST_F_TIMEOUT(chain, chain_results, LIMIT)
 {
 	static const unsigned int places[] = { 8, 1, 2 };
 	struct files f;
@@ -359,7 +359,7 @@ TEST_F_TIMEOUT(chain, chains, LIMIT)
 }
 
 /* The same results when every entry goes to a worker */
-TEST_F_TIMEOUT(chain, chains_in_workers, LIMIT)
+TEST_F_TIMEOUT(chain, chain_results_in_workers, LIMIT)
 {
 	struct files f;
 
@@ -488,7 +488,7 @@ FIXTURE_VARIANT_ADD(cq, of_8) { 8 };
  * A barrier starts when all requests before it have ended; all after it wait
  * for it
  */
-TEST_F_TIMEOUT(cq, drain, LIMIT)
+TEST_F_TIMEOUT(cq, drain_waits_for_all_before_it, LIMIT)
 {
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;

@@ -122,7 +122,7 @@ BOUNDED_TEST(zram)
 MANNER_FIXTURE(manner);
 
 /* The device says so itself, and that is the result */
-TEST_F_TIMEOUT(manner, meant, 100)
+TEST_F_TIMEOUT(manner, error_of_the_device, 100)
 {
 	const enum manner how = variant->how;
 	struct cuse *c = cuse_start();

@@ -291,7 +291,7 @@ EACH_CQ(poll, POLL);
 EACH_CQ(poll_with_error_bits, POLL_WITH_ERROR_BITS);
 EACH_CQ(timer, TIMER);
 
-TEST_F_TIMEOUT(completions, batch, LIMIT)
+TEST_F_TIMEOUT(completions, none_lost_in_a_batch, LIMIT)
 {
 	long long wait = FIRST_WAIT;
 
@@ -301,7 +301,7 @@ TEST_F_TIMEOUT(completions, batch, LIMIT)
 	}
 }
 
-TEST_F_TIMEOUT(completions, one_by_one, LIMIT)
+TEST_F_TIMEOUT(completions, none_lost_one_by_one, LIMIT)
 {
 	long long wait = FIRST_WAIT;
 

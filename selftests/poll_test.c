@@ -193,12 +193,12 @@ static void poll_kind(struct __test_metadata *_metadata, const struct kind *k,
 	close(fd[1]);
 }
 
-TEST_F_TIMEOUT(kind, each_kind, LIMIT)
+TEST_F_TIMEOUT(kind, each_kind_of_file, LIMIT)
 {
 	poll_kind(_metadata, &variant->is, false);
 }
 
-TEST_F_TIMEOUT(kind, each_kind_multishot, LIMIT)
+TEST_F_TIMEOUT(kind, each_kind_of_file_multishot, LIMIT)
 {
 	poll_kind(_metadata, &variant->is, true);
 }

@@ -113,7 +113,7 @@ TEST_F_TIMEOUT(clock, never_early, LIMIT)
 /*
  * Timeouts expire in the order of their times, whatever the order of submission
  */
-RING_TEST(order)
+RING_TEST(expire_in_order)
 {
 	static const int ms[] = { 90, 30, 120, 60, 150 };
 	static const int expect[] = { 1, 3, 0, 2, 4 };
@@ -144,7 +144,7 @@ RING_TEST(progress_without_entering)
 	ring_exit(&r);
 }
 
-RING_TEST(many)
+RING_TEST(many_expire_once_each)
 {
 	enum { NR = 2000 };
 	static unsigned char seen[NR];
@@ -181,7 +181,7 @@ FIXTURE_VARIANT_ADD(count, two_in_a_worker) { 2, IOURING2_SQE_ASYNC };
 FIXTURE_VARIANT_ADD(count, five_in_a_worker) { 5, IOURING2_SQE_ASYNC };
 
 /* As many completions as it waits for: success, not a time-out */
-TEST_F_TIMEOUT(count, count, LIMIT)
+TEST_F_TIMEOUT(count, ends_by_count, LIMIT)
 {
 	struct iouring2_cqe cqe;
 	unsigned int n;
