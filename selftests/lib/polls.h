@@ -126,14 +126,15 @@ static inline int open_pipe(int fd[2])
 static inline int open_full_pipe(int fd[2])
 {
 	static char page[65536 * 4];
-	int rw[2];
+	int rd;
 
-	if (pipe2(rw, O_CLOEXEC | O_NONBLOCK))
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
-	while (write(rw[1], page, sizeof(page)) > 0)
+	while (write(fd[1], page, sizeof(page)) > 0)
 		;
-	fd[0] = rw[1];
-	fd[1] = rw[0];
+	rd = fd[0];
+	fd[0] = fd[1];
+	fd[1] = rd;
 	return 0;
 }
 
