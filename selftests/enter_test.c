@@ -292,7 +292,7 @@ static int poll_timer(struct ring *r, unsigned int ms, __u64 user_data)
 	return fd;
 }
 
-/* The longest time there is does not turn into one that has passed */
+/* The longest time does not overflow into one that has passed */
 RING_TEST(longest_wait)
 {
 	struct __kernel_timespec ts = {
@@ -341,7 +341,7 @@ RING_TEST(min_complete)
 	}
 }
 
-/* One that is there is not two: the wait lasts until its time is up */
+/* With one CQE of two the wait lasts until its time is up */
 RING_TEST(min_complete_not_there)
 {
 	long long begin;
@@ -383,7 +383,7 @@ RING_TEST(nothing_to_wait_for)
 	ring_exit(&r);
 }
 
-/* Fewer than to_submit: there is no wait */
+/* ENTER that accepts fewer entries than to_submit does not wait */
 RING_TEST(partial_submission_does_not_wait)
 {
 	long long start = now_ns(CLOCK_MONOTONIC);
@@ -453,7 +453,7 @@ TEST_F_TIMEOUT(wait, timeouts, LIMIT)
 	ring_exit(&r);
 }
 
-/* Submitted, then timed out: the submission is what is reported */
+/* After a submission a wait that times out returns the number of entries */
 RING_TEST(count_before_etime)
 {
 	struct iouring2_sqe *sqe;
@@ -537,7 +537,9 @@ RING_TEST(interrupted)
 	}
 }
 
-/* Submitted, then interrupted: the submission is what is reported */
+/*
+ * After a submission a wait that is interrupted returns the number of entries
+ */
 RING_TEST(count_before_eintr)
 {
 	struct poker p = { .target = pthread_self(), .tid = my_tid(),
@@ -562,7 +564,7 @@ RING_TEST(count_before_eintr)
 	close(efd);
 }
 
-/* The mask lets a signal in that is blocked outside */
+/* The mask unblocks a signal that is blocked outside of ENTER */
 RING_TEST(mask_unblocks)
 {
 	struct iouring2_getevents_arg arg = { };
@@ -600,7 +602,7 @@ RING_TEST(mask_unblocks)
 	ring_exit(&r);
 }
 
-/* The mask keeps a signal out that is welcome outside */
+/* The mask blocks a signal that is not blocked outside of ENTER */
 RING_TEST(mask_blocks)
 {
 	struct poker p = { .target = pthread_self(), .tid = my_tid() };
@@ -632,7 +634,7 @@ RING_TEST(mask_blocks)
 	close(p.fd);
 }
 
-/* No mask keeps SIGKILL and SIGSTOP out */
+/* No mask blocks SIGKILL and SIGSTOP */
 RING_TEST(mask_cannot_block_kill)
 {
 	struct __kernel_timespec rescue = ts_ns(60 * NSEC_PER_SEC);
@@ -694,7 +696,7 @@ static void *write_both(void *arg)
 	return w;
 }
 
-/* Work of another subsystem for a waiting task is done, and does not end the wait */
+/* Task work of another subsystem is done during a wait, and does not end it */
 RING_TEST(foreign_work)
 {
 	struct two_writes w = { .tid = my_tid() };
@@ -857,7 +859,7 @@ RING_TEST(no_sqarray)
 	ring_exit(&r);
 }
 
-/* An entry that is refused counts, has its completion, and stops the batch */
+/* An entry that is refused counts, has a CQE, and stops the batch */
 RING_TEST(refused_entry)
 {
 	struct iouring2_sqe *sqe;

@@ -63,8 +63,8 @@ static void queue_linked(struct ring *r, int fd)
 }
 
 /*
- * Each starts the next when it ends, whatever it ends with: timers, which need no
- * descriptor for that. With a poll, so that there is a pipe to look at
+ * Timers in a chain of hard links, each of which starts the next whatever its
+ * result, and a poll, so that there is a pipe to look at
  */
 static void queue_long(struct ring *r, int fd)
 {
@@ -99,8 +99,8 @@ static void queue_async(struct ring *r, int fd)
 }
 
 /*
- * Of one file, from a page that never comes: one after the other, a worker would be
- * killed in each
+ * Writes of one file, from a page that never comes. They are done one after the
+ * other, so a worker would be killed in each.
  */
 static void queue_writes(struct ring *r, int fd)
 {
@@ -195,7 +195,7 @@ TEST_F_TIMEOUT(requests, requests_end, 100)
 	EXPECT_EQ(0, exec_with(&variant->of, false));
 }
 
-/* Another process has the ring, too */
+/* The requests end in exec() when another process has the ring, too */
 TEST_F_TIMEOUT(requests, requests_end_shared, 100)
 {
 	EXPECT_EQ(0, exec_with(&variant->of, true));
@@ -238,7 +238,7 @@ BOUNDED_TEST(others_go_on)
 	close(mine[1]);
 }
 
-/* With more threads, that end in exec(), and had requests of their own */
+/* Other threads end in exec(), and their requests with them */
 static void *in_thread(void *arg)
 {
 	struct ring *r = arg;
@@ -389,7 +389,7 @@ static int copy_self(const char *path)
 	return system(cmd);
 }
 
-/* What the new program opens is not for what the old one has submitted */
+/* A request of the old program cannot use a file that the new one opens */
 BOUNDED_TEST(set_user_id)
 {
 	struct with_vm *v = shared_new(sizeof(*v));
@@ -451,7 +451,7 @@ static const char *writes_to_none(void *arg)
 	return vm_end(v, pid);
 }
 
-/* Nor does a new program hear of what the old one has done */
+/* The new program gets no signal for a request of the old one */
 BOUNDED_TEST(no_signal_for_another)
 {
 	struct with_vm *v = shared_new(sizeof(*v));

@@ -300,7 +300,7 @@ BOUNDED_TEST(waiting_sharer)
 	munmap(p, sizeof(*p));
 }
 
-/* Its owner exits, or is killed: it is cancelled */
+/* Parked work is cancelled when its owner exits or is killed */
 BOUNDED_TEST(owner_goes)
 {
 	struct play *p = shared_new(sizeof(*p));
@@ -360,7 +360,7 @@ static const char *changes_user(void *arg)
 	return "";
 }
 
-/* With the credentials of its submission, and only that */
+/* Parked work has the credentials of its submission */
 BOUNDED_TEST(as_it_was_submitted)
 {
 	if (!intrusive() || access(SYSCTL, W_OK))
@@ -440,7 +440,10 @@ static void submits_and_sleeps(struct ring *parent, const struct task *t, int *d
 		pause();
 }
 
-/* A submits and sleeps elsewhere; B waits on the ring: it comes */
+/*
+ * Process A submits and sleeps elsewhere; process B waits on the ring and gets
+ * the CQE
+ */
 BOUNDED_TEST(others_wait_for_files)
 {
 	int *done = shared_new(sizeof(*done)), how;
@@ -609,7 +612,10 @@ static void *let_through(void *arg)
 	return NULL;
 }
 
-/* The one thread there is has a read that waits for a write it will make */
+/*
+ * The only thread submits a read that waits for a write which the thread
+ * submits later
+ */
 TEST_F_TIMEOUT(manner, waits_for_own_request, 100)
 {
 	const enum manner how = variant->how;
@@ -808,7 +814,10 @@ TEST_F_TIMEOUT(blocked, killed, 100)
 	munmap(b, sizeof(*b));
 }
 
-/* A sharer cancels what its owner is busy with */
+/*
+ * Another process that has the ring cancels a request whose owner is blocked in
+ * it
+ */
 TEST_F_TIMEOUT(blocked, cancelled_while_it_blocks, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));

@@ -203,7 +203,7 @@ TEST_F_TIMEOUT(kind, each_kind_of_file_multishot, LIMIT)
 	poll_kind(_metadata, &variant->is, true);
 }
 
-/* Files that are always ready, and events nobody asked for */
+/* Files that are always ready; errors and hang-ups that nobody asked for */
 RING_TEST(what_is_asked_for)
 {
 	struct iouring2_cqe cqe;
@@ -336,8 +336,8 @@ RING_TEST(multishot_each_event)
 }
 
 /*
- * I6: with no CQ slot free a multishot ends, once, with a completion that
- * says so; the event is not lost, whoever asks again sees it.
+ * I6: without a free CQ slot a multishot poll ends exactly once, with a CQE
+ * without F_MORE. The event is not lost: the next poll sees it.
  */
 RING_TEST(multishot_without_room)
 {
@@ -396,7 +396,10 @@ RING_TEST(multishot_without_room)
 	}
 }
 
-/* It finds room behind what has waited for some: nothing of it ends for that */
+/*
+ * A multishot poll posts behind a backlog that is being flushed, and does not
+ * end
+ */
 RING_TEST(multishot_behind_backlog)
 {
 	enum { CQ = 4, LAST = 100 + CQ };
@@ -448,7 +451,7 @@ static void *shoot(void *arg)
 	return NULL;
 }
 
-/* Many events, few slots: every arming ends exactly once, none twice */
+/* With many events and few slots each multishot poll ends exactly once */
 RING_TEST(multishot_storm)
 {
 	struct iouring2_cqe cqe;
@@ -483,8 +486,8 @@ RING_TEST(multishot_storm)
 }
 
 /*
- * Woken again as soon as the last completion is seen, which is when the poll
- * is being let go of: each wake-up brings one more.
+ * The poll is woken again as soon as its last CQE is seen, while the module
+ * releases the poll: each wake-up posts one more CQE.
  */
 RING_TEST(woken_while_let_go)
 {
@@ -516,8 +519,7 @@ RING_TEST(woken_while_let_go)
 }
 
 /*
- * An event that comes while the poll is being armed, at any moment of that, is
- * reported: nobody else brings it.
+ * An event that comes at any moment while the poll is being armed is reported
  */
 RING_TEST(woken_while_armed)
 {
@@ -549,7 +551,7 @@ RING_TEST(woken_while_armed)
 	close(s.efd);
 }
 
-/* What cannot be waited for is ready, and will not be more so */
+/* A file without a poll method is always ready */
 RING_TEST(multishot_of_a_file)
 {
 	struct iouring2_cqe cqe;
@@ -730,7 +732,9 @@ RING_TEST(many_on_one_file)
 	ring_exit(&r);
 }
 
-/* A poll that has come holds its file no longer: the writer finds no reader */
+/*
+ * A poll that has completed does not hold its file: the writer finds no reader
+ */
 RING_TEST(lets_go_of_file)
 {
 	struct iouring2_cqe cqe;
@@ -799,8 +803,8 @@ static int arm_and_end(void *arg)
 }
 
 /*
- * And it goes away with a request armed on it if that belongs to somebody
- * who lives on: descriptors, and so requests, are shared.
+ * The wait queue goes away while a request is armed on it, if the request
+ * belongs to a process that lives on and shares the descriptor table.
  */
 RING_TEST(wait_queue_goes_first)
 {
@@ -831,7 +835,10 @@ RING_TEST(wait_queue_goes_first)
 	close(fd[1]);
 }
 
-/* A signalfd has the signals of who looks: with nobody in ENTER that is the kernel */
+/*
+ * A signalfd has the signals of the task that polls it: with no task in ENTER,
+ * those of a kernel thread
+ */
 RING_TEST(signal_outside_of_enter)
 {
 	struct signalfd_siginfo info;
@@ -874,7 +881,7 @@ static void *send_to_sleeper(void *arg)
 	return NULL;
 }
 
-/* Who waits in ENTER knows its own: another signal is no event */
+/* A task in ENTER polls for its own signals: another signal is no event */
 RING_TEST(signal_of_another_kind)
 {
 	struct sender s = { .tid = gettid() };
@@ -905,8 +912,8 @@ RING_TEST(signal_of_another_kind)
 }
 
 /*
- * Nobody else arms one, which would be for the kernel's signals: what is begun by
- * the kernel waits until the submitter is in ENTER.
+ * A kernel thread does not arm a poll of a signalfd, which would be for its own
+ * signals: the request waits until the submitter is in ENTER.
  */
 RING_TEST(signal_not_ours)
 {
@@ -953,7 +960,7 @@ RING_TEST(signal_not_ours)
 	close(fd[1]);
 }
 
-/* Of two that are exclusive one is woken; the other at the next occasion */
+/* Of two exclusive polls one is woken, and the other by the next event */
 RING_TEST(exclusive)
 {
 	struct iouring2_cqe cqe;

@@ -184,7 +184,7 @@ FIXTURE_VARIANT_ADD(way, epoll) { by_epoll };
 FIXTURE_VARIANT_ADD(way, edge_triggered_epoll) { by_epoll_edge };
 FIXTURE_VARIANT_ADD(way, nested_epoll) { by_epoll_nested };
 
-/* Not readable: all of them sleep for as long as they were told */
+/* Nothing to read: each way of waiting lasts for its whole time */
 TEST_F_TIMEOUT(way, nothing_to_read, LIMIT)
 {
 	long long start;
@@ -213,7 +213,10 @@ static int overflown(struct ring *r, unsigned int n)
 	return ret ? ret : fdinfo(r->fd, "Backlog") == n ? 0 : -EPROTO;
 }
 
-/* An empty CQ, but completions behind it: readable, and now in the CQ */
+/*
+ * With an empty CQ and a backlog the ring is readable, and the poll flushes the
+ * backlog
+ */
 TEST_F_TIMEOUT(way, backlog_is_readable, LIMIT)
 {
 	struct iouring2_cqe cqe;
@@ -398,7 +401,7 @@ TEST_F_TIMEOUT(waker, woken, LIMIT)
 	close(efd);
 }
 
-/* All who sleep are woken by one completion, not just one of them */
+/* One CQE wakes all tasks that poll the ring */
 RING_TEST(all_woken)
 {
 	static int (*const ways[])(int fd, int ms) = {
@@ -449,8 +452,8 @@ RING_TEST(child_woken)
 }
 
 /*
- * Completions from a worker, reaped after nothing but poll(2), a great many
- * times over: a wake-up that is lost once in a while shows here.
+ * CQEs of a worker that are reaped after poll(2), many times over: this shows a
+ * wake-up that is lost once in a while.
  */
 RING_TEST(woken_each_time)
 {
@@ -691,7 +694,7 @@ RING_TEST(polls_itself)
 	}
 }
 
-/* There is room to submit: it completes at once */
+/* A poll for POLLOUT completes at once, because the SQ has room */
 RING_TEST(polls_itself_writable)
 {
 	struct ring r;
@@ -702,7 +705,7 @@ RING_TEST(polls_itself_writable)
 	ring_exit(&r);
 }
 
-/* Two rings may not hold each other; that is refused, and does no harm */
+/* A request that would make two rings hold each other is refused */
 RING_TEST(polls_another_ring)
 {
 	struct ring a, b;
