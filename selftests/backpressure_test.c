@@ -69,15 +69,19 @@ static int overflown(struct ring *r, unsigned int n, unsigned int max_inflight)
 								    -EPROTO;
 }
 
-static const struct busy_row {
+RING_FIXTURE(busy) {
 	unsigned int to_submit, min_complete, flags;
-} busy_rows[] = {
-	{ 1, 0, 0 }, { 2, 0, 0 }, { ~0U, 0, 0 }, { 1, 1, GETEVENTS },
-	{ 2, 100, GETEVENTS }, { 1, 0, GETEVENTS },
 };
 
-/* Refused, and nothing else has happened */
-RING_TEST(busy_changes_nothing)
+FIXTURE_VARIANT_ADD(busy, one) { 1, 0, 0 };
+FIXTURE_VARIANT_ADD(busy, two) { 2, 0, 0 };
+FIXTURE_VARIANT_ADD(busy, all) { ~0U, 0, 0 };
+FIXTURE_VARIANT_ADD(busy, one_waits_for_one) { 1, 1, GETEVENTS };
+FIXTURE_VARIANT_ADD(busy, two_wait_for_100) { 2, 100, GETEVENTS };
+FIXTURE_VARIANT_ADD(busy, one_waits_for_none) { 1, 0, GETEVENTS };
+
+/* ENTER returns EBUSY and changes nothing else */
+TEST_F_TIMEOUT(busy, busy_changes_nothing, LIMIT)
 {
 	struct seen was, is;
 	struct ring r;
@@ -88,22 +92,18 @@ RING_TEST(busy_changes_nothing)
 	ASSERT_EQ(0, ring_nop(&r, 101));
 	ring_publish(&r);
 	was = look(&r);
-	for (i = 0; i < ARRAY_SIZE(busy_rows); i++) {
-		EXPECT_EQ(-EBUSY, enter(r.fd, busy_rows[i].to_submit,
-					busy_rows[i].min_complete,
-					busy_rows[i].flags, NULL, 0)) {
-			TH_LOG("row %u", i);
-		}
+	for (i = 1; i <= 3; i++) {
+		EXPECT_EQ(-EBUSY, enter(r.fd, variant->to_submit,
+					variant->min_complete,
+					variant->flags, NULL, 0));
 		is = look(&r);
-		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was))) {
-			TH_LOG("row %u", i);
-		}
-		EXPECT_EQ(i + 1, fdinfo(r.fd, "EbusyTotal"));
+		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+		EXPECT_EQ(i, fdinfo(r.fd, "EbusyTotal"));
 	}
 	ring_exit(&r);
 }
 
-/* The number is what decides, not whether there are entries */
+/* to_submit decides, whether or not the SQ has entries */
 RING_TEST(busy_with_empty_sq)
 {
 	struct ring r;
@@ -114,138 +114,174 @@ RING_TEST(busy_with_empty_sq)
 	ring_exit(&r);
 }
 
-/* Before it refuses, it fills the CQ, so that reaping needs no system call */
-RING_TEST(cq_filled_before_busy)
+/* Slots that are free in a CQ that has overflowed */
+RING_FIXTURE(free_places) {
+	unsigned int nr;
+};
+
+FIXTURE_VARIANT_ADD(free_places, none) { 0 };
+FIXTURE_VARIANT_ADD(free_places, one) { 1 };
+FIXTURE_VARIANT_ADD(free_places, two) { 2 };
+FIXTURE_VARIANT_ADD(free_places, three) { 3 };
+
+/*
+ * Before ENTER returns EBUSY it fills the CQ, so that reaping needs no system
+ * call
+ */
+TEST_F_TIMEOUT(free_places, cq_filled_before_busy, LIMIT)
 {
-	unsigned int reap, i, next = 0;
+	unsigned int reap = variant->nr, i, next = 0;
 	struct iouring2_cqe cqe;
 	struct ring r;
 
-	/* From a CQ with 0 ... 3 free places; with 4, all fit and it is taken */
-	for (reap = 0; reap < 4; reap++) {
-		next = 0;
-		ASSERT_EQ(0, overflown(&r, 4, 0));
-		ASSERT_EQ(0, ring_nop(&r, 8));
-		ring_publish(&r);
-		for (i = 0; i < reap; i++) {
-			ASSERT_TRUE(ring_peek(&r, &cqe));
-			EXPECT_EQ(next++, cqe.user_data);
-		}
-		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0)) {
-			TH_LOG("%u reaped", reap);
-		}
-		EXPECT_EQ(4, (int)ring_ready(&r));
-		EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
-		EXPECT_TRUE(*r.sq_flags & OVERFLOW);
-		EXPECT_EQ(1, (int)ring_unsubmitted(&r));
-		/* These come without entering */
-		for (i = 0; i < 4; i++) {
-			ASSERT_TRUE(ring_peek(&r, &cqe));
-			EXPECT_EQ(next++, cqe.user_data);
-		}
-		/* What waited fits now: the entry is taken */
-		EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
-		EXPECT_EQ(reap ? 0 : OVERFLOW, *r.sq_flags & OVERFLOW);
-		while (next < 9) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(next++, cqe.user_data);
-		}
-		ring_exit(&r);
+	ASSERT_EQ(0, overflown(&r, 4, 0));
+	ASSERT_EQ(0, ring_nop(&r, 8));
+	ring_publish(&r);
+	for (i = 0; i < reap; i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(next++, cqe.user_data);
 	}
+	EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
+	EXPECT_TRUE(*r.sq_flags & OVERFLOW);
+	EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+	/* These come without entering */
+	for (i = 0; i < 4; i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(next++, cqe.user_data);
+	}
+	/* What waited fits now: the entry is taken */
+	EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(reap ? 0 : OVERFLOW, *r.sq_flags & OVERFLOW);
+	while (next < 9) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(next++, cqe.user_data);
+	}
+	ring_exit(&r);
+}
+
+/*
+ * With as many free slots as CQEs in the backlog all fit, and the entry is
+ * taken
+ */
+RING_TEST(not_busy_when_all_fit)
+{
+	struct ring r;
+
 	ASSERT_EQ(0, overflown(&r, 4, 0));
 	*r.cq_head = *r.cq_tail;
 	ASSERT_EQ(0, ring_nop(&r, 8));
 	EXPECT_EQ(1, ring_submit(&r));
-	/* Four moved up, one more behind them */
+	/* Four CQEs moved to the CQ, and the new one is in the backlog */
 	EXPECT_EQ(4, (int)ring_ready(&r));
 	EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
 	ring_exit(&r);
 }
 
-/* Not one completion too early: a CQ that is just full is not busy */
-RING_TEST(full_is_not_busy)
-{
-	static const unsigned int sizes[] = { 1, 2, 4096 };
-	struct ring r;
-	unsigned int i, j, n;
+RING_FIXTURE(cq) {
+	unsigned int entries;
+};
 
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		n = sizes[i];
-		ASSERT_EQ(0, ring_init(&r, n, n));
-		for (j = 0; j < n; j++)
-			ASSERT_EQ(0, ring_nop(&r, j));
-		EXPECT_EQ((int)n, ring_submit(&r));
-		EXPECT_EQ(n, ring_ready(&r));
-		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
-		/* The whole next batch is taken, though it all has to wait */
-		for (j = 0; j < n; j++)
-			ASSERT_EQ(0, ring_nop(&r, n + j));
-		EXPECT_EQ((int)n, ring_submit(&r));
-		EXPECT_EQ(n, fdinfo(r.fd, "Backlog"));
-		ASSERT_EQ(0, ring_nop(&r, 2 * n));
-		EXPECT_EQ(-EBUSY, ring_submit(&r));
-		EXPECT_EQ(1, fdinfo(r.fd, "EbusyTotal"));
+FIXTURE_VARIANT_ADD(cq, of_1) { 1 };
+FIXTURE_VARIANT_ADD(cq, of_2) { 2 };
+FIXTURE_VARIANT_ADD(cq, of_4096) { 4096 };
+
+/* A CQ that is full with an empty backlog is not busy */
+TEST_F_TIMEOUT(cq, full_is_not_busy, LIMIT)
+{
+	struct ring r;
+	unsigned int n = variant->entries, i;
+
+	ASSERT_EQ(0, ring_init(&r, n, n));
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	EXPECT_EQ((int)n, ring_submit(&r));
+	EXPECT_EQ(n, ring_ready(&r));
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	/*
+	 * The whole next batch is taken, though all of its CQEs go to the
+	 * backlog
+	 */
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, ring_nop(&r, n + i));
+	EXPECT_EQ((int)n, ring_submit(&r));
+	EXPECT_EQ(n, fdinfo(r.fd, "Backlog"));
+	ASSERT_EQ(0, ring_nop(&r, 2 * n));
+	EXPECT_EQ(-EBUSY, ring_submit(&r));
+	EXPECT_EQ(1, fdinfo(r.fd, "EbusyTotal"));
+	ring_exit(&r);
+}
+
+RING_FIXTURE(reaped) {
+	unsigned int nr;
+};
+
+FIXTURE_VARIANT_ADD(reaped, none) { 0 };
+FIXTURE_VARIANT_ADD(reaped, one) { 1 };
+FIXTURE_VARIANT_ADD(reaped, two) { 2 };
+FIXTURE_VARIANT_ADD(reaped, three) { 3 };
+FIXTURE_VARIANT_ADD(reaped, all) { 4 };
+
+/* Waiting never returns EBUSY, and flushes the backlog */
+TEST_F_TIMEOUT(reaped, getevents_never_busy, LIMIT)
+{
+	unsigned int min;
+	struct ring r;
+
+	for (min = 0; min < 6; min++) {
+		ASSERT_EQ(0, overflown(&r, 4, 0));
+		*r.cq_head += variant->nr;
+		/* A minute's time-out: must not sleep at all */
+		EXPECT_EQ(0, enter_timeout(r.fd, 0, min,
+					   60 * NSEC_PER_SEC)) {
+			TH_LOG("wait for %u", min);
+		}
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		EXPECT_EQ(4 - variant->nr, fdinfo(r.fd, "Backlog"));
+		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
 		ring_exit(&r);
 	}
 }
 
-/* Waiting is always allowed, and brings what there is */
-RING_TEST(getevents_never_busy)
-{
-	unsigned int reap, min, i;
-	struct ring r;
+RING_FIXTURE(polled_by) {
+	bool epoll;
+};
 
-	for (reap = 0; reap <= 4; reap++) {
-		for (min = 0; min < 6; min++) {
-			ASSERT_EQ(0, overflown(&r, 4, 0));
-			for (i = 0; i < reap; i++)
-				*r.cq_head += 1;
-			/* A minute's time-out: must not sleep at all */
-			EXPECT_EQ(0, enter_timeout(r.fd, 0, min,
-						   60 * NSEC_PER_SEC)) {
-				TH_LOG("%u reaped, wait for %u", reap, min);
-			}
-			EXPECT_EQ(4, (int)ring_ready(&r));
-			EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
-			EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
-			ring_exit(&r);
-		}
-	}
-}
+FIXTURE_VARIANT_ADD(polled_by, poll) { false };
+FIXTURE_VARIANT_ADD(polled_by, epoll) { true };
 
-/* An application that only polls gets them all */
-RING_TEST(poll_flushes)
+/* An application that only polls the ring gets all CQEs */
+TEST_F_TIMEOUT(polled_by, poll_flushes, LIMIT)
 {
 	struct pollfd p = { .events = POLLIN | POLLOUT };
 	struct iouring2_cqe cqe;
 	struct epoll_event ev;
 	struct ring r;
-	int how, ep, next;
+	int ep, next;
 
-	for (how = 0; how < 2; how++) {
-		ASSERT_EQ(0, overflown(&r, 4, 0));
-		p.fd = r.fd;
-		ep = epoll_of(r.fd, EPOLLIN);
-		ASSERT_LE(0, ep);
-		for (next = 0; next < 8;) {
-			while (ring_peek(&r, &cqe))
-				EXPECT_EQ(next++, (int)cqe.user_data);
-			if (next == 8)
-				break;
-			EXPECT_EQ(4, fdinfo(r.fd, "Backlog"));
-			if (how == 0) {
-				EXPECT_EQ(1, poll(&p, 1, 10000));
-				EXPECT_TRUE(p.revents & POLLIN);
-			} else {
-				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
-			}
-			EXPECT_EQ(4, (int)ring_ready(&r));
-			EXPECT_FALSE(*r.sq_flags & OVERFLOW);
+	ASSERT_EQ(0, overflown(&r, 4, 0));
+	p.fd = r.fd;
+	ep = epoll_of(r.fd, EPOLLIN);
+	ASSERT_LE(0, ep);
+	for (next = 0; next < 8;) {
+		while (ring_peek(&r, &cqe))
+			EXPECT_EQ(next++, (int)cqe.user_data);
+		if (next == 8)
+			break;
+		EXPECT_EQ(4, fdinfo(r.fd, "Backlog"));
+		if (!variant->epoll) {
+			EXPECT_EQ(1, poll(&p, 1, 10000));
+			EXPECT_TRUE(p.revents & POLLIN);
+		} else {
+			EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
 		}
-		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
-		close(ep);
-		ring_exit(&r);
+		EXPECT_EQ(4, (int)ring_ready(&r));
+		EXPECT_FALSE(*r.sq_flags & OVERFLOW);
 	}
+	EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
+	close(ep);
+	ring_exit(&r);
 }
 
 struct waiter {
@@ -348,65 +384,66 @@ static int submit_all(struct ring *r)
 	return ret < 0 && !total ? ret : total;
 }
 
-RING_TEST(cap_refuses_with_eagain)
+RING_FIXTURE(cap) {
+	unsigned int of;
+};
+
+FIXTURE_VARIANT_ADD(cap, of_1) { 1 };
+FIXTURE_VARIANT_ADD(cap, of_2) { 2 };
+FIXTURE_VARIANT_ADD(cap, of_7) { 7 };
+FIXTURE_VARIANT_ADD(cap, of_64) { 64 };
+
+TEST_F_TIMEOUT(cap, cap_refuses_with_eagain, LIMIT)
 {
-	static const unsigned int caps[] = { 1, 2, 7, 64 };
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	struct seen was, is;
-	unsigned int i, j, cap;
+	unsigned int cap = variant->of, i;
 	uint64_t v;
 	struct ring r;
 	int efd[64], all;
 
-	for (i = 0; i < ARRAY_SIZE(caps); i++) {
-		cap = caps[i];
-		ASSERT_EQ(0, ring_init_params(&r, 128, 256, 0, cap));
-		EXPECT_EQ(cap, r.setup.max_inflight);
-		for (j = 0; j < cap; j++) {
-			efd[j] = eventfd(0, EFD_CLOEXEC);
-			ASSERT_LE(0, efd[j]);
-			sqe = ring_sqe(&r);
-			prep_poll(sqe, efd[j], POLLIN);
-			sqe->user_data = j;
-		}
-		/* Two more than may be: as many as may be are taken */
-		ASSERT_EQ(0, ring_nop(&r, 1000));
-		ASSERT_EQ(0, ring_nop(&r, 1001));
-		EXPECT_EQ((int)cap, ring_submit(&r)) {
-			TH_LOG("cap %u", cap);
-		}
-		EXPECT_EQ(2, (int)ring_unsubmitted(&r));
-		EXPECT_EQ(cap, fdinfo(r.fd, "Inflight"));
-
-		/* And then none, with nothing changed */
-		was = look(&r);
-		EXPECT_EQ(-EAGAIN, ring_submit(&r));
-		EXPECT_EQ(-EAGAIN, enter(r.fd, 1, 0, 0, NULL, 0));
-		EXPECT_EQ(-EAGAIN, enter(r.fd, 2, 1, GETEVENTS, NULL, 0));
-		is = look(&r);
-		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
-
-		/* One completes and is in the CQ: its place is free at once */
-		v = 1;
-		EXPECT_EQ((ssize_t)sizeof(v), write(efd[0], &v, sizeof(v)));
-		EXPECT_TRUE(until(ring_ready(&r) == 1));
-		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == cap - 1));
-		/* NOPs need it only one after the other */
-		EXPECT_EQ(2, submit_all(&r)) {
-			TH_LOG("cap %u", cap);
-		}
-		all = 0;
-		while (ring_peek(&r, &cqe))
-			all++;
-		EXPECT_EQ(3, all);
-		ring_exit(&r);
-		for (j = 0; j < cap; j++)
-			close(efd[j]);
+	ASSERT_EQ(0, ring_init_params(&r, 128, 256, 0, cap));
+	EXPECT_EQ(cap, r.setup.max_inflight);
+	for (i = 0; i < cap; i++) {
+		efd[i] = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, efd[i]);
+		sqe = ring_sqe(&r);
+		prep_poll(sqe, efd[i], POLLIN);
+		sqe->user_data = i;
 	}
+	/* Two more than the cap: as many as the cap are taken */
+	ASSERT_EQ(0, ring_nop(&r, 1000));
+	ASSERT_EQ(0, ring_nop(&r, 1001));
+	EXPECT_EQ((int)cap, ring_submit(&r));
+	EXPECT_EQ(2, (int)ring_unsubmitted(&r));
+	EXPECT_EQ(cap, fdinfo(r.fd, "Inflight"));
+
+	/* And then none, with nothing changed */
+	was = look(&r);
+	EXPECT_EQ(-EAGAIN, ring_submit(&r));
+	EXPECT_EQ(-EAGAIN, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(-EAGAIN, enter(r.fd, 2, 1, GETEVENTS, NULL, 0));
+	is = look(&r);
+	EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+
+	/* One completes, and its CQE is in the CQ: it no longer counts */
+	v = 1;
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd[0], &v, sizeof(v)));
+	EXPECT_TRUE(until(ring_ready(&r) == 1));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == cap - 1));
+	/* NOPs count one after the other */
+	EXPECT_EQ(2, submit_all(&r));
+	all = 0;
+	while (ring_peek(&r, &cqe))
+		all++;
+	EXPECT_EQ(3, all);
+	ring_exit(&r);
+	for (i = 0; i < cap; i++)
+		close(efd[i]);
 }
 
-/* Those that wait behind the CQ count too: memory has a bound */
+/* CQEs in the backlog count too, so that memory is bounded */
 RING_TEST(cap_counts_backlog)
 {
 	struct iouring2_sqe *sqe;
@@ -425,7 +462,9 @@ RING_TEST(cap_counts_backlog)
 	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 4));
 	EXPECT_EQ(4, (int)ring_ready(&r));
-	/* 4 in the CQ are over and done with, 4 are not; EBUSY comes first */
+	/*
+	 * 4 CQEs are in the CQ, 4 requests still count; EBUSY is checked first
+	 */
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	EXPECT_EQ(-EBUSY, ring_submit(&r));
 	*r.cq_head = *r.cq_tail;
@@ -465,8 +504,8 @@ static long long value(const char *text, const char *key)
 }
 
 /*
- * Of the completions, the first 4 are in the CQ and all others in the backlog:
- * exactly, whenever one looks, because the numbers are of one moment.
+ * The first 4 CQEs are in the CQ and all others in the backlog. This is exact
+ * at any time, because fdinfo reads its numbers under one lock.
  */
 static void *look_at_backlog(void *arg)
 {
@@ -516,57 +555,65 @@ RING_TEST(backlogged_looked_at)
 	ring_exit(&r);
 }
 
-/* Taken while others wait, as many as the cap allows, and none is lost */
-RING_TEST(backlogged_up_to_the_cap)
+RING_FIXTURE(backlogged) {
+	unsigned int cap;
+};
+
+FIXTURE_VARIANT_ADD(backlogged, cap_1) { 1 };
+FIXTURE_VARIANT_ADD(backlogged, cap_4) { 4 };
+FIXTURE_VARIANT_ADD(backlogged, cap_7) { 7 };
+FIXTURE_VARIANT_ADD(backlogged, cap_1000) { 1000 };
+
+/* With a backlog, entries are taken up to the cap, and no CQE is lost */
+TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 {
-	static const unsigned int caps[] = { 1, 4, 7, 1000 };
-	unsigned int i, j, cap, next;
+	unsigned int cap = variant->cap, i, next;
 	struct iouring2_cqe cqe;
 	struct seen was, is;
 	struct ring r;
 
-	for (i = 0; i < ARRAY_SIZE(caps); i++) {
-		cap = caps[i];
-		ASSERT_EQ(0, ring_init_backlogged(&r, 4, cap));
-		for (j = 0; j < 4 + cap; j++) {
-			ASSERT_EQ(0, ring_nop(&r, j));
-			ASSERT_EQ(1, ring_submit(&r)) {
-				TH_LOG("cap %u: %u taken", cap, j);
-			}
+	ASSERT_EQ(0, ring_init_backlogged(&r, 4, cap));
+	for (i = 0; i < 4 + cap; i++) {
+		ASSERT_EQ(0, ring_nop(&r, i));
+		ASSERT_EQ(1, ring_submit(&r)) {
+			TH_LOG("%u taken", i);
 		}
-		EXPECT_EQ(4, (int)ring_ready(&r));
-		EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
-		EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
-		EXPECT_EQ(OVERFLOW, *r.sq_flags & OVERFLOW);
-
-		/* At the cap: EBUSY as ever, and nothing has changed */
-		ASSERT_EQ(0, ring_nop(&r, j));
-		ring_publish(&r);
-		was = look(&r);
-		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
-		EXPECT_EQ(-EBUSY, enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
-		is = look(&r);
-		EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
-		EXPECT_EQ(2, fdinfo(r.fd, "EbusyTotal"));
-
-		/* One that is reaped makes room for one */
-		ASSERT_TRUE(ring_peek(&r, &cqe));
-		EXPECT_EQ(0, (int)cqe.user_data);
-		EXPECT_EQ(1, ring_submit(&r));
-		EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
-		EXPECT_EQ(4, (int)ring_ready(&r));
-		for (next = 1; next <= 4 + cap; next++) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(next, cqe.user_data);
-		}
-		EXPECT_EQ(0, (int)ring_ready(&r));
-		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
-		EXPECT_EQ(0, (int)*r.cq_overflow);
-		ring_exit(&r);
 	}
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
+	EXPECT_EQ(OVERFLOW, *r.sq_flags & OVERFLOW);
+
+	/* At the cap: EBUSY as ever, and nothing has changed */
+	ASSERT_EQ(0, ring_nop(&r, i));
+	ring_publish(&r);
+	was = look(&r);
+	EXPECT_EQ(-EBUSY, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_EQ(-EBUSY, enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
+	is = look(&r);
+	EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
+	EXPECT_EQ(2, fdinfo(r.fd, "EbusyTotal"));
+
+	/* One that is reaped makes room for one */
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(0, (int)cqe.user_data);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(cap, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(4, (int)ring_ready(&r));
+	for (next = 1; next <= 4 + cap; next++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(next, cqe.user_data);
+	}
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	ring_exit(&r);
 }
 
-/* Of a batch, what the cap has room for; what runs counts as what waits */
+/*
+ * Of a batch, as many are taken as the cap has room for; running requests
+ * count, too
+ */
 RING_TEST(backlogged_batch)
 {
 	struct iouring2_sqe *sqe;
@@ -605,7 +652,7 @@ RING_TEST(backlogged_batch)
 	close(efd);
 }
 
-/* In one batch of inline completions the cap holds as well */
+/* The cap holds within one batch of requests that complete inline */
 RING_TEST(cap_within_a_batch)
 {
 	struct iouring2_cqe cqe;
@@ -618,7 +665,7 @@ RING_TEST(cap_within_a_batch)
 		ASSERT_EQ(0, ring_nop(&r, i));
 	EXPECT_EQ(64, submit_all(&r));
 	EXPECT_EQ(64, (int)ring_ready(&r));
-	/* CQ full: now each that completes has to wait, and 8 may */
+	/* The CQ is full: each CQE goes to the backlog now, and the cap is 8 */
 	for (i = 0; i < 64; i++)
 		ASSERT_EQ(0, ring_nop(&r, 64 + i));
 	ret = submit_all(&r);
@@ -648,7 +695,7 @@ struct reaper {
 	bool posts, go;
 };
 
-/* Four CQEs and three behind them */
+/* Four CQEs in the CQ, three in the backlog */
 static int fill_and_more(struct ring *r)
 {
 	int i, ret = 0;
@@ -678,8 +725,8 @@ static void *reap_some_time(void *arg)
 }
 
 /*
- * I3: room is made while a waiter, or a poller, is on its way to sleep: what is
- * behind the CQ is moved there, or said to be there, before it sleeps.
+ * I3: the CQ gets room while a waiter, or a poller, is about to sleep. The
+ * backlog is flushed, or reported, before it sleeps.
  */
 static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 {
@@ -693,7 +740,7 @@ static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 
 	for (round = 0; round < ROUNDS; round++) {
 		ASSERT_EQ(0, ring_init(&r, 4, 4));
-		/* a poller is told of what is posted, so that must be before */
+		/* A post would wake the poller, so it comes before the poll */
 		if (polls)
 			ASSERT_EQ(0, fill_and_more(&r));
 		p = (struct reaper) {

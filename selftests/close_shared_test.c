@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I9 for rings that several have: threads that wait while another one closes,
- * parents and children, and a process that becomes another one. Requests end
- * with the process that submitted them, at once, and nobody else's do.
+ * I9 for rings that several tasks have: threads that wait while another one
+ * closes, parents and children, and a process that calls execve(). Requests end
+ * with the process that submitted them, at once, and those of others go on.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -68,43 +68,51 @@ static void signal_without_restart(void)
 	sigaction(SIGUSR1, &sa, NULL);
 }
 
+RING_FIXTURE(waits_in) {
+	void *(*wait)(void *waiter);
+	int ret;
+};
+
+FIXTURE_VARIANT_ADD(waits_in, enter) { wait_in_enter, 0 };
+/* poll(2) looks the descriptor up again: POLLNVAL */
+FIXTURE_VARIANT_ADD(waits_in, poll) { wait_in_poll, 1 };
+
 /*
- * The thread in ENTER, or in poll(2), has the ring, and close() does not wait
- * for it. What it waited for is cancelled, so that it comes back; then the
- * ring ends.
+ * A thread in ENTER, or in poll(2), has a reference to the ring, and close()
+ * does not wait for it. The request that the thread waits for is cancelled, so
+ * the thread returns, and the ring ends.
  */
-RING_TEST(closed_by_another_thread)
+TEST_F_TIMEOUT(waits_in, closed_by_another_thread, LIMIT)
 {
-	static void *(* const how[])(void *) = { wait_in_enter, wait_in_poll };
+	struct waiter w;
+	struct ring r;
+	int efd;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	EXPECT_EQ(1, ring_submit(&r));
+	w = (struct waiter) { .r = &r };
+	ASSERT_EQ(0, pthread_create(&w.self, NULL, variant->wait, &w));
+	EXPECT_TRUE(until(waits(&w)));
+	close(r.fd);
+	pthread_join(w.self, NULL);
+	EXPECT_EQ(variant->ret, w.ret);
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	EXPECT_EQ(-ECANCELED, r.cqes[0].res);
+	ring_unmap(&r);
+	EXPECT_STREQ("", state_diff(&self->before, false));
+	close(efd);
+}
+
+/* With nothing in flight the thread waits on, and keeps the ring */
+RING_TEST(waiter_keeps_the_ring)
+{
 	struct state open;
 	struct waiter w;
 	struct ring r;
-	unsigned int i;
-	int efd;
 
-	for (i = 0; i < 2; i++) {
-		efd = eventfd(0, EFD_CLOEXEC);
-		ASSERT_LE(0, efd);
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		prep_poll(ring_sqe(&r), efd, POLLIN);
-		EXPECT_EQ(1, ring_submit(&r));
-		w = (struct waiter) { .r = &r };
-		ASSERT_EQ(0, pthread_create(&w.self, NULL, how[i], &w));
-		EXPECT_TRUE(until(waits(&w)));
-		close(r.fd);
-		pthread_join(w.self, NULL);
-		/* poll(2) looks the descriptor up again: POLLNVAL */
-		EXPECT_EQ(i ? 1 : 0, w.ret);
-		EXPECT_EQ(1, (int)ring_ready(&r));
-		EXPECT_EQ(-ECANCELED, r.cqes[0].res);
-		ring_unmap(&r);
-		EXPECT_STREQ("", state_diff(&self->before, false)) {
-			TH_LOG("way %u", i);
-		}
-		close(efd);
-	}
-
-	/* With nothing in flight it waits on, and keeps the ring */
 	signal_without_restart();
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	state_read(&open);
@@ -136,7 +144,7 @@ static void *submit_and_end(void *arg)
 	return NULL;
 }
 
-/* A thread is not a process: what it submitted outlives it */
+/* A thread's requests outlive it: they belong to the process */
 RING_TEST(submitted_by_thread_that_ended)
 {
 	struct submitter s;
@@ -149,7 +157,7 @@ RING_TEST(submitted_by_thread_that_ended)
 	ASSERT_EQ(0, pthread_create(&s.self, NULL, submit_and_end, &s));
 	pthread_join(s.self, NULL);
 	ASSERT_EQ(0, s.ret);
-	EXPECT_EQ(NULL, load_held(&l, true));
+	EXPECT_STREQ("", load_held(&l, true));
 	ring_exit(&r);
 	EXPECT_STREQ("", after(&l, &self->before));
 }
@@ -205,85 +213,90 @@ static int start_in_child(struct ring *r, struct hold *h)
 
 #define NR_OF_CHILD	7
 
-/* What a process had submitted ends with it; what others had does not */
-RING_TEST(child_ends)
+enum end { EXITS, KILLED_IN_ENTER, KILLED_OUTSIDE };
+
+RING_FIXTURE(child) {
+	enum end how;
+};
+
+FIXTURE_VARIANT_ADD(child, exits) { EXITS };
+FIXTURE_VARIANT_ADD(child, killed_in_enter) { KILLED_IN_ENTER };
+FIXTURE_VARIANT_ADD(child, killed_outside) { KILLED_OUTSIDE };
+
+/* A process's requests end with it; those of others go on */
+TEST_F_TIMEOUT(child, child_ends, LIMIT)
 {
 	struct iouring2_cqe cqe;
 	struct hold h = { .lock = -1, .notify = -1 };
 	struct talk t;
 	struct ring r;
 	uint64_t v = 1;
-	unsigned int seen, how;
+	const enum end how = variant->how;
+	unsigned int seen = 0;
 	int efd;
 	pid_t pid;
 
-	for (how = 0; how < 3; how++) {
-		memset(&h, 0, sizeof(h));
-		seen = 0;
-		efd = eventfd(0, EFD_CLOEXEC);
-		ASSERT_LE(0, efd);
-		ASSERT_EQ(0, use_chain(&h));
-		ASSERT_EQ(0, talk_open(&t));
-		ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-		prep_poll(ring_sqe(&r), efd, POLLIN);
-		tag(&r, 1, LINK);
-		prep_nop(ring_sqe(&r));
-		tag(&r, 2, 0);
-		prep_timeout(ring_sqe(&r), &hour, 0, 0);
-		tag(&r, 3, 0);
-		EXPECT_EQ(3, ring_submit(&r));
-		pid = fork();
-		ASSERT_LE(0, pid);
-		if (!pid) {
-			talk_child(&t);
-			if (start_in_child(&r, &h))
-				_exit(1);
-			say(&t, '+');
-			if (how == 1)
-				enter_for_ever(&r);
-			if (how == 2)
-				pause();
-			_exit(0);
-		}
-		talk_parent(&t);
-		close_uses(&h);
-		EXPECT_EQ('+', listen_to(&t));
-		if (how) {
-			EXPECT_TRUE(until(task_sleeps(pid)));
-			EXPECT_EQ(3 + NR_OF_CHILD, fdinfo(r.fd, "Inflight"));
-			kill(pid, SIGKILL);
-		}
-		EXPECT_EQ(how ? SIGKILL : 0, reap(pid));
-		/* At once, and without entering */
-		EXPECT_EQ(NR_OF_CHILD, (int)ring_ready(&r)) {
-			TH_LOG("way %u", how);
-		}
-		EXPECT_TRUE(hung_up(h.peer[0]));
-		EXPECT_EQ(self->before.counter[3] + 1, counter("submitters"));
-		while (ring_peek(&r, &cqe)) {
-			EXPECT_EQ(-ECANCELED, cqe.res);
-			ASSERT_LE(FROM_CHILD, (int)cqe.user_data);
-			ASSERT_GT(FROM_CHILD + NR_OF_CHILD, (int)cqe.user_data);
-			seen |= 1U << (cqe.user_data - FROM_CHILD);
-		}
-		EXPECT_EQ((1U << NR_OF_CHILD) - 1, seen);
-		EXPECT_EQ(3, fdinfo(r.fd, "Inflight"));
-		EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(1, (int)cqe.user_data);
-		EXPECT_EQ(POLLIN, cqe.res);
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(2, (int)cqe.user_data);
-		EXPECT_EQ(0, cqe.res);
-		ring_exit(&r);
-		EXPECT_STREQ("", state_diff(&self->before, false));
-		close_peers(&h);
-		talk_close(&t);
-		close(efd);
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, use_chain(&h));
+	ASSERT_EQ(0, talk_open(&t));
+	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	tag(&r, 1, LINK);
+	prep_nop(ring_sqe(&r));
+	tag(&r, 2, 0);
+	prep_timeout(ring_sqe(&r), &hour, 0, 0);
+	tag(&r, 3, 0);
+	EXPECT_EQ(3, ring_submit(&r));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		talk_child(&t);
+		if (start_in_child(&r, &h))
+			_exit(1);
+		say(&t, '+');
+		if (how == KILLED_IN_ENTER)
+			enter_for_ever(&r);
+		if (how == KILLED_OUTSIDE)
+			pause();
+		_exit(0);
 	}
+	talk_parent(&t);
+	close_uses(&h);
+	EXPECT_EQ('+', listen_to(&t));
+	if (how != EXITS) {
+		EXPECT_TRUE(until(task_sleeps(pid)));
+		EXPECT_EQ(3 + NR_OF_CHILD, fdinfo(r.fd, "Inflight"));
+		kill(pid, SIGKILL);
+	}
+	EXPECT_EQ(how == EXITS ? 0 : SIGKILL, reap(pid));
+	/* At once, and without entering */
+	EXPECT_EQ(NR_OF_CHILD, (int)ring_ready(&r));
+	EXPECT_TRUE(hung_up(h.peer[0]));
+	EXPECT_EQ(self->before.counter[3] + 1, counter("submitters"));
+	while (ring_peek(&r, &cqe)) {
+		EXPECT_EQ(-ECANCELED, cqe.res);
+		ASSERT_LE(FROM_CHILD, (int)cqe.user_data);
+		ASSERT_GT(FROM_CHILD + NR_OF_CHILD, (int)cqe.user_data);
+		seen |= 1U << (cqe.user_data - FROM_CHILD);
+	}
+	EXPECT_EQ((1U << NR_OF_CHILD) - 1, seen);
+	EXPECT_EQ(3, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(2, (int)cqe.user_data);
+	EXPECT_EQ(0, cqe.res);
+	ring_exit(&r);
+	EXPECT_STREQ("", state_diff(&self->before, false));
+	close_peers(&h);
+	talk_close(&t);
+	close(efd);
 }
 
-/* The same with a worker that blocks for the child */
+/* The same with a worker that is blocked in the child's request */
 RING_TEST(child_ends_with_blocked_worker)
 {
 	struct hold h = { .lock = -1, .notify = -1 };
@@ -329,9 +342,9 @@ RING_TEST(child_ends_with_blocked_worker)
 }
 
 /*
- * A child that shares its descriptors, and no memory, is not the last to have
- * them: its requests stay. What would touch its memory is cancelled when its turn
- * comes, with what is linked to it.
+ * A child that shares its descriptor table, but not its memory, does not close
+ * the ring when it ends: its requests stay. A request that would touch its
+ * memory is cancelled when its turn comes, with those that are linked to it.
  */
 RING_TEST(memory_ends)
 {
@@ -373,8 +386,8 @@ RING_TEST(memory_ends)
 }
 
 /*
- * A drain barrier of the child's holds others back. When the child ends, the
- * barrier stays in its place, so that what waits is still in order.
+ * A drain barrier of the child holds others back. When the child ends, the
+ * barrier stays in its place, so that the order behind it is kept.
  */
 RING_TEST(child_ends_behind_barrier)
 {
@@ -421,8 +434,38 @@ RING_TEST(child_ends_behind_barrier)
 }
 
 /*
- * What waits behind a request of the child's is started by whom the child's end
- * has just killed out of that request: by a worker. It is not to notice.
+ * A child in which a worker has begun a write, and blocks; it exits with what
+ * @check says when the parent closes @t, or is killed before.
+ */
+static pid_t child_with_worker(struct ring *r, struct hold *h, struct talk *t,
+			       int (*check)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	if (use_fifo(h) || talk_open(t) || ring_init(r, SQ, CQ))
+		return -EIO;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		talk_child(t);
+		if (start_worker(r, h))
+			_exit(1);
+		say(t, '+');
+		wait_for_parent(t);
+		_exit(check ? check(arg) : 0);
+	}
+	talk_parent(t);
+	if (listen_to(t) != '+')
+		return -EPROTO;
+	/* The child moved the tail, in its copy of @r */
+	r->sqe_tail = *r->sq_tail;
+	return pid;
+}
+
+/*
+ * The child's end kills its worker out of a request that a barrier waits for.
+ * That worker then starts the barrier, which the kill must not affect.
  */
 RING_TEST(child_ends_before_barrier)
 {
@@ -434,22 +477,8 @@ RING_TEST(child_ends_before_barrier)
 	pid_t pid;
 
 	ASSERT_LE(0, file);
-	ASSERT_EQ(0, use_fifo(&h));
-	ASSERT_EQ(0, talk_open(&t));
-	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		talk_child(&t);
-		if (start_worker(&r, &h))
-			_exit(1);
-		say(&t, '+');
-		wait_for_parent(&t);
-		_exit(0);
-	}
-	talk_parent(&t);
-	ASSERT_EQ('+', listen_to(&t));
-	r.sqe_tail = *r.sq_tail;
+	pid = child_with_worker(&r, &h, &t, NULL, NULL);
+	ASSERT_LT(0, pid);
 	/* for a worker of another kind, which there is not yet */
 	prep(ring_sqe(&r), IOURING2_OP_FSYNC, file, NULL, 0, 0);
 	tag(&r, 2, DRAIN);
@@ -468,9 +497,15 @@ RING_TEST(child_ends_before_barrier)
 	close(file);
 }
 
+static int overwritten(void *data)
+{
+	return memcmp(data, "........", 8) ? 2 : 0;
+}
+
 /*
- * A worker of the child's completes what the parent's request waits for, with the
- * child's memory at hand. The data is for the parent.
+ * A worker of the child completes a request that a read of the parent waits for
+ * behind a barrier. The worker has the child's memory; the data must go to the
+ * parent's.
  */
 RING_TEST(barrier_behind_childs_worker)
 {
@@ -484,22 +519,8 @@ RING_TEST(barrier_behind_childs_worker)
 
 	ASSERT_LE(0, file);
 	ASSERT_EQ(8, pwrite(file, "parent's", 8, 0));
-	ASSERT_EQ(0, use_fifo(&h));
-	ASSERT_EQ(0, talk_open(&t));
-	ASSERT_EQ(0, ring_init(&r, SQ, CQ));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		talk_child(&t);
-		if (start_worker(&r, &h))
-			_exit(1);
-		say(&t, '+');
-		wait_for_parent(&t);
-		_exit(memcmp(data, "........", 8) ? 2 : 0);
-	}
-	talk_parent(&t);
-	ASSERT_EQ('+', listen_to(&t));
-	r.sqe_tail = *r.sq_tail;
+	pid = child_with_worker(&r, &h, &t, overwritten, data);
+	ASSERT_LT(0, pid);
 	prep_read(ring_sqe(&r), file, data, sizeof(data), 0);
 	tag(&r, 2, DRAIN);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -522,8 +543,8 @@ RING_TEST(barrier_behind_childs_worker)
 }
 
 /*
- * close() by one of two: as with its end, what that one submitted is over, and
- * nothing else; but only when it was its last descriptor.
+ * close() by one of two processes ends that process's requests, and no others,
+ * but only when it closes its last descriptor.
  */
 RING_TEST(child_closes)
 {
@@ -574,7 +595,7 @@ RING_TEST(child_closes)
 	close(efd);
 }
 
-/* The one that made it leaves it to its child */
+/* The process that made the ring closes it; its child goes on */
 RING_TEST(parent_closes)
 {
 	struct state open;
@@ -625,7 +646,7 @@ static int after_exec_with_ring(char **argv)
 	int ring = atoi(argv[2]), efd = atoi(argv[3]);
 	uint64_t v = 1;
 
-	/* The requests of the program that is no more have ended inside execve() */
+	/* The old program's requests have ended inside execve() */
 	if (fdinfo(ring, "Inflight") != 0)
 		return 2;
 	if (fdinfo(ring, "CachedCqTail") != 2)
@@ -677,7 +698,7 @@ RING_TEST(kept_over_exec)
 #define CHILDREN	6
 #define GENERATIONS	30
 
-/* Each of them becomes a submitter, and gives up the ring, beside the others */
+/* Children become submitters and exit beside each other */
 RING_TEST(children_come_and_go)
 {
 	int i, j, status, ended = 0;
@@ -745,8 +766,8 @@ static void ring_in_namespace(int dev)
 }
 
 /*
- * Credentials, address spaces and pids are counted nowhere, but each of these
- * holds a user namespace of its own, and there may be few of them.
+ * No counter shows references to credentials, address spaces and pids. But each
+ * of these holds a user namespace of its own, and their number is limited.
  */
 RING_TEST(credentials_given_back)
 {

@@ -294,7 +294,7 @@ static const char *waits_beside(void *arg)
 	ret = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC / 2);
 	t = now_ns(CLOCK_MONOTONIC) - t;
 	if (ret != -ETIME && ret != -EINTR)
-		return wrong("result %d", ret);
+		return reason("result %d", ret);
 	if (ret == -ETIME && t < NSEC_PER_SEC / 2)
 		return "too early";
 	return "";

@@ -286,13 +286,13 @@ static int poll_timer(struct ring *r, unsigned int ms, __u64 user_data)
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 
 	if (fd < 0 || timerfd_settime(fd, 0, &when, NULL))
-		return -1;
+		return -errno;
 	prep_poll(sqe, fd, POLLIN);
 	sqe->user_data = user_data;
 	return fd;
 }
 
-/* The longest time there is does not turn into one that has passed */
+/* The longest time does not overflow into one that has passed */
 RING_TEST(longest_wait)
 {
 	struct __kernel_timespec ts = {
@@ -341,7 +341,7 @@ RING_TEST(min_complete)
 	}
 }
 
-/* One that is there is not two: the wait lasts until its time is up */
+/* With one CQE of two the wait lasts until its time is up */
 RING_TEST(min_complete_not_there)
 {
 	long long begin;
@@ -383,7 +383,7 @@ RING_TEST(nothing_to_wait_for)
 	ring_exit(&r);
 }
 
-/* Fewer than to_submit: there is no wait */
+/* ENTER that accepts fewer entries than to_submit does not wait */
 RING_TEST(partial_submission_does_not_wait)
 {
 	long long start = now_ns(CLOCK_MONOTONIC);
@@ -405,67 +405,55 @@ RING_TEST(partial_submission_does_not_wait)
 	ring_exit(&r);
 }
 
-static const struct wait_row {
-	const char *name;
-	clockid_t clock;	/* of an absolute time */
-	bool abs, cqe;
+RING_FIXTURE(wait) {
 	long long ns;		/* from now */
 	int ret;
-} wait_rows[] = {
-	{ "relative", 0, false, false, 50 * NSEC_PER_MSEC, -ETIME },
-	{ "relative 0", 0, false, false, 0, -ETIME },
-	{ "relative 1 ns", 0, false, false, 1, -ETIME },
-	{ "relative, not empty", 0, false, true, 50 * NSEC_PER_MSEC, 0 },
-	{ "absolute", CLOCK_MONOTONIC, true, false, 50 * NSEC_PER_MSEC,
-	  -ETIME },
-	{ "absolute now", CLOCK_MONOTONIC, true, false, 0, -ETIME },
-	{ "absolute past", CLOCK_MONOTONIC, true, false, -NSEC_PER_SEC / 2,
-	  -ETIME },
-	{ "absolute, not empty", CLOCK_MONOTONIC, true, true,
-	  50 * NSEC_PER_MSEC, 0 },
+	bool absolute, cqe;
 };
 
-RING_TEST(timeouts)
+FIXTURE_VARIANT_ADD(wait, relative) { 50 * NSEC_PER_MSEC, -ETIME };
+FIXTURE_VARIANT_ADD(wait, relative_0) { 0, -ETIME };
+FIXTURE_VARIANT_ADD(wait, relative_1_ns) { 1, -ETIME };
+FIXTURE_VARIANT_ADD(wait, relative_not_empty) {
+	50 * NSEC_PER_MSEC, 0, .cqe = true
+};
+
+FIXTURE_VARIANT_ADD(wait, absolute) { 50 * NSEC_PER_MSEC, -ETIME, true };
+FIXTURE_VARIANT_ADD(wait, absolute_now) { 0, -ETIME, true };
+FIXTURE_VARIANT_ADD(wait, absolute_past) { -NSEC_PER_SEC / 2, -ETIME, true };
+FIXTURE_VARIANT_ADD(wait, absolute_not_empty) {
+	50 * NSEC_PER_MSEC, 0, true, true
+};
+
+TEST_F_TIMEOUT(wait, timeouts, LIMIT)
 {
 	struct iouring2_getevents_arg arg = { };
 	struct __kernel_timespec ts;
-	const struct wait_row *row;
 	long long start, took;
 	struct ring r;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(wait_rows); i++) {
-		row = &wait_rows[i];
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		if (row->cqe) {
-			ASSERT_EQ(0, ring_nop(&r, 1));
-			ASSERT_EQ(1, ring_submit(&r));
-		}
-		start = now_ns(CLOCK_MONOTONIC);
-		ts = ts_ns(row->abs ? now_ns(row->clock) + row->ns : row->ns);
-		arg.ts = (uintptr_t)&ts;
-		/* One more than there will be */
-		EXPECT_EQ(row->ret,
-			  enter(r.fd, 0, 1 + row->cqe, GETEVENTS | EXT_ARG |
-				(row->abs ? ABS_TIMER : 0), &arg,
-				sizeof(arg))) {
-			TH_LOG("%s", row->name);
-		}
-		took = now_ns(CLOCK_MONOTONIC) - start;
-		if (row->ns > 0) {
-			EXPECT_LE(row->ns, took) {
-				TH_LOG("%s", row->name);
-			}
-		}
-		EXPECT_GT(row->ns + 20 * NSEC_PER_SEC, took) {
-			TH_LOG("%s", row->name);
-		}
-		EXPECT_EQ(row->cqe, (int)ring_ready(&r));
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	if (variant->cqe) {
+		ASSERT_EQ(0, ring_nop(&r, 1));
+		ASSERT_EQ(1, ring_submit(&r));
 	}
+	start = now_ns(CLOCK_MONOTONIC);
+	ts = ts_ns(variant->ns + (variant->absolute ? start : 0));
+	arg.ts = (uintptr_t)&ts;
+	/* One more than there will be */
+	EXPECT_EQ(variant->ret,
+		  enter(r.fd, 0, 1 + variant->cqe, GETEVENTS | EXT_ARG |
+			(variant->absolute ? ABS_TIMER : 0), &arg,
+			sizeof(arg)));
+	took = now_ns(CLOCK_MONOTONIC) - start;
+	if (variant->ns > 0)
+		EXPECT_LE(variant->ns, took);
+	EXPECT_GT(variant->ns + 20 * NSEC_PER_SEC, took);
+	EXPECT_EQ(variant->cqe, (int)ring_ready(&r));
+	ring_exit(&r);
 }
 
-/* Submitted, then timed out: the submission is what is reported */
+/* After a submission a wait that times out returns the number of entries */
 RING_TEST(count_before_etime)
 {
 	struct iouring2_sqe *sqe;
@@ -549,7 +537,9 @@ RING_TEST(interrupted)
 	}
 }
 
-/* Submitted, then interrupted: the submission is what is reported */
+/*
+ * After a submission a wait that is interrupted returns the number of entries
+ */
 RING_TEST(count_before_eintr)
 {
 	struct poker p = { .target = pthread_self(), .tid = my_tid(),
@@ -574,7 +564,7 @@ RING_TEST(count_before_eintr)
 	close(efd);
 }
 
-/* The mask lets a signal in that is blocked outside */
+/* The mask unblocks a signal that is blocked outside of ENTER */
 RING_TEST(mask_unblocks)
 {
 	struct iouring2_getevents_arg arg = { };
@@ -612,7 +602,7 @@ RING_TEST(mask_unblocks)
 	ring_exit(&r);
 }
 
-/* The mask keeps a signal out that is welcome outside */
+/* The mask blocks a signal that is not blocked outside of ENTER */
 RING_TEST(mask_blocks)
 {
 	struct poker p = { .target = pthread_self(), .tid = my_tid() };
@@ -644,7 +634,7 @@ RING_TEST(mask_blocks)
 	close(p.fd);
 }
 
-/* No mask keeps SIGKILL and SIGSTOP out */
+/* No mask blocks SIGKILL and SIGSTOP */
 RING_TEST(mask_cannot_block_kill)
 {
 	struct __kernel_timespec rescue = ts_ns(60 * NSEC_PER_SEC);
@@ -706,7 +696,7 @@ static void *write_both(void *arg)
 	return w;
 }
 
-/* Work of another subsystem for a waiting task is done, and does not end the wait */
+/* Task work of another subsystem is done during a wait, and does not end it */
 RING_TEST(foreign_work)
 {
 	struct two_writes w = { .tid = my_tid() };
@@ -869,7 +859,7 @@ RING_TEST(no_sqarray)
 	ring_exit(&r);
 }
 
-/* An entry that is refused counts, has its completion, and stops the batch */
+/* An entry that is refused counts, has a CQE, and stops the batch */
 RING_TEST(refused_entry)
 {
 	struct iouring2_sqe *sqe;

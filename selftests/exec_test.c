@@ -33,7 +33,6 @@
 #define LONG		256
 
 struct kind {
-	const char *name;
 	bool at_once;	/* when exec() returns */
 	/* Queues it on the read end of a pipe */
 	void (*queue)(struct ring *r, int fd);
@@ -64,8 +63,8 @@ static void queue_linked(struct ring *r, int fd)
 }
 
 /*
- * Each starts the next when it ends, whatever it ends with: timers, which need no
- * descriptor for that. With a poll, so that there is a pipe to look at
+ * Timers in a chain of hard links, each of which starts the next whatever its
+ * result, and a poll, so that there is a pipe to look at
  */
 static void queue_long(struct ring *r, int fd)
 {
@@ -100,8 +99,8 @@ static void queue_async(struct ring *r, int fd)
 }
 
 /*
- * Of one file, from a page that never comes: one after the other, a worker would be
- * killed in each
+ * Writes of one file, from a page that never comes. They are done one after the
+ * other, so a worker would be killed in each.
  */
 static void queue_writes(struct ring *r, int fd)
 {
@@ -117,17 +116,21 @@ static void queue_writes(struct ring *r, int fd)
 		add(r, IOURING2_OP_WRITE, file, a.page, 1, i, ASYNC, i);
 }
 
-static const struct kind kinds[] = {
-	{ "READ", true, queue_read },
-	{ "POLL_ADD", true, queue_poll },
-	{ "multishot POLL_ADD", true, queue_multishot },
-	{ "a chain", true, queue_linked },
-	{ "a long chain", true, queue_long },
-	{ "DRAIN", true, queue_drained },
-	{ "timers", true, queue_timers },
-	{ "READ, ASYNC", false, queue_async },
-	{ "WRITEs that wait for each other", false, queue_writes },
+static const struct kind a_read = { true, queue_read };
+
+RING_FIXTURE(requests) {
+	struct kind of;
 };
+
+FIXTURE_VARIANT_ADD(requests, read) { { true, queue_read } };
+FIXTURE_VARIANT_ADD(requests, poll) { { true, queue_poll } };
+FIXTURE_VARIANT_ADD(requests, multishot_poll) { { true, queue_multishot } };
+FIXTURE_VARIANT_ADD(requests, chain) { { true, queue_linked } };
+FIXTURE_VARIANT_ADD(requests, long_chain) { { true, queue_long } };
+FIXTURE_VARIANT_ADD(requests, barrier) { { true, queue_drained } };
+FIXTURE_VARIANT_ADD(requests, timers) { { true, queue_timers } };
+FIXTURE_VARIANT_ADD(requests, async_read) { { false, queue_async } };
+FIXTURE_VARIANT_ADD(requests, writes_in_order) { { false, queue_writes } };
 
 /* Start of the new program. argv: "--kept", ring, write end, ms */
 static int kept(char **argv)
@@ -187,27 +190,15 @@ static int exec_with(const struct kind *k, bool ours)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : status;
 }
 
-BOUNDED_TEST(requests_end)
+TEST_F_TIMEOUT(requests, requests_end, 100)
 {
-	const struct kind *k;
-
-	for (k = kinds; k < kinds + ARRAY_SIZE(kinds); k++) {
-		EXPECT_EQ(0, exec_with(k, false)) {
-			TH_LOG("%s", k->name);
-		}
-	}
+	EXPECT_EQ(0, exec_with(&variant->of, false));
 }
 
-/* Another process has the ring, too */
-BOUNDED_TEST(requests_end_shared)
+/* The requests end in exec() when another process has the ring, too */
+TEST_F_TIMEOUT(requests, requests_end_shared, 100)
 {
-	const struct kind *k;
-
-	for (k = kinds; k < kinds + ARRAY_SIZE(kinds); k++) {
-		EXPECT_EQ(0, exec_with(k, true)) {
-			TH_LOG("%s", k->name);
-		}
-	}
+	EXPECT_EQ(0, exec_with(&variant->of, true));
 }
 
 /* and its requests go on */
@@ -247,7 +238,7 @@ BOUNDED_TEST(others_go_on)
 	close(mine[1]);
 }
 
-/* With more threads, that end in exec(), and had requests of their own */
+/* Other threads end in exec(), and their requests with them */
 static void *in_thread(void *arg)
 {
 	struct ring *r = arg;
@@ -269,7 +260,7 @@ BOUNDED_TEST(with_threads)
 		    pthread_create(&t, NULL, in_thread, &r))
 			_exit(BAD_CALL);
 		usleep(20000);
-		run_kept(&kinds[0], &r, fds);
+		run_kept(&a_read, &r, fds);
 	}
 	EXPECT_EQ(0, reap_ms(pid, 30000));
 }
@@ -355,7 +346,7 @@ static const char *vm_end(struct with_vm *v, pid_t pid)
 	close(v->pipe[1]);
 	status = reap_ms(pid, SOON);
 	return WIFEXITED(status) && WEXITSTATUS(status) == DONE ? "" :
-	       wrong("status 0x%x", status);
+	       reason("status 0x%x", status);
 }
 
 /* Of user 1000, who must not open the file */
@@ -371,10 +362,10 @@ static const char *becomes_another(void *arg)
 	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
 		return "still root";
 	if (open(v->secret, O_RDONLY) >= 0 || errno != EACCES)
-		return wrong("open: errno %d", errno);
+		return reason("open: errno %d", errno);
 	pid = vm_child(v, executes_set_user_id);
 	if (pid < 0)
-		return wrong("clone: errno %d", errno);
+		return reason("clone: errno %d", errno);
 	close(v->said[1]);
 	if (read(v->said[0], &c, 1) != 1)
 		return "the program did not start";
@@ -383,9 +374,9 @@ static const char *becomes_another(void *arg)
 	res[0] = seen_ms(&v->r, 2, SOON);
 	res[1] = seen_ms(&v->r, 3, SOON);
 	if (res[0] != -ECANCELED || res[1] != -ECANCELED)
-		return wrong("READ %d, WRITE %d", res[0], res[1]);
+		return reason("READ %d, WRITE %d", res[0], res[1]);
 	if (v->got[0])
-		return wrong("it has \"%.6s\"", v->got);
+		return reason("it has \"%.6s\"", v->got);
 	return vm_end(v, pid);
 }
 
@@ -398,7 +389,7 @@ static int copy_self(const char *path)
 	return system(cmd);
 }
 
-/* What the new program opens is not for what the old one has submitted */
+/* A request of the old program cannot use a file that the new one opens */
 BOUNDED_TEST(set_user_id)
 {
 	struct with_vm *v = shared_new(sizeof(*v));
@@ -450,17 +441,17 @@ static const char *writes_to_none(void *arg)
 		return "no ring, or no full pipe";
 	pid = vm_child(v, executes_with_write);
 	if (pid < 0)
-		return wrong("clone: errno %d", errno);
+		return reason("clone: errno %d", errno);
 	close(v->go[1]);
 	/* its last reader */
 	close(v->go[0]);
 	res = seen_ms(&v->r, 3, SOON);
 	if (res != -EPIPE && res != -ECANCELED)
-		return wrong("WRITE %d", res);
+		return reason("WRITE %d", res);
 	return vm_end(v, pid);
 }
 
-/* Nor does a new program hear of what the old one has done */
+/* The new program gets no signal for a request of the old one */
 BOUNDED_TEST(no_signal_for_another)
 {
 	struct with_vm *v = shared_new(sizeof(*v));
@@ -500,18 +491,18 @@ static const char *child_executes(void *arg)
 		return "submit";
 	pid = vm_child(v, executes_with_worker);
 	if (pid < 0)
-		return wrong("clone: errno %d", errno);
+		return reason("clone: errno %d", errno);
 	/* the child's ends, within the time in which somebody looks */
 	res = take_ms(&v->r, 2, &(struct iouring2_cqe){}, SOON);
 	if (res)
-		return wrong("the child's WRITE: %d", res);
+		return reason("the child's WRITE: %d", res);
 	if (fdinfo(v->r.fd, "Inflight") != 1)
-		return wrong("%lld in flight", fdinfo(v->r.fd, "Inflight"));
+		return reason("%lld in flight", fdinfo(v->r.fd, "Inflight"));
 	if (write(v->go[1], "parent", 6) != 6)
 		return "write";
 	res = res_ms(&v->r, 1, SOON);
 	if (res != 6)
-		return wrong("the parent's READ: %d", res);
+		return reason("the parent's READ: %d", res);
 	return vm_end(v, pid);
 }
 

@@ -70,7 +70,7 @@ static void timerfd_feed(struct inst *in)
 static int signalfd_open(struct inst *in)
 {
 	in->fd = signals_open(SIGUSR1, 0);
-	return in->fd < 0 ? -errno : 0;
+	return in->fd < 0 ? in->fd : 0;
 }
 
 static void signalfd_feed(struct inst *in)
@@ -400,7 +400,7 @@ static const char *native_ring_setup(struct kind *k)
 static int device_node(struct inst *in)
 {
 	in->fd = dev_open();
-	return in->fd < 0 ? -errno : 0;
+	return in->fd < 0 ? in->fd : 0;
 }
 
 #define STREAM	(K_READ | K_WRITE | K_FEED | K_POLL | K_NONBLOCK)

@@ -31,7 +31,7 @@ static int pipe_make(struct source *s)
 	int p[2];
 
 	if (pipe2(p, O_CLOEXEC))
-		return -1;
+		return -errno;
 	s->rd = p[0];
 	s->wr = p[1];
 	return 0;
@@ -43,10 +43,10 @@ static int tty_make(struct source *s)
 
 	s->wr = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (s->wr < 0 || grantpt(s->wr) || unlockpt(s->wr))
-		return -1;
+		return -errno;
 	s->rd = open(ptsname(s->wr), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (s->rd < 0 || tcgetattr(s->rd, &t))
-		return -1;
+		return -errno;
 	cfmakeraw(&t);
 	return tcsetattr(s->rd, TCSANOW, &t);
 }
@@ -62,7 +62,7 @@ static int inotify_make(struct source *s)
 	s->wr = -1;
 	tmp_path(s->dir, sizeof(s->dir), "herd");
 	if (s->rd < 0 || !mkdtemp(s->dir))
-		return -1;
+		return -errno;
 	return inotify_add_watch(s->rd, s->dir, IN_ATTRIB) < 0 ? -1 : 0;
 }
 

@@ -4,7 +4,7 @@
  * and silent successes (CQE_SKIP_SUCCESS), each also when the CQ is so small
  * that most completions wait behind it (I1, I2).
  *
- * A chain is written as a table row: what each entry is, and what each one's
+ * A chain is written as a variant: what each entry is, and what each one's
  * completion must say, in the order of the entries.
  */
 #define _GNU_SOURCE
@@ -41,104 +41,166 @@ enum kind {
 	WAIT,		/* a poll that somebody else has to satisfy */
 };
 
-static const struct chain {
-	const char *name;
+struct chain {
 	struct {
 		enum kind kind;
 		unsigned int flags;
 		int res;
 	} e[MAX_CHAIN];
-} chains[] = {
-	{ "success goes on", {
-		{ NOP, L, 0 }, { FULL_READ, L, FILE_BYTES }, { NOP, 0, 0 } } },
-	{ "workers keep the order", {
-		{ NOP, L | A, 0 }, { FULL_READ, L | A, FILE_BYTES },
-		{ NOP, L | A, 0 }, { NOP, A, 0 } } },
-	{ "failure cancels the rest", {
-		{ NOP, L, 0 }, { BAD_READ, L, -EFAULT }, { NOP, L, -ECANCELED },
-		{ NOP, 0, -ECANCELED } } },
-	{ "but not what follows the chain", {
-		{ BAD_READ, L, -EFAULT }, { NOP, 0, -ECANCELED },
-		{ NOP, 0, 0 } } },
-	{ "no such file cancels the rest", {
-		{ BAD_FD, L, -EBADF }, { NOP, L, -ECANCELED },
-		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
-	{ "failure in a worker", {
-		{ BAD_READ, L | A, -EFAULT }, { NOP, L, -ECANCELED },
-		{ NOP, 0, -ECANCELED } } },
-	{ "last one fails", {
-		{ NOP, L, 0 }, { BAD_READ, 0, -EFAULT }, { NOP, 0, 0 } } },
-	{ "short read cancels", {
-		{ SHORT_READ, L, FILE_BYTES }, { NOP, 0, -ECANCELED } } },
-	{ "short read in a worker cancels", {
-		{ SHORT_READ, L | A, FILE_BYTES }, { NOP, 0, -ECANCELED } } },
-	{ "end of file cancels", {
-		{ EOF_READ, L, 0 }, { NOP, 0, -ECANCELED } } },
-	{ "hard link survives a failure", {
-		{ BAD_READ, H, -EFAULT }, { NOP, H, 0 }, { NOP, 0, 0 } } },
-	{ "hard link survives a short read", {
-		{ SHORT_READ, H, FILE_BYTES }, { NOP, 0, 0 } } },
-	{ "hard, then soft", {
-		{ BAD_READ, H, -EFAULT }, { BAD_READ, L, -EFAULT },
-		{ NOP, 0, -ECANCELED } } },
-	{ "soft, then hard", {
-		{ BAD_READ, L, -EFAULT }, { NOP, H, -ECANCELED },
-		{ NOP, 0, -ECANCELED } } },
-	{ "time running out is a failure", {
-		{ EXPIRE, L, -ETIME }, { NOP, 0, -ECANCELED } } },
-	{ "unless it is not", {
-		{ EXPIRE_OK, L, -ETIME }, { NOP, 0, 0 } } },
-	{ "nor to a hard link", {
-		{ EXPIRE, H, -ETIME }, { NOP, 0, 0 } } },
-	{ "refused head", {
-		{ BAD_OP, L, -EINVAL }, { NOP, L, -ECANCELED },
-		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
-	{ "refused in the middle: nothing starts", {
-		{ NOP, L, -ECANCELED }, { BAD_OP, L, -EINVAL },
-		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
-	{ "refused tail: nothing starts", {
-		{ NOP, L, -ECANCELED }, { NOP, L, -ECANCELED },
-		{ BAD_OP, 0, -EINVAL }, { NOP, 0, 0 } } },
-	{ "refused, hard links", {
-		{ NOP, H, -ECANCELED }, { BAD_OP, H, -EINVAL },
-		{ NOP, 0, -ECANCELED } } },
-	{ "two chains", {
-		{ BAD_READ, L, -EFAULT }, { NOP, 0, -ECANCELED },
-		{ NOP, L, 0 }, { BAD_READ, L, -EFAULT },
-		{ NOP, 0, -ECANCELED } } },
-	{ "open chain ends with the batch", {
-		{ NOP, L, 0 }, { NOP, L, 0 } } },
-	{ "open chain, alone", {
-		{ NOP, L, 0 } } },
-
-	{ "silent success", {
-		{ NOP, K, NOTHING }, { NOP, 0, 0 }, { NOP, K | A, NOTHING },
-		{ FULL_READ, K, NOTHING } } },
-	{ "failure is not silent", {
-		{ BAD_READ, K, -EFAULT }, { BAD_OP, K, -EINVAL },
-		{ EXPIRE, K, -ETIME } } },
-	{ "one completion a chain", {
-		{ NOP, L | K, NOTHING }, { FULL_READ, L | K, NOTHING },
-		{ NOP, 0, 0 } } },
-	{ "silent chain fails: one completion, of what failed", {
-		{ NOP, L | K, NOTHING }, { BAD_READ, L | K, -EFAULT },
-		{ NOP, L | K, NOTHING }, { NOP, 0, NOTHING } } },
-	{ "silent after a failure that spoke", {
-		{ BAD_READ, L, -EFAULT }, { NOP, L | K, -ECANCELED },
-		{ NOP, 0, -ECANCELED } } },
-	{ "silent time-out that counts as success", {
-		{ EXPIRE_OK, K, NOTHING } } },
-	{ "short read is a failure here too", {
-		{ SHORT_READ, K, FILE_BYTES } } },
-
-	{ "barrier in a chain's head", {
-		{ NOP, A, 0 }, { NOP, D | L, 0 }, { NOP, 0, 0 } } },
-	{ "barrier with a failing chain", {
-		{ NOP, 0, 0 }, { BAD_READ, D | L, -EFAULT },
-		{ NOP, 0, -ECANCELED }, { NOP, 0, 0 } } },
-	{ "barrier refused", {
-		{ NOP, 0, 0 }, { BAD_OP, D, -EINVAL }, { NOP, D, 0 } } },
 };
+
+RING_FIXTURE(chain) {
+	struct chain is;
+};
+
+FIXTURE_VARIANT_ADD(chain, success_goes_on) { .is.e = {
+	{ NOP, L, 0 }, { FULL_READ, L, FILE_BYTES }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, workers_keep_the_order) { .is.e = {
+	{ NOP, L | A, 0 }, { FULL_READ, L | A, FILE_BYTES }, { NOP, L | A, 0 },
+	{ NOP, A, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, failure_cancels_the_rest) { .is.e = {
+	{ NOP, L, 0 }, { BAD_READ, L, -EFAULT }, { NOP, L, -ECANCELED },
+	{ NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, failure_spares_what_follows) { .is.e = {
+	{ BAD_READ, L, -EFAULT }, { NOP, 0, -ECANCELED }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, no_such_file_cancels_the_rest) { .is.e = {
+	{ BAD_FD, L, -EBADF }, { NOP, L, -ECANCELED }, { NOP, 0, -ECANCELED },
+	{ NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, failure_in_a_worker_cancels_the_rest) { .is.e = {
+	{ BAD_READ, L | A, -EFAULT }, { NOP, L, -ECANCELED },
+	{ NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, last_one_fails) { .is.e = {
+	{ NOP, L, 0 }, { BAD_READ, 0, -EFAULT }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, short_read_cancels) { .is.e = {
+	{ SHORT_READ, L, FILE_BYTES }, { NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, short_read_in_a_worker_cancels) { .is.e = {
+	{ SHORT_READ, L | A, FILE_BYTES }, { NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, end_of_file_cancels) { .is.e = {
+	{ EOF_READ, L, 0 }, { NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, hard_link_survives_a_failure) { .is.e = {
+	{ BAD_READ, H, -EFAULT }, { NOP, H, 0 }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, hard_link_survives_a_short_read) { .is.e = {
+	{ SHORT_READ, H, FILE_BYTES }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, hard_then_soft) { .is.e = {
+	{ BAD_READ, H, -EFAULT }, { BAD_READ, L, -EFAULT },
+	{ NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, soft_then_hard) { .is.e = {
+	{ BAD_READ, L, -EFAULT }, { NOP, H, -ECANCELED }, { NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, time_out_cancels) { .is.e = {
+	{ EXPIRE, L, -ETIME }, { NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, time_out_that_is_a_success_goes_on) { .is.e = {
+	{ EXPIRE_OK, L, -ETIME }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, hard_link_survives_a_time_out) { .is.e = {
+	{ EXPIRE, H, -ETIME }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, refused_head_cancels) { .is.e = {
+	{ BAD_OP, L, -EINVAL }, { NOP, L, -ECANCELED }, { NOP, 0, -ECANCELED },
+	{ NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, refused_in_the_middle_nothing_starts) { .is.e = {
+	{ NOP, L, -ECANCELED }, { BAD_OP, L, -EINVAL }, { NOP, 0, -ECANCELED },
+	{ NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, refused_tail_nothing_starts) { .is.e = {
+	{ NOP, L, -ECANCELED }, { NOP, L, -ECANCELED }, { BAD_OP, 0, -EINVAL },
+	{ NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, refused_cancels_hard_links) { .is.e = {
+	{ NOP, H, -ECANCELED }, { BAD_OP, H, -EINVAL }, { NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, two_chains) { .is.e = {
+	{ BAD_READ, L, -EFAULT }, { NOP, 0, -ECANCELED }, { NOP, L, 0 },
+	{ BAD_READ, L, -EFAULT }, { NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, open_chain_ends_with_the_batch) { .is.e = {
+	{ NOP, L, 0 }, { NOP, L, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, open_chain_of_one) { .is.e = {
+	{ NOP, L, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, silent_success) { .is.e = {
+	{ NOP, K, NOTHING }, { NOP, 0, 0 }, { NOP, K | A, NOTHING },
+	{ FULL_READ, K, NOTHING }
+} };
+
+FIXTURE_VARIANT_ADD(chain, failure_is_not_silent) { .is.e = {
+	{ BAD_READ, K, -EFAULT }, { BAD_OP, K, -EINVAL }, { EXPIRE, K, -ETIME }
+} };
+
+FIXTURE_VARIANT_ADD(chain, one_completion_a_chain) { .is.e = {
+	{ NOP, L | K, NOTHING }, { FULL_READ, L | K, NOTHING }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, silent_chain_that_fails_has_one_completion) { .is.e = {
+	{ NOP, L | K, NOTHING }, { BAD_READ, L | K, -EFAULT },
+	{ NOP, L | K, NOTHING }, { NOP, 0, NOTHING }
+} };
+
+FIXTURE_VARIANT_ADD(chain, silent_after_a_failure_is_not_silent) { .is.e = {
+	{ BAD_READ, L, -EFAULT }, { NOP, L | K, -ECANCELED },
+	{ NOP, 0, -ECANCELED }
+} };
+
+FIXTURE_VARIANT_ADD(chain, silent_time_out_that_is_a_success) { .is.e = {
+	{ EXPIRE_OK, K, NOTHING }
+} };
+
+FIXTURE_VARIANT_ADD(chain, short_read_is_not_silent) { .is.e = {
+	{ SHORT_READ, K, FILE_BYTES }
+} };
+
+FIXTURE_VARIANT_ADD(chain, barrier_heads_a_chain) { .is.e = {
+	{ NOP, A, 0 }, { NOP, D | L, 0 }, { NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, barrier_heads_a_failing_chain) { .is.e = {
+	{ NOP, 0, 0 }, { BAD_READ, D | L, -EFAULT }, { NOP, 0, -ECANCELED },
+	{ NOP, 0, 0 }
+} };
+
+FIXTURE_VARIANT_ADD(chain, barrier_refused) { .is.e = {
+	{ NOP, 0, 0 }, { BAD_OP, D, -EINVAL }, { NOP, D, 0 }
+} };
 
 struct files {
 	int file, efd;
@@ -154,7 +216,7 @@ static int files_open(struct files *f)
 	f->ts = ts_ns(NSEC_PER_MSEC);
 	f->hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		       0);
-	return f->file < 0 || f->efd < 0 || f->hole == MAP_FAILED ? -1 : 0;
+	return f->file < 0 || f->efd < 0 || f->hole == MAP_FAILED ? -EIO : 0;
 }
 
 static void files_close(struct files *f)
@@ -230,8 +292,8 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 	/* Refusals must not stop the batch here: enter.c looks at that */
 	ASSERT_EQ(0, ring_init_params(&r, 8, 8, IOURING2_SETUP_SUBMIT_ALL, 0));
 	/*
-	 * A CQ that is full but for @places; a smaller one would need a
-	 * smaller SQ, and that would cut the chain into two.
+	 * A CQ that is full but for @places slots. A smaller CQ would need a
+	 * smaller SQ, which would cut the chain in two.
 	 */
 	for (i = 0; i < 8 - (int)places; i++)
 		ASSERT_EQ(0, ring_nop(&r, 1000));
@@ -245,15 +307,15 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 		want += c->e[i].res != NOTHING;
 	}
 	EXPECT_EQ(nr, ring_submit(&r)) {
-		TH_LOG("%s, %u places", c->name, places);
+		TH_LOG("%u places", places);
 	}
-	/* All of them ended, also those that say nothing */
+	/* All of them ended, those without a CQE included */
 	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0)) {
-		TH_LOG("%s, %u places", c->name, places);
+		TH_LOG("%u places", places);
 	}
 	for (i = -(8 - (int)places); i < want; i++) {
 		ASSERT_EQ(0, ring_wait(&r, &cqe)) {
-			TH_LOG("%s, %u places", c->name, places);
+			TH_LOG("%u places", places);
 		}
 		if (cqe.user_data == 1000)
 			continue;
@@ -262,19 +324,19 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 		got[cqe.user_data] = cqe.res;
 		if (ordered) {
 			EXPECT_LT(last, (int)cqe.user_data) {
-				TH_LOG("%s, %u places: entry %d late", c->name,
-				       places, (int)cqe.user_data);
+				TH_LOG("%u places: entry %d late", places,
+				       (int)cqe.user_data);
 			}
 		}
 		last = cqe.user_data;
 	}
 	EXPECT_FALSE(ring_peek(&r, &cqe)) {
-		TH_LOG("%s, %u places: entry %d as well", c->name, places,
+		TH_LOG("%u places: entry %d as well", places,
 		       (int)cqe.user_data);
 	}
 	for (i = 0; i < nr; i++) {
 		EXPECT_EQ(c->e[i].res, got[i]) {
-			TH_LOG("%s, %u places: entry %d", c->name, places, i);
+			TH_LOG("%u places: entry %d", places, i);
 		}
 	}
 	/* A chain does not reach into the next batch */
@@ -284,68 +346,69 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 	ring_exit(&r);
 }
 
-RING_TEST(chains)
+TEST_F_TIMEOUT(chain, chain_results, LIMIT)
 {
 	static const unsigned int places[] = { 8, 1, 2 };
-	struct files f;
-	unsigned int i, j;
-
-	ASSERT_EQ(0, files_open(&f));
-	for (i = 0; i < ARRAY_SIZE(chains); i++)
-		for (j = 0; j < ARRAY_SIZE(places); j++)
-			run_chain(_metadata, &chains[i], &f, places[j], 0);
-	files_close(&f);
-}
-
-/* The same results when every entry goes to a worker */
-RING_TEST(chains_in_workers)
-{
 	struct files f;
 	unsigned int i;
 
 	ASSERT_EQ(0, files_open(&f));
-	for (i = 0; i < ARRAY_SIZE(chains); i++) {
-		run_chain(_metadata, &chains[i], &f, 8, A);
-		run_chain(_metadata, &chains[i], &f, 1, A);
-	}
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		run_chain(_metadata, &variant->is, &f, places[i], 0);
 	files_close(&f);
 }
 
-/* A link is a dependency: what follows has seen what went before */
-RING_TEST(data_flows_along_a_chain)
+/* The same results when every entry goes to a worker */
+TEST_F_TIMEOUT(chain, chain_results_in_workers, LIMIT)
+{
+	struct files f;
+
+	ASSERT_EQ(0, files_open(&f));
+	run_chain(_metadata, &variant->is, &f, 8, A);
+	run_chain(_metadata, &variant->is, &f, 1, A);
+	files_close(&f);
+}
+
+RING_FIXTURE(how) {
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(how, inline) { 0 };
+FIXTURE_VARIANT_ADD(how, in_worker) { A };
+
+/* A request sees the effects of those before it in its chain */
+TEST_F_TIMEOUT(how, data_flows_along_a_chain, LIMIT)
 {
 	char out[64], in[64];
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	struct ring r;
-	int fd, async, i;
+	int fd, i;
 
 	memset(out, 'x', sizeof(out));
-	for (async = 0; async < 2; async++) {
-		fd = tmp_file(0);
-		ASSERT_LE(0, fd);
-		memset(in, 0, sizeof(in));
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		sqe = ring_sqe(&r);
-		prep_write(sqe, fd, out, sizeof(out), 0);
-		sqe->flags = L | (async ? A : 0);
-		sqe = ring_sqe(&r);
-		prep(sqe, IOURING2_OP_FSYNC, fd, NULL, 0, 0);
-		sqe->flags = L;
-		sqe = ring_sqe(&r);
-		prep_read(sqe, fd, in, sizeof(in), 0);
-		EXPECT_EQ(3, ring_submit(&r));
-		for (i = 0; i < 3; i++) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(i == 1 ? 0 : (int)sizeof(out), cqe.res);
-		}
-		EXPECT_EQ(0, memcmp(in, out, sizeof(in)));
-		ring_exit(&r);
-		close(fd);
+	fd = tmp_file(0);
+	ASSERT_LE(0, fd);
+	memset(in, 0, sizeof(in));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	prep_write(sqe, fd, out, sizeof(out), 0);
+	sqe->flags = L | variant->flags;
+	sqe = ring_sqe(&r);
+	prep(sqe, IOURING2_OP_FSYNC, fd, NULL, 0, 0);
+	sqe->flags = L;
+	sqe = ring_sqe(&r);
+	prep_read(sqe, fd, in, sizeof(in), 0);
+	EXPECT_EQ(3, ring_submit(&r));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(i == 1 ? 0 : (int)sizeof(out), cqe.res);
 	}
+	EXPECT_EQ(0, memcmp(in, out, sizeof(in)));
+	ring_exit(&r);
+	close(fd);
 }
 
-/* What is linked does not start while its predecessor waits */
+/* A linked request does not start while its predecessor waits */
 RING_TEST(link_waits)
 {
 	struct iouring2_sqe *sqe;
@@ -414,130 +477,138 @@ RING_TEST(waiting_chain_cancelled)
 
 /* ---------------------------------------------------------------- barriers */
 
-/* All before it are over before it starts; all after it wait for it */
-RING_TEST(drain)
+RING_FIXTURE(cq) {
+	unsigned int entries;
+};
+
+FIXTURE_VARIANT_ADD(cq, of_64) { 64 };
+FIXTURE_VARIANT_ADD(cq, of_8) { 8 };
+
+/*
+ * A barrier starts when all requests before it have ended; all after it wait
+ * for it
+ */
+TEST_F_TIMEOUT(cq, drain_waits_for_all_before_it, LIMIT)
 {
-	static const unsigned int cqs[] = { 64, 8 };
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	struct files f;
 	uint64_t v;
 	struct ring r;
-	unsigned int c;
 	int i, n;
 
-	for (c = 0; c < ARRAY_SIZE(cqs); c++) {
-		ASSERT_EQ(0, files_open(&f));
-		ASSERT_EQ(0, ring_init(&r, 8, cqs[c]));
-		/* 0, 1: wait; 2: barrier; 3, 4: after it; 5: barrier; 6 */
-		for (i = 0; i < 7; i++) {
-			sqe = ring_sqe(&r);
-			fill(sqe, i < 2 ? WAIT : NOP, i == 2 || i == 5 ? D : 0,
-			     &f);
-			sqe->user_data = i;
-		}
-		EXPECT_EQ(7, ring_submit(&r));
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
-						20 * NSEC_PER_MSEC));
-		/* Later batches wait as well */
-		ASSERT_EQ(0, ring_nop(&r, 7));
-		EXPECT_EQ(1, ring_submit(&r));
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
-						20 * NSEC_PER_MSEC));
-		EXPECT_EQ(8, fdinfo(r.fd, "Inflight"));
-		v = 1;
-		EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
-		for (n = 0; n < 8; n++) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			i = cqe.user_data;
-			/* 0, 1 | 2 | 3, 4 | 5 | 6, 7 */
-			EXPECT_EQ(n < 2 ? 0 : n == 2 ? 2 : n < 5 ? 3 :
-				  n == 5 ? 5 : 6,
-				  i < 2 ? 0 : i == 2 ? 2 : i < 5 ? 3 :
-				  i == 5 ? 5 : 6) {
-				TH_LOG("%d came as number %d", i, n);
-			}
-			EXPECT_EQ(i < 2 ? POLLIN : 0, cqe.res);
-		}
-		/* Barrier gone: nothing is held up any more */
-		ASSERT_EQ(0, ring_nop(&r, 8));
-		EXPECT_EQ(0, ring_do(&r));
-		ring_exit(&r);
-		files_close(&f);
-	}
-}
-
-/* With nothing before it, it is under way at once: what is after it waits */
-RING_TEST(drain_under_way)
-{
-	struct iouring2_sqe *sqe;
-	struct iouring2_cqe cqe;
-	struct files f;
-	uint64_t v = 1;
-	struct ring r;
-	int together;
-
-	for (together = 0; together < 2; together++) {
-		ASSERT_EQ(0, files_open(&f));
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 8, variant->entries));
+	/* 0, 1: wait; 2: barrier; 3, 4: after it; 5: barrier; 6 */
+	for (i = 0; i < 7; i++) {
 		sqe = ring_sqe(&r);
-		fill(sqe, WAIT, D, &f);
-		sqe->user_data = 1;
-		if (!together)
-			EXPECT_EQ(1, ring_submit(&r));
-		ASSERT_EQ(0, ring_nop(&r, 2));
-		EXPECT_EQ(1 + together, ring_submit(&r));
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
-						20 * NSEC_PER_MSEC));
-		EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(1, (int)cqe.user_data);
-		EXPECT_EQ(POLLIN, cqe.res);
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(2, (int)cqe.user_data);
-		ring_exit(&r);
-		files_close(&f);
+		fill(sqe, i < 2 ? WAIT : NOP, i == 2 || i == 5 ? D : 0,
+		     &f);
+		sqe->user_data = i;
 	}
+	EXPECT_EQ(7, ring_submit(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+					20 * NSEC_PER_MSEC));
+	/* Later batches wait as well */
+	ASSERT_EQ(0, ring_nop(&r, 7));
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+					20 * NSEC_PER_MSEC));
+	EXPECT_EQ(8, fdinfo(r.fd, "Inflight"));
+	v = 1;
+	EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+	for (n = 0; n < 8; n++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		i = cqe.user_data;
+		/* 0, 1 | 2 | 3, 4 | 5 | 6, 7 */
+		EXPECT_EQ(n < 2 ? 0 : n == 2 ? 2 : n < 5 ? 3 :
+			  n == 5 ? 5 : 6,
+			  i < 2 ? 0 : i == 2 ? 2 : i < 5 ? 3 :
+			  i == 5 ? 5 : 6) {
+			TH_LOG("%d came as number %d", i, n);
+		}
+		EXPECT_EQ(i < 2 ? POLLIN : 0, cqe.res);
+	}
+	/* The barrier has ended: nothing waits any more */
+	ASSERT_EQ(0, ring_nop(&r, 8));
+	EXPECT_EQ(0, ring_do(&r));
+	ring_exit(&r);
+	files_close(&f);
 }
 
-/* A barrier on any entry of a chain holds for the chain, and for what follows */
-RING_TEST(drain_in_a_chain)
+RING_FIXTURE(next) {
+	bool together;	/* submitted with the barrier */
+};
+
+FIXTURE_VARIANT_ADD(next, alone) { false };
+FIXTURE_VARIANT_ADD(next, together) { true };
+
+/*
+ * With nothing before it, a barrier starts at once, and what is after it waits
+ */
+TEST_F_TIMEOUT(next, drain_under_way, LIMIT)
 {
-	static const unsigned int async[] = { 0, A };
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct files f;
+	uint64_t v = 1;
+	struct ring r;
+
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	fill(sqe, WAIT, D, &f);
+	sqe->user_data = 1;
+	if (!variant->together)
+		EXPECT_EQ(1, ring_submit(&r));
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	EXPECT_EQ(1 + variant->together, ring_submit(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+					20 * NSEC_PER_MSEC));
+	EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(2, (int)cqe.user_data);
+	ring_exit(&r);
+	files_close(&f);
+}
+
+/* DRAIN on any entry of a chain makes the whole chain a barrier */
+TEST_F_TIMEOUT(how, drain_in_a_chain, LIMIT)
+{
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	uint64_t v = 1;
 	struct files f;
 	struct ring r;
-	unsigned int a;
 	int i;
 
-	for (a = 0; a < ARRAY_SIZE(async); a++) {
-		ASSERT_EQ(0, files_open(&f));
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		/* 0: waits; 1, 2: a chain, its second a barrier; 3 */
-		for (i = 0; i < 4; i++) {
-			sqe = ring_sqe(&r);
-			fill(sqe, i ? NOP : WAIT, i == 1 ? L | async[a] :
-			     i == 2 ? D : 0, &f);
-			sqe->user_data = i;
-		}
-		EXPECT_EQ(4, ring_submit(&r));
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
-						50 * NSEC_PER_MSEC));
-		EXPECT_EQ(4, fdinfo(r.fd, "Inflight"));
-		EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
-		for (i = 0; i < 4; i++) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(i, (int)cqe.user_data);
-			EXPECT_EQ(i ? 0 : POLLIN, cqe.res);
-		}
-		ring_exit(&r);
-		files_close(&f);
+	ASSERT_EQ(0, files_open(&f));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* 0: waits; 1, 2: a chain, its second a barrier; 3 */
+	for (i = 0; i < 4; i++) {
+		sqe = ring_sqe(&r);
+		fill(sqe, i ? NOP : WAIT, i == 1 ? L | variant->flags :
+		     i == 2 ? D : 0, &f);
+		sqe->user_data = i;
 	}
+	EXPECT_EQ(4, ring_submit(&r));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+					50 * NSEC_PER_MSEC));
+	EXPECT_EQ(4, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(i, (int)cqe.user_data);
+		EXPECT_EQ(i ? 0 : POLLIN, cqe.res);
+	}
+	ring_exit(&r);
+	files_close(&f);
 }
 
-/* It waits for each of those before it, the last one included */
+/* A barrier waits for each request before it, the last one included */
 RING_TEST(drain_waits_for_each)
 {
 	enum { NR = 3 };
@@ -574,7 +645,7 @@ RING_TEST(drain_waits_for_each)
 		close(efd[i]);
 }
 
-/* A completion behind the full CQ is over, as far as a barrier goes */
+/* To a barrier, a request whose CQE is in the backlog has ended */
 RING_TEST(drain_across_overflow)
 {
 	struct iouring2_sqe *sqe;
@@ -612,7 +683,7 @@ RING_TEST(drain_across_overflow)
 	files_close(&f);
 }
 
-/* The counters that user space can write to are not what a barrier believes */
+/* A barrier does not depend on counters that user space can write to */
 RING_TEST(drain_ignores_scribbles)
 {
 	struct iouring2_sqe *sqe;
@@ -631,7 +702,7 @@ RING_TEST(drain_ignores_scribbles)
 	ring_exit(&r);
 }
 
-/* A chain behind a barrier, a barrier behind a chain, from every context */
+/* A chain behind a barrier and a barrier behind a chain, in every context */
 RING_TEST(drain_and_chain)
 {
 	struct iouring2_sqe *sqe;

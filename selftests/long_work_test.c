@@ -94,7 +94,7 @@ static const char *reclaims(void *arg)
 	ret = write_text(GROUP "/cgroup.procs", "0");
 	fd = open(GROUP "/memory.reclaim", O_WRONLY | O_CLOEXEC);
 	if (ret || fd < 0 || ring_init(&r, 8, 0))
-		return wrong("not begun: %d", ret);
+		return reason("not begun: %d", ret);
 	if (fill_page_cache(240 * MIB) < 240 * MIB)
 		return "no disk is large enough";
 	before = group_bytes();
@@ -106,10 +106,10 @@ static const char *reclaims(void *arg)
 	printf("# of %ld MiB, %ld less in %ld ms\n", before / MIB,
 	       (before - after) / MIB, took / (long)NSEC_PER_MSEC);
 	if (ret != 4)
-		return wrong("WRITE of \"160M\": %d", ret);
+		return reason("WRITE of \"160M\": %d", ret);
 	if (before - after < 130 * MIB || before - after > 200 * MIB)
-		return wrong("of %ld MiB it took %ld", before / MIB,
-			     (before - after) / MIB);
+		return reason("of %ld MiB it took %ld", before / MIB,
+			      (before - after) / MIB);
 	return "";
 }
 

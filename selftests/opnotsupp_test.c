@@ -22,13 +22,13 @@ static int zram_new(void)
 	int nr;
 
 	if (!intrusive() || shell("modprobe -q zram"))
-		return -1;
+		return -ENODEV;
 	if (read_text("/sys/class/zram-control/hot_add", text, sizeof(text)) <= 0)
-		return -1;
+		return -ENODEV;
 	nr = atoi(text);
 	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", nr);
 	if (write_text(path, "32M"))
-		return -1;
+		return -EIO;
 	snprintf(path, sizeof(path), "/dev/zram%d", nr);
 	return until_ms(!access(path, R_OK | W_OK), SOON) ? nr : -1;
 }
@@ -119,13 +119,16 @@ BOUNDED_TEST(zram)
 	EXPECT_EQ(0, zram_free(nr));
 }
 
+MANNER_FIXTURE(manner);
+
 /* The device says so itself, and that is the result */
-BOUNDED_TEST(meant)
+TEST_F_TIMEOUT(manner, error_of_the_device, 100)
 {
+	const enum manner how = variant->how;
 	struct cuse *c = cuse_start();
 	unsigned int asked;
 	struct ring r;
-	int how, fd;
+	int fd;
 
 	if (!c)
 		SKIP(return, "no CUSE");
@@ -136,21 +139,17 @@ BOUNDED_TEST(meant)
 	st_rel(&c->error, -EOPNOTSUPP);
 	EXPECT_EQ(-1, read(fd, mem, 64));
 	EXPECT_EQ(EOPNOTSUPP, errno);
-	for (how = 0; how < NR_HOW; how++) {
-		asked = ld_acq(&c->asked);
-		EXPECT_EQ(-EOPNOTSUPP, do_how(&r, how, IOURING2_OP_READ, fd,
-					      mem, 64, 0)) {
-			TH_LOG("READ, %s", how_name(how));
-		}
-		EXPECT_EQ(-EOPNOTSUPP, do_how(&r, how, IOURING2_OP_WRITE, fd,
-					      mem, 64, 0)) {
-			TH_LOG("WRITE, %s", how_name(how));
-		}
-		/* once without waiting, maybe, and once as it is */
-		EXPECT_GE(asked + 4, ld_acq(&c->asked)) {
-			TH_LOG("%s", how_name(how));
-		}
+	asked = ld_acq(&c->asked);
+	EXPECT_EQ(-EOPNOTSUPP, do_how(&r, how, IOURING2_OP_READ, fd,
+				      mem, 64, 0)) {
+		TH_LOG("READ");
 	}
+	EXPECT_EQ(-EOPNOTSUPP, do_how(&r, how, IOURING2_OP_WRITE, fd,
+				      mem, 64, 0)) {
+		TH_LOG("WRITE");
+	}
+	/* once without waiting, maybe, and once as it is */
+	EXPECT_GE(asked + 4, ld_acq(&c->asked));
 	st_rel(&c->error, 0);
 	EXPECT_EQ(64, do_one(&r, IOURING2_OP_READ, fd, mem, 64, 0, 0));
 	close(fd);

@@ -89,45 +89,47 @@ static void do_timeout_count(struct iouring2_sqe *sqe, struct ctx *c)
 	prep_timeout(sqe, &c->ts, 1, 0);
 }
 
-static const struct completer {
-	const char *name;
+struct completer {
 	void (*prep)(struct iouring2_sqe *sqe, struct ctx *c);
 	int res;
 	bool held;	/* completes only when the eventfd is written to */
 	bool timer;	/* completes by itself, later */
 	bool fifo;	/* in the order of submission */
-} completers[] = {
-	{ "inline NOP", do_nop, 0, .fifo = true },
-	{ "inline refusal", do_refused, -EINVAL, .fifo = true },
-	{ "read", do_read, 1 },
-	{ "worker NOP", do_nop_async, 0 },
-	{ "worker read", do_read_async, 1 },
-	{ "poll", do_poll, POLLIN, .held = true },
-	{ "poll with error bits", do_read_wait, POLLIN, .held = true },
-	{ "timer", do_timeout, -ETIME, .timer = true },
 };
 
-/* One at a time: the first that reads takes all.  A worker posts it. */
+enum {
+	INLINE_NOP, INLINE_REFUSAL, READ, WORKER_NOP, WORKER_READ, POLL,
+	POLL_WITH_ERROR_BITS, TIMER,
+};
+
+static const struct completer completers[] = {
+	[INLINE_NOP] = { do_nop, 0, .fifo = true },
+	[INLINE_REFUSAL] = { do_refused, -EINVAL, .fifo = true },
+	[READ] = { do_read, 1 },
+	[WORKER_NOP] = { do_nop_async, 0 },
+	[WORKER_READ] = { do_read_async, 1 },
+	[POLL] = { do_poll, POLLIN, .held = true },
+	[POLL_WITH_ERROR_BITS] = { do_read_wait, POLLIN, .held = true },
+	[TIMER] = { do_timeout, -ETIME, .timer = true },
+};
+
+/*
+ * Used one at a time: the first read takes the whole counter. A worker posts
+ * the CQE.
+ */
 static const struct completer late_read = {
-	"read that waited", do_late_read, sizeof(uint64_t), .held = true
+	do_late_read, sizeof(uint64_t), .held = true
 };
-
-static const unsigned int cq_sizes[] = { 1, 2, 4096 };
 
 static bool flagged(struct ring *r)
 {
 	return ld_acq(r->sq_flags) & OVERFLOW;
 }
 
-static bool flag_true(struct ring *r)
-{
-	return flagged(r) == (fdinfo(r->fd, "Backlog") > 0);
-}
-
 /*
  * A timer must not expire before the last request is submitted. How long that
- * takes depends on the machine: a case in which one may have is done again, with
- * four times as long.
+ * takes depends on the machine: if a timer may have expired, the case runs
+ * again with timers of four times the length.
  */
 #define FIRST_WAIT	(50 * NSEC_PER_MSEC)
 #define LAST_WAIT	(16 * NSEC_PER_SEC)
@@ -137,7 +139,7 @@ static int ctx_init(struct ctx *c)
 	c->efd = eventfd(0, EFD_CLOEXEC);
 	c->file = tmp_file(1);
 	c->ts = ts_ns(FIRST_WAIT);
-	return c->efd < 0 || c->file < 0 ? -1 : 0;
+	return c->efd < 0 || c->file < 0 ? -EIO : 0;
 }
 
 static void ctx_exit(struct ctx *c)
@@ -173,184 +175,143 @@ static unsigned int submit(struct ring *r, const struct completer *k,
 	return done;
 }
 
-/*
- * Reap everything, entering only to have the CQ filled again; returns how
- * many came. -1: something is not as it must be, and *why says what.
- */
-static int reap_all(struct ring *r, unsigned char *seen, unsigned int nr,
-		    const struct completer *k, char *why, size_t size)
+static unsigned char seen[4096 * 4];
+
+/* Reap @nr completions, entering only to have the CQ filled again */
+static void reap_all(struct __test_metadata *_metadata, struct ring *r,
+		     const struct completer *k, unsigned int nr)
 {
-	unsigned int got = 0, in_cq;
+	unsigned int got = 0;
 	struct iouring2_cqe cqe;
 	long long left;
-	int ret;
 
 	for (;;) {
-		in_cq = ring_ready(r);
 		while (ring_peek(r, &cqe)) {
-			if (cqe.user_data >= nr || seen[cqe.user_data]++) {
-				snprintf(why, size, "user_data %lld twice or unknown",
-					 (long long)cqe.user_data);
-				return -1;
-			}
-			if (k->fifo && cqe.user_data != got) {
-				snprintf(why, size, "%lld came as number %u",
-					 (long long)cqe.user_data, got);
-				return -1;
-			}
-			if (cqe.res != k->res) {
-				snprintf(why, size, "res %d", cqe.res);
-				return -1;
-			}
+			/* known, and not seen before */
+			ASSERT_GT(nr, cqe.user_data);
+			ASSERT_EQ(0, seen[cqe.user_data]++);
+			if (k->fifo)
+				ASSERT_EQ(got, cqe.user_data);
+			ASSERT_EQ(k->res, cqe.res);
 			got++;
 		}
 		/* Reaping alone does not clear the flag: nothing was flushed */
-		if (!flag_true(r)) {
-			snprintf(why, size, "flag %d with %lld waiting",
-				 flagged(r), fdinfo(r->fd, "Backlog"));
-			return -1;
-		}
 		left = fdinfo(r->fd, "Backlog");
+		ASSERT_EQ(left > 0, flagged(r)) {
+			TH_LOG("%lld wait", left);
+		}
 		if (!left)
-			return got;
-		ret = enter(r->fd, 0, 0, GETEVENTS, NULL, 0);
-		if (ret) {
-			snprintf(why, size, "flush: %d", ret);
-			return -1;
-		}
-		in_cq = ring_ready(r);
-		if (in_cq != (left < *r->cq_entries ? left : *r->cq_entries)) {
-			snprintf(why, size, "%u of %lld flushed", in_cq, left);
-			return -1;
-		}
-		if (*r->cq_overflow) {
-			snprintf(why, size, "cq overflow %u", *r->cq_overflow);
-			return -1;
-		}
+			break;
+		ASSERT_EQ(0, enter(r->fd, 0, 0, GETEVENTS, NULL, 0));
+		ASSERT_EQ(left < *r->cq_entries ? left : *r->cq_entries,
+			  ring_ready(r));
+		ASSERT_EQ(0, (int)*r->cq_overflow);
 	}
+	EXPECT_EQ(nr, got);
 }
 
-static unsigned char seen[4096 * 4];
-
-/* *@late: a timer of @wait ns may have expired too soon, and nothing is proved */
-static const char *overflow_try(const struct completer *k, unsigned int cq,
-				bool one_by_one, long long wait, bool *late)
+/*
+ * Return: true if a timer of @wait ns may have expired too soon, so that
+ * nothing is proved
+ */
+static bool overflow_try(struct __test_metadata *_metadata,
+			 const struct completer *k, unsigned int cq,
+			 bool one_by_one, long long wait)
 {
-	static char text[256];
-	unsigned int total, sq, got;
-	char why[128] = "";
+	unsigned int total, sq, more, taken;
 	long long began;
 	uint64_t v = 1;
 	struct ctx c;
 	struct ring r;
-	int ret;
+	bool late;
 
-	if (ctx_init(&c))
-		return "no eventfd, no file";
+	ASSERT_EQ(0, ctx_init(&c));
 	c.ts = ts_ns(wait);
 	sq = one_by_one && cq > 8 ? 8 : cq;
-	if (ring_init_params(&r, sq, cq, IOURING2_SETUP_SUBMIT_ALL, 0))
-		return "SETUP";
+	ASSERT_EQ(0, ring_init_params(&r, sq, cq, IOURING2_SETUP_SUBMIT_ALL,
+				      0));
 	memset(seen, 0, sizeof(seen));
 
 	/* What can be accepted before the first completion waits */
-	total = cq;
 	began = now_ns(CLOCK_MONOTONIC);
-	got = submit(&r, k, &c, 0, total, one_by_one);
-	if (got != total)
-		snprintf(why, sizeof(why), "first %u: %u", total, got);
+	taken = submit(&r, k, &c, 0, cq, one_by_one);
 	if (!k->held && !k->timer) {
-		/* CQ full to the brim, and nothing behind it yet */
-		if (!until(ring_ready(&r) == cq))
-			snprintf(why, sizeof(why), "CQ never full");
-		if (flagged(&r) || fdinfo(r.fd, "Backlog") != 0)
-			snprintf(why, sizeof(why), "flag without need");
+		/* The CQ is full, and the backlog is still empty */
+		EXPECT_TRUE(until(ring_ready(&r) == cq));
+		EXPECT_FALSE(flagged(&r));
+		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
 	}
 	/* Then a batch, or one, that finds the CQ full */
 	if (k->held || k->timer)
-		got = cq < 100 ? cq + 1 : 100;
+		more = cq < 100 ? cq + 1 : 100;
 	else
-		got = one_by_one ? 1 : sq;
-	ret = submit(&r, k, &c, total, got, one_by_one);
-	*late = k->timer && now_ns(CLOCK_MONOTONIC) - began >= wait;
-	if (ret != (int)got)
-		snprintf(why, sizeof(why), "next %u: %d", got, ret);
-	total += got;
-
-	if (k->held && write(c.efd, &v, sizeof(v)) != sizeof(v))
-		snprintf(why, sizeof(why), "eventfd");
-	if (*late)
+		more = one_by_one ? 1 : sq;
+	total = cq + more;
+	taken += submit(&r, k, &c, cq, more, one_by_one);
+	late = k->timer && now_ns(CLOCK_MONOTONIC) - began >= wait;
+	if (late)
 		goto out;
-	if (!until(fdinfo(r.fd, "Backlog") == total - cq))
-		snprintf(why, sizeof(why), "%lld waiting, not %u",
-			 fdinfo(r.fd, "Backlog"), total - cq);
-	if (ring_ready(&r) != cq)
-		snprintf(why, sizeof(why), "%u in the CQ", ring_ready(&r));
-	if (!until(flagged(&r)))
-		snprintf(why, sizeof(why), "no flag");
-	if (fdinfo(r.fd, "BacklogTotal") != total - cq)
-		snprintf(why, sizeof(why), "BacklogTotal %lld",
-			 fdinfo(r.fd, "BacklogTotal"));
-	if (fdinfo(r.fd, "BacklogMax") != total - cq)
-		snprintf(why, sizeof(why), "BacklogMax %lld",
-			 fdinfo(r.fd, "BacklogMax"));
-	if (!why[0]) {
-		ret = reap_all(&r, seen, total, k, why, sizeof(why));
-		if (ret >= 0 && ret != (int)total)
-			snprintf(why, sizeof(why), "%d of %u came", ret, total);
-	}
-	if (!why[0] && *r.cq_overflow)
-		snprintf(why, sizeof(why), "cq overflow %u", *r.cq_overflow);
-	if (!why[0] && fdinfo(r.fd, "Completed") != total)
-		snprintf(why, sizeof(why), "Completed %lld of %u",
-			 fdinfo(r.fd, "Completed"), total);
-	/* And the ring goes on as if nothing had been */
-	if (!why[0] && (ring_nop(&r, 1) || ring_do(&r)))
-		snprintf(why, sizeof(why), "NOP after it");
+	EXPECT_EQ(total, taken);
+	if (k->held)
+		EXPECT_EQ((ssize_t)sizeof(v), write(c.efd, &v, sizeof(v)));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == more));
+	EXPECT_EQ(more, fdinfo(r.fd, "Backlog"));
+	EXPECT_EQ(cq, ring_ready(&r));
+	EXPECT_TRUE(until(flagged(&r)));
+	EXPECT_EQ(more, fdinfo(r.fd, "BacklogTotal"));
+	EXPECT_EQ(more, fdinfo(r.fd, "BacklogMax"));
+	reap_all(_metadata, &r, k, total);
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	EXPECT_EQ(total, fdinfo(r.fd, "Completed"));
+	/* The ring still works */
+	ASSERT_EQ(0, ring_nop(&r, 1));
+	EXPECT_EQ(0, ring_do(&r));
 out:
 	ring_exit(&r);
 	ctx_exit(&c);
-	if (!why[0])
-		return "";
-	snprintf(text, sizeof(text), "%s, CQ of %u: %s", k->name, cq, why);
-	return text;
+	return late;
 }
 
-static const char *overflow_once(const struct completer *k, unsigned int cq,
-				 bool one_by_one)
+RING_FIXTURE(completions) {
+	const struct completer *by;
+	unsigned int cq;
+};
+
+#define EACH_CQ(name, nr)						\
+FIXTURE_VARIANT_ADD(completions, name##_cq_1) { &completers[nr], 1 };	\
+FIXTURE_VARIANT_ADD(completions, name##_cq_2) { &completers[nr], 2 };	\
+FIXTURE_VARIANT_ADD(completions, name##_cq_4096) { &completers[nr], 4096 }
+
+EACH_CQ(inline_nop, INLINE_NOP);
+EACH_CQ(inline_refusal, INLINE_REFUSAL);
+EACH_CQ(read, READ);
+EACH_CQ(worker_nop, WORKER_NOP);
+EACH_CQ(worker_read, WORKER_READ);
+EACH_CQ(poll, POLL);
+EACH_CQ(poll_with_error_bits, POLL_WITH_ERROR_BITS);
+EACH_CQ(timer, TIMER);
+
+TEST_F_TIMEOUT(completions, none_lost_in_a_batch, LIMIT)
 {
 	long long wait = FIRST_WAIT;
-	const char *why;
-	bool late;
 
-	do {
-		why = overflow_try(k, cq, one_by_one, wait, &late);
+	while (overflow_try(_metadata, variant->by, variant->cq, false, wait)) {
 		wait *= 4;
-	} while (late && wait <= LAST_WAIT);
-	return late ? "no wait is long enough" : why;
+		ASSERT_GE(LAST_WAIT, wait);
+	}
 }
 
-RING_TEST(batch)
+TEST_F_TIMEOUT(completions, none_lost_one_by_one, LIMIT)
 {
-	unsigned int i, j;
+	long long wait = FIRST_WAIT;
 
-	for (i = 0; i < ARRAY_SIZE(completers); i++)
-		for (j = 0; j < ARRAY_SIZE(cq_sizes); j++)
-			EXPECT_STREQ("", overflow_once(&completers[i],
-						       cq_sizes[j], false));
+	while (overflow_try(_metadata, variant->by, variant->cq, true, wait)) {
+		wait *= 4;
+		ASSERT_GE(LAST_WAIT, wait);
+	}
 }
 
-RING_TEST(one_by_one)
-{
-	unsigned int i, j;
-
-	for (i = 0; i < ARRAY_SIZE(completers); i++)
-		for (j = 0; j < ARRAY_SIZE(cq_sizes); j++)
-			EXPECT_STREQ("", overflow_once(&completers[i],
-						       cq_sizes[j], true));
-}
-
-/* Completed by another's completion, while that one overflows */
+/* A time-out that counts is completed by a CQE that goes to the backlog */
 RING_TEST(timeout_by_count)
 {
 	struct iouring2_sqe *sqe;
@@ -387,8 +348,9 @@ RING_TEST(timeout_by_count)
 }
 
 /*
- * There is room in the CQ again, and a request that takes @wait ns, or is held,
- * completes from outside. True: it may have completed before there was room.
+ * The CQ has room again while the backlog is not empty, and a request completes
+ * outside of ENTER: after @wait ns, or when the eventfd is written to. Return:
+ * true if it may have completed before there was room.
  */
 static bool overtake_try(struct __test_metadata *_metadata,
 			 const struct completer *k, long long wait)
@@ -416,7 +378,7 @@ static bool overtake_try(struct __test_metadata *_metadata,
 			ring_submit(&r);
 	}
 	backlog = fdinfo(r.fd, "Backlog");
-	/* Two places, by reaping only */
+	/* Reaping makes two slots free */
 	for (n = 0; n < 2; n++) {
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		if (cqe.user_data != n)
@@ -431,9 +393,7 @@ static bool overtake_try(struct __test_metadata *_metadata,
 	EXPECT_TRUE(until(fdinfo(r.fd, "Completed") == 5));
 	for (n = 2; n < 5; n++) {
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(n == 4 ? 1000 : n, cqe.user_data) {
-			TH_LOG("%s: passed those waiting", k->name);
-		}
+		EXPECT_EQ(n == 4 ? 1000 : n, cqe.user_data);
 	}
 out:
 	ring_exit(&r);
@@ -441,22 +401,26 @@ out:
 	return late;
 }
 
-/* I2: it must not pass those that wait */
-RING_TEST(nothing_overtakes)
-{
-	const struct completer *k;
-	long long wait;
-	unsigned int i;
+RING_FIXTURE(overtaker) {
+	const struct completer *by;
+};
 
-	for (i = 0; i <= ARRAY_SIZE(completers); i++) {
-		k = i < ARRAY_SIZE(completers) ? &completers[i] : &late_read;
-		if (!k->held && !k->timer)
-			continue;
-		wait = FIRST_WAIT;
-		while (overtake_try(_metadata, k, wait)) {
-			wait *= 4;
-			ASSERT_GE(LAST_WAIT, wait);
-		}
+FIXTURE_VARIANT_ADD(overtaker, poll) { &completers[POLL] };
+FIXTURE_VARIANT_ADD(overtaker, poll_with_error_bits) {
+	&completers[POLL_WITH_ERROR_BITS]
+};
+
+FIXTURE_VARIANT_ADD(overtaker, timer) { &completers[TIMER] };
+FIXTURE_VARIANT_ADD(overtaker, read_that_waited) { &late_read };
+
+/* I2: its CQE must not pass those of the backlog */
+TEST_F_TIMEOUT(overtaker, nothing_overtakes, LIMIT)
+{
+	long long wait = FIRST_WAIT;
+
+	while (overtake_try(_metadata, variant->by, wait)) {
+		wait *= 4;
+		ASSERT_GE(LAST_WAIT, wait);
 	}
 }
 
@@ -483,10 +447,10 @@ RING_TEST(flag_is_exact)
 		}
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		EXPECT_EQ(i, (int)cqe.user_data);
-		/* One place free: one moves up */
+		/* One slot is free: ENTER moves one CQE there */
 		EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
 	}
-	/* The flag leaves the others alone */
+	/* The other flags are not touched */
 	EXPECT_EQ(0, (int)*r.sq_flags);
 	ring_exit(&r);
 }
@@ -652,7 +616,7 @@ static void stress_two_threads(struct __test_metadata *_metadata,
 
 		p.bitmap = calloc(1, n / 8 + 1);
 		ASSERT_NE(NULL, p.bitmap);
-		/* So polls are satisfied at once */
+		/* The eventfd is readable, so that polls complete at once */
 		ASSERT_EQ((ssize_t)sizeof(v), write(c.efd, &v, sizeof(v)));
 	}
 	ASSERT_EQ(0, pthread_create(&thread, NULL, reap_in_thread, &p));
@@ -719,7 +683,7 @@ static void *look_at_it(void *arg)
 	return NULL;
 }
 
-/* fdinfo of a ring at work: numbers that can be, and never in the way */
+/* fdinfo of a ring at work shows possible numbers, and does not block it */
 RING_TEST(looked_at_meanwhile)
 {
 	struct reaper p = { .n = ~0U };

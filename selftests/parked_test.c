@@ -300,7 +300,7 @@ BOUNDED_TEST(waiting_sharer)
 	munmap(p, sizeof(*p));
 }
 
-/* Its owner exits, or is killed: it is cancelled */
+/* Parked work is cancelled when its owner exits or is killed */
 BOUNDED_TEST(owner_goes)
 {
 	struct play *p = shared_new(sizeof(*p));
@@ -348,19 +348,19 @@ static const char *changes_user(void *arg)
 		return "no sysctl, or no ring";
 	ret = write_as_before(&r, fd, text, 65534);
 	if (ret != 1)
-		return wrong("submitted by root: %d", ret);
+		return reason("submitted by root: %d", ret);
 	if (pwrite(fd, text, 1, 0) != -1 || errno != EPERM)
 		return "a user writes as root from then on";
 	ret = write_as_before(&r, fd, text, 0);
 	if (ret != -EPERM)
-		return wrong("submitted by a user: %d", ret);
+		return reason("submitted by a user: %d", ret);
 	if (pwrite(fd, text, 1, 0) != 1)
 		return "root does not write as root from then on";
 	ring_exit(&r);
 	return "";
 }
 
-/* With the credentials of its submission, and only that */
+/* Parked work has the credentials of its submission */
 BOUNDED_TEST(as_it_was_submitted)
 {
 	if (!intrusive() || access(SYSCTL, W_OK))
@@ -440,7 +440,10 @@ static void submits_and_sleeps(struct ring *parent, const struct task *t, int *d
 		pause();
 }
 
-/* A submits and sleeps elsewhere; B waits on the ring: it comes */
+/*
+ * Process A submits and sleeps elsewhere; process B waits on the ring and gets
+ * the CQE
+ */
 BOUNDED_TEST(others_wait_for_files)
 {
 	int *done = shared_new(sizeof(*done)), how;
@@ -550,50 +553,45 @@ static bool good_end(int res)
 	return res == 64 || res == -EINTR;
 }
 
+MANNER_FIXTURE(manner);
+
 /* Its time limit ends a wait, whatever the work is busy with */
-BOUNDED_TEST(time_limit)
+TEST_F_TIMEOUT(manner, time_limit, 100)
 {
+	const enum manner how = variant->how;
 	struct cuse *c = cuse_start();
 	struct ring r;
 	long long t;
-	int fd, how, ret;
+	int fd, ret;
 
 	if (!c)
 		SKIP(return, "no CUSE");
 	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	for (how = 0; how < NR_HOW; how++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		st_rel(&c->hold, true);
-		if (how >= LINKED)
-			add_timer(&r, 20, HARDLINK, TIMER);
-		add(&r, IOURING2_OP_READ, fd, buf, 64, 0,
-		    how == AS_ASYNC ? ASYNC : 0, TRIED);
-		t = now_ns(CLOCK_MONOTONIC);
-		ret = enter_timeout(r.fd, ring_publish(&r),
-				    how >= LINKED ? 2 : 1, 300 * NSEC_PER_MSEC);
-		t = now_ns(CLOCK_MONOTONIC) - t;
-		EXPECT_EQ(how >= LINKED ? 2 : 1, ret) {
-			TH_LOG("%s", how_name(how));
-		}
-		EXPECT_GT(8 * NSEC_PER_SEC, t) {
-			TH_LOG("%s", how_name(how));
-		}
-		/* once more, with nothing to submit */
-		t = now_ns(CLOCK_MONOTONIC);
-		enter_timeout(r.fd, 0, 2, 300 * NSEC_PER_MSEC);
-		t = now_ns(CLOCK_MONOTONIC) - t;
-		EXPECT_GT(8 * NSEC_PER_SEC, t) {
-			TH_LOG("%s", how_name(how));
-		}
-		st_rel(&c->hold, false);
-		ret = res_ms(&r, TRIED, SOON);
-		EXPECT_TRUE(good_end(ret)) {
-			TH_LOG("%s: %d", how_name(how), ret);
-		}
-		EXPECT_FALSE(flagged(&r));
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	st_rel(&c->hold, true);
+	if (how >= LINKED)
+		add_timer(&r, 20, HARDLINK, TIMER);
+	add(&r, IOURING2_OP_READ, fd, buf, 64, 0,
+	    how == AS_ASYNC ? ASYNC : 0, TRIED);
+	t = now_ns(CLOCK_MONOTONIC);
+	ret = enter_timeout(r.fd, ring_publish(&r),
+			    how >= LINKED ? 2 : 1, 300 * NSEC_PER_MSEC);
+	t = now_ns(CLOCK_MONOTONIC) - t;
+	EXPECT_EQ(how >= LINKED ? 2 : 1, ret);
+	EXPECT_GT(8 * NSEC_PER_SEC, t);
+	/* once more, with nothing to submit */
+	t = now_ns(CLOCK_MONOTONIC);
+	enter_timeout(r.fd, 0, 2, 300 * NSEC_PER_MSEC);
+	t = now_ns(CLOCK_MONOTONIC) - t;
+	EXPECT_GT(8 * NSEC_PER_SEC, t);
+	st_rel(&c->hold, false);
+	ret = res_ms(&r, TRIED, SOON);
+	EXPECT_TRUE(good_end(ret)) {
+		TH_LOG("%d", ret);
 	}
+	EXPECT_FALSE(flagged(&r));
+	ring_exit(&r);
 	close(fd);
 	cuse_end(c);
 }
@@ -614,44 +612,44 @@ static void *let_through(void *arg)
 	return NULL;
 }
 
-/* The one thread there is has a read that waits for a write it will make */
-BOUNDED_TEST(waits_for_own_request)
+/*
+ * The only thread submits a read that waits for a write which the thread
+ * submits later
+ */
+TEST_F_TIMEOUT(manner, waits_for_own_request, 100)
 {
+	const enum manner how = variant->how;
 	struct cuse *c = cuse_start();
 	struct gate gate = { .c = c };
 	struct ring r;
 	pthread_t t;
-	int fd, how, ret;
+	int fd, ret;
 
 	if (!c)
 		SKIP(return, "no CUSE");
 	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, pipe2(gate.p, O_CLOEXEC));
-	for (how = 0; how < NR_HOW; how++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		st_rel(&c->hold, true);
-		ASSERT_EQ(0, pthread_create(&t, NULL, let_through, &gate));
-		if (how >= LINKED)
-			add_timer(&r, 20, HARDLINK, TIMER);
-		add(&r, IOURING2_OP_READ, fd, buf, 64, 0,
-		    how == AS_ASYNC ? ASYNC : 0, TRIED);
-		/* in the same ENTER, and in a later one */
-		if (how != AS_ASYNC)
-			enter_timeout(r.fd, ring_publish(&r), 1,
-				      100 * NSEC_PER_MSEC);
-		add(&r, IOURING2_OP_WRITE, gate.p[1], "x", 1, 0, 0, 7);
-		enter_timeout(r.fd, ring_publish(&r), 4, 100 * NSEC_PER_MSEC);
-		EXPECT_EQ(1, res_ms(&r, 7, SOON)) {
-			TH_LOG("%s", how_name(how));
-		}
-		ret = res_ms(&r, TRIED, SOON);
-		EXPECT_TRUE(good_end(ret)) {
-			TH_LOG("%s: %d", how_name(how), ret);
-		}
-		pthread_join(t, NULL);
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	st_rel(&c->hold, true);
+	ASSERT_EQ(0, pthread_create(&t, NULL, let_through, &gate));
+	if (how >= LINKED)
+		add_timer(&r, 20, HARDLINK, TIMER);
+	add(&r, IOURING2_OP_READ, fd, buf, 64, 0,
+	    how == AS_ASYNC ? ASYNC : 0, TRIED);
+	/* in the same ENTER, and in a later one */
+	if (how != AS_ASYNC)
+		enter_timeout(r.fd, ring_publish(&r), 1,
+			      100 * NSEC_PER_MSEC);
+	add(&r, IOURING2_OP_WRITE, gate.p[1], "x", 1, 0, 0, 7);
+	enter_timeout(r.fd, ring_publish(&r), 4, 100 * NSEC_PER_MSEC);
+	EXPECT_EQ(1, res_ms(&r, 7, SOON));
+	ret = res_ms(&r, TRIED, SOON);
+	EXPECT_TRUE(good_end(ret)) {
+		TH_LOG("%d", ret);
 	}
+	pthread_join(t, NULL);
+	ring_exit(&r);
 	close(fd);
 	close(gate.p[0]);
 	close(gate.p[1]);
@@ -706,7 +704,15 @@ static pid_t start_blocked(struct blocked *b, struct ring *r, struct cuse *c,
 	return until_ms(ld_acq(&c->asked) != before, SOON) ? pid : -1;
 }
 
-BOUNDED_TEST(signals)
+RING_FIXTURE(blocked) {
+	enum manner how;
+};
+
+FIXTURE_VARIANT_ADD(blocked, plain) { PLAIN };
+FIXTURE_VARIANT_ADD(blocked, async) { AS_ASYNC };
+FIXTURE_VARIANT_ADD(blocked, linked) { LINKED };
+
+TEST_F_TIMEOUT(blocked, signals, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));
 	struct cuse *c = cuse_start();
@@ -716,37 +722,32 @@ BOUNDED_TEST(signals)
 
 	if (!c)
 		SKIP(return, "no CUSE");
+	b->how = variant->how;
 	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		pid = start_blocked(b, &r, c, fd);
-		ASSERT_LT(0, pid);
-		/* whose turn it is: that of the process itself */
-		EXPECT_EQ(pid, ld_acq(&c->reader)) {
-			TH_LOG("%s", how_name(b->how));
-		}
-		kill(pid, SIGUSR1);
-		EXPECT_TRUE(until_ms(ld_acq(&b->entered), SOON)) {
-			TH_LOG("%s", how_name(b->how));
-		}
-		EXPECT_TRUE(b->result > 0 || b->result == -EINTR) {
-			TH_LOG("%s: %d", how_name(b->how), b->result);
-		}
-		st_rel(&c->hold, false);
-		status = reap_ms(pid, SOON);
-		EXPECT_EQ(10 << 8, status);
-		EXPECT_TRUE(good_end(b->cqe)) {
-			TH_LOG("%s: %d", how_name(b->how), b->cqe);
-		}
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = start_blocked(b, &r, c, fd);
+	ASSERT_LT(0, pid);
+	/* whose turn it is: that of the process itself */
+	EXPECT_EQ(pid, ld_acq(&c->reader));
+	kill(pid, SIGUSR1);
+	EXPECT_TRUE(until_ms(ld_acq(&b->entered), SOON));
+	EXPECT_TRUE(b->result > 0 || b->result == -EINTR) {
+		TH_LOG("%d", b->result);
 	}
+	st_rel(&c->hold, false);
+	status = reap_ms(pid, SOON);
+	EXPECT_EQ(10 << 8, status);
+	EXPECT_TRUE(good_end(b->cqe)) {
+		TH_LOG("%d", b->cqe);
+	}
+	ring_exit(&r);
 	close(fd);
 	cuse_end(c);
 	munmap(b, sizeof(*b));
 }
 
-BOUNDED_TEST(stopped_and_continued)
+TEST_F_TIMEOUT(blocked, stopped_and_continued, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));
 	struct cuse *c = cuse_start();
@@ -756,33 +757,30 @@ BOUNDED_TEST(stopped_and_continued)
 
 	if (!c)
 		SKIP(return, "no CUSE");
+	b->how = variant->how;
 	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		pid = start_blocked(b, &r, c, fd);
-		ASSERT_LT(0, pid);
-		kill(pid, SIGSTOP);
-		EXPECT_TRUE(until_ms(waitpid(pid, &status, WNOHANG | WUNTRACED) ==
-				     pid, SOON)) {
-			TH_LOG("%s", how_name(b->how));
-		}
-		EXPECT_TRUE(WIFSTOPPED(status));
-		kill(pid, SIGCONT);
-		usleep(50000);
-		st_rel(&c->hold, false);
-		EXPECT_EQ(0, reap_ms(pid, SOON));
-		EXPECT_TRUE(good_end(b->cqe)) {
-			TH_LOG("%s: %d", how_name(b->how), b->cqe);
-		}
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = start_blocked(b, &r, c, fd);
+	ASSERT_LT(0, pid);
+	kill(pid, SIGSTOP);
+	EXPECT_TRUE(until_ms(waitpid(pid, &status, WNOHANG | WUNTRACED) ==
+			     pid, SOON));
+	EXPECT_TRUE(WIFSTOPPED(status));
+	kill(pid, SIGCONT);
+	usleep(50000);
+	st_rel(&c->hold, false);
+	EXPECT_EQ(0, reap_ms(pid, SOON));
+	EXPECT_TRUE(good_end(b->cqe)) {
+		TH_LOG("%d", b->cqe);
 	}
+	ring_exit(&r);
 	close(fd);
 	cuse_end(c);
 	munmap(b, sizeof(*b));
 }
 
-BOUNDED_TEST(killed)
+TEST_F_TIMEOUT(blocked, killed, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));
 	struct cuse *c = cuse_start();
@@ -792,35 +790,35 @@ BOUNDED_TEST(killed)
 
 	if (!c)
 		SKIP(return, "no CUSE");
+	b->how = variant->how;
 	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		pid = start_blocked(b, &r, c, fd);
-		ASSERT_LT(0, pid);
-		/* The ring is free for others meanwhile */
-		ring_sync(&r);
-		ring_nop(&r, 3);
-		EXPECT_EQ(1, ring_submit(&r));
-		EXPECT_EQ(0, seen_ms(&r, 3, 0));
-		kill(pid, SIGKILL);
-		EXPECT_EQ(SIGKILL, reap_ms(pid, SOON)) {
-			TH_LOG("%s", how_name(b->how));
-		}
-		res = res_ms(&r, TRIED, SOON);
-		EXPECT_TRUE(res == -ECANCELED || res == -EINTR) {
-			TH_LOG("%s: %d", how_name(b->how), res);
-		}
-		st_rel(&c->hold, false);
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = start_blocked(b, &r, c, fd);
+	ASSERT_LT(0, pid);
+	/* The ring is free for others meanwhile */
+	ring_sync(&r);
+	ring_nop(&r, 3);
+	EXPECT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(0, seen_ms(&r, 3, 0));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap_ms(pid, SOON));
+	res = res_ms(&r, TRIED, SOON);
+	EXPECT_TRUE(res == -ECANCELED || res == -EINTR) {
+		TH_LOG("%d", res);
 	}
+	st_rel(&c->hold, false);
+	ring_exit(&r);
 	close(fd);
 	cuse_end(c);
 	munmap(b, sizeof(*b));
 }
 
-/* A sharer cancels what its owner is busy with */
-BOUNDED_TEST(cancelled_while_it_blocks)
+/*
+ * Another process that has the ring cancels a request whose owner is blocked in
+ * it
+ */
+TEST_F_TIMEOUT(blocked, cancelled_while_it_blocks, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));
 	struct cuse *c = cuse_start();
@@ -831,31 +829,28 @@ BOUNDED_TEST(cancelled_while_it_blocks)
 
 	if (!c)
 		SKIP(return, "no CUSE");
+	b->how = variant->how;
 	fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	for (b->how = PLAIN; b->how <= LINKED; b->how++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		pid = start_blocked(b, &r, c, fd);
-		ASSERT_LT(0, pid);
-		ring_sync(&r);
-		sqe = ring_sqe(&r);
-		prep_cancel(sqe, TRIED, 0);
-		sqe->user_data = 3;
-		EXPECT_EQ(0, submit_all(&r));
-		res = seen_ms(&r, 3, SOON);
-		EXPECT_TRUE(res == 0 || res == -EALREADY) {
-			TH_LOG("%s: %d", how_name(b->how), res);
-		}
-		EXPECT_TRUE(until_ms(ld_acq(&b->entered), SOON)) {
-			TH_LOG("%s", how_name(b->how));
-		}
-		EXPECT_EQ(0, reap_ms(pid, SOON));
-		EXPECT_TRUE(b->cqe == -ECANCELED || b->cqe == -EINTR) {
-			TH_LOG("%s: %d", how_name(b->how), b->cqe);
-		}
-		st_rel(&c->hold, false);
-		ring_exit(&r);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	pid = start_blocked(b, &r, c, fd);
+	ASSERT_LT(0, pid);
+	ring_sync(&r);
+	sqe = ring_sqe(&r);
+	prep_cancel(sqe, TRIED, 0);
+	sqe->user_data = 3;
+	EXPECT_EQ(0, submit_all(&r));
+	res = seen_ms(&r, 3, SOON);
+	EXPECT_TRUE(res == 0 || res == -EALREADY) {
+		TH_LOG("%d", res);
 	}
+	EXPECT_TRUE(until_ms(ld_acq(&b->entered), SOON));
+	EXPECT_EQ(0, reap_ms(pid, SOON));
+	EXPECT_TRUE(b->cqe == -ECANCELED || b->cqe == -EINTR) {
+		TH_LOG("%d", b->cqe);
+	}
+	st_rel(&c->hold, false);
+	ring_exit(&r);
 	close(fd);
 	cuse_end(c);
 	munmap(b, sizeof(*b));

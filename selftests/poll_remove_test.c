@@ -45,7 +45,7 @@ RING_TEST(remove)
 	}
 	EXPECT_EQ(0, res[0]);
 	EXPECT_EQ(-ECANCELED, res[1]);
-	/* It there no more, and the file neither */
+	/* The poll is gone, and its file reference, too */
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 1);
 	EXPECT_EQ(-ENOENT, ring_do(&r));
@@ -61,111 +61,141 @@ RING_TEST(remove)
 	ring_exit(&r);
 }
 
-RING_TEST(updates)
+RING_FIXTURE(poll) {
+	bool multi;		/* as POLL_ADD says */
+	unsigned int flags;	/* what the update says of it, too */
+};
+
+FIXTURE_VARIANT_ADD(poll, once) { false, 0 };
+FIXTURE_VARIANT_ADD(poll, multishot) { true, IOURING2_POLL_ADD_MULTI };
+FIXTURE_VARIANT_ADD(poll, once_called_multishot) {
+	false, IOURING2_POLL_ADD_MULTI
+};
+
+FIXTURE_VARIANT_ADD(poll, multishot_called_once) { true, 0 };
+
+TEST_F_TIMEOUT(poll, update_of_user_data, LIMIT)
 {
 	struct iouring2_cqe cqe;
 	struct ring r;
-	int p[2], multi;
+	int p[2];
 
-	for (multi = 0; multi < 2; multi++) {
-		unsigned int m = multi ? IOURING2_POLL_ADD_MULTI : 0;
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, open_socket(p));
+	EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, variant->multi));
+	EXPECT_EQ(0, update(&r, 1, USER_DATA | variant->flags, 0, 2));
+	EXPECT_EQ(-ENOENT, update(&r, 1, USER_DATA | variant->flags, 0, 3));
+	EXPECT_EQ(0, write_byte(p));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(2, (int)cqe.user_data);
+	EXPECT_EQ(POLLIN, cqe.res);
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+}
 
-		/* user_data alone */
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		ASSERT_EQ(0, open_socket(p));
-		EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, multi));
-		EXPECT_EQ(0, update(&r, 1, USER_DATA | m, 0, 2));
-		EXPECT_EQ(-ENOENT, update(&r, 1, USER_DATA | m, 0, 3));
+TEST_F_TIMEOUT(poll, update_to_what_is_ready, LIMIT)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int p[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, open_socket(p));
+	EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, variant->multi));
+	EXPECT_EQ(0, update(&r, 1, EVENTS | USER_DATA | variant->flags,
+			    POLLOUT, 5));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(5, (int)cqe.user_data);
+	EXPECT_EQ(POLLOUT, cqe.res);
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+}
+
+TEST_F_TIMEOUT(poll, update_to_what_comes_later, LIMIT)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int p[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, open_full_pipe(p));
+	EXPECT_EQ(1, arm(&r, p[0], 0, 1, variant->multi));
+	EXPECT_EQ(0, update(&r, 1, EVENTS | variant->flags, POLLOUT, 0));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	EXPECT_EQ(0, drain_pipe(p));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(POLLOUT, cqe.res);
+	EXPECT_EQ(variant->multi ? MORE : 0, cqe.flags & MORE);
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+}
+
+TEST_F_TIMEOUT(poll, update_away_from_what_comes, LIMIT)
+{
+	struct ring r;
+	int p[2];
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, open_pipe(p));
+	EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, variant->multi));
+	EXPECT_EQ(0, update(&r, 1, EVENTS | variant->flags, POLLPRI, 0));
+	EXPECT_EQ(0, write_byte(p));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+}
+
+/*
+ * POLL_ADD decides whether a poll is multishot; an update changes only its
+ * events
+ */
+TEST_F_TIMEOUT(poll, update_keeps_the_kind, LIMIT)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, p[2];
+	char byte;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, open_pipe(p));
+	EXPECT_EQ(1, arm(&r, p[0], POLLPRI, 1, variant->multi));
+	EXPECT_EQ(0, update(&r, 1, EVENTS | variant->flags, POLLIN, 0));
+	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(0, write_byte(p));
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(2, (int)cqe.user_data);
-		EXPECT_EQ(POLLIN, cqe.res);
-		ring_exit(&r);
-		close(p[0]);
-		close(p[1]);
-
-		/* Events: to what is there already */
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		ASSERT_EQ(0, open_socket(p));
-		EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, multi));
-		EXPECT_EQ(0, update(&r, 1, EVENTS | USER_DATA | m, POLLOUT, 5));
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(5, (int)cqe.user_data);
-		EXPECT_EQ(POLLOUT, cqe.res);
-		ring_exit(&r);
-		close(p[0]);
-		close(p[1]);
-
-		/* Events: to what is not there, and then is */
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		ASSERT_EQ(0, open_full_pipe(p));
-		EXPECT_EQ(1, arm(&r, p[0], 0, 1, multi));
-		EXPECT_EQ(0, update(&r, 1, EVENTS | m, POLLOUT, 0));
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
-		EXPECT_EQ(0, drain_pipe(p));
+		if (i && !variant->multi) {
+			EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
+							NSEC_PER_MSEC));
+			break;
+		}
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 		EXPECT_EQ(1, (int)cqe.user_data);
-		EXPECT_EQ(POLLOUT, cqe.res);
-		EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
-		ring_exit(&r);
-		close(p[0]);
-		close(p[1]);
-
-		/* Events: away from what would have come */
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		ASSERT_EQ(0, open_pipe(p));
-		EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, multi));
-		EXPECT_EQ(0, update(&r, 1, EVENTS | m, POLLPRI, 0));
-		EXPECT_EQ(0, write_byte(p));
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
-		ring_exit(&r);
-		close(p[0]);
-		close(p[1]);
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(variant->multi ? MORE : 0, cqe.flags & MORE);
+		EXPECT_EQ(1, read(p[0], &byte, 1));
 	}
+	ring_exit(&r);
+	close(p[0]);
+	close(p[1]);
+}
+
+RING_TEST(update_of_nothing)
+{
+	struct ring r;
+
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(-ENOENT, update(&r, 1, EVENTS, POLLIN, 0));
 	EXPECT_EQ(-ENOENT, update(&r, 1, USER_DATA, 0, 2));
 	ring_exit(&r);
 }
 
-/* Whether it is a multishot, POLL_ADD has said; an update changes events. */
-RING_TEST(update_keeps_the_kind)
-{
-	struct iouring2_cqe cqe;
-	struct ring r;
-	int i, p[2], kind;
-	char byte;
-
-	for (kind = 0; kind < 4; kind++) {
-		bool multi = kind & 1;
-		unsigned int m = kind & 2 ? IOURING2_POLL_ADD_MULTI : 0;
-
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		ASSERT_EQ(0, open_pipe(p));
-		EXPECT_EQ(1, arm(&r, p[0], POLLPRI, 1, multi));
-		EXPECT_EQ(0, update(&r, 1, EVENTS | m, POLLIN, 0));
-		for (i = 0; i < 2; i++) {
-			EXPECT_EQ(0, write_byte(p));
-			if (i && !multi) {
-				EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
-								NSEC_PER_MSEC));
-				break;
-			}
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(1, (int)cqe.user_data);
-			EXPECT_EQ(POLLIN, cqe.res);
-			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
-			EXPECT_EQ(1, read(p[0], &byte, 1));
-		}
-		ring_exit(&r);
-		close(p[0]);
-		close(p[1]);
-	}
-}
-
 /* ------------------------------------------------------------------ races */
 
-/* Removal, or cancel, and the event at the same moment: both tell the same story */
+/* A removal, or a cancel, races with the event: the results of both agree */
 RING_TEST(remove_races_wakeup)
 {
 	int i, n, linked, done, removed, late = 0;
@@ -229,7 +259,7 @@ RING_TEST(remove_races_wakeup)
 	ring_exit(&r);
 }
 
-/* A multishot that is cancelled while its events come ends, and once */
+/* A multishot poll that is cancelled while events come ends exactly once */
 RING_TEST(cancel_races_events)
 {
 	int i, nr, rounds = full_stress() ? 10000 : 300;
@@ -280,8 +310,8 @@ RING_TEST(cancel_races_events)
 }
 
 /*
- * Each poll that is removed has a removal hard-linked to it: a chain that is
- * walked, not climbed.
+ * Each poll that is removed has a removal hard-linked to it. The module walks
+ * such a chain in a loop: recursion would overflow the stack.
  */
 static void chain_of_removals(struct __test_metadata *_metadata, __u32 flags)
 {

@@ -29,7 +29,6 @@
 /* ------------------------------------------------------- kinds of files */
 
 struct kind {
-	const char *name;
 	unsigned int events;		/* that come when triggered */
 	int (*open)(int fd[2]);		/* fd[0] is polled */
 	int (*trigger)(int fd[2]);
@@ -37,19 +36,19 @@ struct kind {
 
 static int close_peer(int fd[2])
 {
-	return close(fd[1]);
+	return close(fd[1]) ? -errno : 0;
 }
 
 static int shut_peer(int fd[2])
 {
-	return shutdown(fd[1], SHUT_WR);
+	return shutdown(fd[1], SHUT_WR) ? -errno : 0;
 }
 
 static int open_event(int fd[2])
 {
 	fd[0] = new_eventfd();
 	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-	return fd[0] < 0 || fd[1] < 0;
+	return fd[0] < 0 || fd[1] < 0 ? -errno : 0;
 }
 
 static int write_event(int fd[2])
@@ -61,26 +60,26 @@ static int open_timer(int fd[2])
 {
 	fd[0] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-	return fd[0] < 0 || fd[1] < 0;
+	return fd[0] < 0 || fd[1] < 0 ? -errno : 0;
 }
 
 static int set_timer(int fd[2])
 {
 	struct itimerspec its = { .it_value.tv_nsec = 1000000 };
 
-	return timerfd_settime(fd[1], 0, &its, NULL);
+	return timerfd_settime(fd[1], 0, &its, NULL) ? -errno : 0;
 }
 
 static int open_signal(int fd[2])
 {
 	fd[0] = signals_open(SIGUSR2, SFD_NONBLOCK);
 	fd[1] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
-	return fd[0] < 0 || fd[1] < 0;
+	return fd[0] < 0 || fd[1] < 0 ? -errno : 0;
 }
 
 static int send_signal(int fd[2])
 {
-	return kill(getpid(), SIGUSR2);
+	return kill(getpid(), SIGUSR2) ? -errno : 0;
 }
 
 static int open_epoll(int fd[2])
@@ -89,21 +88,19 @@ static int open_epoll(int fd[2])
 
 	fd[0] = epoll_create1(EPOLL_CLOEXEC);
 	fd[1] = new_eventfd();
-	return epoll_ctl(fd[0], EPOLL_CTL_ADD, fd[1], &ev);
+	return epoll_ctl(fd[0], EPOLL_CTL_ADD, fd[1], &ev) ? -errno : 0;
 }
 
 static int open_listen(int fd[2])
 {
 	struct sockaddr sa = { .sa_family = AF_UNIX };
-	socklen_t len = sizeof(sa);
 
 	/* A name of the kernel's choosing */
 	fd[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	fd[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(fd[0], &sa, sizeof(sa.sa_family)))
-		return -1;
-	(void)len;
-	return listen(fd[0], 1);
+		return -errno;
+	return listen(fd[0], 1) ? -errno : 0;
 }
 
 static int connect_to(int fd[2])
@@ -112,24 +109,47 @@ static int connect_to(int fd[2])
 	socklen_t len = sizeof(sa);
 
 	if (getsockname(fd[0], (struct sockaddr *)&sa, &len))
-		return -1;
-	return connect(fd[1], (struct sockaddr *)&sa, len);
+		return -errno;
+	return connect(fd[1], (struct sockaddr *)&sa, len) ? -errno : 0;
 }
 
-static const struct kind kinds[] = {
-	{ "pipe, data", POLLIN, open_pipe, write_byte },
-	{ "pipe, room", POLLOUT, open_full_pipe, drain_pipe },
-	{ "pipe, writer gone", POLLIN, open_pipe, close_peer },
-	{ "pipe, reader gone", POLLOUT, open_full_pipe, close_peer },
-	{ "socket, data", POLLIN, open_socket, write_byte },
-	{ "socket, peer gone", POLLIN | POLLRDHUP, open_socket, close_peer },
-	{ "socket, peer shut", POLLRDHUP, open_socket, shut_peer },
-	{ "listening socket", POLLIN, open_listen, connect_to },
-	{ "eventfd", POLLIN, open_event, write_event },
-	{ "timerfd", POLLIN, open_timer, set_timer },
-	{ "epoll", POLLIN, open_epoll, write_event },
-	{ "signalfd", POLLIN, open_signal, send_signal },
+RING_FIXTURE(kind) {
+	struct kind is;
 };
+
+FIXTURE_VARIANT_ADD(kind, pipe_gets_data) { { POLLIN, open_pipe, write_byte } };
+FIXTURE_VARIANT_ADD(kind, pipe_gets_room) {
+	{ POLLOUT, open_full_pipe, drain_pipe }
+};
+
+FIXTURE_VARIANT_ADD(kind, pipe_writer_goes) {
+	{ POLLIN, open_pipe, close_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, pipe_reader_goes) {
+	{ POLLOUT, open_full_pipe, close_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, socket_gets_data) {
+	{ POLLIN, open_socket, write_byte }
+};
+
+FIXTURE_VARIANT_ADD(kind, socket_peer_goes) {
+	{ POLLIN | POLLRDHUP, open_socket, close_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, socket_peer_shuts) {
+	{ POLLRDHUP, open_socket, shut_peer }
+};
+
+FIXTURE_VARIANT_ADD(kind, listening_socket) {
+	{ POLLIN, open_listen, connect_to }
+};
+
+FIXTURE_VARIANT_ADD(kind, eventfd) { { POLLIN, open_event, write_event } };
+FIXTURE_VARIANT_ADD(kind, timerfd) { { POLLIN, open_timer, set_timer } };
+FIXTURE_VARIANT_ADD(kind, epoll) { { POLLIN, open_epoll, write_event } };
+FIXTURE_VARIANT_ADD(kind, signalfd) { { POLLIN, open_signal, send_signal } };
 
 /* What poll(2) sees, as a completion's result */
 static int now_ready(int fd, unsigned int events)
@@ -139,57 +159,51 @@ static int now_ready(int fd, unsigned int events)
 	return poll(&p, 1, 10000) == 1 ? p.revents : -1;
 }
 
-RING_TEST(each_kind)
+static void poll_kind(struct __test_metadata *_metadata, const struct kind *k,
+		      bool multi)
 {
-	const struct kind *k;
 	struct iouring2_cqe cqe;
-	unsigned int i, multi;
 	struct ring r;
 	int fd[2];
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		k = &kinds[i];
-		for (multi = 0; multi < 2; multi++) {
-			ASSERT_EQ(0, ring_init(&r, 8, 0));
-			ASSERT_EQ(0, k->open(fd)) {
-				TH_LOG("%s", k->name);
-			}
-			EXPECT_EQ(1, arm(&r, fd[0], k->events, 7, multi));
-			EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
-							NSEC_PER_MSEC)) {
-				TH_LOG("%s: ready too early", k->name);
-			}
-			ASSERT_EQ(0, k->trigger(fd)) {
-				TH_LOG("%s", k->name);
-			}
-			ASSERT_EQ(0, ring_wait(&r, &cqe)) {
-				TH_LOG("%s", k->name);
-			}
-			EXPECT_EQ(7, (int)cqe.user_data);
-			EXPECT_LT(0, cqe.res);
-			EXPECT_EQ(0, cqe.res & ~now_ready(fd[0], k->events)) {
-				TH_LOG("%s: %#x", k->name, cqe.res);
-			}
-			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
-			ring_exit(&r);
-
-			/* And when it is ready before it is asked */
-			ASSERT_EQ(0, ring_init(&r, 8, 0));
-			EXPECT_EQ(1, arm(&r, fd[0], k->events, 8, multi));
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(8, (int)cqe.user_data);
-			EXPECT_EQ(now_ready(fd[0], k->events), cqe.res) {
-				TH_LOG("%s", k->name);
-			}
-			EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
-			ring_exit(&r);
-			close(fd[0]);
-			close(fd[1]);
-		}
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, k->open(fd));
+	EXPECT_EQ(1, arm(&r, fd[0], k->events, 7, multi));
+	/* Not ready yet */
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
+	ASSERT_EQ(0, k->trigger(fd));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(7, (int)cqe.user_data);
+	EXPECT_LT(0, cqe.res);
+	EXPECT_EQ(0, cqe.res & ~now_ready(fd[0], k->events)) {
+		TH_LOG("%#x", cqe.res);
 	}
+	EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+	ring_exit(&r);
+
+	/* And when it is ready before it is asked */
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, arm(&r, fd[0], k->events, 8, multi));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(8, (int)cqe.user_data);
+	EXPECT_EQ(now_ready(fd[0], k->events), cqe.res);
+	EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
 }
 
-/* Files that are always ready, and events nobody asked for */
+TEST_F_TIMEOUT(kind, each_kind_of_file, LIMIT)
+{
+	poll_kind(_metadata, &variant->is, false);
+}
+
+TEST_F_TIMEOUT(kind, each_kind_of_file_multishot, LIMIT)
+{
+	poll_kind(_metadata, &variant->is, true);
+}
+
+/* Files that are always ready; errors and hang-ups that nobody asked for */
 RING_TEST(what_is_asked_for)
 {
 	struct iouring2_cqe cqe;
@@ -322,8 +336,8 @@ RING_TEST(multishot_each_event)
 }
 
 /*
- * I6: with no CQ slot free a multishot ends, once, with a completion that
- * says so; the event is not lost, whoever asks again sees it.
+ * I6: without a free CQ slot a multishot poll ends exactly once, with a CQE
+ * without F_MORE. The event is not lost: the next poll sees it.
  */
 RING_TEST(multishot_without_room)
 {
@@ -382,7 +396,10 @@ RING_TEST(multishot_without_room)
 	}
 }
 
-/* It finds room behind what has waited for some: nothing of it ends for that */
+/*
+ * A multishot poll posts behind a backlog that is being flushed, and does not
+ * end
+ */
 RING_TEST(multishot_behind_backlog)
 {
 	enum { CQ = 4, LAST = 100 + CQ };
@@ -434,7 +451,7 @@ static void *shoot(void *arg)
 	return NULL;
 }
 
-/* Many events, few slots: every arming ends exactly once, none twice */
+/* With many events and few slots each multishot poll ends exactly once */
 RING_TEST(multishot_storm)
 {
 	struct iouring2_cqe cqe;
@@ -469,8 +486,8 @@ RING_TEST(multishot_storm)
 }
 
 /*
- * Woken again as soon as the last completion is seen, which is when the poll
- * is being let go of: each wake-up brings one more.
+ * The poll is woken again as soon as its last CQE is seen, while the module
+ * releases the poll: each wake-up posts one more CQE.
  */
 RING_TEST(woken_while_let_go)
 {
@@ -502,8 +519,7 @@ RING_TEST(woken_while_let_go)
 }
 
 /*
- * An event that comes while the poll is being armed, at any moment of that, is
- * reported: nobody else brings it.
+ * An event that comes at any moment while the poll is being armed is reported
  */
 RING_TEST(woken_while_armed)
 {
@@ -535,7 +551,7 @@ RING_TEST(woken_while_armed)
 	close(s.efd);
 }
 
-/* What cannot be waited for is ready, and will not be more so */
+/* A file without a poll method is always ready */
 RING_TEST(multishot_of_a_file)
 {
 	struct iouring2_cqe cqe;
@@ -716,7 +732,9 @@ RING_TEST(many_on_one_file)
 	ring_exit(&r);
 }
 
-/* A poll that has come holds its file no longer: the writer finds no reader */
+/*
+ * A poll that has completed does not hold its file: the writer finds no reader
+ */
 RING_TEST(lets_go_of_file)
 {
 	struct iouring2_cqe cqe;
@@ -785,8 +803,8 @@ static int arm_and_end(void *arg)
 }
 
 /*
- * And it goes away with a request armed on it if that belongs to somebody
- * who lives on: descriptors, and so requests, are shared.
+ * The wait queue goes away while a request is armed on it, if the request
+ * belongs to a process that lives on and shares the descriptor table.
  */
 RING_TEST(wait_queue_goes_first)
 {
@@ -817,7 +835,10 @@ RING_TEST(wait_queue_goes_first)
 	close(fd[1]);
 }
 
-/* A signalfd has the signals of who looks: with nobody in ENTER that is the kernel */
+/*
+ * A signalfd has the signals of the task that polls it: with no task in ENTER,
+ * those of a kernel thread
+ */
 RING_TEST(signal_outside_of_enter)
 {
 	struct signalfd_siginfo info;
@@ -860,7 +881,7 @@ static void *send_to_sleeper(void *arg)
 	return NULL;
 }
 
-/* Who waits in ENTER knows its own: another signal is no event */
+/* A task in ENTER polls for its own signals: another signal is no event */
 RING_TEST(signal_of_another_kind)
 {
 	struct sender s = { .tid = gettid() };
@@ -891,8 +912,8 @@ RING_TEST(signal_of_another_kind)
 }
 
 /*
- * Nobody else arms one, which would be for the kernel's signals: what is begun by
- * the kernel waits until the submitter is in ENTER.
+ * A kernel thread does not arm a poll of a signalfd, which would be for its own
+ * signals: the request waits until the submitter is in ENTER.
  */
 RING_TEST(signal_not_ours)
 {
@@ -939,7 +960,7 @@ RING_TEST(signal_not_ours)
 	close(fd[1]);
 }
 
-/* Of two that are exclusive one is woken; the other at the next occasion */
+/* Of two exclusive polls one is woken, and the other by the next event */
 RING_TEST(exclusive)
 {
 	struct iouring2_cqe cqe;

@@ -57,7 +57,7 @@ RING_TEST(probe_lengths)
 			EXPECT_EQ((int)(q.ops[i / 64] >> i % 64 & 1),
 				  p->ops[i].flags);
 		}
-		/* Not a byte more than there are answers */
+		/* Nothing is written behind the last element */
 		for (i = 0; i < 64; i++)
 			EXPECT_EQ(0x77, buf[PROBE_BYTES(want) + i]);
 	}
@@ -106,7 +106,7 @@ RING_TEST(probe_refused)
 	ring_exit(&r);
 }
 
-/* Opcodes beyond those that QUERY names, with any argument */
+/* Opcodes that QUERY does not name are refused with any argument */
 RING_TEST(opcodes_refused)
 {
 	struct iouring2_query q;

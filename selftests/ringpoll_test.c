@@ -38,40 +38,45 @@ static int now_ready(int fd)
 
 /* ------------------------------------------------------------ readiness */
 
-RING_TEST(exactly_when)
+RING_FIXTURE(size) {
+	unsigned int sq, cq;
+};
+
+FIXTURE_VARIANT_ADD(size, of_1) { 1, 1 };
+FIXTURE_VARIANT_ADD(size, of_1_cq_2) { 1, 2 };
+FIXTURE_VARIANT_ADD(size, of_4_cq_8) { 4, 8 };
+FIXTURE_VARIANT_ADD(size, of_8) { 8, 8 };
+
+TEST_F_TIMEOUT(size, exactly_when, LIMIT)
 {
-	static const struct {
-		unsigned int sq, cq;
-	} sizes[] = { { 1, 1 }, { 1, 2 }, { 4, 8 }, { 8, 8 } };
+	const unsigned int sq = variant->sq;
 	struct iouring2_cqe cqe;
-	unsigned int i, j;
+	unsigned int i;
 	struct ring r;
 
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		ASSERT_EQ(0, ring_init(&r, sizes[i].sq, sizes[i].cq));
+	ASSERT_EQ(0, ring_init(&r, sq, variant->cq));
+	EXPECT_EQ(OUT, now_ready(r.fd));
+	for (i = 0; i < sq; i++) {
+		ASSERT_EQ(0, ring_nop(&r, i));
+		/* Not known to the kernel yet */
 		EXPECT_EQ(OUT, now_ready(r.fd));
-		for (j = 0; j < sizes[i].sq; j++) {
-			ASSERT_EQ(0, ring_nop(&r, j));
-			/* Not known to the kernel yet */
-			EXPECT_EQ(OUT, now_ready(r.fd));
-		}
-		for (j = 1; j <= sizes[i].sq; j++) {
-			st_rel(r.sq_tail, *r.sq_head + j);
-			EXPECT_EQ(j == sizes[i].sq ? 0 : OUT,
-				  now_ready(r.fd)) {
-				TH_LOG("%u of %u", j, sizes[i].sq);
-			}
-		}
-		EXPECT_EQ((int)sizes[i].sq, ring_submit(&r));
-		for (j = sizes[i].sq; j > 0; j--) {
-			EXPECT_EQ(IN | OUT, now_ready(r.fd)) {
-				TH_LOG("%u left", j);
-			}
-			ASSERT_TRUE(ring_peek(&r, &cqe));
-		}
-		EXPECT_EQ(OUT, now_ready(r.fd));
-		ring_exit(&r);
 	}
+	for (i = 1; i <= sq; i++) {
+		st_rel(r.sq_tail, *r.sq_head + i);
+		EXPECT_EQ(i == sq ? 0 : OUT,
+			  now_ready(r.fd)) {
+			TH_LOG("%u of %u", i, sq);
+		}
+	}
+	EXPECT_EQ((int)sq, ring_submit(&r));
+	for (i = sq; i > 0; i--) {
+		EXPECT_EQ(IN | OUT, now_ready(r.fd)) {
+			TH_LOG("%u left", i);
+		}
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+	}
+	EXPECT_EQ(OUT, now_ready(r.fd));
+	ring_exit(&r);
 }
 
 /* Full SQ, and CQEs: one says nothing about the other */
@@ -168,33 +173,27 @@ static int by_epoll_nested(int fd, int ms)
 	return ret;
 }
 
-/* 1 readable, 0 not within that time, or -errno */
-static const struct way {
-	const char *name;
+/* How to wait for it: 1 readable, 0 not within that time, or -errno */
+RING_FIXTURE(way) {
 	int (*wait)(int fd, int ms);
-} ways[] = {
-	{ "select", by_select },
-	{ "poll", by_poll },
-	{ "epoll", by_epoll },
-	{ "edge-triggered epoll", by_epoll_edge },
-	{ "nested epoll", by_epoll_nested },
 };
 
-/* Not readable: all of them sleep for as long as they were told */
-RING_TEST(nothing_to_read)
+FIXTURE_VARIANT_ADD(way, select) { by_select };
+FIXTURE_VARIANT_ADD(way, poll) { by_poll };
+FIXTURE_VARIANT_ADD(way, epoll) { by_epoll };
+FIXTURE_VARIANT_ADD(way, edge_triggered_epoll) { by_epoll_edge };
+FIXTURE_VARIANT_ADD(way, nested_epoll) { by_epoll_nested };
+
+/* Nothing to read: each way of waiting lasts for its whole time */
+TEST_F_TIMEOUT(way, nothing_to_read, LIMIT)
 {
 	long long start;
 	struct ring r;
-	unsigned int i;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		start = now_ns(CLOCK_MONOTONIC);
-		EXPECT_EQ(0, ways[i].wait(r.fd, 30)) {
-			TH_LOG("%s", ways[i].name);
-		}
-		EXPECT_LE(29 * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - start);
-	}
+	start = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(0, variant->wait(r.fd, 30));
+	EXPECT_LE(29 * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - start);
 	ring_exit(&r);
 }
 
@@ -214,29 +213,28 @@ static int overflown(struct ring *r, unsigned int n)
 	return ret ? ret : fdinfo(r->fd, "Backlog") == n ? 0 : -EPROTO;
 }
 
-/* An empty CQ, but completions behind it: readable, and now in the CQ */
-RING_TEST(backlog_is_readable)
+/*
+ * With an empty CQ and a backlog the ring is readable, and the poll flushes the
+ * backlog
+ */
+TEST_F_TIMEOUT(way, backlog_is_readable, LIMIT)
 {
 	struct iouring2_cqe cqe;
 	struct ring r;
-	unsigned int i, j;
+	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		ASSERT_EQ(0, overflown(&r, 4));
-		for (j = 0; j < 4; j++)
-			ASSERT_TRUE(ring_peek(&r, &cqe));
-		ASSERT_FALSE(ring_peek(&r, &cqe));
-		EXPECT_EQ(1, ways[i].wait(r.fd, LIMIT_MS)) {
-			TH_LOG("%s", ways[i].name);
-		}
-		for (; j < 8; j++) {
-			ASSERT_TRUE(ring_peek(&r, &cqe));
-			EXPECT_EQ(j, cqe.user_data);
-		}
-		EXPECT_EQ(OUT, now_ready(r.fd));
-		EXPECT_EQ(0, (int)(*r.sq_flags & IOURING2_SQ_CQ_OVERFLOW));
-		ring_exit(&r);
+	ASSERT_EQ(0, overflown(&r, 4));
+	for (i = 0; i < 4; i++)
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+	ASSERT_FALSE(ring_peek(&r, &cqe));
+	EXPECT_EQ(1, variant->wait(r.fd, LIMIT_MS));
+	for (; i < 8; i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(i, cqe.user_data);
 	}
+	EXPECT_EQ(OUT, now_ready(r.fd));
+	EXPECT_EQ(0, (int)(*r.sq_flags & IOURING2_SQ_CQ_OVERFLOW));
+	ring_exit(&r);
 }
 
 /* ---------------------------------------------------------------- wake-ups */
@@ -245,7 +243,7 @@ struct sleeper {
 	pthread_t self;
 	pid_t tid;
 	int fd, ret;
-	const struct way *way;
+	int (*wait)(int fd, int ms);
 };
 
 static void *sleeper_fn(void *arg)
@@ -253,13 +251,13 @@ static void *sleeper_fn(void *arg)
 	struct sleeper *s = arg;
 
 	st_rel(&s->tid, syscall(SYS_gettid));
-	s->ret = s->way->wait(s->fd, LIMIT_MS);
+	s->ret = s->wait(s->fd, LIMIT_MS);
 	return NULL;
 }
 
-static int sleeper_start(struct sleeper *s, int fd, const struct way *way)
+static int sleeper_start(struct sleeper *s, int fd, int (*wait)(int, int))
 {
-	*s = (struct sleeper) { .fd = fd, .way = way };
+	*s = (struct sleeper) { .fd = fd, .wait = wait };
 	if (pthread_create(&s->self, NULL, sleeper_fn, s))
 		return -EAGAIN;
 	/* On its way there it may sleep for other reasons, but not for long */
@@ -357,70 +355,70 @@ static int signal_efd(struct ring *r, int efd)
 }
 
 /* Where the completion comes from that is to wake the sleeper */
-static const struct context {
-	const char *name;
+RING_FIXTURE(waker) {
 	int (*before)(struct ring *r, int efd);		/* it sleeps */
 	int (*complete)(struct ring *r, int efd);	/* once it sleeps */
-} contexts[] = {
-	{ "inline", NULL, submit_nop },
-	{ "refused", NULL, submit_refused },
-	{ "worker", NULL, submit_async_nop },
-	{ "timer", NULL, submit_timeout },
-	{ "poll", arm_poll, signal_efd },
-	{ "multishot poll", arm_poll_multi, signal_efd },
-	{ "read", arm_read, signal_efd },
-	{ "drained", arm_drained, signal_efd },
-	{ "cancelled", arm_long_timeout, cancel_timeout },
+	int (*wait)(int fd, int ms);
 };
 
-RING_TEST(woken)
-{
-	const struct context *c;
-	const struct way *w;
-	struct sleeper s;
-	struct ring r;
-	unsigned int i, j;
-	int efd;
-
-	for (i = 0; i < ARRAY_SIZE(contexts); i++) {
-		for (j = 0; j < ARRAY_SIZE(ways); j++) {
-			c = &contexts[i];
-			w = &ways[j];
-			efd = eventfd(0, EFD_CLOEXEC);
-			ASSERT_LE(0, efd);
-			ASSERT_EQ(0, ring_init(&r, 8, 0));
-			if (c->before)
-				ASSERT_EQ(0, c->before(&r, efd));
-			ASSERT_EQ(0, sleeper_start(&s, r.fd, w));
-			ASSERT_EQ(0, c->complete(&r, efd));
-			pthread_join(s.self, NULL);
-			EXPECT_EQ(1, s.ret) {
-				TH_LOG("%s by %s", w->name, c->name);
-			}
-			EXPECT_EQ(1, (int)ring_ready(&r)) {
-				TH_LOG("%s by %s", w->name, c->name);
-			}
-			ring_exit(&r);
-			close(efd);
-		}
-	}
+#define EACH_WAY(name, before, complete)				\
+FIXTURE_VARIANT_ADD(waker, name##_select) { before, complete, by_select }; \
+FIXTURE_VARIANT_ADD(waker, name##_poll) { before, complete, by_poll };	\
+FIXTURE_VARIANT_ADD(waker, name##_epoll) { before, complete, by_epoll }; \
+FIXTURE_VARIANT_ADD(waker, name##_edge_triggered_epoll) {		\
+	before, complete, by_epoll_edge					\
+};									\
+FIXTURE_VARIANT_ADD(waker, name##_nested_epoll) {			\
+	before, complete, by_epoll_nested				\
 }
 
-/* All who sleep are woken by one completion, not just one of them */
+EACH_WAY(inline, NULL, submit_nop);
+EACH_WAY(refused, NULL, submit_refused);
+EACH_WAY(worker, NULL, submit_async_nop);
+EACH_WAY(timer, NULL, submit_timeout);
+EACH_WAY(poll, arm_poll, signal_efd);
+EACH_WAY(multishot_poll, arm_poll_multi, signal_efd);
+EACH_WAY(read, arm_read, signal_efd);
+EACH_WAY(drained, arm_drained, signal_efd);
+EACH_WAY(cancelled, arm_long_timeout, cancel_timeout);
+
+TEST_F_TIMEOUT(waker, woken, LIMIT)
+{
+	int efd = eventfd(0, EFD_CLOEXEC);
+	struct sleeper s;
+	struct ring r;
+
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	if (variant->before)
+		ASSERT_EQ(0, variant->before(&r, efd));
+	ASSERT_EQ(0, sleeper_start(&s, r.fd, variant->wait));
+	ASSERT_EQ(0, variant->complete(&r, efd));
+	pthread_join(s.self, NULL);
+	EXPECT_EQ(1, s.ret);
+	EXPECT_EQ(1, (int)ring_ready(&r));
+	ring_exit(&r);
+	close(efd);
+}
+
+/* One CQE wakes all tasks that poll the ring */
 RING_TEST(all_woken)
 {
+	static int (*const ways[])(int fd, int ms) = {
+		by_select, by_poll, by_epoll, by_epoll_edge, by_epoll_nested,
+	};
 	struct sleeper s[ARRAY_SIZE(ways)];
 	struct ring r;
 	unsigned int i;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < ARRAY_SIZE(ways); i++)
-		ASSERT_EQ(0, sleeper_start(&s[i], r.fd, &ways[i]));
+		ASSERT_EQ(0, sleeper_start(&s[i], r.fd, ways[i]));
 	ASSERT_EQ(0, submit_nop(&r, -1));
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		pthread_join(s[i].self, NULL);
 		EXPECT_EQ(1, s[i].ret) {
-			TH_LOG("%s", ways[i].name);
+			TH_LOG("way %u", i);
 		}
 	}
 	ring_exit(&r);
@@ -454,8 +452,8 @@ RING_TEST(child_woken)
 }
 
 /*
- * Completions from a worker, reaped after nothing but poll(2), a great many
- * times over: a wake-up that is lost once in a while shows here.
+ * CQEs of a worker that are reaped after poll(2), many times over: this shows a
+ * wake-up that is lost once in a while.
  */
 RING_TEST(woken_each_time)
 {
@@ -696,7 +694,7 @@ RING_TEST(polls_itself)
 	}
 }
 
-/* There is room to submit: it completes at once */
+/* A poll for POLLOUT completes at once, because the SQ has room */
 RING_TEST(polls_itself_writable)
 {
 	struct ring r;
@@ -707,7 +705,7 @@ RING_TEST(polls_itself_writable)
 	ring_exit(&r);
 }
 
-/* Two rings may not hold each other; that is refused, and does no harm */
+/* A request that would make two rings hold each other is refused */
 RING_TEST(polls_another_ring)
 {
 	struct ring a, b;

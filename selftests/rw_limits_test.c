@@ -22,149 +22,219 @@
 
 /* ---------------------------------------------------------------- errors */
 
-RING_TEST(refused)
+enum file {
+	NO_FILE, NO_SUCH_FILE, PATH_ONLY, DIRECTORY, EPOLL, RING, ZERO, NULL_DEVICE,
+	FULL, READ_END, WRITE_END, REGULAR,
+};
+
+static int open_one(enum file file)
 {
-	int ro, wo, dir, path, ep, full, async, p[2];
-	struct iouring2_sqe *sqe;
-	struct ring r, other;
-	char *guard;
+	struct iouring2_setup setup = { .entries = 8 };
+	int p[2];
 
-	ro = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	wo = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	path = open("/dev/null", O_PATH | O_CLOEXEC);
-	full = open("/dev/full", O_RDWR | O_CLOEXEC);
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
-	guard = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, guard);
-	ASSERT_EQ(0, mprotect(guard + 4096, 4096, PROT_NONE));
-	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_EQ(0, ring_init(&other, 8, 0));
-
-	for (async = 0; async <= (int)ASYNC; async += ASYNC) {
-		int fd = tmp_file(8192);
-		const struct {
-			const char *name;
-			int op, fd;
-			void *addr;
-			unsigned int len;
-			__u64 off;
-			int res;
-		} rows[] = {
-#define R IOURING2_OP_READ
-#define W IOURING2_OP_WRITE
-			{ "no such file", R, -1, buf, 8, 0, -EBADF },
-			{ "no such file", W, 999999, buf, 8, 0, -EBADF },
-			{ "O_PATH", R, path, buf, 8, 0, -EBADF },
-			{ "not open for reading", R, wo, buf, 8, 0, -EBADF },
-			{ "not open for writing", W, ro, buf, 8, 0, -EBADF },
-			{ "wrong end of a pipe", R, p[1], buf, 8, 0, -EBADF },
-			{ "wrong end of a pipe", W, p[0], buf, 8, 0, -EBADF },
-			{ "not written", W, dir, buf, 8, 0, -EBADF },
-			{ "not readable", R, ep, buf, 8, 0, -EINVAL },
-			{ "no space", W, full, buf, 8, 0, -ENOSPC },
-			{ "no memory there", R, fd, (void *)8, 8, 0, -EFAULT },
-			{ "no memory there", W, fd, (void *)8, 8, 0, -EFAULT },
-			{ "kernel memory", R, fd, (void *)-4096L, 8, 0,
-			  -EFAULT },
-			{ "hole", R, fd, guard + 4096, 4096, 0, -EFAULT },
-			{ "hole", W, fd, guard + 4096, 4096, 0, -EFAULT },
-			{ "negative offset", R, fd, buf, 8, -2ULL, -EINVAL },
-			{ "negative offset", W, fd, buf, 8, -4096ULL,
-			  -EINVAL },
-			{ "another ring", R, other.fd, buf, 8, 0,
-			  -EOPNOTSUPP },
-			{ "another ring", W, other.fd, buf, 8, 0,
-			  -EOPNOTSUPP },
-			/* And two that are fine, to see that it can be */
-			{ "zero", R, ro, buf, 8, 0, 8 },
-			{ "null", W, wo, buf, 8, 0, 8 },
-		};
-		unsigned int i;
-
-		ASSERT_LE(0, fd);
-		for (i = 0; i < ARRAY_SIZE(rows); i++) {
-			EXPECT_EQ(rows[i].res,
-				  one(&r, rows[i].op, rows[i].fd, rows[i].addr,
-				      rows[i].len, rows[i].off, async)) {
-				TH_LOG("%s, opcode %d", rows[i].name,
-				       rows[i].op);
-			}
-		}
-		/* A directory: an error, which depends on the file system */
-		EXPECT_GT(0, one(&r, R, dir, buf, 8, 0, async));
-		/* As far as there is memory, as read(2) does */
-		EXPECT_EQ(pread(fd, guard + 4000, 200, 0),
-			  one(&r, R, fd, guard + 4000, 200, 0, async));
-		/* Memory that may only be read */
-		ASSERT_EQ(0, mprotect(guard + 8192, 4096, PROT_READ));
-		EXPECT_EQ(-EFAULT, one(&r, R, fd, guard + 8192, 8, 0, async));
-		EXPECT_EQ(8, one(&r, W, fd, guard + 8192, 8, 0, async));
-
-		/* Fields and flags */
-		sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, async);
-		sqe->rw_flags = 1U << 30;
-		EXPECT_EQ(-EOPNOTSUPP, ring_do(&r));
-		sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, async);
-		sqe->ioprio = 7 << 13;
-		EXPECT_EQ(-EINVAL, ring_do(&r));
-		/* Metadata, and streams of written data */
-		sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, async);
-		sqe->attr_type_mask = IOURING2_RW_ATTR_FLAG_PI;
-		EXPECT_EQ(-EINVAL, ring_do(&r));
-		sqe = queue(&r, IOURING2_OP_WRITE, fd, buf, 8, 0, async);
-		sqe->write_stream = 1;
-		EXPECT_EQ(-EINVAL, ring_do(&r));
-		close(fd);
+	switch (file) {
+	case NO_FILE:
+		break;
+	case NO_SUCH_FILE:
+		return 999999;
+	case PATH_ONLY:
+		return open("/dev/null", O_PATH | O_CLOEXEC);
+	case DIRECTORY:
+		return open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	case EPOLL:
+		return epoll_create1(EPOLL_CLOEXEC);
+	case RING:
+		return dev_setup(&setup);
+	case ZERO:
+		return open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	case NULL_DEVICE:
+		return open("/dev/null", O_WRONLY | O_CLOEXEC);
+	case FULL:
+		return open("/dev/full", O_RDWR | O_CLOEXEC);
+	case READ_END:
+	case WRITE_END:
+		/* the other end goes with the test */
+		return pipe2(p, O_CLOEXEC) ? -errno : p[file == WRITE_END];
+	case REGULAR:
+		return tmp_file(8192);
 	}
-	EXPECT_EQ(self->before.counter[5], counter("files"));
-	ring_exit(&other);
-	ring_exit(&r);
-	munmap(guard, 3 * 4096);
-	close(p[0]);
-	close(p[1]);
-	close(ro);
-	close(wo);
-	close(dir);
-	close(path);
-	close(ep);
-	close(full);
+	return -1;
 }
 
-/* More than one read or write may ask for is cut, and that is no failure */
-RING_TEST(longest)
+/* Three pages, the second of which cannot be touched; the third only be read */
+static char *three_pages(void)
+{
+	char *p = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED || mprotect(p + 4096, 4096, PROT_NONE) ||
+	       mprotect(p + 8192, 4096, PROT_READ) ? NULL : p;
+}
+
+/* Where to read to or write from: these, or an address */
+#define BUF	0L
+#define HOLE	1L
+#define READABLE 2L
+
+RING_FIXTURE(request) {
+	int op;
+	enum file file;
+	long memory;
+	__u64 off;
+	int res;
+	unsigned int flags;
+};
+
+#define REQUEST(name, op, ...)						\
+FIXTURE_VARIANT_ADD(request, name) { IOURING2_OP_##op, __VA_ARGS__ };	\
+FIXTURE_VARIANT_ADD(request, name##_in_worker) {			\
+	IOURING2_OP_##op, __VA_ARGS__, ASYNC				\
+}
+
+REQUEST(read_no_file, READ, NO_FILE, BUF, 0, -EBADF);
+REQUEST(write_no_such_file, WRITE, NO_SUCH_FILE, BUF, 0, -EBADF);
+REQUEST(read_path, READ, PATH_ONLY, BUF, 0, -EBADF);
+REQUEST(read_not_open_for_it, READ, NULL_DEVICE, BUF, 0, -EBADF);
+REQUEST(write_not_open_for_it, WRITE, ZERO, BUF, 0, -EBADF);
+REQUEST(read_write_end, READ, WRITE_END, BUF, 0, -EBADF);
+REQUEST(write_read_end, WRITE, READ_END, BUF, 0, -EBADF);
+REQUEST(write_directory, WRITE, DIRECTORY, BUF, 0, -EBADF);
+REQUEST(read_epoll, READ, EPOLL, BUF, 0, -EINVAL);
+REQUEST(write_no_space, WRITE, FULL, BUF, 0, -ENOSPC);
+REQUEST(read_no_memory, READ, REGULAR, 8, 0, -EFAULT);
+REQUEST(write_no_memory, WRITE, REGULAR, 8, 0, -EFAULT);
+REQUEST(read_kernel_memory, READ, REGULAR, -4096L, 0, -EFAULT);
+REQUEST(read_hole, READ, REGULAR, HOLE, 0, -EFAULT);
+REQUEST(write_hole, WRITE, REGULAR, HOLE, 0, -EFAULT);
+REQUEST(read_readable, READ, REGULAR, READABLE, 0, -EFAULT);
+REQUEST(read_negative_offset, READ, REGULAR, BUF, -2ULL, -EINVAL);
+REQUEST(write_negative_offset, WRITE, REGULAR, BUF, -4096ULL, -EINVAL);
+REQUEST(read_ring, READ, RING, BUF, 0, -EOPNOTSUPP);
+REQUEST(write_ring, WRITE, RING, BUF, 0, -EOPNOTSUPP);
+/* These succeed, to show that the set-up is right */
+REQUEST(read_zero, READ, ZERO, BUF, 0, 8);
+REQUEST(write_null, WRITE, NULL_DEVICE, BUF, 0, 8);
+REQUEST(write_readable, WRITE, REGULAR, READABLE, 0, 8);
+
+TEST_F_TIMEOUT(request, refused, LIMIT)
+{
+	char *addr = (void *)variant->memory, *pages = three_pages();
+	const unsigned int len = variant->memory == HOLE ? 4096 : 8;
+	int fd = open_one(variant->file);
+	struct ring r;
+
+	ASSERT_NE(NULL, pages);
+	if (variant->file != NO_FILE)
+		ASSERT_LE(0, fd);
+	if (variant->memory == BUF)
+		addr = buf;
+	else if (variant->memory == HOLE)
+		addr = pages + 4096;
+	else if (variant->memory == READABLE)
+		addr = pages + 8192;
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(variant->res, one(&r, variant->op, fd, addr, len,
+				    variant->off, variant->flags));
+	EXPECT_EQ(self->before.counter[5], counter("files"));
+	ring_exit(&r);
+	close(fd);
+	munmap(pages, 3 * 4096);
+}
+
+RING_FIXTURE(how) {
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(how, inline) { 0 };
+FIXTURE_VARIANT_ADD(how, in_worker) { ASYNC };
+
+/* A directory: an error, which depends on the file system */
+TEST_F_TIMEOUT(how, directory_refused, LIMIT)
+{
+	int dir = open_one(DIRECTORY);
+	struct ring r;
+
+	ASSERT_LE(0, dir);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_GT(0, one(&r, IOURING2_OP_READ, dir, buf, 8, 0, variant->flags));
+	ring_exit(&r);
+	close(dir);
+}
+
+/* A read stops where memory ends, as read(2) does */
+TEST_F_TIMEOUT(how, read_up_to_a_hole, LIMIT)
+{
+	char *pages = three_pages();
+	int fd = tmp_file(8192);
+	struct ring r;
+
+	ASSERT_NE(NULL, pages);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(pread(fd, pages + 4000, 200, 0),
+		  one(&r, IOURING2_OP_READ, fd, pages + 4000, 200, 0,
+		      variant->flags));
+	ring_exit(&r);
+	close(fd);
+	munmap(pages, 3 * 4096);
+}
+
+/* Fields and flags */
+TEST_F_TIMEOUT(how, refused, LIMIT)
+{
+	const unsigned int flags = variant->flags;
+	struct iouring2_sqe *sqe;
+	int fd = tmp_file(8192);
+	struct ring r;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, flags);
+	sqe->rw_flags = 1U << 30;
+	EXPECT_EQ(-EOPNOTSUPP, ring_do(&r));
+	sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, flags);
+	sqe->ioprio = 7 << 13;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	/* Metadata, and streams of written data */
+	sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, flags);
+	sqe->attr_type_mask = IOURING2_RW_ATTR_FLAG_PI;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = queue(&r, IOURING2_OP_WRITE, fd, buf, 8, 0, flags);
+	sqe->write_stream = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	EXPECT_EQ(self->before.counter[5], counter("files"));
+	ring_exit(&r);
+	close(fd);
+}
+
+/* A length above the limit of read(2) is cut, which is not a failure */
+TEST_F_TIMEOUT(how, longest, LIMIT)
 {
 	enum { MOST = 0x7ffff000 };	/* read(2) */
+	static const unsigned int lens[] = {
+		1U << 31, 0xffffffff, 0x7fffffff, MOST + 1U,
+	};
 	struct iouring2_cqe cqe;
-	unsigned int async;
 	struct ring r;
 	int fd, i;
 
-	/* takes any number of bytes, and looks at none */
+	/* It accepts any number of bytes without reading them */
 	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (async = 0; async <= ASYNC; async += ASYNC) {
-		static const unsigned int lens[] = {
-			1U << 31, 0xffffffff, 0x7fffffff, MOST + 1U,
-		};
-
-		for (i = 0; i < (int)ARRAY_SIZE(lens); i++) {
-			queue(&r, IOURING2_OP_WRITE, fd, buf, lens[i], 0,
-			      async | IOURING2_SQE_IO_LINK)->user_data = 1;
-			ASSERT_EQ(0, ring_nop(&r, 2));
-			EXPECT_EQ(2, ring_submit(&r));
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(1, (int)cqe.user_data);
-			EXPECT_EQ(MOST, cqe.res) {
-				TH_LOG("%u bytes", lens[i]);
-			}
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(2, (int)cqe.user_data);
-			EXPECT_EQ(0, cqe.res);
+	for (i = 0; i < (int)ARRAY_SIZE(lens); i++) {
+		queue(&r, IOURING2_OP_WRITE, fd, buf, lens[i], 0,
+		      variant->flags | IOURING2_SQE_IO_LINK)->user_data = 1;
+		ASSERT_EQ(0, ring_nop(&r, 2));
+		EXPECT_EQ(2, ring_submit(&r));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(MOST, cqe.res) {
+			TH_LOG("%u bytes", lens[i]);
 		}
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(2, (int)cqe.user_data);
+		EXPECT_EQ(0, cqe.res);
 	}
 	ring_exit(&r);
 	close(fd);
@@ -180,61 +250,66 @@ static int with_ioprio(struct ring *r, int fd, unsigned int ioprio)
 	return ring_do(r);
 }
 
-/* As ioprio_set(2) judges them, of whoever submits */
-RING_TEST(io_priorities)
-{
-	enum { NONE, RT, BE, IDLE };
-	static const struct {
-		int class, level, res;
-		int user;	/* for somebody without privileges */
-	} rows[] = {
-		{ NONE, 0, 8, 8 }, { NONE, 1, -EINVAL, -EINVAL },
-		{ RT, 0, 8, -EPERM }, { RT, 7, 8, -EPERM },
-		{ RT, 8, -EINVAL, -EPERM },
-		{ BE, 0, 8, 8 }, { BE, 7, 8, 8 }, { BE, 8, -EINVAL, -EINVAL },
-		{ IDLE, 0, 8, 8 }, { IDLE, 7, 8, 8 },
-		{ 4, 0, -EINVAL, -EINVAL }, { 7, 7, -EINVAL, -EINVAL },
-	};
-	unsigned int i;
-	struct ring r;
-	int fd, status;
-	pid_t pid;
+RING_FIXTURE(ioprio) {
+	int class, level;
+	int res, as_nobody;
+};
 
-	fd = tmp_file(100);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		EXPECT_EQ(rows[i].res,
-			  with_ioprio(&r, fd, rows[i].class << 13 |
-				      rows[i].level)) {
-			TH_LOG("%d.%d", rows[i].class, rows[i].level);
-		}
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		if (setresgid(65534, 65534, 65534) ||
-		    setresuid(65534, 65534, 65534))
-			_exit(100);
-		for (i = 0; i < ARRAY_SIZE(rows); i++)
-			if (with_ioprio(&r, fd, rows[i].class << 13 |
-					rows[i].level) != rows[i].user)
-				_exit(i + 1);
-		_exit(0);
-	}
-	EXPECT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, WEXITSTATUS(status)) {
-		TH_LOG("row %d", WEXITSTATUS(status) - 1);
-	}
-	ring_exit(&r);
-	close(fd);
+enum { NONE, RT, BE, IDLE };
+
+/* As ioprio_set(2) judges them: for root, and without privileges */
+FIXTURE_VARIANT_ADD(ioprio, none) { NONE, 0, 8, 8 };
+FIXTURE_VARIANT_ADD(ioprio, none_level_1) { NONE, 1, -EINVAL, -EINVAL };
+FIXTURE_VARIANT_ADD(ioprio, realtime_highest) { RT, 0, 8, -EPERM };
+FIXTURE_VARIANT_ADD(ioprio, realtime_lowest) { RT, 7, 8, -EPERM };
+FIXTURE_VARIANT_ADD(ioprio, realtime_too_low) { RT, 8, -EINVAL, -EPERM };
+FIXTURE_VARIANT_ADD(ioprio, best_effort_highest) { BE, 0, 8, 8 };
+FIXTURE_VARIANT_ADD(ioprio, best_effort_lowest) { BE, 7, 8, 8 };
+FIXTURE_VARIANT_ADD(ioprio, best_effort_too_low) { BE, 8, -EINVAL, -EINVAL };
+FIXTURE_VARIANT_ADD(ioprio, idle_highest) { IDLE, 0, 8, 8 };
+FIXTURE_VARIANT_ADD(ioprio, idle_lowest) { IDLE, 7, 8, 8 };
+FIXTURE_VARIANT_ADD(ioprio, no_such_class) { 4, 0, -EINVAL, -EINVAL };
+FIXTURE_VARIANT_ADD(ioprio, last_class) { 7, 7, -EINVAL, -EINVAL };
+
+struct prioritized {
+	struct ring r;
+	int fd, ioprio, res;
+};
+
+static const char *read_as_nobody(void *arg)
+{
+	struct prioritized *p = arg;
+	int res;
+
+	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+		return "cannot become nobody";
+	res = with_ioprio(&p->r, p->fd, p->ioprio);
+	return res == p->res ? "" : reason("%d", res);
+}
+
+/* Whoever submits it needs the privilege */
+TEST_F_TIMEOUT(ioprio, io_priorities, LIMIT)
+{
+	struct prioritized p = {
+		.fd = tmp_file(100),
+		.ioprio = variant->class << 13 | variant->level,
+		.res = variant->as_nobody,
+	};
+
+	ASSERT_LE(0, p.fd);
+	ASSERT_EQ(0, ring_init(&p.r, 8, 0));
+	EXPECT_EQ(variant->res, with_ioprio(&p.r, p.fd, p.ioprio));
+	EXPECT_STREQ("", in_child(read_as_nobody, &p));
+	ring_exit(&p.r);
+	close(p.fd);
 }
 
 /* ------------------------------------------------- the submitter's limits */
 
-RING_TEST(file_size_limit)
+TEST_F_TIMEOUT(how, file_size_limit, LIMIT)
 {
 	struct rlimit old, lim;
-	unsigned int async;
+	const unsigned int async = variant->flags;
 	struct iovec iov = { buf, 200 };
 	struct stat st;
 	struct ring r;
@@ -243,45 +318,41 @@ RING_TEST(file_size_limit)
 	signal(SIGXFSZ, SIG_IGN);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &old));
-	for (async = 0; async <= ASYNC; async += ASYNC) {
-		fd = tmp_file(100);
-		ASSERT_LE(0, fd);
-		lim = old;
-		lim.rlim_cur = 4096;
-		ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &lim));
-		EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITE, fd, buf, 100,
-				      4096, async)) {
-			TH_LOG("%s", async ? "worker" : "inline");
-		}
-		EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITEV, fd, &iov, 1,
-				      1 << 20, async));
-		/* Up to the limit, and no further */
-		EXPECT_EQ(96, one(&r, IOURING2_OP_WRITE, fd, buf, 200, 4000,
-				  async));
-		EXPECT_EQ(96, one(&r, IOURING2_OP_WRITEV, fd, &iov, 1, 4000,
-				  async));
-		EXPECT_EQ(100, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 3000,
-				   async));
-		EXPECT_EQ(0, fstat(fd, &st));
-		EXPECT_EQ(4096, (int)st.st_size);
-		/* Appending begins at the end, whatever the offset says */
-		ASSERT_EQ(0, fcntl(fd, F_SETFL, O_APPEND));
-		EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 0,
-				      async));
-		ASSERT_EQ(0, ftruncate(fd, 4000));
-		EXPECT_EQ(96, one(&r, IOURING2_OP_WRITE, fd, buf, 200, 0,
-				  async));
-		ASSERT_EQ(0, fcntl(fd, F_SETFL, 0));
-		ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
-		/* The limit is that of now, not of when the worker started */
-		EXPECT_EQ(100, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 4096,
-				   async));
-		close(fd);
-	}
+	fd = tmp_file(100);
+	ASSERT_LE(0, fd);
+	lim = old;
+	lim.rlim_cur = 4096;
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &lim));
+	EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITE, fd, buf, 100,
+			      4096, async));
+	EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITEV, fd, &iov, 1,
+			      1 << 20, async));
+	/* Up to the limit, and no further */
+	EXPECT_EQ(96, one(&r, IOURING2_OP_WRITE, fd, buf, 200, 4000,
+			  async));
+	EXPECT_EQ(96, one(&r, IOURING2_OP_WRITEV, fd, &iov, 1, 4000,
+			  async));
+	EXPECT_EQ(100, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 3000,
+			   async));
+	EXPECT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(4096, (int)st.st_size);
+	/* Appending begins at the end, whatever the offset says */
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, O_APPEND));
+	EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 0,
+			      async));
+	ASSERT_EQ(0, ftruncate(fd, 4000));
+	EXPECT_EQ(96, one(&r, IOURING2_OP_WRITE, fd, buf, 200, 0,
+			  async));
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, 0));
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
+	/* The limit is the current one, not that of when the worker started */
+	EXPECT_EQ(100, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 4096,
+			   async));
+	close(fd);
 	ring_exit(&r);
 }
 
-/* Memory that was mapped after the worker started, and under its hands */
+/* A worker sees what was mapped, and unmapped, after it had started */
 RING_TEST(workers_see_current_memory)
 {
 	char *mem;
@@ -307,11 +378,11 @@ RING_TEST(workers_see_current_memory)
 	ring_exit(&r);
 }
 
-/* Nothing is within every limit */
-RING_TEST(limit_nothing)
+/* A write of 0 bytes is within every limit */
+TEST_F_TIMEOUT(how, limit_nothing, LIMIT)
 {
 	struct rlimit old, lim;
-	int fd, async;
+	int fd;
 	struct ring r;
 
 	signal(SIGXFSZ, SIG_DFL);
@@ -323,17 +394,14 @@ RING_TEST(limit_nothing)
 	lim.rlim_cur = 4096;
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &lim));
 	EXPECT_EQ(0, pwrite(fd, "", 0, 8192));
-	for (async = 0; async <= (int)ASYNC; async += ASYNC) {
-		EXPECT_EQ(0, one(&r, IOURING2_OP_WRITE, fd, "", 0, 8192, async)) {
-			TH_LOG("flags 0x%x", async);
-		}
-	}
+	EXPECT_EQ(0, one(&r, IOURING2_OP_WRITE, fd, "", 0, 8192,
+			 variant->flags));
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
 	ring_exit(&r);
 	close(fd);
 }
 
-/* Before 5.15: a lock that writes wait for, but not those of who has it */
+/* Before 5.15 a mandatory lock blocks writes, but not those of its owner */
 RING_TEST(own_mandatory_lock)
 {
 	struct flock lock = { .l_type = F_WRLCK };

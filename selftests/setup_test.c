@@ -239,71 +239,89 @@ RING_TEST(counters_rise)
 
 /* ---------------------------------------------------------- what is refused */
 
-static const struct bad_row {
-	const char *name;
+#define AT(field)	offsetof(struct iouring2_setup, field)
+
+RING_FIXTURE(bad_value) {
 	size_t offset;		/* of a __u32 in struct iouring2_setup */
 	unsigned int value;
 	unsigned int flags;	/* of params, beside */
-	int err;
-} bad_rows[] = {
-#define AT(field)	offsetof(struct iouring2_setup, field)
-	{ "entries 0", AT(entries), 0, 0, -EINVAL },
-	{ "entries 0, CLAMP", AT(entries), 0, IOURING2_SETUP_CLAMP, -EINVAL },
-	{ "entries 32769", AT(entries), 32769, 0, -EINVAL },
-	{ "entries 2^31", AT(entries), 1U << 31, 0, -EINVAL },
-	{ "entries 2^32-1", AT(entries), UINT_MAX, 0, -EINVAL },
-	{ "cq_entries 0", AT(params.cq_entries), 0,
-	  IOURING2_SETUP_CQSIZE, -EINVAL },
-	{ "cq_entries 0, CLAMP", AT(params.cq_entries), 0,
-	  IOURING2_SETUP_CQSIZE | IOURING2_SETUP_CLAMP, -EINVAL },
-	{ "cq_entries < entries", AT(params.cq_entries), 4,
-	  IOURING2_SETUP_CQSIZE, -EINVAL },
-	{ "cq_entries 1", AT(params.cq_entries), 1,
-	  IOURING2_SETUP_CQSIZE | IOURING2_SETUP_CLAMP, -EINVAL },
-	{ "cq_entries 65537", AT(params.cq_entries), 65537,
-	  IOURING2_SETUP_CQSIZE, -EINVAL },
-	{ "cq_entries 2^31", AT(params.cq_entries), 1U << 31,
-	  IOURING2_SETUP_CQSIZE, -EINVAL },
-	{ "cq_entries 2^31+1", AT(params.cq_entries), (1U << 31) + 1,
-	  IOURING2_SETUP_CQSIZE, -EINVAL },
-	{ "cq_entries 2^32-1", AT(params.cq_entries), UINT_MAX,
-	  IOURING2_SETUP_CQSIZE, -EINVAL },
-	{ "flags", AT(flags), 2, 0, -EINVAL },
-	{ "flags, one of them known", AT(flags), 3, 0, -EINVAL },
-	{ "flags 2^31", AT(flags), 1U << 31, 0, -EINVAL },
-	{ "resv[0]", AT(resv[0]), 1, 0, -EINVAL },
-	{ "resv[1]", AT(resv[1]), 1, 0, -EINVAL },
-	{ "resv[2]", AT(resv[2]), 1U << 31, 0, -EINVAL },
-	{ "resv[3]", AT(resv[3]), 1, 0, -EINVAL },
-	{ "resv[4]", AT(resv[4]), 1, 0, -EINVAL },
-	{ "params.resv[0]", AT(params.resv[0]), 1, 0, -EINVAL },
-	{ "params.resv[1]", AT(params.resv[1]), 1, 0, -EINVAL },
-	{ "params.resv[2]", AT(params.resv[2]), 1U << 31, 0, -EINVAL },
-	{ "max_inflight 2^32-1", AT(max_inflight), UINT_MAX, 0, -EINVAL },
 };
 
-RING_TEST(values_refused)
-{
-	struct iouring2_setup s, was;
-	const struct bad_row *row;
-	unsigned int i;
+FIXTURE_VARIANT_ADD(bad_value, entries_0) { AT(entries), 0, 0 };
+FIXTURE_VARIANT_ADD(bad_value, entries_0_clamp) {
+	AT(entries), 0, IOURING2_SETUP_CLAMP
+};
 
-	for (i = 0; i < ARRAY_SIZE(bad_rows); i++) {
-		row = &bad_rows[i];
-		s = plain(8);
-		s.params.flags = row->flags;
-		memcpy((char *)&s + row->offset, &row->value, 4);
-		was = s;
-		EXPECT_EQ(row->err, dev_setup(&s)) {
-			TH_LOG("%s", row->name);
-		}
-		EXPECT_EQ(0, memcmp(&s, &was, sizeof(s))) {
-			TH_LOG("%s: struct written", row->name);
-		}
-		ASSERT_STREQ("", state_diff(&self->before, true)) {
-			TH_LOG("%s", row->name);
-		}
-	}
+FIXTURE_VARIANT_ADD(bad_value, entries_32769) { AT(entries), 32769, 0 };
+FIXTURE_VARIANT_ADD(bad_value, entries_2_to_the_31) {
+	AT(entries), 1U << 31, 0
+};
+
+FIXTURE_VARIANT_ADD(bad_value, entries_2_to_the_32_minus_1) {
+	AT(entries), UINT_MAX, 0
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_0) {
+	AT(params.cq_entries), 0, IOURING2_SETUP_CQSIZE
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_0_clamp) {
+	AT(params.cq_entries), 0, IOURING2_SETUP_CQSIZE | IOURING2_SETUP_CLAMP
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_less_than_entries) {
+	AT(params.cq_entries), 4, IOURING2_SETUP_CQSIZE
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_1) {
+	AT(params.cq_entries), 1, IOURING2_SETUP_CQSIZE | IOURING2_SETUP_CLAMP
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_65537) {
+	AT(params.cq_entries), 65537, IOURING2_SETUP_CQSIZE
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_2_to_the_31) {
+	AT(params.cq_entries), 1U << 31, IOURING2_SETUP_CQSIZE
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_2_to_the_31_plus_1) {
+	AT(params.cq_entries), (1U << 31) + 1, IOURING2_SETUP_CQSIZE
+};
+
+FIXTURE_VARIANT_ADD(bad_value, cq_entries_2_to_the_32_minus_1) {
+	AT(params.cq_entries), UINT_MAX, IOURING2_SETUP_CQSIZE
+};
+
+FIXTURE_VARIANT_ADD(bad_value, flags) { AT(flags), 2, 0 };
+FIXTURE_VARIANT_ADD(bad_value, flags_one_of_them_known) { AT(flags), 3, 0 };
+FIXTURE_VARIANT_ADD(bad_value, flags_2_to_the_31) { AT(flags), 1U << 31, 0 };
+FIXTURE_VARIANT_ADD(bad_value, resv_0) { AT(resv[0]), 1, 0 };
+FIXTURE_VARIANT_ADD(bad_value, resv_1) { AT(resv[1]), 1, 0 };
+FIXTURE_VARIANT_ADD(bad_value, resv_2) { AT(resv[2]), 1U << 31, 0 };
+FIXTURE_VARIANT_ADD(bad_value, resv_3) { AT(resv[3]), 1, 0 };
+FIXTURE_VARIANT_ADD(bad_value, resv_4) { AT(resv[4]), 1, 0 };
+FIXTURE_VARIANT_ADD(bad_value, params_resv_0) { AT(params.resv[0]), 1, 0 };
+FIXTURE_VARIANT_ADD(bad_value, params_resv_1) { AT(params.resv[1]), 1, 0 };
+FIXTURE_VARIANT_ADD(bad_value, params_resv_2) {
+	AT(params.resv[2]), 1U << 31, 0
+};
+
+FIXTURE_VARIANT_ADD(bad_value, max_inflight_2_to_the_32_minus_1) {
+	AT(max_inflight), UINT_MAX, 0
+};
+
+TEST_F_TIMEOUT(bad_value, values_refused, LIMIT)
+{
+	struct iouring2_setup s = plain(8), was;
+
+	s.params.flags = variant->flags;
+	memcpy((char *)&s + variant->offset, &variant->value, 4);
+	was = s;
+	EXPECT_EQ(-EINVAL, dev_setup(&s));
+	/* nothing is written to it */
+	EXPECT_EQ(0, memcmp(&s, &was, sizeof(s)));
+	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 
 /* Each flag alone: taken if and only if QUERY names it */
@@ -447,13 +465,22 @@ static void good_arg(const struct version_row *v, void *buf, void *probe)
 	}
 }
 
-RING_TEST(struct_sizes)
+RING_FIXTURE(version) {
+	const struct version_row *of;
+};
+
+FIXTURE_VARIANT_ADD(version, query) { &version_rows[0] };
+FIXTURE_VARIANT_ADD(version, setup) { &version_rows[1] };
+FIXTURE_VARIANT_ADD(version, enter) { &version_rows[2] };
+FIXTURE_VARIANT_ADD(version, register) { &version_rows[3] };
+
+TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 {
 	struct iouring2_probe probe;
-	const struct version_row *v;
+	const struct version_row *v = variant->of;
 	static const unsigned int more[] = { 1, 4, 8, 64, 4096, 8192 };
 	struct ring r;
-	unsigned int i, j, size;
+	unsigned int i, size;
 	char *page, *end, *at;
 	int dev, fd, ret;
 
@@ -466,72 +493,67 @@ RING_TEST(struct_sizes)
 	end = page + 7 * 4096;
 	ASSERT_EQ(0, mprotect(end, 4096, PROT_NONE));
 
-	for (i = 0; i < ARRAY_SIZE(version_rows); i++) {
-		v = &version_rows[i];
-		fd = v->ring ? r.fd : dev;
+	fd = v->ring ? r.fd : dev;
 
-		/* Smaller than its first version, also by one byte */
-		for (size = 0; size < v->size; size++) {
-			good_arg(v, page, &probe);
-			EXPECT_EQ(-EINVAL, xioctl(fd, sized(v->cmd, size),
-						  page)) {
-				TH_LOG("%s of %u bytes", v->name, size);
-			}
+	/* Smaller than its first version, also by one byte */
+	for (size = 0; size < v->size; size++) {
+		good_arg(v, page, &probe);
+		EXPECT_EQ(-EINVAL, xioctl(fd, sized(v->cmd, size),
+					  page)) {
+			TH_LOG("%u bytes", size);
 		}
-		/* Of exactly its size, with nothing behind it */
-		at = end - v->size;
-		good_arg(v, at, &probe);
-		ret = xioctl(fd, v->cmd, at);
+	}
+	/* Of exactly its size, with nothing behind it */
+	at = end - v->size;
+	good_arg(v, at, &probe);
+	ret = xioctl(fd, v->cmd, at);
+	EXPECT_LE(0, ret) {
+		TH_LOG("at the end of memory: %d", ret);
+	}
+	if (v->cmd == IOURING2_IOC_SETUP)
+		close(ret);
+	/* One byte of it out of reach */
+	good_arg(v, page, &probe);
+	memcpy(at + 1, page, v->size - 1);
+	EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, at + 1));
+	EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, NULL));
+	EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, BAD_ADDR));
+	EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, end));
+
+	/* From a later header: only if what is new there is 0 */
+	for (i = 0; i < ARRAY_SIZE(more); i++) {
+		size = v->size + more[i];
+		memset(page, 0, 4 * 4096);
+		good_arg(v, page, &probe);
+		memset(page + size, 0x5a, 64);
+		ret = xioctl(fd, sized(v->cmd, size), page);
 		EXPECT_LE(0, ret) {
-			TH_LOG("%s at the end of memory: %d", v->name, ret);
+			TH_LOG("%u bytes: %d", size, ret);
 		}
 		if (v->cmd == IOURING2_IOC_SETUP)
 			close(ret);
-		/* One byte of it out of reach */
+		/* The unknown tail is not written to */
+		for (ret = v->size; ret < (int)size; ret++)
+			ASSERT_EQ(0, page[ret]);
+		EXPECT_EQ(0x5a, page[size]);
+
+		/* Each end of the tail */
 		good_arg(v, page, &probe);
-		memcpy(at + 1, page, v->size - 1);
-		EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, at + 1)) {
-			TH_LOG("%s", v->name);
+		page[size - 1] = 1;
+		EXPECT_EQ(-E2BIG, xioctl(fd, sized(v->cmd, size),
+					 page)) {
+			TH_LOG("%u bytes", size);
 		}
-		EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, NULL));
-		EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, BAD_ADDR));
-		EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, end));
-
-		/* From a later header: only if what is new there is 0 */
-		for (j = 0; j < ARRAY_SIZE(more); j++) {
-			size = v->size + more[j];
-			memset(page, 0, 4 * 4096);
-			good_arg(v, page, &probe);
-			memset(page + size, 0x5a, 64);
-			ret = xioctl(fd, sized(v->cmd, size), page);
-			EXPECT_LE(0, ret) {
-				TH_LOG("%s of %u bytes: %d", v->name, size, ret);
-			}
-			if (v->cmd == IOURING2_IOC_SETUP)
-				close(ret);
-			/* The unknown tail is not written to */
-			for (ret = v->size; ret < (int)size; ret++)
-				ASSERT_EQ(0, page[ret]);
-			EXPECT_EQ(0x5a, page[size]);
-
-			/* Each end of the tail */
-			good_arg(v, page, &probe);
-			page[size - 1] = 1;
-			EXPECT_EQ(-E2BIG, xioctl(fd, sized(v->cmd, size),
-						 page)) {
-				TH_LOG("%s of %u bytes", v->name, size);
-			}
-			page[size - 1] = 0;
-			good_arg(v, page, &probe);
-			page[v->size] = 1;
-			EXPECT_EQ(-E2BIG, xioctl(fd, sized(v->cmd, size),
-						 page)) {
-				TH_LOG("%s of %u bytes", v->name, size);
-			}
-			/* A tail that cannot be read */
-			good_arg(v, at, &probe);
-			EXPECT_EQ(-EFAULT, xioctl(fd, sized(v->cmd, size), at));
+		page[size - 1] = 0;
+		good_arg(v, page, &probe);
+		page[v->size] = 1;
+		EXPECT_EQ(-E2BIG, xioctl(fd, sized(v->cmd, size),
+					 page)) {
+			TH_LOG("%u bytes", size);
 		}
+		/* A tail that cannot be read */
+		good_arg(v, at, &probe);
+		EXPECT_EQ(-EFAULT, xioctl(fd, sized(v->cmd, size), at));
 	}
 	munmap(page, 8 * 4096);
 	close(dev);

@@ -92,13 +92,13 @@ static const char *sigpipe(void *arg)
 	ret = broken_write(&r, w);
 	if (w->fatal) {
 		usleep(500000);
-		return wrong("survived, result %d", ret);
+		return reason("survived, result %d", ret);
 	}
 	if (ret != -EPIPE)
-		return wrong("result %d", ret);
+		return reason("result %d", ret);
 	sig = w->ignored ? SIGPIPE : caught_soon();
 	if (sig != SIGPIPE)
-		return wrong("signal %d", sig);
+		return reason("signal %d", sig);
 	ring_exit(&r);
 	return "";
 }
@@ -133,11 +133,13 @@ BOUNDED_TEST(pipe_loses_reader)
 	pipes(_metadata, true, false);
 }
 
+MANNER_FIXTURE(manner);
+
 /* The reader takes a part of what is written, and leaves */
 static const char *sigpipe_half_way(void *arg)
 {
 	static char much[1 << 18], part[1 << 12];
-	enum manner *how = arg;
+	const enum manner *how = arg;
 	struct ring r;
 	int fd[2], ret, sig;
 
@@ -155,49 +157,39 @@ static const char *sigpipe_half_way(void *arg)
 	close(fd[0]);
 	ret = res_ms(&r, TRIED, SOON);
 	if (ret <= 0 || ret >= (int)sizeof(much))
-		return wrong("result %d", ret);
+		return reason("result %d", ret);
 	sig = caught_soon();
 	if (sig != SIGPIPE)
-		return wrong("signal %d", sig);
+		return reason("signal %d", sig);
 	ring_exit(&r);
 	return "";
 }
 
-BOUNDED_TEST(pipe_loses_reader_half_way)
+TEST_F_TIMEOUT(manner, pipe_loses_reader_half_way, 100)
 {
-	enum manner how;
-
-	for (how = PLAIN; how < NR_HOW; how++) {
-		EXPECT_STREQ("", child_ms(sigpipe_half_way, &how, 40000)) {
-			TH_LOG("%s", how_name(how));
-		}
-	}
+	EXPECT_STREQ("", child_ms(sigpipe_half_way, (void *)&variant->how, 40000));
 }
 
 /* What SIGPIPE does by default */
-BOUNDED_TEST(pipe_without_reader_kills)
+TEST_F_TIMEOUT(manner, pipe_without_reader_kills, 100)
 {
-	struct way w = { .op = IOURING2_OP_WRITE, .fatal = true };
+	struct way w = {
+		.op = IOURING2_OP_WRITE, .how = variant->how, .fatal = true,
+	};
 	char text[64];
 
 	snprintf(text, sizeof(text), "the child's status: 0x%x", SIGPIPE);
-	for (w.how = PLAIN; w.how < NR_HOW; w.how++) {
-		EXPECT_STREQ(text, child_ms(sigpipe, &w, 40000)) {
-			TH_LOG("%s", how_name(w.how));
-		}
-	}
+	EXPECT_STREQ(text, child_ms(sigpipe, &w, 40000));
 }
 
 /* io_uring's sends have MSG_NOSIGNAL; a WRITE is as write(2) is */
-BOUNDED_TEST(socket_without_peer)
+TEST_F_TIMEOUT(manner, socket_without_peer, 100)
 {
-	struct way w = { .op = IOURING2_OP_WRITE, .socket = true };
+	struct way w = {
+		.op = IOURING2_OP_WRITE, .how = variant->how, .socket = true,
+	};
 
-	for (w.how = PLAIN; w.how < NR_HOW; w.how++) {
-		EXPECT_STREQ("", child_ms(sigpipe, &w, 40000)) {
-			TH_LOG("%s", how_name(w.how));
-		}
-	}
+	EXPECT_STREQ("", child_ms(sigpipe, &w, 40000));
 }
 
 /* --------------------------------------------------------- RLIMIT_FSIZE */
@@ -220,7 +212,7 @@ static const char *sigxfsz(void *arg)
 	/* up to it, short, and beyond */
 	ret = do_how(&r, w->how, IOURING2_OP_WRITE, fd, buf, 8192, 0);
 	if (ret != 4096)
-		return wrong("up to the limit: %d", ret);
+		return reason("up to the limit: %d", ret);
 	/* with its ring, whoever could still send one is gone */
 	ring_exit(&r);
 	if (caught)
@@ -230,10 +222,10 @@ static const char *sigxfsz(void *arg)
 	ret = do_how(&r, w->how, w->op, fd, vec ? (void *)&iov : buf,
 		     vec ? 1 : 512, 4096);
 	if (ret != -EFBIG)
-		return wrong("beyond the limit: %d", ret);
+		return reason("beyond the limit: %d", ret);
 	sig = w->ignored ? SIGXFSZ : caught_soon();
 	if (sig != SIGXFSZ)
-		return wrong("signal %d", sig);
+		return reason("signal %d", sig);
 	if (lseek(fd, 0, SEEK_END) != 4096)
 		return "the file has grown";
 	ring_exit(&r);

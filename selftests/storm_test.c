@@ -286,7 +286,7 @@ static int storm_make(struct storm *s)
 	if (s->event < 0 || s->file < 0 || s->buf == MAP_FAILED ||
 	    pipe2(s->pipe, O_CLOEXEC) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->sock))
-		return -1;
+		return -errno;
 	fcntl(s->pipe[1], F_SETFL, O_NONBLOCK);
 	return ring_init_params(&s->r, 16, rnd(2) ? 16 : 64, 0,
 				rnd(2) ? 0 : 100);

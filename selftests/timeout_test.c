@@ -31,7 +31,7 @@
 
 #define MS	NSEC_PER_MSEC
 
-/* So long that it only ends by other means */
+/* So long that it never expires within a test */
 #define LONG_TIME	(1000 * NSEC_PER_SEC)
 
 static int start(struct ring *r, struct __kernel_timespec ts,
@@ -61,60 +61,59 @@ static int update(struct ring *r, __u64 target, struct __kernel_timespec ts,
 	return ring_do(r);
 }
 
-static const struct clock_row {
-	const char *name;
-	unsigned int flag;
+RING_FIXTURE(clock) {
+	unsigned int flags;
 	clockid_t clock;
-} clocks[] = {
-	{ "monotonic", 0, CLOCK_MONOTONIC },
-	{ "boot time", BOOT, CLOCK_BOOTTIME },
-	{ "real time", REAL, CLOCK_REALTIME },
 };
 
-RING_TEST(clocks)
+FIXTURE_VARIANT_ADD(clock, monotonic_in) { 0, CLOCK_MONOTONIC };
+FIXTURE_VARIANT_ADD(clock, monotonic_at) { ABS, CLOCK_MONOTONIC };
+FIXTURE_VARIANT_ADD(clock, boot_time_in) { BOOT, CLOCK_BOOTTIME };
+FIXTURE_VARIANT_ADD(clock, boot_time_at) { BOOT | ABS, CLOCK_BOOTTIME };
+FIXTURE_VARIANT_ADD(clock, real_time_in) { REAL, CLOCK_REALTIME };
+FIXTURE_VARIANT_ADD(clock, real_time_at) { REAL | ABS, CLOCK_REALTIME };
+
+/* What is to be submitted so that a time-out ends @ns after @now */
+static struct __kernel_timespec when(unsigned int flags, long long now,
+				     long long ns)
+{
+	return ts_ns(ns + (flags & ABS ? now : 0));
+}
+
+TEST_F_TIMEOUT(clock, never_early, LIMIT)
 {
 	static const long long times[] = { 0, 1, MS, 30 * MS, -NSEC_PER_SEC };
-	const struct clock_row *c;
-	unsigned int i, t, abs, ok;
 	long long begin, took;
 	struct iouring2_cqe cqe;
+	unsigned int t, ok;
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
-		c = &clocks[i];
-		for (t = 0; t < ARRAY_SIZE(times); t++) {
-			for (abs = 0; abs < 2; abs++) {
-				/* Only a point in time can be over */
-				if (times[t] < 0 && !abs)
-					continue;
-				ok = t & 1 ? SUCCESS : 0;
-				begin = now_ns(c->clock);
-				EXPECT_EQ(1, start(&r, ts_ns(times[t] +
-							     (abs ? begin : 0)),
-						   0, c->flag | ok |
-						   (abs ? ABS : 0), i));
-				ASSERT_EQ(0, ring_wait(&r, &cqe)) {
-					TH_LOG("%s, %s, %lld ns", c->name,
-					       abs ? "at" : "in", times[t]);
-				}
-				took = now_ns(c->clock) - begin;
-				EXPECT_EQ(-ETIME, cqe.res);
-				EXPECT_EQ(i, cqe.user_data);
-				EXPECT_EQ(0, (int)cqe.flags);
-				EXPECT_LE(times[t], took) {
-					TH_LOG("%s, %s: early", c->name,
-					       abs ? "at" : "in");
-				}
-				EXPECT_GT(times[t] + 10 * NSEC_PER_SEC, took);
-			}
+	for (t = 0; t < ARRAY_SIZE(times); t++) {
+		/* Only a point in time can be over */
+		if (times[t] < 0 && !(variant->flags & ABS))
+			continue;
+		ok = t & 1 ? SUCCESS : 0;
+		begin = now_ns(variant->clock);
+		EXPECT_EQ(1, start(&r, when(variant->flags, begin, times[t]), 0,
+				   variant->flags | ok, t));
+		ASSERT_EQ(0, ring_wait(&r, &cqe)) {
+			TH_LOG("%lld ns", times[t]);
 		}
+		took = now_ns(variant->clock) - begin;
+		EXPECT_EQ(-ETIME, cqe.res);
+		EXPECT_EQ(t, cqe.user_data);
+		EXPECT_EQ(0, (int)cqe.flags);
+		EXPECT_LE(times[t], took);
+		EXPECT_GT(times[t] + 10 * NSEC_PER_SEC, took);
 	}
 	ring_exit(&r);
 }
 
-/* They expire in the order of their times, whatever that of submission */
-RING_TEST(order)
+/*
+ * Timeouts expire in the order of their times, whatever the order of submission
+ */
+RING_TEST(expire_in_order)
 {
 	static const int ms[] = { 90, 30, 120, 60, 150 };
 	static const int expect[] = { 1, 3, 0, 2, 4 };
@@ -132,7 +131,7 @@ RING_TEST(order)
 	ring_exit(&r);
 }
 
-/* Without anybody in the kernel */
+/* A timeout expires while no task is in ENTER */
 RING_TEST(progress_without_entering)
 {
 	struct iouring2_cqe cqe;
@@ -145,7 +144,7 @@ RING_TEST(progress_without_entering)
 	ring_exit(&r);
 }
 
-RING_TEST(many)
+RING_TEST(many_expire_once_each)
 {
 	enum { NR = 2000 };
 	static unsigned char seen[NR];
@@ -169,36 +168,46 @@ RING_TEST(many)
 
 /* ---------------------------------------------------- by completions */
 
-RING_TEST(count)
+RING_FIXTURE(count) {
+	unsigned int nr;
+	unsigned int flags;	/* of the requests that complete */
+};
+
+FIXTURE_VARIANT_ADD(count, one) { 1, 0 };
+FIXTURE_VARIANT_ADD(count, two) { 2, 0 };
+FIXTURE_VARIANT_ADD(count, five) { 5, 0 };
+FIXTURE_VARIANT_ADD(count, one_in_a_worker) { 1, IOURING2_SQE_ASYNC };
+FIXTURE_VARIANT_ADD(count, two_in_a_worker) { 2, IOURING2_SQE_ASYNC };
+FIXTURE_VARIANT_ADD(count, five_in_a_worker) { 5, IOURING2_SQE_ASYNC };
+
+/* As many completions as it waits for: success, not a time-out */
+TEST_F_TIMEOUT(count, ends_by_count, LIMIT)
 {
-	static const unsigned int counts[] = { 1, 2, 5 };
 	struct iouring2_cqe cqe;
-	unsigned int i, n, async;
+	unsigned int n;
 	struct ring r;
 
-	for (async = 0; async < 2; async++) {
-		for (i = 0; i < ARRAY_SIZE(counts); i++) {
-			ASSERT_EQ(0, ring_init(&r, 8, 0));
-			EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), counts[i], 0,
-					   77));
-			for (n = 1; n <= counts[i]; n++) {
-				EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
-				ASSERT_EQ(0, ring_nop(&r, n));
-				if (async)
-					r.sqes[n & 7].flags =
-						IOURING2_SQE_ASYNC;
-				EXPECT_EQ(1, ring_submit(&r));
-				ASSERT_EQ(0, ring_wait(&r, &cqe));
-				EXPECT_EQ(n, cqe.user_data);
-			}
-			/* As many as it waited for: success, not a time-out */
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(77, (int)cqe.user_data);
-			EXPECT_EQ(0, cqe.res);
-			ring_exit(&r);
-		}
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), variant->nr, 0, 77));
+	for (n = 1; n <= variant->nr; n++) {
+		EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
+		ASSERT_EQ(0, ring_nop(&r, n));
+		r.sqes[n & 7].flags = variant->flags;
+		EXPECT_EQ(1, ring_submit(&r));
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(n, cqe.user_data);
 	}
-	/* Too few in time */
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(77, (int)cqe.user_data);
+	EXPECT_EQ(0, cqe.res);
+	ring_exit(&r);
+}
+
+RING_TEST(count_not_reached_in_time)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(1, start(&r, ts_ns(30 * MS), 2, 0, 77));
 	ASSERT_EQ(0, ring_nop(&r, 1));
@@ -211,7 +220,7 @@ RING_TEST(count)
 	ring_exit(&r);
 }
 
-/* What is posted by who wakes it counts as well */
+/* A CQE that is posted by a wake-up counts, too */
 RING_TEST(counts_wakeups)
 {
 	struct iouring2_cqe cqe;
@@ -236,7 +245,7 @@ RING_TEST(counts_wakeups)
 	close(efd);
 }
 
-/* Each CQE of a multishot poll counts, and not only its last */
+/* Each CQE of a multishot poll counts, not only its last */
 RING_TEST(counts_multishots)
 {
 	struct iouring2_cqe cqe;
@@ -266,7 +275,10 @@ RING_TEST(counts_multishots)
 	close(efd);
 }
 
-/* No timeout counts, and a multishot's are many; nor does a number wrap */
+/*
+ * CQEs of timeouts do not count, multishot ones included; and a large count
+ * does not wrap
+ */
 RING_TEST(counts_no_timeouts)
 {
 	struct iouring2_cqe cqe;
@@ -293,7 +305,7 @@ RING_TEST(counts_no_timeouts)
 	ring_exit(&r);
 }
 
-/* Several at once, each with its own number */
+/* Several timeouts at once, each with its own count */
 RING_TEST(counts_side_by_side)
 {
 	static const unsigned int want[] = { 3, 1, 2 };
@@ -302,7 +314,7 @@ RING_TEST(counts_side_by_side)
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* Those that complete are completions to the others */
+	/* One alone ends with the third NOP */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), want[0], 0, 100));
 	for (n = 0; n < 3; n++) {
 		ASSERT_EQ(0, ring_nop(&r, n));
@@ -336,30 +348,40 @@ RING_TEST(counts_side_by_side)
 
 /* -------------------------------------------------- removed and changed */
 
-RING_TEST(removed)
+TEST_F_TIMEOUT(clock, removed, LIMIT)
 {
+	long long now = now_ns(variant->clock);
 	struct iouring2_cqe cqe;
-	unsigned int i;
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(-ENOENT, remove_it(&r, 1));
-	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
-		EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, clocks[i].flag,
-				   1));
-		EXPECT_EQ(-ENOENT, remove_it(&r, 2));
-		EXPECT_EQ(0, remove_it(&r, 1));
-		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(1, (int)cqe.user_data);
-		EXPECT_EQ(-ECANCELED, cqe.res);
-		EXPECT_EQ(-ENOENT, remove_it(&r, 1));
-	}
-	/* One that also waits for completions */
+	EXPECT_EQ(1, start(&r, when(variant->flags, now, LONG_TIME), 0,
+			   variant->flags, 1));
+	EXPECT_EQ(-ENOENT, remove_it(&r, 2));
+	EXPECT_EQ(0, remove_it(&r, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	EXPECT_EQ(-ENOENT, remove_it(&r, 1));
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	ring_exit(&r);
+}
+
+RING_TEST(removed)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* A timeout that counts completions, too */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 100, 0, 1));
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
-	/* Both CQEs are there when the call returns: nobody need enter again */
+	/*
+	 * Both CQEs are in the CQ when the call returns, with no further ENTER
+	 */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, 0, 1));
 	prep_timeout_remove(ring_sqe(&r), 1);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -373,43 +395,38 @@ RING_TEST(removed)
 	ring_exit(&r);
 }
 
+TEST_F_TIMEOUT(clock, updated, LIMIT)
+{
+	const unsigned int abs = variant->flags & ABS;
+	struct iouring2_cqe cqe;
+	long long begin;
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	/* Sooner, on the clock that it has */
+	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, variant->flags & ~ABS, 1));
+	begin = now_ns(variant->clock);
+	EXPECT_EQ(0, update(&r, 1, when(abs, begin, 20 * MS), abs));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ETIME, cqe.res);
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_LE(20 * MS, now_ns(variant->clock) - begin);
+	/* Later */
+	EXPECT_EQ(1, start(&r, ts_ns(2000 * MS), 0, 0, 1));
+	EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
+	EXPECT_EQ(0, remove_it(&r, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	ring_exit(&r);
+}
+
 RING_TEST(updated)
 {
 	struct iouring2_cqe cqe;
-	long long begin;
-	unsigned int i, abs;
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(-ENOENT, update(&r, 1, ts_ns(0), 0));
-	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
-		for (abs = 0; abs < 2; abs++) {
-			const struct clock_row *c = &clocks[i];
-			long long t = 20 * MS;
-
-			/* Sooner, on the clock that it has */
-			EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, c->flag,
-					   1));
-			begin = now_ns(c->clock);
-			EXPECT_EQ(0, update(&r, 1,
-					    ts_ns(t + (abs ? begin : 0)),
-					    abs ? ABS : 0)) {
-				TH_LOG("%s", c->name);
-			}
-			ASSERT_EQ(0, ring_wait(&r, &cqe)) {
-				TH_LOG("%s", c->name);
-			}
-			EXPECT_EQ(-ETIME, cqe.res);
-			EXPECT_EQ(1, (int)cqe.user_data);
-			EXPECT_LE(t, now_ns(c->clock) - begin);
-			/* Later */
-			EXPECT_EQ(1, start(&r, ts_ns(2000 * MS), 0, 0, 1));
-			EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
-			EXPECT_EQ(0, remove_it(&r, 1));
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(-ECANCELED, cqe.res);
-		}
-	}
 	/* A later time replaces the earlier one */
 	EXPECT_EQ(1, start(&r, ts_ns(50 * MS), 0, 0, 1));
 	EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
@@ -424,7 +441,10 @@ RING_TEST(updated)
 	ring_exit(&r);
 }
 
-/* A time-out that is changed has its new time only: no number, no clock's point */
+/*
+ * An update replaces the whole timeout: the old count and the absolute flag are
+ * gone
+ */
 RING_TEST(update_replaces)
 {
 	struct iouring2_cqe cqe;
@@ -441,7 +461,7 @@ RING_TEST(update_replaces)
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
-	/* From a point in time to a while */
+	/* From an absolute time to a relative one */
 	begin = now_ns(CLOCK_MONOTONIC);
 	EXPECT_EQ(1, start(&r, ts_ns(begin + LONG_TIME), 0, ABS, 1));
 	EXPECT_EQ(0, update(&r, 1, ts_ns(50 * MS), 0));
@@ -451,7 +471,10 @@ RING_TEST(update_replaces)
 	ring_exit(&r);
 }
 
-/* A time-out's end and its change, in one ENTER, at every distance from each other */
+/*
+ * A timeout expires and is updated in one ENTER, with any number of requests
+ * between
+ */
 RING_TEST(update_meets_the_end)
 {
 	enum { MAX_NOPS = 120 };
@@ -497,42 +520,45 @@ RING_TEST(update_meets_the_end)
 	ring_exit(&r);
 }
 
-/* Cancelled is no success, even of one for which running out is */
-RING_TEST(removed_is_no_success)
+RING_FIXTURE(linked) {
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(linked, spoken) { 0 };
+FIXTURE_VARIANT_ADD(linked, silent) { IOURING2_SQE_CQE_SKIP_SUCCESS };
+
+/* A cancelled timeout has failed, even with ETIME_SUCCESS */
+TEST_F_TIMEOUT(linked, removed_is_no_success, LIMIT)
 {
-	static const unsigned int flags[] = { 0, IOURING2_SQE_CQE_SKIP_SUCCESS };
 	struct __kernel_timespec ts = ts_ns(LONG_TIME);
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	struct ring r;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		sqe = ring_sqe(&r);
-		prep_timeout(sqe, &ts, 0, SUCCESS);
-		sqe->user_data = 1;
-		sqe->flags = flags[i] | IOURING2_SQE_IO_LINK;
-		ASSERT_EQ(0, ring_nop(&r, 2));
-		EXPECT_EQ(2, ring_submit(&r));
-		EXPECT_EQ(0, remove_it(&r, 1));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, SUCCESS);
+	sqe->user_data = 1;
+	sqe->flags = variant->flags | IOURING2_SQE_IO_LINK;
+	ASSERT_EQ(0, ring_nop(&r, 2));
+	EXPECT_EQ(2, ring_submit(&r));
+	EXPECT_EQ(0, remove_it(&r, 1));
+	ASSERT_EQ(0, ring_wait(&r, &cqe));
+	EXPECT_EQ(1, (int)cqe.user_data);
+	EXPECT_EQ(-ECANCELED, cqe.res);
+	if (!variant->flags) {
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
-		EXPECT_EQ(1, (int)cqe.user_data);
+		EXPECT_EQ(2, (int)cqe.user_data);
 		EXPECT_EQ(-ECANCELED, cqe.res);
-		if (!flags[i]) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(2, (int)cqe.user_data);
-			EXPECT_EQ(-ECANCELED, cqe.res);
-		}
-		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
-		EXPECT_FALSE(ring_peek(&r, &cqe));
-		ring_exit(&r);
 	}
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	EXPECT_FALSE(ring_peek(&r, &cqe));
+	ring_exit(&r);
 }
 
 /*
- * Whoever waits in ENTER, for however many completions, is woken by a time-out
- * that has come, by time or by count, and not by one that is removed
+ * A timeout that expires, by time or by count, ends a wait in ENTER, whatever
+ * its min_complete. A timeout that is removed does not.
  */
 RING_TEST(ends_waits)
 {
@@ -573,7 +599,7 @@ RING_TEST(ends_waits)
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		EXPECT_EQ(-ETIME, cqe.res);
 	}
-	/* One that is removed has not come */
+	/* A removed timeout has not expired */
 	EXPECT_EQ(1, start(&r, late, 0, 0, 1));
 	prep_timeout_remove(ring_sqe(&r), 1);
 	begin = now_ns(CLOCK_MONOTONIC);
@@ -581,7 +607,7 @@ RING_TEST(ends_waits)
 	EXPECT_LE(50 * MS, now_ns(CLOCK_MONOTONIC) - begin);
 	EXPECT_EQ(2, (int)ring_ready(&r));
 	*r.cq_head = *r.cq_tail;
-	/* Nor has one that came before, and not this time */
+	/* Nor has a multishot one that expired before, and is removed now */
 	EXPECT_EQ(1, start(&r, ts_ns(NSEC_PER_SEC), 0, MULTI, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ETIME, cqe.res);
@@ -608,8 +634,9 @@ static void *take_all(void *arg)
 }
 
 /*
- * Timers that always have something new to run, and somebody who makes room. If
- * that one is too slow, a timer ends for want of it, and another one is started.
+ * Multishot timers that always have a CQE to post, and a thread that reaps. If
+ * the thread is too slow, a timer ends for want of room, and another one is
+ * started.
  */
 RING_TEST(never_stops)
 {
@@ -643,23 +670,31 @@ RING_TEST(never_stops)
 
 /* ------------------------------------------------------ time namespaces */
 
-#define NO_NAMESPACE	100	/* an exit status */
+static const struct {
+	unsigned int flag;
+	clockid_t clock;
+} clocks[] = {
+	{ 0, CLOCK_MONOTONIC },
+	{ BOOT, CLOCK_BOOTTIME },
+	{ REAL, CLOCK_REALTIME },
+};
 
-/* As seen in the namespace: waits for a time that a clock there shows */
-static bool comes_at(struct ring *r, const struct clock_row *c, bool by_update)
+/* As seen in the namespace: waits for a time that clocks[@c] shows there */
+static bool comes_at(struct ring *r, unsigned int c, bool by_update)
 {
+	const clockid_t clock = clocks[c].clock;
 	struct iouring2_cqe cqe;
-	long long t = now_ns(c->clock) + 50 * MS;
+	long long t = now_ns(clock) + 50 * MS;
 
 	if (by_update) {
-		if (start(r, ts_ns(LONG_TIME), 0, c->flag, 1) != 1 ||
+		if (start(r, ts_ns(LONG_TIME), 0, clocks[c].flag, 1) != 1 ||
 		    update(r, 1, ts_ns(t), ABS))
 			return false;
-	} else if (start(r, ts_ns(t), 0, c->flag | ABS, 1) != 1) {
+	} else if (start(r, ts_ns(t), 0, clocks[c].flag | ABS, 1) != 1) {
 		return false;
 	}
 	return !ring_wait(r, &cqe) && cqe.res == -ETIME &&
-	       now_ns(c->clock) >= t && now_ns(c->clock) < t + LONG_TIME / 10;
+	       now_ns(clock) >= t && now_ns(clock) < t + LONG_TIME / 10;
 }
 
 static bool waits_until(struct ring *r)
@@ -673,99 +708,103 @@ static bool waits_until(struct ring *r)
 		     sizeof(arg)) == -ETIME && now_ns(CLOCK_MONOTONIC) >= t;
 }
 
-/* Exit status: 0, or what was wrong, counting from 1 */
-static int times_in_namespace(void)
+/* "", or what is wrong */
+static const char *times_in_namespace(void *arg)
 {
-	unsigned int i, nr = 1;
+	unsigned int i;
 	struct ring r;
 
 	/* A time that is taken for the host's may come in hours */
 	alarm(10);
 	if (ring_init(&r, 8, 0))
-		return 99;
-	for (i = 0; i < ARRAY_SIZE(clocks); i++, nr += 2) {
-		if (!comes_at(&r, &clocks[i], false))
-			return nr;
-		if (!comes_at(&r, &clocks[i], true))
-			return nr + 1;
+		return "SETUP";
+	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
+		if (!comes_at(&r, i, false))
+			return reason("TIMEOUT, clock %u", i);
+		if (!comes_at(&r, i, true))
+			return reason("update, clock %u", i);
 	}
 	if (!waits_until(&r))
-		return nr;
+		return "ENTER";
 	ring_exit(&r);
-	return 0;
+	return "";
 }
 
-/* Only children are in a namespace that a process has made */
-static void enter_time_namespace(const char *offsets)
+RING_FIXTURE(time_namespace) {
+	const char *offsets;
+};
+
+FIXTURE_VARIANT_ADD(time_namespace, later) {
+	"monotonic 4000 0\nboottime 8000 0\n"
+};
+
+FIXTURE_VARIANT_ADD(time_namespace, earlier) {
+	"monotonic -1 0\nboottime -2 0\n"
+};
+
+FIXTURE_VARIANT_ADD(time_namespace, later_and_earlier) {
+	"monotonic 4000 0\nboottime -1 0\n"
+};
+
+TEST_F_TIMEOUT(time_namespace, time_namespace, LIMIT)
 {
-	int fd, status;
-	pid_t pid;
+	ssize_t len = strlen(variant->offsets);
+	int fd;
 
 	if (unshare(CLONE_NEWTIME))
-		_exit(NO_NAMESPACE);
+		SKIP(return, "may not make a time namespace");
 	fd = open("/proc/self/timens_offsets", O_WRONLY);
-	if (write(fd, offsets, strlen(offsets)) != (ssize_t)strlen(offsets))
-		_exit(NO_NAMESPACE + 1);
-	pid = fork();
-	if (!pid)
-		_exit(times_in_namespace());
-	if (waitpid(pid, &status, 0) != pid)
-		_exit(NO_NAMESPACE + 2);
-	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : NO_NAMESPACE + 3);
-}
-
-RING_TEST(time_namespace)
-{
-	static const char * const offsets[] = {
-		"monotonic 4000 0\nboottime 8000 0\n",
-		"monotonic -1 0\nboottime -2 0\n",
-		"monotonic 4000 0\nboottime -1 0\n",
-	};
-	unsigned int i;
-	int status;
-	pid_t pid;
-
-	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
-		pid = fork();
-		if (!pid)
-			enter_time_namespace(offsets[i]);
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		if (WEXITSTATUS(status) == NO_NAMESPACE)
-			SKIP(return, "may not make a time namespace");
-		EXPECT_EQ(0, status) {
-			TH_LOG("row %u: step %d", i, WEXITSTATUS(status));
-		}
-	}
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(len, write(fd, variant->offsets, len));
+	close(fd);
+	/* Only children are in a namespace that a process has made */
+	EXPECT_STREQ("", in_child(times_in_namespace, NULL));
 }
 
 /* ------------------------------------------------------------ multishot */
 
-RING_TEST(multishot)
+RING_FIXTURE(repeats) {
+	unsigned int times;
+};
+
+FIXTURE_VARIANT_ADD(repeats, once) { 1 };
+FIXTURE_VARIANT_ADD(repeats, twice) { 2 };
+FIXTURE_VARIANT_ADD(repeats, five_times) { 5 };
+
+TEST_F_TIMEOUT(repeats, multishot, LIMIT)
 {
-	static const unsigned int repeats[] = { 1, 2, 5 };
 	struct iouring2_cqe cqe;
-	unsigned int i, n;
+	const unsigned int times = variant->times;
+	unsigned int n;
 	long long begin;
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 64));
-	for (i = 0; i < ARRAY_SIZE(repeats); i++) {
-		begin = now_ns(CLOCK_MONOTONIC);
-		EXPECT_EQ(1, start(&r, ts_ns(10 * MS), repeats[i], MULTI, 3));
-		for (n = 1; n <= repeats[i]; n++) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(3, (int)cqe.user_data);
-			EXPECT_EQ(-ETIME, cqe.res);
-			EXPECT_EQ(n < repeats[i] ? MORE : 0, cqe.flags) {
-				TH_LOG("%u of %u", n, repeats[i]);
-			}
-			EXPECT_LE((long long)n * 10 * MS,
-				  now_ns(CLOCK_MONOTONIC) - begin);
+	begin = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(1, start(&r, ts_ns(10 * MS), times, MULTI, 3));
+	for (n = 1; n <= times; n++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(3, (int)cqe.user_data);
+		EXPECT_EQ(-ETIME, cqe.res);
+		EXPECT_EQ(n < times ? MORE : 0, cqe.flags) {
+			TH_LOG("%u of %u", n, times);
 		}
-		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 15 * MS));
+		EXPECT_LE((long long)n * 10 * MS,
+			  now_ns(CLOCK_MONOTONIC) - begin);
 	}
-	/* For ever, that is until it is removed */
+	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 15 * MS));
+	ring_exit(&r);
+}
+
+/* Without a number of repeats it goes on until it is removed */
+RING_TEST(multishot)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int n;
+
+	ASSERT_EQ(0, ring_init(&r, 8, 64));
 	EXPECT_EQ(1, start(&r, ts_ns(2 * MS), 0, MULTI, 4));
 	for (n = 0; n < 10; n++) {
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -782,31 +821,36 @@ RING_TEST(multishot)
 	ring_exit(&r);
 }
 
-/* I6: no slot, no more shots - and the last one says so */
-RING_TEST(multishot_without_room)
+RING_FIXTURE(cq) {
+	unsigned int entries;
+};
+
+FIXTURE_VARIANT_ADD(cq, of_1) { 1 };
+FIXTURE_VARIANT_ADD(cq, of_2) { 2 };
+FIXTURE_VARIANT_ADD(cq, of_8) { 8 };
+
+/* I6: without a free slot a multishot ends, and its last CQE has no F_MORE */
+TEST_F_TIMEOUT(cq, multishot_without_room, LIMIT)
 {
-	static const unsigned int cqs[] = { 1, 2, 8 };
 	struct iouring2_cqe cqe;
-	unsigned int c, n;
+	unsigned int cq = variant->entries, n;
 	struct ring r;
 
-	for (c = 0; c < ARRAY_SIZE(cqs); c++) {
-		ASSERT_EQ(0, ring_init(&r, cqs[c], cqs[c]));
-		EXPECT_EQ(1, start(&r, ts_ns(MS), 0, MULTI, 5));
-		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
-		EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
-		for (n = 0; n <= cqs[c]; n++) {
-			ASSERT_EQ(0, ring_wait(&r, &cqe));
-			EXPECT_EQ(5, (int)cqe.user_data);
-			EXPECT_EQ(-ETIME, cqe.res);
-			EXPECT_EQ(n < cqs[c] ? MORE : 0, cqe.flags) {
-				TH_LOG("%u of %u", n, cqs[c]);
-			}
+	ASSERT_EQ(0, ring_init(&r, cq, cq));
+	EXPECT_EQ(1, start(&r, ts_ns(MS), 0, MULTI, 5));
+	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
+	EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
+	for (n = 0; n <= cq; n++) {
+		ASSERT_EQ(0, ring_wait(&r, &cqe));
+		EXPECT_EQ(5, (int)cqe.user_data);
+		EXPECT_EQ(-ETIME, cqe.res);
+		EXPECT_EQ(n < cq ? MORE : 0, cqe.flags) {
+			TH_LOG("%u of %u", n, cq);
 		}
-		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * MS));
-		EXPECT_EQ(0, (int)*r.cq_overflow);
-		ring_exit(&r);
 	}
+	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * MS));
+	EXPECT_EQ(0, (int)*r.cq_overflow);
+	ring_exit(&r);
 }
 
 /* ------------------------------------------------------------- refusals */
@@ -846,7 +890,7 @@ RING_TEST(refused)
 		}
 	}
 
-	/* Two clocks; a point in time, again and again; often, and not to speak */
+	/* Two clocks; absolute and multishot; multishot and CQE_SKIP_SUCCESS */
 	sqe = ring_sqe(&r);
 	prep_timeout(sqe, &ts, 0, BOOT | REAL);
 	EXPECT_EQ(-EINVAL, ring_do(&r));
@@ -910,7 +954,7 @@ RING_TEST(refused)
 	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 
-	/* The longest there is, and one that is refused by nobody */
+	/* The longest time is accepted */
 	bad.tv_sec = LLONG_MAX;
 	bad.tv_nsec = NSEC_PER_SEC - 1;
 	sqe = ring_sqe(&r);

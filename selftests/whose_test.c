@@ -43,28 +43,25 @@ static int pread_text(int fd, char *text, size_t size)
 	return ret;
 }
 
-BOUNDED_TEST(own_name)
+MANNER_FIXTURE(manner);
+
+TEST_F_TIMEOUT(manner, own_name, 100)
 {
+	const enum manner how = variant->how;
 	char name[16], now[32];
 	struct ring r;
-	int fd, how;
+	int fd;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (how = 0; how < NR_HOW; how++) {
-		fd = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
-		ASSERT_LE(0, fd);
-		snprintf(name, sizeof(name), "way-%d", how);
-		EXPECT_EQ((int)strlen(name),
-			  do_how(&r, how, IOURING2_OP_WRITE, fd, name,
-				 strlen(name), 0)) {
-			TH_LOG("%s", how_name(how));
-		}
-		pread_text(fd, now, sizeof(now));
-		EXPECT_STREQ(name, first_line(now)) {
-			TH_LOG("%s", how_name(how));
-		}
-		close(fd);
-	}
+	fd = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	snprintf(name, sizeof(name), "way-%d", how);
+	EXPECT_EQ((int)strlen(name),
+		  do_how(&r, how, IOURING2_OP_WRITE, fd, name,
+			 strlen(name), 0));
+	pread_text(fd, now, sizeof(now));
+	EXPECT_STREQ(name, first_line(now));
+	close(fd);
 	ring_exit(&r);
 }
 
@@ -78,19 +75,19 @@ static const char *host_name(enum manner how, struct ring *r)
 
 	fd = open("/proc/sys/kernel/hostname", O_RDWR);
 	if (fd < 0)
-		return wrong("hostname: errno %d", errno);
+		return reason("hostname: errno %d", errno);
 	pread_text(fd, text_a, sizeof(text_a));
 	ret = read_how(r, how, fd, text_b, sizeof(text_b));
 	if (strcmp(text_a, text_b))
-		return wrong("%s: read(2) gives \"%s\", READ \"%s\" (%d)",
-			     how_name(how), first_line(text_a),
-			     first_line(text_b), ret);
+		return reason("%s: read(2) gives \"%s\", READ \"%s\" (%d)",
+			      how_name(how), first_line(text_a),
+			      first_line(text_b), ret);
 	snprintf(name, sizeof(name), "written-%d", how);
 	ret = do_how(r, how, IOURING2_OP_WRITE, fd, name, strlen(name), 0);
 	uname(&u);
 	if (ret != (int)strlen(name) || strcmp(u.nodename, name))
-		return wrong("%s: WRITE %d, the name is \"%s\"", how_name(how),
-			     ret, u.nodename);
+		return reason("%s: WRITE %d, the name is \"%s\"", how_name(how),
+			      ret, u.nodename);
 	close(fd);
 	return "";
 }
@@ -112,9 +109,9 @@ static const char *in_uts_space(void *arg)
 		ring_sync(&r);
 	}
 	if (unshare(s->flags))
-		return wrong("unshare: errno %d", errno);
+		return reason("unshare: errno %d", errno);
 	if (sethostname("inside", 6))
-		return wrong("sethostname: errno %d", errno);
+		return reason("sethostname: errno %d", errno);
 	if (!s->r && ring_init(&r, 8, 0))
 		return "no ring";
 	for (how = 0; how < NR_HOW && !*said; how++)
@@ -182,7 +179,7 @@ static const char *in_ipc_space(void *arg)
 	int fd, how;
 
 	if (unshare(CLONE_NEWIPC))
-		return wrong("unshare: errno %d", errno);
+		return reason("unshare: errno %d", errno);
 	if (write_text("/proc/sys/kernel/msgmax", "4321"))
 		return "msgmax cannot be set";
 	fd = open("/proc/sys/kernel/msgmax", O_RDWR);
@@ -191,8 +188,8 @@ static const char *in_ipc_space(void *arg)
 	for (how = 0; how < NR_HOW; how++) {
 		read_how(&r, how, fd, text_a, sizeof(text_a));
 		if (strcmp("4321\n", text_a))
-			return wrong("%s: READ of msgmax: \"%s\"",
-				     how_name(how), first_line(text_a));
+			return reason("%s: READ of msgmax: \"%s\"",
+				      how_name(how), first_line(text_a));
 	}
 	return "";
 }
@@ -239,16 +236,16 @@ static const char *in_chroot(void *arg)
 	fd = open("/proc/self/maps", O_RDONLY);
 	/* so that it is no longer than one read */
 	if (fd < 0 || chroot(dir) || chdir("/"))
-		return wrong("chroot: errno %d", errno);
+		return reason("chroot: errno %d", errno);
 	pread_text(fd, text_a, sizeof(text_a));
 	a = word_with(text_a, "/mapped");
 	if (!a || strcmp(a, "/mapped"))
-		return wrong("read(2) shows \"%s\"", a);
+		return reason("read(2) shows \"%s\"", a);
 	for (how = 0; how < NR_HOW; how++) {
 		read_how(&r, how, fd, text_b, sizeof(text_b));
 		b = word_with(text_b, "/mapped");
 		if (!b || strcmp(a, b))
-			return wrong("%s: READ shows \"%s\"", how_name(how), b);
+			return reason("%s: READ shows \"%s\"", how_name(how), b);
 	}
 	return "";
 }
@@ -278,18 +275,18 @@ static const char *move_self(void *arg)
 		return "no ring";
 	fd = open(CGROUP "/cgroup.procs", O_WRONLY);
 	if (fd < 0)
-		return wrong("cgroup.procs: errno %d", errno);
+		return reason("cgroup.procs: errno %d", errno);
 	ret = do_how(&r, how, IOURING2_OP_WRITE, fd, "0", 1, 0);
 	if (ret != 1)
-		return wrong("%s: WRITE of \"0\": %d", how_name(how), ret);
+		return reason("%s: WRITE of \"0\": %d", how_name(how), ret);
 	read_text("/proc/self/cgroup", text_a, sizeof(text_a));
 	read_text(CGROUP "/cgroup.procs", text_b, sizeof(text_b));
 	for (p = text_b; (p = strchr(p, '\n')); )
 		*p = ' ';
 	if (!strstr(text_a, "io2-whose") || atoi(text_b) != getpid() ||
 	    strchr(text_b, ' ')[1])
-		return wrong("%s: moved \"%s\" and not %d", how_name(how),
-			     text_b, getpid());
+		return reason("%s: moved \"%s\" and not %d", how_name(how),
+			      text_b, getpid());
 	return "";
 }
 
@@ -325,7 +322,7 @@ static const char *fills_pipes(void *arg)
 
 	ret = write_text(CGROUP "/cgroup.procs", "0");
 	if (ret || ring_init(&r, 8, 0))
-		return wrong("not begun: %d", ret);
+		return reason("not begun: %d", ret);
 	memset(text_a, 1, sizeof(text_a));
 	for (i = 0; i < PIPES; i++)
 		if (pipe2(p[i], O_CLOEXEC))
@@ -335,11 +332,11 @@ static const char *fills_pipes(void *arg)
 		ret = do_one(&r, IOURING2_OP_WRITE, p[i][1], text_a, PIPE, 0,
 			     ASYNC);
 		if (ret != PIPE)
-			return wrong("WRITE: %d", ret);
+			return reason("WRITE: %d", ret);
 	}
 	/* a few of them may be charged already, or not yet */
 	if (memory_now() - before < PIPES * PIPE / 2)
-		return wrong("%ld bytes charged", memory_now() - before);
+		return reason("%ld bytes charged", memory_now() - before);
 	ring_exit(&r);
 	return "";
 }
@@ -410,16 +407,14 @@ static void sent_by(struct __test_metadata *_metadata, struct ring *r,
 	close(sv[1]);
 }
 
-BOUNDED_TEST(sender)
+TEST_F_TIMEOUT(manner, sender, 100)
 {
+	const enum manner how = variant->how;
 	struct ring r;
-	int how;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (how = 0; how < NR_HOW; how++) {
-		sent_by(_metadata, &r, how, false);
-		sent_by(_metadata, &r, how, true);
-	}
+	sent_by(_metadata, &r, how, false);
+	sent_by(_metadata, &r, how, true);
 	ring_exit(&r);
 }
 
@@ -446,43 +441,42 @@ static bool may_be_a_worker(int how)
 	return how != PLAIN;
 }
 
-BOUNDED_TEST(reader_of_regular_file)
+TEST_F_TIMEOUT(manner, reader_of_regular_file, 100)
 {
+	const enum manner how = variant->how;
 	char path[256];
 	struct ring r;
-	int how, fd, fan, pid;
+	int fd, fan, pid;
 
 	fan = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK,
 			    O_RDONLY | O_CLOEXEC);
 	if (fan < 0)
 		SKIP(return, "no fanotify");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	for (how = 0; how < NR_HOW; how++) {
-		strcpy(path, "/var/tmp/iouring2-whose-XXXXXX");
-		fd = mkostemp(path, O_CLOEXEC);
-		ASSERT_LE(0, fd);
-		ASSERT_EQ(4096, write(fd, text_a, 4096));
-		fsync(fd);
-		ASSERT_EQ(0, fanotify_mark(fan, FAN_MARK_ADD,
-					   FAN_ACCESS | FAN_MODIFY, AT_FDCWD,
-					   path));
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, text_b,
-				       4096, 0));
-		pid = event_pid(fan);
-		EXPECT_TRUE(pid == getpid() ||
-			    (pid > 0 && may_be_a_worker(how))) {
-			TH_LOG("READ, %s: %d", how_name(how), pid);
-		}
-		EXPECT_EQ(100, do_how(&r, how, IOURING2_OP_WRITE, fd, text_b,
-				      100, 0));
-		pid = event_pid(fan);
-		/* not every kernel can try a buffered write without blocking */
-		EXPECT_LT(0, pid) {
-			TH_LOG("WRITE, %s: %d", how_name(how), pid);
-		}
-		unlink(path);
-		close(fd);
+	strcpy(path, "/var/tmp/iouring2-whose-XXXXXX");
+	fd = mkostemp(path, O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(4096, write(fd, text_a, 4096));
+	fsync(fd);
+	ASSERT_EQ(0, fanotify_mark(fan, FAN_MARK_ADD,
+				   FAN_ACCESS | FAN_MODIFY, AT_FDCWD,
+				   path));
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, text_b,
+			       4096, 0));
+	pid = event_pid(fan);
+	EXPECT_TRUE(pid == getpid() ||
+		    (pid > 0 && may_be_a_worker(how))) {
+		TH_LOG("READ: %d", pid);
 	}
+	EXPECT_EQ(100, do_how(&r, how, IOURING2_OP_WRITE, fd, text_b,
+			      100, 0));
+	pid = event_pid(fan);
+	/* not every kernel can try a buffered write without blocking */
+	EXPECT_LT(0, pid) {
+		TH_LOG("WRITE: %d", pid);
+	}
+	unlink(path);
+	close(fd);
 	close(fan);
 	ring_exit(&r);
 }
@@ -539,9 +533,9 @@ static const char *caught(struct job *j, pid_t bg)
 	int status = reap_ms(bg, 30000);
 
 	if (status)
-		return wrong("status 0x%x", status);
+		return reason("status 0x%x", status);
 	if (j->result != -EINTR)
-		return wrong("result %d instead of EINTR", j->result);
+		return reason("result %d instead of EINTR", j->result);
 	return "";
 }
 
@@ -556,10 +550,10 @@ static const char *session(void *arg)
 	setsid();
 	master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
 	if (master < 0 || grantpt(master) || unlockpt(master))
-		return wrong("no terminal: errno %d", errno);
+		return reason("no terminal: errno %d", errno);
 	fd = open(ptsname(master), O_RDWR);
 	if (fd < 0)
-		return wrong("no terminal: errno %d", errno);
+		return reason("no terminal: errno %d", errno);
 	ioctl(fd, TIOCSCTTY, 0);
 	signal(SIGTTOU, SIG_IGN);
 	bg = fork();
@@ -573,7 +567,7 @@ static const char *session(void *arg)
 	}
 	setpgid(bg, bg);
 	if (tcsetpgrp(fd, getpgrp()))
-		return wrong("tcsetpgrp: errno %d", errno);
+		return reason("tcsetpgrp: errno %d", errno);
 	if (j->catch)
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 	st_rel(&j->step, 1);
@@ -592,19 +586,19 @@ static const char *session(void *arg)
 		if (!until_ms(waitpid(bg, &status, WNOHANG | WUNTRACED) == bg, 8000))
 			return "not stopped";
 		if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTTIN)
-			return wrong("status 0x%x instead of stopped, result %d",
-				     status, j->result);
+			return reason("status 0x%x instead of stopped, result %d",
+				      status, j->result);
 	} else {
 		status = reap_ms(bg, 30000);
 		if (status)
-			return wrong("status 0x%x", status);
+			return reason("status 0x%x", status);
 		if (j->result != -EIO)
-			return wrong("result %d instead of EIO", j->result);
+			return reason("result %d instead of EIO", j->result);
 	}
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	until_ms((n = read(fd, b, sizeof(b))) > 0, 2000);
 	if (n != 5)
-		return wrong("the foreground lost its line: %d", n);
+		return reason("the foreground lost its line: %d", n);
 	if (!j->stop)
 		return "";
 	/* In the foreground it goes on */
@@ -616,9 +610,9 @@ static const char *session(void *arg)
 	status = reap_ms(bg, 10000);
 	kill(bg, SIGKILL);
 	if (status)
-		return wrong("continued: status 0x%x", status);
+		return reason("continued: status 0x%x", status);
 	if (j->result != 5 && j->result != -EINTR)
-		return wrong("continued: result %d", j->result);
+		return reason("continued: result %d", j->result);
 	return "";
 }
 
@@ -637,13 +631,15 @@ static void job_control(struct __test_metadata *_metadata, bool ring, bool stop,
 	munmap(j, sizeof(*j));
 }
 
+TEST_F_TIMEOUT(manner, background_ignores, 100)
+{
+	job_control(_metadata, true, false, variant->how);
+}
+
+/* What read(2) does */
 BOUNDED_TEST(background_ignores)
 {
-	int how;
-
 	job_control(_metadata, false, false, PLAIN);
-	for (how = 0; how < NR_HOW; how++)
-		job_control(_metadata, true, false, how);
 }
 
 BOUNDED_TEST(background_stops)
@@ -674,9 +670,11 @@ BOUNDED_TEST(background_catches)
 
 /* --------------------------------------------------------- protection keys */
 
-BOUNDED_TEST(protection_keys)
+TEST_F_TIMEOUT(manner, protection_keys, 100)
 {
-	int how, key, fd, p[2];
+	const enum manner how = variant->how;
+	char path[] = "/var/tmp/iouring2-pkey-XXXXXX";
+	int key, fd, p[2];
 	struct ring r;
 	char *m;
 
@@ -690,41 +688,37 @@ BOUNDED_TEST(protection_keys)
 	memset(m, 'k', 4096);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
-	for (how = 0; how < NR_HOW; how++) {
-		char path[] = "/var/tmp/iouring2-pkey-XXXXXX";
-
-		fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
-		ASSERT_EQ(50, pread(fd, m, 50, 0));
-		EXPECT_EQ(50, do_how(&r, how, IOURING2_OP_READ, fd, m, 50, 0)) {
-			TH_LOG("READ of /proc/version, %s", how_name(how));
-		}
-		close(fd);
-		fd = mkostemp(path, O_CLOEXEC);
-		unlink(path);
-		ASSERT_LE(0, fd);
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_WRITE, fd, m, 4096,
-				       0)) {
-			TH_LOG("WRITE of a file, %s", how_name(how));
-		}
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
-				       0)) {
-			TH_LOG("READ of a file, %s", how_name(how));
-		}
-		fsync(fd);
-		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
-				       0)) {
-			TH_LOG("READ of a file, not cached, %s", how_name(how));
-		}
-		close(fd);
-		/* It has to wait, and comes while nobody is in ENTER */
-		ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, p[0], m, 4, 0));
-		usleep(50000);
-		ASSERT_EQ(4, write(p[1], "data", 4));
-		usleep(50000);
-		EXPECT_EQ(4, finish_how(&r, how, SOON)) {
-			TH_LOG("READ of a pipe, %s", how_name(how));
-		}
+	fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
+	ASSERT_EQ(50, pread(fd, m, 50, 0));
+	EXPECT_EQ(50, do_how(&r, how, IOURING2_OP_READ, fd, m, 50, 0)) {
+		TH_LOG("READ of /proc/version");
+	}
+	close(fd);
+	fd = mkostemp(path, O_CLOEXEC);
+	unlink(path);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_WRITE, fd, m, 4096,
+			       0)) {
+		TH_LOG("WRITE of a file");
+	}
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
+			       0)) {
+		TH_LOG("READ of a file");
+	}
+	fsync(fd);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd, m, 4096,
+			       0)) {
+		TH_LOG("READ of a file, not cached");
+	}
+	close(fd);
+	/* It has to wait, and comes while nobody is in ENTER */
+	ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, p[0], m, 4, 0));
+	usleep(50000);
+	ASSERT_EQ(4, write(p[1], "data", 4));
+	usleep(50000);
+	EXPECT_EQ(4, finish_how(&r, how, SOON)) {
+		TH_LOG("READ of a pipe");
 	}
 	ring_exit(&r);
 	close(p[0]);

@@ -55,17 +55,17 @@ static const char *changes_identity(void *arg)
 	for (i = 0; i < ROUNDS; i++) {
 		ret = next_identity();
 		if (ret)
-			return wrong("setrlimit: %d", ret);
+			return reason("setrlimit: %d", ret);
 		ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
 		if (ret)
-			return wrong("FSYNC %d: %d", i, ret);
+			return reason("FSYNC %d: %d", i, ret);
 		now = fdinfo(r.fd, "Workers");
 		most = now > most ? now : most;
 	}
 	ring_exit(&r);
 	close(fd);
 	/* and one that has not been counted as idle yet */
-	return most > FEW + 1 ? wrong("%d workers", most) : "";
+	return most > FEW + 1 ? reason("%d workers", most) : "";
 }
 
 /* Workers that wait make room for those of other identities */
@@ -95,9 +95,9 @@ static const char *syncs_alone(void *arg)
 		return "no file, or no ring";
 	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
 	if (!ret && fdinfo(r.fd, "Workers") != 1)
-		return wrong("%lld workers", fdinfo(r.fd, "Workers"));
+		return reason("%lld workers", fdinfo(r.fd, "Workers"));
 	ring_exit(&r);
-	return ret ? wrong("FSYNC of another process: %d", ret) : "";
+	return ret ? reason("FSYNC of another process: %d", ret) : "";
 }
 
 static const char *syncs_in_shared(void *arg)
@@ -107,7 +107,7 @@ static const char *syncs_in_shared(void *arg)
 
 	ring_sync(&r);
 	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
-	return ret ? wrong("FSYNC of who shares the ring: %d", ret) : "";
+	return ret ? reason("FSYNC of who shares the ring: %d", ret) : "";
 }
 
 static const char *is_refused(void *arg)
@@ -121,34 +121,34 @@ static const char *is_refused(void *arg)
 		return "no page, no file, or no ring";
 	ret = keep_worker(&r, &a, fd);
 	if (ret)
-		return wrong("the first: %d", ret);
+		return reason("the first: %d", ret);
 	ret = next_identity();
 	if (ret)
-		return wrong("setrlimit: %d", ret);
+		return reason("setrlimit: %d", ret);
 	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
 	if (ret != -EAGAIN)
-		return wrong("FSYNC without a worker: %d", ret);
+		return reason("FSYNC without a worker: %d", ret);
 	if (fdinfo(r.fd, "Workers") != 1 || fdinfo(r.fd, "Inflight") != 1)
-		return wrong("%lld workers, %lld in flight",
-			     fdinfo(r.fd, "Workers"), fdinfo(r.fd, "Inflight"));
+		return reason("%lld workers, %lld in flight",
+			      fdinfo(r.fd, "Workers"), fdinfo(r.fd, "Inflight"));
 	/* Other processes have one each */
 	said = child_ms(syncs_alone, NULL, SOON);
 	if (*said)
-		return wrong("%s", said);
+		return reason("%s", said);
 	said = child_ms(syncs_in_shared, &r, SOON);
 	if (*said)
-		return wrong("%s", said);
+		return reason("%s", said);
 	ring_sync(&r);
 	if (absent_provide(&a))
 		return "the page was not provided";
 	ret = res_ms(&r, 1, SOON);
 	if (ret != 8)
-		return wrong("READ: %d", ret);
+		return reason("READ: %d", ret);
 	/* Its worker waits now, or will soon, and makes room */
 	until_ms((ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0)) !=
 		 -EAGAIN, SOON);
 	ring_exit(&r);
-	return ret ? wrong("FSYNC afterwards: %d", ret) : "";
+	return ret ? reason("FSYNC afterwards: %d", ret) : "";
 }
 
 /* When all are busy, and there are too many */
@@ -172,9 +172,9 @@ BOUNDED_TEST(without_any)
 static int group_make(void)
 {
 	if (!intrusive() || access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
-		return -1;
+		return -EPERM;
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+io");
-	return mkdir(GROUP, 0755);
+	return mkdir(GROUP, 0755) ? -errno : 0;
 }
 
 static void group_end(struct __test_metadata *_metadata)
@@ -246,15 +246,15 @@ static const char *reads_disk(void *arg)
 
 	fd = open(DISK, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (fd < 0 || ring_init(&r, 8, 0))
-		return wrong("%s: errno %d", DISK, errno);
+		return reason("%s: errno %d", DISK, errno);
 	if (write_text(GROUP "/cgroup.procs", "0"))
 		return "it is not moved";
 	ret = do_one(&r, IOURING2_OP_READ, fd, buf, 65536, 0, ASYNC);
 	if (ret != 65536)
-		return wrong("READ: %d", ret);
+		return reason("READ: %d", ret);
 	if (!until_ms(group_number("io.stat", "rbytes=") >= 65536, SOON))
-		return wrong("%lld bytes read by the group",
-			     group_number("io.stat", "rbytes="));
+		return reason("%lld bytes read by the group",
+			      group_number("io.stat", "rbytes="));
 	ring_exit(&r);
 	return "";
 }

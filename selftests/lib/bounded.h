@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include "reason.h"
 #include "ring.h"
 
 #define ASYNC		IOURING2_SQE_ASYNC
@@ -151,6 +152,17 @@ static inline void add_timer(struct ring *r, unsigned int ms,
  */
 enum manner { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
 
+/* A fixture with these for its variants; the tests have variant->how */
+#define MANNER_FIXTURE(name)						\
+RING_FIXTURE(name) {							\
+	enum manner how;						\
+};									\
+									\
+FIXTURE_VARIANT_ADD(name, plain) { PLAIN };				\
+FIXTURE_VARIANT_ADD(name, async) { AS_ASYNC };				\
+FIXTURE_VARIANT_ADD(name, linked) { LINKED };				\
+FIXTURE_VARIANT_ADD(name, linked_not_in_enter) { AWAY }
+
 static inline const char *how_name(unsigned int how)
 {
 	static const char * const names[NR_HOW] = {
@@ -203,19 +215,6 @@ static inline int do_one(struct ring *r, int op, int fd, const void *addr,
 }
 
 /* ----------------------------------------------------------------- children */
-
-/* Words for what is wrong; "" is for nothing */
-__printf(1, 2)
-static inline const char *wrong(const char *fmt, ...)
-{
-	static char text[500];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return text;
-}
 
 /* Zeroed memory that children share */
 static inline void *shared_new(size_t size)

@@ -10,6 +10,7 @@
 #define SELFTESTS_IOURING2_FILES_H
 
 #include <pthread.h>
+#include "reason.h"
 #include "ring.h"
 
 #define NO_POS		((__u64)-1)
@@ -172,8 +173,6 @@ void note_pos(struct cell *c);
 void note_file(struct cell *c);
 const char *err_name(int res);
 
-/* Why a kind cannot be had; a text that lasts */
-__printf(1, 2) const char *reason(const char *fmt, ...);
 __printf(1, 2) int run(const char *fmt, ...);
 bool have_tool(const char *name);
 bool have_module(const char *name);

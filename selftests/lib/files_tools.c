@@ -115,19 +115,6 @@ void note_file(struct cell *c)
 
 /* ---------------------------------------------------------------- helpers */
 
-const char *reason(const char *fmt, ...)
-{
-	static char text[4][160];
-	static int i;
-	char *p = text[i++ & 3];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(p, sizeof(text[0]), fmt, ap);
-	va_end(ap);
-	return p;
-}
-
 int run(const char *fmt, ...)
 {
 	char cmd[600];

@@ -9,25 +9,38 @@
 #ifndef SELFTESTS_IOURING2_FIXTURE_H
 #define SELFTESTS_IOURING2_FIXTURE_H
 
+#include "reason.h"
 #include "ring.h"
 
 /* Seconds before a test counts as hung; machines may be emulated ones */
 #define LIMIT	240
 
-FIXTURE(ring) {
-	struct state before;
-};
+/*
+ * I9: after the last close nothing of a ring is left, at once.
+ *
+ * Another one is for tests that are done once for each case of a table. What
+ * follows RING_FIXTURE(name) says what a case is; FIXTURE_VARIANT_ADD(name, case)
+ * is one, and TEST_F_TIMEOUT(name, test, LIMIT) with it is the result
+ * "name.case.test".
+ */
+#define RING_FIXTURE(name)						\
+FIXTURE(name) {								\
+	struct state before;						\
+};									\
+									\
+FIXTURE_SETUP(name)							\
+{									\
+	state_read(&self->before);					\
+}									\
+									\
+FIXTURE_TEARDOWN(name)							\
+{									\
+	EXPECT_STREQ("", state_diff(&self->before, false));		\
+}									\
+									\
+FIXTURE_VARIANT(name)
 
-FIXTURE_SETUP(ring)
-{
-	state_read(&self->before);
-}
-
-/* I9: after the last close nothing of a ring is left, at once */
-FIXTURE_TEARDOWN(ring)
-{
-	EXPECT_STREQ("", state_diff(&self->before, false));
-}
+RING_FIXTURE(ring);
 
 #define RING_TEST(name)	TEST_F_TIMEOUT(ring, name, LIMIT)
 

@@ -444,7 +444,7 @@ static bool deleted(int fd)
 	       ev.mask & IN_DELETE_SELF;
 }
 
-/* Whose file is held, or not; NULL: all as @held says */
+/* Whose file is held, or not; "": all as @held says */
 const char *load_held(const struct load *l, bool held)
 {
 	const struct hold *h;
@@ -458,7 +458,7 @@ const char *load_held(const struct load *l, bool held)
 		if (h->lock >= 0 && !flock(h->lock, LOCK_EX | LOCK_NB) == held)
 			return "file lock";
 	}
-	return NULL;
+	return "";
 }
 
 /* To be called once nothing is held: "" or what is still there */
@@ -473,12 +473,12 @@ const char *load_end(struct load *l)
 		close_peers(h);
 		if (h->notify >= 0) {
 			/* our own descriptor was the last but the request's */
-			if (!bad && !deleted(h->notify))
+			if (!*bad && !deleted(h->notify))
 				bad = "inode";
 			close(h->notify);
 		}
 	}
-	return bad ? bad : "";
+	return bad;
 }
 
 /* ------------------------------------------------- parent and child */

@@ -18,12 +18,12 @@
 static inline int knob(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = -1;
+	int ret;
 
-	if (fd >= 0) {
-		ret = write(fd, value, strlen(value)) > 0 ? 0 : -1;
-		close(fd);
-	}
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, value, strlen(value)) > 0 ? 0 : -errno;
+	close(fd);
 	return ret;
 }
 

@@ -34,14 +34,14 @@ static inline int poke(int efd)
 {
 	uint64_t one = 1;
 
-	return write(efd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
+	return write(efd, &one, sizeof(one)) == sizeof(one) ? 0 : -errno;
 }
 
 static inline int drain(int efd)
 {
 	uint64_t v;
 
-	return read(efd, &v, sizeof(v)) == sizeof(v) ? 0 : -1;
+	return read(efd, &v, sizeof(v)) == sizeof(v) ? 0 : -errno;
 }
 
 static inline int new_eventfd(void)
@@ -120,20 +120,21 @@ static inline int start_sniper(struct sniper *s)
 /* Pairs of descriptors, the second of which has something done to it */
 static inline int open_pipe(int fd[2])
 {
-	return pipe2(fd, O_CLOEXEC);
+	return pipe2(fd, O_CLOEXEC) ? -errno : 0;
 }
 
 static inline int open_full_pipe(int fd[2])
 {
 	static char page[65536 * 4];
-	int rw[2];
+	int rd;
 
-	if (pipe2(rw, O_CLOEXEC | O_NONBLOCK))
-		return -1;
-	while (write(rw[1], page, sizeof(page)) > 0)
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	while (write(fd[1], page, sizeof(page)) > 0)
 		;
-	fd[0] = rw[1];
-	fd[1] = rw[0];
+	rd = fd[0];
+	fd[0] = fd[1];
+	fd[1] = rd;
 	return 0;
 }
 
@@ -141,17 +142,18 @@ static inline int drain_pipe(int fd[2])
 {
 	static char page[65536 * 4];
 
-	return read(fd[1], page, sizeof(page)) > 0 ? 0 : -1;
+	return read(fd[1], page, sizeof(page)) > 0 ? 0 : -errno;
 }
 
 static inline int write_byte(int fd[2])
 {
-	return write(fd[1], "x", 1) == 1 ? 0 : -1;
+	return write(fd[1], "x", 1) == 1 ? 0 : -errno;
 }
 
 static inline int open_socket(int fd[2])
 {
-	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd);
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) ?
+		-errno : 0;
 }
 
 #endif

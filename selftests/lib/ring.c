@@ -41,7 +41,9 @@ static const char * const counter_names[NR_COUNTERS] = {
 
 int dev_open(void)
 {
-	return open("/dev/iouring2", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/iouring2", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 bool dev_usable(const char **why)
@@ -49,7 +51,7 @@ bool dev_usable(const char **why)
 	int fd = dev_open();
 
 	if (fd < 0) {
-		*why = errno == EACCES ? "/dev/iouring2: run as root" :
+		*why = fd == -EACCES ? "/dev/iouring2: run as root" :
 					 "/dev/iouring2: module not loaded";
 		return false;
 	}
@@ -63,7 +65,7 @@ static int dev_ioctl(unsigned long cmd, void *arg)
 	int ret;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ret = ioctl(fd, cmd, arg);
 	if (ret < 0)
 		ret = -errno;
@@ -679,7 +681,7 @@ int disk_open(void)
 	struct dirent *de;
 	char path[300];
 	__u64 size;
-	int fd = -1;
+	int fd = -ENODEV;
 
 	while (dir && fd < 0 && (de = readdir(dir))) {
 		if (de->d_name[0] == '.' || !strncmp(de->d_name, "sr", 2) ||
@@ -691,7 +693,7 @@ int disk_open(void)
 		if (fd >= 0 && (ioctl(fd, BLKGETSIZE64, &size) ||
 				size < 64 << 20)) {
 			close(fd);
-			fd = -1;
+			fd = -ENODEV;
 		}
 	}
 	if (dir)
@@ -832,6 +834,7 @@ int signals_open(int sig, int flags)
 {
 	struct timespec now = { };
 	sigset_t mask;
+	int fd;
 
 	sigemptyset(&mask);
 	sigaddset(&mask, sig);
@@ -839,27 +842,30 @@ int signals_open(int sig, int flags)
 	/* One from before would make it ready too early */
 	while (sigtimedwait(&mask, NULL, &now) == sig)
 		;
-	return signalfd(-1, &mask, SFD_CLOEXEC | flags);
+	fd = signalfd(-1, &mask, SFD_CLOEXEC | flags);
+	return fd < 0 ? -errno : fd;
 }
 
 /* A block device that takes one request at a time, and @ms for each */
 int slow_disk(unsigned int ms)
 {
 	char cmd[128];
+	int fd;
 
 	snprintf(cmd, sizeof(cmd),
 		 "modprobe -q null_blk hw_queue_depth=1 irqmode=2 completion_nsec=%u000000",
 		 ms);
 	if (!intrusive() || system(cmd))
-		return -1;
+		return -ENODEV;
 	until_ms(!access("/dev/nullb0", R_OK), 5000);
-	return open("/dev/nullb0", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	fd = open("/dev/nullb0", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
-bool slow_disk_gone(int fd)
+int slow_disk_close(int fd)
 {
 	close(fd);
-	return !system("modprobe -r null_blk");
+	return system("modprobe -r null_blk") ? -EBUSY : 0;
 }
 
 bool intrusive(void)

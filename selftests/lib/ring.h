@@ -3,7 +3,14 @@
  * A ring without a library: what the test programs need to set one up, to
  * fill and enter it, to reap, and to look at the module's state from outside.
  *
- * Functions that enter the kernel return what it returned, or -errno.
+ * What functions of the tests return, here and elsewhere:
+ *
+ * - One that does something, or makes something: 0, or what it was asked for (a
+ *   descriptor, a number), or -errno. What enters the kernel returns what it did.
+ * - A check, and the body of a child process: "", or the reason in words, so that
+ *   EXPECT_STREQ("", ...) says what is wrong.
+ * - bool answers a question. A number of the kernel's that is looked up is -1 if
+ *   there is none.
  */
 #ifndef SELFTESTS_IOURING2_RING_H
 #define SELFTESTS_IOURING2_RING_H
@@ -52,7 +59,7 @@ struct ring {
 #define st_rel(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /* The device */
-int dev_open(void);			/* -1 and errno */
+int dev_open(void);
 bool dev_usable(const char **why);
 int dev_query(struct iouring2_query *q);
 int dev_setup(struct iouring2_setup *s);	/* opens and closes the node */
@@ -134,7 +141,7 @@ int tmp_file(size_t size);	/* unlinked, of pattern_byte()s */
 int tmp_path(char *path, size_t size, const char *name);
 unsigned char pattern_byte(uint64_t pos);
 int tmp_fifo(void);		/* unlinked, open for both */
-int disk_open(void);	/* some disk, O_RDONLY | O_DIRECT; -1: none */
+int disk_open(void);	/* some disk, O_RDONLY | O_DIRECT */
 int epoll_of(int fd, unsigned int events);	/* a new set with @fd */
 int send_fd(int sock, int fd, int flags);
 int recv_fd(int sock, int flags);
@@ -147,7 +154,7 @@ bool debug_kernel(void);	/* one of ours, where all takes its time */
 bool hung_up(int fd);		/* a pipe or socket whose other end is closed */
 int signals_open(int sig, int flags);	/* a signalfd; blocks the signal */
 int slow_disk(unsigned int ms);	/* O_DIRECT, or < 0: none to be had here */
-bool slow_disk_gone(int fd);
+int slow_disk_close(int fd);	/* and the module of it */
 bool intrusive(void);		/* IOURING2_INTRUSIVE=1: system-wide knobs */
 long env_long(const char *name, long def);
 

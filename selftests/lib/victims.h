@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests in flight, in every state that a request can be in: what cancel.c
- * cancels and what close.c leaves behind. Other opcodes are further rows.
+ * Requests in flight, in every state that a request can be in, for cancel.c.
+ * Other opcodes are further rows.
  *
  * Include after kselftest_harness.h.
  */
@@ -33,12 +33,10 @@ struct scene {
 };
 
 struct victim {
-	const char *name;
 	unsigned char op;
 	/* Fill one or more SQEs in: holders, then the victim as the last */
 	void (*queue)(struct ring *r, struct scene *s);
 	int (*fd)(struct scene *s);	/* the victim's file, NULL: none */
-	bool keyed;	/* found by opcode and file as well: has started */
 };
 
 #define VICTIM_FN(name) \
@@ -132,17 +130,6 @@ VICTIM_FN(linked)
 	prep_read(ring_sqe(r), s->pipe[0], s->buf, 8, 0);
 }
 
-VICTIM_FN(drained)
-{
-	struct iouring2_sqe *sqe = ring_sqe(r);
-
-	prep_timeout(sqe, &s->ts, 0, 0);
-	sqe->user_data = HOLDER;
-	sqe = ring_sqe(r);
-	prep_read(sqe, s->pipe[0], s->buf, 8, 0);
-	sqe->flags = IOURING2_SQE_IO_DRAIN;
-}
-
 static inline int victim_efd(struct scene *s)
 {
 	return s->efd;
@@ -168,35 +155,38 @@ static inline int victim_pty(struct scene *s)
 	return s->pty[0];
 }
 
+enum {
+	POLL, MULTISHOT_POLL, TIMEOUT, TIMEOUT_WITH_COUNT, MULTISHOT_TIMEOUT,
+	READ_OF_PIPE, READV_OF_PIPE, ASYNC_READ_OF_PIPE, READ_OF_SOCKET,
+	ASYNC_READ_OF_EVENTFD, ASYNC_READ_OF_TERMINAL, WRITE_TO_FULL_PIPE,
+	ASYNC_WRITE_TO_FULL_PIPE,
+};
+
 static const struct victim victims[] = {
-	{ "poll", IOURING2_OP_POLL_ADD, queue_poll, victim_efd, true },
-	{ "multishot poll", IOURING2_OP_POLL_ADD, queue_poll_multi,
-	  victim_efd, true },
-	{ "time-out", IOURING2_OP_TIMEOUT, queue_timeout, NULL, true },
-	{ "time-out with count", IOURING2_OP_TIMEOUT, queue_timeout_count,
-	  NULL, true },
-	{ "multishot time-out", IOURING2_OP_TIMEOUT, queue_timeout_multi,
-	  NULL, true },
-	{ "read of a pipe", IOURING2_OP_READ, queue_read_pipe, victim_pipe,
-	  true },
-	{ "readv of a pipe", IOURING2_OP_READV, queue_readv_pipe, victim_pipe,
-	  true },
-	{ "async read of a pipe", IOURING2_OP_READ, queue_read_pipe_async,
-	  victim_pipe, true },
-	{ "read of a socket", IOURING2_OP_READ, queue_read_socket,
-	  victim_sock, true },
-	{ "async read of an eventfd", IOURING2_OP_READ,
-	  queue_read_eventfd_async, victim_efd, true },
-	{ "async read of a terminal", IOURING2_OP_READ, queue_read_terminal,
-	  victim_pty, true },
-	{ "write to a full pipe", IOURING2_OP_WRITE, queue_write_full,
-	  victim_full, true },
-	{ "async write to a full pipe", IOURING2_OP_WRITE,
-	  queue_write_full_async, victim_full, true },
-	{ "member of a chain", IOURING2_OP_READ, queue_linked, victim_pipe,
-	  false },
-	{ "behind a barrier", IOURING2_OP_READ, queue_drained, victim_pipe,
-	  false },
+	[POLL] = { IOURING2_OP_POLL_ADD, queue_poll, victim_efd },
+	[MULTISHOT_POLL] = { IOURING2_OP_POLL_ADD, queue_poll_multi,
+			     victim_efd },
+	[TIMEOUT] = { IOURING2_OP_TIMEOUT, queue_timeout },
+	[TIMEOUT_WITH_COUNT] = { IOURING2_OP_TIMEOUT, queue_timeout_count },
+	[MULTISHOT_TIMEOUT] = { IOURING2_OP_TIMEOUT, queue_timeout_multi },
+	[READ_OF_PIPE] = { IOURING2_OP_READ, queue_read_pipe, victim_pipe },
+	[READV_OF_PIPE] = { IOURING2_OP_READV, queue_readv_pipe, victim_pipe },
+	[ASYNC_READ_OF_PIPE] = { IOURING2_OP_READ, queue_read_pipe_async,
+				 victim_pipe },
+	[READ_OF_SOCKET] = { IOURING2_OP_READ, queue_read_socket, victim_sock },
+	[ASYNC_READ_OF_EVENTFD] = { IOURING2_OP_READ, queue_read_eventfd_async,
+				    victim_efd },
+	[ASYNC_READ_OF_TERMINAL] = { IOURING2_OP_READ, queue_read_terminal,
+				     victim_pty },
+	[WRITE_TO_FULL_PIPE] = { IOURING2_OP_WRITE, queue_write_full,
+				 victim_full },
+	[ASYNC_WRITE_TO_FULL_PIPE] = { IOURING2_OP_WRITE,
+				       queue_write_full_async, victim_full },
+};
+
+/* The second of a chain: it has not started, and is not found by opcode or file */
+static const struct victim linked_victim = {
+	IOURING2_OP_READ, queue_linked, victim_pipe
 };
 
 /* Can this machine have it? (No terminals without devpts) */
@@ -205,9 +195,9 @@ static inline bool victim_possible(const struct victim *v, struct scene *s)
 	return v->fd != victim_pty || s->pty[0] >= 0;
 }
 
-/* Queue and submit; true if it is in flight now */
-static inline bool victim_start(const struct victim *v, struct ring *r,
-				struct scene *s)
+/* Queue and submit; 0 if it is in flight now */
+static inline int victim_start(const struct victim *v, struct ring *r,
+			       struct scene *s)
 {
 	long long before = fdinfo(r->fd, "Inflight");
 	__u32 first = r->sqe_tail, mask = r->setup.params.sq_entries - 1;
@@ -215,8 +205,9 @@ static inline bool victim_start(const struct victim *v, struct ring *r,
 	v->queue(r, s);
 	r->sqes[(r->sqe_tail - 1) & mask].user_data = VICTIM;
 	if (ring_submit(r) != (int)(r->sqe_tail - first))
-		return false;
-	return fdinfo(r->fd, "Inflight") == before + r->sqe_tail - first;
+		return -EPROTO;
+	return fdinfo(r->fd, "Inflight") == before + r->sqe_tail - first ?
+		0 : -EPROTO;
 }
 
 static inline int scene_open(struct scene *s)
@@ -230,7 +221,7 @@ static inline int scene_open(struct scene *s)
 	if (s->efd < 0 || pipe2(s->pipe, O_CLOEXEC) ||
 	    pipe2(s->full, O_CLOEXEC) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->sock))
-		return -1;
+		return -errno;
 	fcntl(s->full[1], F_SETFL, O_NONBLOCK);
 	while (write(s->full[1], page, sizeof(page)) > 0)
 		;

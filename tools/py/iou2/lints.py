@@ -320,7 +320,8 @@ CHECKPATCH_UAPI = 'BIT_MACRO,PREFER_DEFINED_ATTRIBUTE_MACRO,FLEXIBLE_ARRAY'
 # case. Programs share volatile variables with their signal handlers.
 CHECKPATCH_USER = 'PREFER_KERNEL_TYPES,CAMELCASE,EMBEDDED_FUNCTION_NAME,STRCPY,VOLATILE'
 # Tests use macros that take types and fields, and macros that return from the test.
-CHECKPATCH_TESTS = CHECKPATCH_USER + ',MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL'
+CHECKPATCH_TESTS = CHECKPATCH_USER + (',MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL,'
+                                      'MULTISTATEMENT_MACRO_USE_DO_WHILE')
 # The fuzzer makes its tables from one list, with macros that use some columns of each row.
 CHECKPATCH_FUZZ = CHECKPATCH_USER + ',MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,MACRO_ARG_UNUSED,' \
                                     'COMPLEX_MACRO,LINE_CONTINUATIONS'
