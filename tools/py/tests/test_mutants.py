@@ -13,7 +13,7 @@ HEADER = '''\
 Mutant: one
 Invariant: I2
 Breaks: what: it breaks
-Test: overflow batch x3
+Test: overflow none_lost_in_a_batch x3
 Test: ring
 Module: normal
 
@@ -150,7 +150,7 @@ class Kept(unittest.TestCase):
     def test_row(self):
         """a mutant and its verdict give a row of the results"""
         self.assertEqual(mutants.result_row(Mutant('one', HEADER), ['killed', 'how']),
-                         ('one', 'I2', 'overflow batch x3; ring', 'normal', '6.1', 'killed', 'how'))
+                         ('one', 'I2', 'overflow none_lost_in_a_batch x3; ring', 'normal', '6.1', 'killed', 'how'))
 
 
 class Ended(unittest.TestCase):
