@@ -38,7 +38,7 @@ class Header(unittest.TestCase):
         mutant = Mutant('one', HEADER)
         self.assertEqual((mutant.field('Breaks'), mutant.module, mutant.kernel),
                          ('what: it breaks', 'normal', '6.1'))
-        self.assertEqual(mutant.tests, [Test('overflow', 'batch', '3'), Test('ring', '-', '1')])
+        self.assertEqual(mutant.tests, [Test('overflow', 'none_lost_in_a_batch', '3'), Test('ring', '-', '1')])
         self.assertEqual(Mutant('one', HEADER, 'kasan').kernel, 'kasan')
         self.assertEqual(Mutant('one', '').module, 'debug')
 
