@@ -38,8 +38,12 @@
 
 /* ------------------------------------------------------------ completions */
 
-/* Take the completion of @ud out of the CQ if it is there */
-static inline bool pick(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
+/*
+ * Take the completion of @ud out of the CQ if it is there. @seen is the number of
+ * completions that were looked at: another may have come since.
+ */
+static inline bool pick_seen(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
+			     __u32 *seen)
 {
 	__u32 mask = r->setup.params.cq_entries - 1;
 	__u32 head = *r->cq_head, tail = ld_acq(r->cq_tail), i;
@@ -47,6 +51,7 @@ static inline bool pick(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
 	for (i = head; i != tail; i++)
 		if (r->cqes[i & mask].user_data == ud)
 			break;
+	*seen = tail - head;
 	if (i == tail)
 		return false;
 	memcpy(cqe, &r->cqes[i & mask], sizeof(*cqe));
@@ -55,6 +60,13 @@ static inline bool pick(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
 		       sizeof(*cqe));
 	st_rel(r->cq_head, head + 1);
 	return true;
+}
+
+static inline bool pick(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
+{
+	__u32 seen;
+
+	return pick_seen(r, ud, cqe, &seen);
 }
 
 /* The completion of @ud, without entering the kernel: 0 or -ETIME */
@@ -69,13 +81,14 @@ static inline int take_ms(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
 			  int ms)
 {
 	long long end = now_ns(CLOCK_MONOTONIC) + ms * NSEC_PER_MSEC, left;
+	__u32 seen;
 	int ret;
 
-	while (!pick(r, ud, cqe)) {
+	while (!pick_seen(r, ud, cqe, &seen)) {
 		left = end - now_ns(CLOCK_MONOTONIC);
 		if (left <= 0)
 			return -ETIME;
-		ret = enter_timeout(r->fd, 0, ring_ready(r) + 1, left);
+		ret = enter_timeout(r->fd, 0, seen + 1, left);
 		if (ret < 0 && ret != -ETIME && ret != -EINTR)
 			return ret;
 	}

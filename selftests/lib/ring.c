@@ -321,15 +321,17 @@ int ring_wait(struct ring *r, struct iouring2_cqe *cqe)
 int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
 {
 	__u32 mask = r->setup.params.cq_entries - 1;
-	__u32 head, i;
+	__u32 head, tail, i;
 	int ret;
 
 	for (;;) {
 		head = *r->cq_head;
-		for (i = head; i != ld_acq(r->cq_tail); i++)
+		/* once: what comes later was not looked at */
+		tail = ld_acq(r->cq_tail);
+		for (i = head; i != tail; i++)
 			if (r->cqes[i & mask].user_data == user_data)
 				break;
-		if (i != ld_acq(r->cq_tail))
+		if (i != tail)
 			break;
 		ret = enter_timeout(r->fd, 0, i - head + 1, WAIT_LIMIT);
 		if (ret < 0)
