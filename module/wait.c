@@ -88,17 +88,14 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 
 /*
  * Return: -EINTR for a signal, -ERESTARTNOINTR for task work of another
- * subsystem, which runs on the way out of the kernel; otherwise 0. An io-wq
- * thread, which gets here by io_uring's FADVISE, restarts no call: io_uring would
- * post the code as a result.
+ * subsystem, which runs on the way out of the kernel; otherwise 0. io_uring, whose
+ * FADVISE may get here in one of its threads, makes both -EINTR.
  */
 static int wait_interrupted(void)
 {
 	if (!signal_pending(current))
 		return 0;
-	if (task_sigpending(current) || (current->flags & PF_IO_WORKER))
-		return -EINTR;
-	return -ERESTARTNOINTR;
+	return task_sigpending(current) ? -EINTR : -ERESTARTNOINTR;
 }
 
 static int wait_sleep(struct cq_waiter *w, ktime_t expires)

@@ -261,21 +261,34 @@ static void written_often(int efd)
 	_exit(0);
 }
 
-/*
- * A ring of the kernel's own io_uring that has this thread leave the kernel all
- * the time, with no signal: whenever @efd is written to
- */
-static int busy_ring(struct ring *n, int efd)
+/* A ring of the kernel's own io_uring */
+static int native_init(struct ring *n)
 {
 	memset(n, 0, sizeof(*n));
 	n->setup.params.flags = IOURING2_SETUP_CQSIZE;
 	n->setup.params.cq_entries = 4096;
 	n->fd = syscall(425 /* io_uring_setup */, 8, &n->setup.params);
-	if (n->fd < 0 || ring_map(n))
-		return -1;
-	prep_poll_multi(ring_sqe(n), efd, POLLIN);
+	return n->fd < 0 ? -errno : ring_map(n);
+}
+
+static int native_submit(struct ring *n)
+{
 	return syscall(426 /* io_uring_enter */, n->fd, ring_publish(n), 0, 0,
-		       NULL, 0) == 1 ? 0 : -1;
+		       NULL, 0) == 1 ? 0 : -errno;
+}
+
+/*
+ * One that has this thread leave the kernel all the time, with no signal: whenever
+ * @efd is written to
+ */
+static int busy_ring(struct ring *n, int efd)
+{
+	int ret = native_init(n);
+
+	if (ret)
+		return ret;
+	prep_poll_multi(ring_sqe(n), efd, POLLIN);
+	return native_submit(n);
 }
 
 static const char *waits_beside(void *arg)
@@ -304,6 +317,47 @@ static const char *waits_beside(void *arg)
 BOUNDED_TEST(relative_wait_beside_io_uring)
 {
 	const char *said = child_ms(waits_beside, NULL, SOON);
+
+	if (!strcmp(said, "skip"))
+		SKIP(return, "no io_uring");
+	EXPECT_STREQ("", said);
+}
+
+/* ENTER by io_uring's FADVISE, in a thread of io_uring, which is then cancelled */
+static const char *waits_in_io_uring(void *arg)
+{
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	struct ring r, n;
+
+	if (native_init(&n))
+		return "skip";
+	if (ring_init(&r, 8, 0))
+		return "no ring";
+	sqe = ring_sqe(&n);
+	sqe->opcode = 24; /* IORING_OP_FADVISE; len is min_complete */
+	sqe->fd = r.fd;
+	sqe->len = 1;
+	sqe->rw_flags = IOURING2_ENTER_GETEVENTS ^ IOURING2_ENTER_FADVISE;
+	sqe->flags = ASYNC;
+	sqe->user_data = TRIED;
+	if (native_submit(&n))
+		return "not submitted";
+	usleep(100000);
+	prep_cancel(ring_sqe(&n), TRIED, 0);
+	if (native_submit(&n))
+		return "not cancelled";
+	if (see_ms(&n, TRIED, &cqe, SOON))
+		return "lost";
+	if (cqe.res != -EINTR && cqe.res != -ECANCELED)
+		return reason("result %d", cqe.res);
+	return "";
+}
+
+/* A code that restarts system calls is no result: io_uring turns it into EINTR */
+BOUNDED_TEST(wait_of_io_uring_cancelled)
+{
+	const char *said = child_ms(waits_in_io_uring, NULL, SOON);
 
 	if (!strcmp(said, "skip"))
 		SKIP(return, "no io_uring");
