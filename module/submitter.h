@@ -105,6 +105,14 @@ struct io2_borrow {
 	bool			have_mm;
 };
 
+/* Is @task a task of the submitting process, with any credentials? */
+static inline bool io2_submitter_has(const struct io2_submitter *sub,
+				     const struct task_struct *task)
+{
+	return task->mm == sub->mm && task->files == sub->files &&
+	       task->signal->pids[PIDTYPE_TGID] == sub->tgid;
+}
+
 /**
  * io2_submitter_is_process() - is current a task of the submitting process?
  * @sub: the submitter
@@ -113,8 +121,7 @@ struct io2_borrow {
  */
 static inline bool io2_submitter_is_process(const struct io2_submitter *sub)
 {
-	return current->mm == sub->mm && current->files == sub->files &&
-	       task_tgid(current) == sub->tgid;
+	return io2_submitter_has(sub, current);
 }
 
 /**
@@ -132,20 +139,20 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  * io2_submitter_matches() - does a submitter still describe current?
  * @sub: the submitter
  *
+ * Runs for each ENTER that submits. One variable for current keeps the compiler
+ * from reading it again for each comparison.
+ *
  * Return: true if current's whole identity is that of @sub.
  */
 static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
-	/* read once: the compiler would do it for each */
 	const struct task_struct *me = current;
-	const struct signal_struct *signal = me->signal;
 
-	return me->mm == sub->mm && me->files == sub->files &&
-	       signal->pids[PIDTYPE_TGID] == sub->tgid &&
+	return io2_submitter_has(sub, me) &&
 	       rcu_access_pointer(me->cred) == sub->cred && !sub->gone &&
 	       sub->fs == me->fs && sub->nsproxy == me->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(me) &&
-	       sub->fsize == READ_ONCE(signal->rlim[RLIMIT_FSIZE].rlim_cur);
+	       sub->fsize == task_rlimit(me, RLIMIT_FSIZE);
 }
 
 bool io2_submitter_is_replaced(const struct io2_submitter *sub);
