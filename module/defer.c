@@ -265,7 +265,7 @@ int io2_defer_module_init(void)
 					WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!io2_workqueue)
 		return -ENOMEM;
-	/* closes that depend on nobody else, but may write to a disk */
+	/* these closes wait for no other process, but may write to a disk */
 	io2_closers = alloc_workqueue("iouring2-close",
 				      WQ_UNBOUND | WQ_FREEZABLE,
 				      WQ_UNBOUND_MAX_ACTIVE);

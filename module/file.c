@@ -328,11 +328,11 @@ bool io2_file_raises_sigpipe(const struct file *file)
 }
 
 /**
- * io2_pipe_has_no_reader() - is it a pipe that nobody can read from any more?
- * @file: the file, open for writing
+ * io2_pipe_has_no_reader() - does no open file read from this pipe?
+ * @file: any file, open for writing
  *
- * Context: any; the answer may be out of date at once.
- * Return: whether it is.
+ * Context: any. The answer may change at any time.
+ * Return: true if @file is a pipe without a reader.
  */
 bool io2_pipe_has_no_reader(const struct file *file)
 {

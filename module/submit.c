@@ -233,8 +233,8 @@ static __always_inline void submit_done(struct submit_state *st,
  */
 static __always_inline void submit_fast(struct submit_state *st,
 					struct io2_req *req,
-					 const struct iouring2_sqe *sqe,
-					 const struct io2_op *op)
+					const struct iouring2_sqe *sqe,
+					const struct io2_op *op)
 {
 	enum io2_issue ret;
 	int err;
