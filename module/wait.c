@@ -88,14 +88,17 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 
 /*
  * Return: -EINTR for a signal, -ERESTARTNOINTR for task work of another
- * subsystem, which runs on the way out of the kernel; otherwise 0. io_uring, whose
- * FADVISE may get here in one of its threads, makes both -EINTR.
+ * subsystem, which runs on the way out of the kernel; otherwise 0. A thread of
+ * io_uring, which gets here by its FADVISE, restarts no call: 5.10's io_uring would
+ * post the code as a result.
  */
 static int wait_interrupted(void)
 {
 	if (!signal_pending(current))
 		return 0;
-	return task_sigpending(current) ? -EINTR : -ERESTARTNOINTR;
+	if (task_sigpending(current) || (current->flags & PF_IO_WORKER))
+		return -EINTR;
+	return -ERESTARTNOINTR;
 }
 
 static int wait_sleep(struct cq_waiter *w, ktime_t expires)
