@@ -40,7 +40,7 @@ const char *disk_dir;
 /* The current measurement */
 static struct {
 	FILE *list;
-	const char *name, *door;
+	const char *name, *backend;
 	unsigned int at;
 } window;
 
@@ -55,15 +55,15 @@ long long now(void)
 void die(const char *what, int err)
 {
 	fprintf(stderr, "bench: %s %u, %s: %s: %s\n", window.name, window.at,
-		window.door, what, strerror(err < 0 ? -err : err));
+		window.backend, what, strerror(err < 0 ? -err : err));
 	exit(1);
 }
 
-void clock_is_for(const char *name, unsigned int at, const char *door)
+void clock_is_for(const char *name, unsigned int at, const char *backend)
 {
 	window.name = name;
 	window.at = at;
-	window.door = door;
+	window.backend = backend;
 }
 
 /* The plugin of the emulator counts between the marks of these two functions. */
@@ -82,7 +82,7 @@ double clock_end(long long start, unsigned int operations)
 	start = now() - start;
 	if (window.list) {
 		fprintf(window.list, "%s\t%u\t%s\t%u\t%lld\n", window.name,
-			window.at, window.door, operations, start);
+			window.at, window.backend, operations, start);
 		fflush(window.list);
 	}
 	return (double)start / operations;
@@ -97,7 +97,7 @@ unsigned int enough_rounds(long long ns, unsigned int n)
 
 /* Return: ns per operation, or -errno if the operation is not possible */
 static double measure(const struct op *op, unsigned int b,
-		      const struct door *door)
+		      const struct backend *backend)
 {
 	unsigned int i, rounds;
 	struct work w;
@@ -105,10 +105,10 @@ static double measure(const struct op *op, unsigned int b,
 	double cost;
 	int ret;
 
-	clock_is_for(op->name, b, op->plain ? "system call" : door->name);
+	clock_is_for(op->name, b, op->plain ? "system call" : backend->name);
 	ret = work_open(&w, op);
 	if (!ret && !op->plain)
-		ret = ring_open(&w.r, door, 2 * MAX_BATCH, 0);
+		ret = ring_open(&w.r, backend, 2 * MAX_BATCH, 0);
 	if (ret) {
 		work_close(&w);
 		return ret;

@@ -39,7 +39,7 @@ struct op {
 	void (*round)(struct work *w, unsigned int b);
 	void (*queue)(struct work *w, unsigned int b);
 	bool plain;		/* system calls, no ring */
-	const struct door *ours;	/* for iouring2; NULL: ENTER by fadvise64 */
+	const struct backend *ours;	/* for iouring2; NULL: ENTER by fadvise64 */
 };
 
 extern const struct op ops[];
@@ -57,7 +57,7 @@ long long now(void);
  * The measured code is between clock_begin() and clock_end(), which returns the
  * cost of one operation. clock_is_for() gives the measurement its name.
  */
-void clock_is_for(const char *name, unsigned int at, const char *door);
+void clock_is_for(const char *name, unsigned int at, const char *backend);
 long long clock_begin(void);
 double clock_end(long long start, unsigned int operations);
 

@@ -26,7 +26,7 @@ static int in_tree_enter(int fd, unsigned int submit, unsigned int min,
 	return ret < 0 ? -errno : ret;
 }
 
-const struct door in_tree = { "in-tree", in_tree_setup, in_tree_enter };
+const struct backend in_tree = { "in-tree", in_tree_setup, in_tree_enter };
 
 static int iouring2_setup(unsigned int entries, struct iouring2_params *p)
 {
@@ -52,7 +52,7 @@ static int iouring2_enter(int fd, unsigned int submit, unsigned int min,
 	return ret < 0 ? -errno : ret;
 }
 
-const struct door iouring2 = { "iouring2", iouring2_setup, iouring2_enter };
+const struct backend iouring2 = { "iouring2", iouring2_setup, iouring2_enter };
 
 static int iouring2_enter_ioctl(int fd, unsigned int submit, unsigned int min,
 				unsigned int flags)
@@ -67,7 +67,7 @@ static int iouring2_enter_ioctl(int fd, unsigned int submit, unsigned int min,
 	return ret < 0 ? -errno : ret;
 }
 
-const struct door iouring2_ioctl = { "iouring2", iouring2_setup,
+const struct backend iouring2_ioctl = { "iouring2", iouring2_setup,
 				     iouring2_enter_ioctl };
 
 static int ring_map(struct ring *r, const struct iouring2_params *p)
@@ -103,7 +103,7 @@ static int ring_map(struct ring *r, const struct iouring2_params *p)
 	return 0;
 }
 
-int ring_open(struct ring *r, const struct door *door, unsigned int sq,
+int ring_open(struct ring *r, const struct backend *backend, unsigned int sq,
 	      unsigned int cq)
 {
 	struct iouring2_params p = { 0 };
@@ -114,8 +114,8 @@ int ring_open(struct ring *r, const struct door *door, unsigned int sq,
 		p.flags = IOURING2_SETUP_CQSIZE;
 		p.cq_entries = cq;
 	}
-	r->door = door;
-	r->fd = door->setup(sq, &p);
+	r->backend = backend;
+	r->fd = backend->setup(sq, &p);
 	if (r->fd < 0)
 		return r->fd;
 	ret = ring_map(r, &p);

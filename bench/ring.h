@@ -10,17 +10,17 @@
 #include <stdint.h>
 #include <linux/iouring2.h>
 
-struct door {
+struct backend {
 	const char *name;
 	int (*setup)(unsigned int entries, struct iouring2_params *p);
 	int (*enter)(int fd, unsigned int submit, unsigned int min,
 		     unsigned int flags);
 };
 
-extern const struct door in_tree, iouring2, iouring2_ioctl;
+extern const struct backend in_tree, iouring2, iouring2_ioctl;
 
 struct ring {
-	const struct door *door;
+	const struct backend *backend;
 	int fd;
 	unsigned int sq_mask, cq_mask;
 	unsigned int sqe_tail;		/* includes SQEs not yet published */
@@ -33,7 +33,7 @@ struct ring {
 };
 
 /* 0 or -errno */
-int ring_open(struct ring *r, const struct door *door, unsigned int sq,
+int ring_open(struct ring *r, const struct backend *backend, unsigned int sq,
 	      unsigned int cq);
 void ring_close(struct ring *r);
 
@@ -49,7 +49,7 @@ static inline int ring_enter_flags(struct ring *r, unsigned int submit,
 				   unsigned int min, unsigned int flags)
 {
 	__atomic_store_n(r->sq_tail, r->sqe_tail, __ATOMIC_RELEASE);
-	return r->door->enter(r->fd, submit, min, flags);
+	return r->backend->enter(r->fd, submit, min, flags);
 }
 
 static inline int ring_enter(struct ring *r, unsigned int submit,

@@ -16,7 +16,7 @@
 
 /* --- set-up and close -------------------------------------------------------- */
 
-static double setup_close(const struct door *door, unsigned int entries)
+static double setup_close(const struct backend *backend, unsigned int entries)
 {
 	unsigned int i, rounds = 5;
 	struct ring r;
@@ -25,7 +25,7 @@ static double setup_close(const struct door *door, unsigned int entries)
 
 	start = now();
 	for (i = 0; i < rounds; i++) {
-		ret = ring_open(&r, door, entries, 0);
+		ret = ring_open(&r, backend, entries, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
@@ -33,7 +33,7 @@ static double setup_close(const struct door *door, unsigned int entries)
 	rounds = enough_rounds(now() - start, rounds);
 	start = clock_begin();
 	for (i = 0; i < rounds; i++) {
-		ret = ring_open(&r, door, entries, 0);
+		ret = ring_open(&r, backend, entries, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
@@ -42,7 +42,7 @@ static double setup_close(const struct door *door, unsigned int entries)
 }
 
 /* Opens and closes @n rings one after the other, without a pause. */
-static double setup_loop(const struct door *door, unsigned int n)
+static double setup_loop(const struct backend *backend, unsigned int n)
 {
 	struct ring r;
 	long long start;
@@ -51,7 +51,7 @@ static double setup_loop(const struct door *door, unsigned int n)
 
 	start = clock_begin();
 	for (i = 0; i < n; i++) {
-		ret = ring_open(&r, door, 64, 0);
+		ret = ring_open(&r, backend, 64, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
@@ -59,7 +59,7 @@ static double setup_loop(const struct door *door, unsigned int n)
 	return clock_end(start, n);
 }
 
-static double rings_among(const struct door *door, unsigned int n)
+static double rings_among(const struct backend *backend, unsigned int n)
 {
 	struct ring *many = calloc(n, sizeof(*many));
 	unsigned int i, made;
@@ -67,14 +67,14 @@ static double rings_among(const struct door *door, unsigned int n)
 	int ret;
 
 	for (made = 0; made < n; made++) {
-		ret = ring_open(&many[made], door, 8, 0);
+		ret = ring_open(&many[made], backend, 8, 0);
 		if (ret) {
 			cost = ret;
 			break;
 		}
 	}
 	if (!cost)
-		cost = setup_close(door, 8);
+		cost = setup_close(backend, 8);
 	for (i = 0; i < made; i++)
 		ring_close(&many[i]);
 	free(many);
@@ -109,7 +109,7 @@ static unsigned int burst_lost[2];
  * submits, all that it finds when the ring answers EBUSY, and the rest at the
  * end.
  */
-static double burst(const struct door *door, unsigned int n)
+static double burst(const struct backend *backend, unsigned int n)
 {
 	unsigned int i, left = n, reaped = 0, got;
 	long long start;
@@ -117,7 +117,7 @@ static double burst(const struct door *door, unsigned int n)
 	double cost;
 	int ret;
 
-	ret = ring_open(&r, door, 64, 128);
+	ret = ring_open(&r, backend, 64, 128);
 	if (ret)
 		return ret;
 	start = clock_begin();
@@ -134,15 +134,15 @@ static double burst(const struct door *door, unsigned int n)
 	while ((got = reap(&r, 128)))
 		reaped += got;
 	cost = clock_end(start, n);
-	burst_lost[door == &iouring2] = n - reaped;
+	burst_lost[backend == &iouring2] = n - reaped;
 	ring_close(&r);
 	return cost;
 }
 
-static double burst_left(const struct door *door, unsigned int n)
+static double burst_left(const struct backend *backend, unsigned int n)
 {
-	burst(door, n);
-	return burst_lost[door == &iouring2];
+	burst(backend, n);
+	return burst_lost[backend == &iouring2];
 }
 
 /* --- operations among many waiting requests ---------------------------------------- */
@@ -166,8 +166,8 @@ static void arm_many(struct work *w, unsigned int n, queue_fn *queue)
 }
 
 /* Measures @round while @n requests, which @queue has queued, wait. */
-static double among(const struct door *door, unsigned int n, queue_fn *queue,
-		    round_fn *round)
+static double among(const struct backend *backend, unsigned int n,
+		    queue_fn *queue, round_fn *round)
 {
 	static const struct op events = { .open = open_silent };
 	unsigned int i, rounds = 5;
@@ -178,7 +178,7 @@ static double among(const struct door *door, unsigned int n, queue_fn *queue,
 
 	ret = work_open(&w, &events);
 	if (!ret)
-		ret = ring_open(&w.r, door, 256,
+		ret = ring_open(&w.r, backend, 256,
 				n > 32000 ? 65536 : 2 * n + 512);
 	if (ret) {
 		work_close(&w);
@@ -208,9 +208,9 @@ static void queue_silent(struct work *w, __u64 user_data)
 	queue_poll(w, w->silent, user_data);
 }
 
-static double poll_among(const struct door *door, unsigned int n)
+static double poll_among(const struct backend *backend, unsigned int n)
 {
-	return among(door, n, queue_silent, round_poll_armed);
+	return among(backend, n, queue_silent, round_poll_armed);
 }
 
 /* Cancels a poll by its user_data, and arms it again. */
@@ -232,14 +232,14 @@ static void round_cancel(struct work *w, unsigned int b)
 	}
 }
 
-static double cancel_among(const struct door *door, unsigned int n)
+static double cancel_among(const struct backend *backend, unsigned int n)
 {
-	return among(door, n, queue_silent, round_cancel);
+	return among(backend, n, queue_silent, round_cancel);
 }
 
-static double timeout_among(const struct door *door, unsigned int n)
+static double timeout_among(const struct backend *backend, unsigned int n)
 {
-	return among(door, n, queue_timeout, round_timeout);
+	return among(backend, n, queue_timeout, round_timeout);
 }
 
 /* --- writes that wait for each other ------------------------------------------------ */
@@ -281,7 +281,7 @@ static int reap_writes(struct ring *r, unsigned int n)
 }
 
 /* Queues @n buffered writes to one file, which can run only one at a time. */
-static double queued_writes(const struct door *door, unsigned int n)
+static double queued_writes(const struct backend *backend, unsigned int n)
 {
 	unsigned int i, rounds = n < 3200 ? 3200 / n : 1;
 	char path[256];
@@ -294,7 +294,7 @@ static double queued_writes(const struct door *door, unsigned int n)
 	file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (file < 0)
 		return -errno;
-	ret = ring_open(&r, door, 256, n > 16000 ? 65536 : 2 * n + 512);
+	ret = ring_open(&r, backend, 256, n > 16000 ? 65536 : 2 * n + 512);
 	if (ret) {
 		close(file);
 		return ret;
@@ -371,7 +371,7 @@ static void cgroup_enter(void)
 }
 
 struct fill {
-	const struct door *door;
+	const struct backend *backend;
 	unsigned int at, n;
 	void (*more)(const struct fill *fill, unsigned int n);
 };
@@ -416,7 +416,7 @@ static void more_rings(const struct fill *fill, unsigned int n)
 	struct ring r;
 
 	while (n--)
-		if (ring_open(&r, fill->door, fill->at, 0))
+		if (ring_open(&r, fill->backend, fill->at, 0))
 			_exit(1);
 }
 
@@ -427,7 +427,7 @@ static void more_requests(const struct fill *fill, unsigned int n,
 
 	if (w.silent < 0) {
 		w.silent = eventfd(0, EFD_NONBLOCK);
-		if (ring_open(&w.r, fill->door, 256, 65536))
+		if (ring_open(&w.r, fill->backend, 256, 65536))
 			_exit(1);
 	}
 	arm_many(&w, n, queue);
@@ -503,13 +503,13 @@ static void memory_rows(const regex_t *only)
 			continue;
 		for (j = 0; j < 2; j++) {
 			struct fill fill = {
-				.door = j ? &iouring2 : &in_tree,
+				.backend = j ? &iouring2 : &in_tree,
 				.at = memories[i].at,
 				.n = memories[i].n,
 				.more = memories[i].more,
 			};
 
-			clock_is_for(memories[i].name, fill.at, fill.door->name);
+			clock_is_for(memories[i].name, fill.at, fill.backend->name);
 			taken_by(&fill, &machine[j], &charged[j]);
 		}
 		print_row(memories[i].name, memories[i].at, machine[0],
@@ -526,7 +526,7 @@ static void memory_rows(const regex_t *only)
 static const struct special {
 	const char *name;
 	unsigned int at[5];	/* sizes: entries, requests or rings */
-	double (*measure)(const struct door *door, unsigned int at);
+	double (*measure)(const struct backend *backend, unsigned int at);
 	const char *unit;
 } specials[] = {
 	{ "set-up and close, entries", { 8, 64, 512, 4096 }, setup_close,
@@ -548,12 +548,12 @@ static const struct special {
 };
 
 static double measure(const struct special *s, unsigned int at,
-		      const struct door *door)
+		      const struct backend *backend)
 {
 	double cost;
 
-	clock_is_for(s->name, at, door->name);
-	cost = s->measure(door, at);
+	clock_is_for(s->name, at, backend->name);
+	cost = s->measure(backend, at);
 	/* the in-tree ring frees its memory some time after its close */
 	usleep(300000);
 	return cost;

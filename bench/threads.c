@@ -26,7 +26,7 @@ struct shared {
 
 struct slice {
 	const struct op *op;
-	const struct door *door;
+	const struct backend *backend;
 	unsigned int batch;
 	struct shared *shared;	/* NULL: each thread has a ring */
 	pthread_barrier_t start;
@@ -104,7 +104,7 @@ static void run_together(struct submitter *s)
 				sched_yield();
 			continue;
 		}
-		ret = sh->r.door->enter(sh->r.fd, b, 0, 0);
+		ret = sh->r.backend->enter(sh->r.fd, b, 0, 0);
 		if (ret != (int)b)
 			die("enter", ret < 0 ? ret : EIO);
 		s->done += b;
@@ -124,14 +124,14 @@ static void *submitter(void *arg)
 	return NULL;
 }
 
-static void open_shared(struct shared *sh, const struct door *door)
+static void open_shared(struct shared *sh, const struct backend *backend)
 {
 	int ret;
 
 	memset(sh, 0, sizeof(*sh));
 	pthread_mutex_init(&sh->sq, NULL);
 	pthread_mutex_init(&sh->cq, NULL);
-	ret = ring_open(&sh->r, door, SHARED_ENTRIES, 0);
+	ret = ring_open(&sh->r, backend, SHARED_ENTRIES, 0);
 	if (ret)
 		die("set-up", ret);
 }
@@ -145,11 +145,11 @@ static void close_shared(struct shared *sh)
 }
 
 /* Return: ns per operation, over all threads */
-static double run_slice(const struct op *op, const struct door *door,
+static double run_slice(const struct op *op, const struct backend *backend,
 			unsigned int batch, unsigned int threads, bool one_ring)
 {
 	static struct submitter s[MAX_THREADS];
-	struct slice slice = { .op = op, .door = door, .batch = batch };
+	struct slice slice = { .op = op, .backend = backend, .batch = batch };
 	struct shared shared;
 	unsigned long long done = 0;
 	long long start;
@@ -157,7 +157,7 @@ static double run_slice(const struct op *op, const struct door *door,
 	int ret;
 
 	if (one_ring) {
-		open_shared(&shared, door);
+		open_shared(&shared, backend);
 		slice.shared = &shared;
 	}
 	pthread_barrier_init(&slice.start, NULL, threads + 1);
@@ -171,7 +171,7 @@ static double run_slice(const struct op *op, const struct door *door,
 			s[i].w.r = shared.r;
 			s[i].w.r.fd = -1;
 		} else {
-			ret = ring_open(&s[i].w.r, door, 2 * MAX_BATCH, 0);
+			ret = ring_open(&s[i].w.r, backend, 2 * MAX_BATCH, 0);
 		}
 		if (ret || pthread_create(&s[i].thread, NULL, submitter, &s[i]))
 			die("set-up", ret ? ret : EAGAIN);
@@ -240,10 +240,10 @@ void rows_by_threads(const regex_t *only)
 			best[0] = 0;
 			best[1] = 0;
 			for (k = 0; k < 2 * SLICES; k++) {
-				const struct door *door = k % 2 ? &iouring2 : &in_tree;
+				const struct backend *backend = k % 2 ? &iouring2 : &in_tree;
 
-				clock_is_for(rows[i].name, n, door->name);
-				cost = run_slice(op, door, rows[i].batch, n,
+				clock_is_for(rows[i].name, n, backend->name);
+				cost = run_slice(op, backend, rows[i].batch, n,
 						 rows[i].one_ring);
 				if (!best[k % 2] || cost < best[k % 2])
 					best[k % 2] = cost;

@@ -96,7 +96,7 @@ EXPORT int iouring2_ring_enter(int fd, unsigned int to_submit,
 }
 
 /* Does the module support ENTER by fadvise64()? It is asked only once. */
-static int have_door(void)
+static int have_fadvise(void)
 {
 	static int known;	/* 0 not asked yet, 1 no, 2 yes */
 	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
@@ -116,7 +116,7 @@ static int have_door(void)
 EXPORT int iouring2_ring_submit(int fd, unsigned int to_submit,
 				unsigned int min_complete, unsigned int flags)
 {
-	if (!have_door())
+	if (!have_fadvise())
 		return iouring2_ring_enter(fd, to_submit, min_complete, flags,
 					   NULL, 0);
 	return result((int)syscall(SYS_fadvise64, fd, (long)to_submit,

@@ -126,7 +126,7 @@ static long setup(const long *a, int *redirected)
 }
 
 /* Errors of another file, a module without this method, or a seccomp filter. */
-static int not_this_door(long ret)
+static int not_by_fadvise(long ret)
 {
 	return ret == -EINVAL || ret == -ESPIPE || ret == -EPERM || ret == -EACCES ||
 	       ret == -ENOSYS;
@@ -162,7 +162,7 @@ static long enter(const long *a, int *redirected)
 	if (e.flags & IOURING2_ENTER_REGISTERED_RING)
 		goto not_ours;
 	ret = enter_by_fadvise(a);
-	if (!not_this_door(ret))
+	if (!not_by_fadvise(ret))
 		return ret;
 	if (e.arg && (unsigned long)a[5] != e.argsz)
 		e.argsz = ~0U;

@@ -116,7 +116,7 @@ RING_TEST(submit_counts)
 }
 
 /* fadvise(2) of a ring; that it does all else as well, enter() sees to */
-RING_TEST(second_door)
+RING_TEST(fadvise_enters)
 {
 	static const long long wide[] = { -1, 1LL << 32, (1LL << 32) + 1,
 					  LLONG_MAX, LLONG_MIN };

@@ -94,7 +94,7 @@ RING_TEST(files)
 				EXPECT_EQ(0, memcmp(buf, want, len)) {
 					TH_LOG("READ of %u at %u", len, off);
 				}
-				/* Not only through the same door */
+				/* The file has it, and not only the ring */
 				memset(buf, 0, len);
 				EXPECT_EQ((ssize_t)len,
 					  pread(fd, buf, len, off));

@@ -236,7 +236,7 @@ int enter_by_fadvise(int fd, long long to_submit, long long min_complete,
 	return ret < 0 ? -errno : ret;
 }
 
-/* Every other time by the second door, if what is to be said goes through it */
+/* Every other time by fadvise64, if the arguments fit */
 int enter(int fd, unsigned int to_submit, unsigned int min_complete,
 	  unsigned int flags, const void *arg, size_t argsz)
 {

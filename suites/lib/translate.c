@@ -17,8 +17,8 @@
 static struct fake {
 	long	open_result, setup_result, vm_result;
 	int	no_vm;
-	long	door_result;		/* result of fadvise64 on a ring; 0: that of ENTER */
-	long	door[4];		/* arguments of fadvise64 */
+	long	fadvise_result;		/* result of fadvise64 on a ring; 0: that of ENTER */
+	long	fadvise_args[4];		/* arguments of fadvise64 */
 	long	last_real;		/* last system call that went to the kernel */
 	long	real_args[6];
 	int	device_open, ring_closed;
@@ -60,13 +60,13 @@ static long fake_fadvise(long fd, long off, long len, long advice)
 {
 	const long args[] = { fd, off, len, advice };
 
-	memcpy(k.door, args, sizeof(args));
+	memcpy(k.fadvise_args, args, sizeof(args));
 	if (fd == CLOSED || fd < 0)
 		return -EBADF;
 	if (fd != RING || !(advice & IOURING2_ENTER_FADVISE))
 		return -EINVAL;
-	if (k.door_result)
-		return k.door_result;
+	if (k.fadvise_result)
+		return k.fadvise_result;
 	return off == 99 ? -EBUSY : off;
 }
 
@@ -228,32 +228,32 @@ static void test_enter_by_fadvise(void)
 
 	reset();
 	check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3 && !k.ioctls &&
-	      k.door[1] == 3 && k.door[2] == 2 &&
-	      k.door[3] == (1 | IOURING2_ENTER_FADVISE),
+	      k.fadvise_args[1] == 3 && k.fadvise_args[2] == 2 &&
+	      k.fadvise_args[3] == (1 | IOURING2_ENTER_FADVISE),
 	      "enter without an argument uses fadvise64");
 	check(call(IO2_NR_ENTER, RING, 99, 0, 0, 0, 0) == -EBUSY && !k.ioctls,
 	      "enter returns the error of fadvise64");
 	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		reset();
-		k.door_result = refusals[i];
+		k.fadvise_result = refusals[i];
 		check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3 && k.ioctls == 1,
 		      "enter uses the ioctl if fadvise64 is refused");
 	}
 	reset();
 	call(IO2_NR_ENTER, NATIVE, 1, 0, IOURING2_ENTER_FADVISE | 4, 0, 0);
-	check(!k.door[0], "enter calls fadvise64 on no other file");
+	check(!k.fadvise_args[0], "enter calls fadvise64 on no other file");
 	reset();
 	call(IO2_NR_ENTER, RING, 1, 1, 8, 0x1000, 24);
-	check(!k.door[0] && k.ioctls == 1, "enter with an argument structure uses the ioctl");
+	check(!k.fadvise_args[0] && k.ioctls == 1, "enter with an argument structure uses the ioctl");
 	reset();
 	call(IO2_NR_ENTER, RING, 1, 1, 1, 0x1000, 8);
-	check(!k.door[0] && k.ioctls == 1, "enter with a signal mask uses the ioctl");
+	check(!k.fadvise_args[0] && k.ioctls == 1, "enter with a signal mask uses the ioctl");
 }
 
 static void test_enter(void)
 {
 	reset();
-	k.door_result = -EINVAL;
+	k.fadvise_result = -EINVAL;
 	check(call(IO2_NR_ENTER, RING, 3, 2, 1, 0, 8) == 3, "enter by ioctl returns its result");
 	check(k.enter.to_submit == 3 && k.enter.min_complete == 2 &&
 	      k.enter.flags == 1 && !k.enter.arg && k.enter.argsz == 8,
