@@ -93,7 +93,7 @@ help:
 	@echo '  make check-apps      run fio, qemu-img and others, native and redirected (docs/applications.md)'
 	@echo '  sudo make install-lib, uninstall-lib'
 	@echo '                       install or remove the library (prefix=/usr/local, DESTDIR=)'
-	@echo '  make bench           count the instructions of each operation, beside the in-tree io_uring'
+	@echo '  make bench           count the instructions of each operation, on iouring2 and on io_uring'
 	@echo '  make profile         count them by symbol'
 	@echo '  make dist            make $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; add group, udev rule, man page; load'

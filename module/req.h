@@ -37,11 +37,11 @@
 #define REQ_F_WRITE_STARTED	BIT(11)	/* the completion must call kiocb_end_write() */
 #define REQ_F_OWN_RING		BIT(13)	/* @file is the request's own ring: no reference */
 #define REQ_F_NOWAIT		BIT(14)	/* EAGAIN is a result, not a reason to wait */
-#define REQ_F_POLLED		BIT(15)	/* do not poll any more: a worker may block */
+#define REQ_F_POLLED		BIT(15)	/* do not wait for the file again: a worker may block */
 #define REQ_F_NO_WORKER		BIT(16)	/* the workqueue failed to create a retry worker */
 #define REQ_F_DATA		BIT(18)	/* op data needs cleanup() */
-#define REQ_F_TIMEOUT		BIT(19)	/* not counted by timeouts that wait for CQEs */
-#define REQ_F_ABORT		BIT(20)	/* complete with @res, do not issue */
+#define REQ_F_TIMEOUT		BIT(19)	/* its CQE does not count for timeouts that wait for CQEs */
+#define REQ_F_ABORT		BIT(20)	/* complete with @res instead of issuing */
 #define REQ_F_ENDS_WAIT		BIT(21)	/* its CQE ends every wait in ENTER */
 #define REQ_F_PARTIAL		BIT(22)	/* @res holds the progress made so far */
 
@@ -58,9 +58,10 @@ enum io2_armed {
 /**
  * enum io2_pool_state - struct io2_req::pool_state
  * @IO2_POOL_NONE: never queued, or cancelled while it was queued
- * @IO2_POOL_QUEUED: waits for a worker, a task in ENTER, or its ordering key
- * @IO2_POOL_RUNNING: taken off that queue
- * @IO2_POOL_INTERRUPTED: cancelled after that: it must not wait again
+ * @IO2_POOL_QUEUED: in a queue: waits for a worker, a task in ENTER, or its
+ *	ordering key
+ * @IO2_POOL_RUNNING: taken off its queue to run
+ * @IO2_POOL_INTERRUPTED: cancelled while RUNNING: it must not wait again
  */
 enum io2_pool_state {
 	IO2_POOL_NONE,
@@ -165,8 +166,8 @@ struct io2_timer {
  * @opcode: index into the table of opcodes
  * @armed: enum io2_armed: where it waits, if it is in ring->hash; under
  *	inflight_lock
- * @retries: how often the file was reported ready although issue() would have
- *	blocked, or a task in its turn blocked for the request
+ * @retries: how often issue() would have blocked although the file was reported
+ *	ready, plus how often a task blocked for the request in its turn
  * @pool_state: enum io2_pool_state; under pool_lock
  * @pool_class: the queue it is in; under pool_lock
  * @fd: the SQE's descriptor, looked up when the request starts
@@ -184,8 +185,8 @@ struct io2_timer {
  * @close: the work item that closes its file, once it has its result
  * @args: the opcode's arguments, see io2_args()
  *
- * No larger than io_uring's request: four cache lines. Fields that are never in
- * use at the same time share their memory.
+ * The struct is no larger than io_uring's: four cache lines. Fields that are
+ * never in use at the same time share their memory.
  */
 struct io2_req {
 	union {
@@ -243,17 +244,17 @@ static_assert(sizeof(struct io2_req) <= 256);
  * @ring: the ring
  * @done: completed requests, in the order of their completion
  * @start: requests that may start now
- * @starting: requests that are being started one by one: those not yet started
- * @todo: deferred requests that are being run one by one: those not yet run
+ * @starting: while requests are started one by one, those not yet started
+ * @todo: while deferred requests are run one by one, those not yet run
  * @next: the request that the worker runs next, without queueing it
- * @goes_on: the batch belongs to a bounded worker, which looks at @next
+ * @goes_on: the batch belongs to a bounded worker, which runs @next
  * @split: @starting and @todo hold no request of another process
  * @ctx: the context that runs the requests
  * @expires: for IO2_CTX_TURN only: the CLOCK_MONOTONIC time after which the
  *	task must not block
  *
- * Lifetime: on the stack of the context that owns it. Nothing else has access,
- * so no lock is needed.
+ * Lifetime: on the stack of the context that owns it. No other context has
+ * access, so no lock is needed.
  */
 struct io2_batch {
 	struct io2_ring		*ring;
@@ -339,7 +340,7 @@ static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 	b->ctx = ctx;
 }
 
-/* Leaves the last request's next unset: posting terminates the list. */
+/* Does not set the last request's next: the function that posts the list does. */
 static inline void io2_batch_add_done(struct io2_batch *b, struct io2_req *req)
 {
 	struct io2_req_list *done = &b->done;

@@ -29,11 +29,11 @@ void io2_cancel_chain(struct io2_req *req, struct io2_batch *b);
  * @next: the request that runs next
  * @b: the batch
  *
- * @next may fault on user memory, which may never be provided, or poll a file
- *	whose server does not answer. Only the process that owns @next may have
- *	to wait for that. So if the ring has several submitters, this function
- *	first posts the completions in the batch, and puts the requests of other
- *	processes back on the deferred list.
+ * The request may fault on user memory that is never provided, or poll a file
+ * whose server does not answer. Only the process that owns the request may have
+ * to wait for that. So if the ring has several submitters, this function first
+ * posts the completions in the batch, and puts the requests of other processes
+ * back on the deferred list.
  *
  * Context: task context; no lock of the ring held other than uring_lock.
  */

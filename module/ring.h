@@ -46,8 +46,8 @@ struct io2_req;
 struct io2_submitter;
 
 /*
- * An ioctl is selected by its number and direction. Its size is the version of
- * the struct.
+ * The number and direction of an ioctl command select the operation. Its size
+ * tells the version of the struct.
  */
 #define IO2_IOC_KIND(cmd)	((cmd) & ~IOCSIZE_MASK)
 
@@ -118,8 +118,9 @@ struct io2_shared {
  * @first: the oldest, or NULL
  * @last: the newest; valid only if the list is not empty
  *
- * It causes half the memory traffic of a struct list_head, and no request is
- * removed from its middle. The owner of the list guards both fields.
+ * No request is ever removed from the middle of such a list, so it does not need
+ * the links of a struct list_head, and causes half the memory traffic. The owner
+ * of the list guards both fields.
  */
 struct io2_req_list {
 	struct io2_req	*first;
@@ -134,7 +135,8 @@ struct io2_req_list {
  * @uaddr: ENTER's argument
  * @expires: CLOCK_MONOTONIC time at which the wait ends
  *
- * Keeps the deadline, so that a relative timeout does not start anew.
+ * The kernel restarts an interrupted wait with the same argument. The deadline
+ * is kept here, so that a relative timeout does not start from the beginning.
  *
  * Lifetime: part of the ring. All fields are guarded by uring_lock.
  */
@@ -144,7 +146,7 @@ struct io2_restart {
 	ktime_t			expires;
 };
 
-/* the least number of free requests that a ring may keep */
+/* lower limit of struct io2_ring::max_cached */
 #define IO2_CACHED_LEAST	512
 
 /**
@@ -176,9 +178,10 @@ enum io2_class {
  * @setup_flags: IOURING2_SETUP_*
  * @sq_entries: power of two
  * @cq_entries: power of two
- * @max_cached: the most requests kept for reuse in @free_reqs, and in @retired
- * @max_inflight: the most requests that may be accepted and not yet posted to
- *	the CQ (I5)
+ * @max_cached: maximum number of requests kept for reuse in @free_reqs; the
+ *	same number may be in @retired
+ * @max_inflight: maximum number of requests that are accepted and whose CQE is
+ *	not yet in the CQ (I5)
  * @shared: head of the rings' memory
  * @sq_array: SQE indices, or NULL with IOURING2_SETUP_NO_SQARRAY
  * @cqes: the CQ ring's entries
@@ -192,14 +195,16 @@ enum io2_class {
  * @sq_head: the kernel's SQ head
  * @sq_dropped: number of invalid SQ array entries seen
  * @accepted: requests accepted since SETUP
- * @completed_snapshot: a stale count of completed requests that have left the
- *	backlog: a lower bound that lets submission skip cq_lock
+ * @completed_snapshot: number of requests that had completed and left the
+ *	backlog when the submitter last looked: a lower bound, with which
+ *	submission need not take cq_lock
  * @free_reqs: cached requests, linked by next
  * @nr_free: length of @free_reqs
  * @submitter: the submitter of the last ENTER, or NULL; not referenced
- * @submitting: the task that is submitting, or NULL; other tasks only compare
- *	it with themselves, without the lock
- * @drain_next: the next request or chain is a drain barrier, too
+ * @submitting: the task that is submitting, or NULL; without the lock, a task
+ *	only checks whether it is this task
+ * @drain_next: the last request or chain was a drain barrier, so the next one
+ *	becomes a barrier as well
  * @ebusy: how often ENTER has returned EBUSY
  *
  * Guarded by @cq_lock:
@@ -214,7 +219,7 @@ enum io2_class {
  * @backlog: completed requests whose CQE did not fit, oldest first
  * @nr_backlog: length of @backlog
  * @backlog_max: highest value of @nr_backlog
- * @backlog_total: completions that have ever been added to @backlog
+ * @backlog_total: number of completions added to @backlog so far
  * @retired: posted requests that are kept for the submitter to reuse
  * @nr_retired: length of @retired
  * @drain_list: chains held back by a drain barrier, in order
@@ -249,7 +254,7 @@ enum io2_class {
  * @dead: workers that have ended and wait to be freed
  * @reap: frees @dead
  * @watch: checks the processes of busy workers periodically
- * @used: a worker has existed; until then nothing queues @reap and @watch
+ * @used: a worker has been created, so @reap and @watch may have been queued
  * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint

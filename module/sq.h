@@ -93,7 +93,7 @@ static inline void io2_sq_commit(struct io2_ring *ring)
 }
 
 /**
- * io2_sq_full() - is the SQ ring full? For poll
+ * io2_sq_full() - is the SQ full? (for poll of the ring)
  * @ring: the ring
  *
  * Context: any; a snapshot.

@@ -57,9 +57,9 @@ struct io2_pool {
  * @cgroups: its cgroups; only compared
  * @fsize: its RLIMIT_FSIZE in bytes
  * @ioprio: I/O priority of the task that entered first
- * @keeps_mm: holds a reference on mm_users of @mm: taken by
- *	io2_submitters_leave(), dropped when the leaving task frees the
- *	submitter; under inflight_lock
+ * @keeps_mm: the submitter holds a reference on mm_users of @mm, which
+ *	io2_submitters_leave() has taken, and which is dropped when the leaving
+ *	task frees the submitter; under inflight_lock
  * @gone: execve(2) has replaced the program, so its requests must end; under
  *	inflight_lock
  * @pool: its workers and queues; under pool_lock
@@ -139,8 +139,8 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  * io2_submitter_matches() - does a submitter still describe current?
  * @sub: the submitter
  *
- * Runs for each ENTER that submits. One variable for current keeps the compiler
- * from reading it again for each comparison.
+ * Each ENTER that submits calls this function. The variable for current keeps
+ * the compiler from reading current again for each comparison.
  *
  * Return: true if current's whole identity is that of @sub.
  */

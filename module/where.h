@@ -76,10 +76,10 @@ static inline enum io2_do io2_where_start_foreign(unsigned int what)
  * @stage: what has happened to it
  * @what: IO2_W_*
  *
- * A kernel thread does only what is known to have the same effect there
- * (IO2_W_ANY). User memory is touched by its own process, or by a worker that
- * is on record as running the request. A request that would block polls its
- * file, if the file supports that.
+ * A kernel thread runs a request only if that is known to have the same effect
+ * (IO2_W_ANY). Only the submitting process touches its memory, or a worker that
+ * is on record as running the request. A request that would block waits for its
+ * file, if the file can be polled.
  *
  * Context: any; pure.
  * Return: IO2_DO_*.
@@ -92,7 +92,7 @@ static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
 	case IO2_STAGE_START:
 		if (what & IO2_W_BLOCKS)
 			return blocks;
-		/* one thread finds out for many that they have to wait */
+		/* the single retry worker can try many, none occupies a worker */
 		if ((what & IO2_W_ASYNC) && (what & IO2_W_POLLABLE) &&
 		    (what & IO2_W_ANY))
 			return IO2_DO_RETRY;

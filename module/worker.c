@@ -47,17 +47,17 @@
 static unsigned int workers_bounded;
 module_param(workers_bounded, uint, 0644);
 MODULE_PARM_DESC(workers_bounded,
-		 "most worker threads of a ring for regular files and block devices, 0: 4 per CPU");
+		 "maximum number of worker threads per ring for regular files and block devices, 0: 4 per CPU");
 
 static unsigned int workers_unbounded = 256;
 module_param(workers_unbounded, uint, 0644);
 MODULE_PARM_DESC(workers_unbounded,
-		 "most worker threads of a ring for all other requests");
+		 "maximum number of worker threads per ring for all other requests");
 
 static unsigned int workers_total = 4096;
 module_param(workers_total, uint, 0644);
 MODULE_PARM_DESC(workers_total,
-		 "most worker threads of all rings; 1024 more for processes without one of a class");
+		 "maximum number of worker threads of all rings; up to 1024 more, for processes without a worker");
 
 /* worker threads of all rings, including those being created */
 static atomic_t io2_workers_all = ATOMIC_INIT(0);

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Write the table that abi.c compares: every constant, struct and field that
-# linux/iouring2.h and io_uring's header have in common, found by reading both.
-# Of the io_uring headers on this machine the one that has most is taken.
+# Write the table that abi_test.c compares: every constant, struct and field that
+# linux/iouring2.h and io_uring's header have in common, found by parsing both. If
+# this machine has several io_uring headers, the one with most in common is used.
 #
 # Environment: CC, CPPFLAGS (where linux/iouring2.h is).
 

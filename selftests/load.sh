@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Loading and unloading: never while there is a device file, a ring, or a mapping
-# of one; always once they are gone; again and again; with parameters or without.
+# Test loading and unloading. The module must not unload while an open device file,
+# a ring, or a mapping of a ring exists, and must unload when they are gone. It must
+# load with parameters and without, and again and again.
 #
 # environment: IOURING2_KO  the module's file (default: whatever modprobe finds)
 #
-# What was found loaded is loaded again at the end. If that could not be done, or
-# somebody else is using the module, nothing is touched and the test is skipped.
+# A module that was loaded before the test is loaded again at the end. If that is not
+# possible, or if the module is in use, the test is skipped and changes nothing.
 #
 # The tests are called by their names:
 # shellcheck disable=SC2317

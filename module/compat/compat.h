@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The only place that knows kernel versions. The rest of the module is written
- * for the newest kernel. This header supplies what older kernels lack or spell
- * differently. HAVE_* come from probe.sh, which compiles a snippet for each. A
- * version number is used only where the behaviour has changed, and not the
- * interface.
+ * for the newest kernel. This header supplies what older kernels lack or name
+ * differently. probe.sh defines HAVE_*: it compiles a snippet for each of them.
+ * A version number is used only where the behaviour of an interface has changed,
+ * which no snippet can detect.
  */
 #ifndef IO2_COMPAT_H
 #define IO2_COMPAT_H
@@ -176,7 +176,10 @@ static inline void io2_account_io_to(struct task_struct *owner)
 #endif
 }
 
-/* Only compared, to see whether a task has moved to another cgroup. */
+/*
+ * The cgroups of a task. The caller only compares them, to notice that the task
+ * has moved to another cgroup.
+ */
 static inline void *io2_cgroups_of(const struct task_struct *t)
 {
 #ifdef CONFIG_CGROUPS
@@ -269,7 +272,7 @@ static inline struct file *io2_fget_task(struct task_struct *task,
 #endif
 }
 
-/* since 6.12 kiocb_set_rw_flags() takes the direction, READ or WRITE */
+/* since 6.11 kiocb_set_rw_flags() takes the direction, READ or WRITE */
 static inline int io2_kiocb_set_rw_flags(struct kiocb *kiocb, rwf_t flags,
 					 int type)
 {
@@ -362,8 +365,8 @@ static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 
 /*
  * Reads with the checks of read(2). The file is open for reading and has a
- * read_iter. Since 6.8 these checks are exported without those of the file's
- * mode.
+ * read_iter. Since 5.18 a function with these checks, but without those of the
+ * file's mode, is exported.
  */
 static inline ssize_t io2_read_iter(struct kiocb *kiocb, struct iov_iter *iter)
 {

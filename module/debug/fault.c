@@ -20,7 +20,7 @@ MODULE_PARM_DESC(setup_fail_nth,
 static int setup_fail_pid;
 module_param(setup_fail_pid, int, 0644);
 MODULE_PARM_DESC(setup_fail_pid,
-		 "fail it in this process only, 0 for any (debug builds)");
+		 "fail SETUP in this process only, 0 for any (debug builds)");
 
 static int setup_fragmented;
 module_param(setup_fragmented, int, 0644);

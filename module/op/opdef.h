@@ -52,10 +52,11 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @prep: reads the SQE (a stable copy) into the request. Returns 0 or a
  *	negative errno, which becomes the CQE's res. Called in the submitter,
  *	may sleep. NULL if the opcode is not supported.
- * @issue: tries to do the request. IO2_DONE: res is set. IO2_QUEUED: handed
- *	over, the caller must not touch it again. IO2_AGAIN: it would block, and
- *	the engine arms a poll, or has another context do it. With IO2_NONBLOCK
- *	it must not sleep for long.
+ * @issue: tries to do the request. Returns IO2_DONE if res is set; IO2_QUEUED
+ *	if the request is handed over, and the caller must not touch it again;
+ *	IO2_AGAIN if it would block, so that the engine waits for the file or
+ *	has another context run the request. With IO2_NONBLOCK it must not sleep
+ *	for long.
  * @cleanup: frees what prep or issue allocated. Called once, if REQ_F_DATA is
  *	set. May sleep; any task context.
  * @personal: returns true if only the submitter may do this request, whatever
@@ -69,7 +70,8 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @blocking: cannot be tried without blocking
  * @hash_write: buffered writes to one file run one at a time, in order
  * @ioprio: sqe->ioprio is used
- * @plug: a plug of the block layer helps if several are submitted together
+ * @plug: if several such requests are submitted together, a plug of the block
+ *	layer helps
  *
  * Constant, as part of the table io2_ops.
  */

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kvm_works KERNEL_DIR: succeed if a guest starts under KVM on this machine. The
-# device may exist, and even run a boot sector, and a kernel may still hang. So the
-# test boots the kernel up to its first program, once after each boot of the host, and
-# keeps the result in the cache. Source this file after lib.sh.
+# kvm_works KERNEL_DIR: succeed if a guest starts under KVM on this machine. A
+# kernel may hang even if the device exists and can run a boot sector. So the test
+# boots the kernel up to its first program. It does so once after each boot of the
+# host, and keeps the result in the cache. Source this file after lib.sh.
 
 # KVM_CPU: the processor model for guests under KVM.
 KVM_CPU=host

@@ -20,8 +20,8 @@
  *	SPLICE_F_FD_IN_FIXED		-> IOURING2_SPLICE_F_FD_IN_FIXED
  *
  * This file also defines names that the module does not support.
- * IOURING2_IOC_QUERY reports what the loaded module supports. It refuses the
- * rest.
+ * IOURING2_IOC_QUERY reports what the loaded module supports. The module refuses
+ * all others.
  *
  * The second part, from IOURING2_ABI_VERSION on, is specific to iouring2: the
  * ioctls and their arguments.
@@ -249,7 +249,7 @@ enum iouring2_sqe_flags_bit {
  * SQPOLL		a kernel thread polls the submission queue
  * SQ_AFF		bind that thread to the CPU params->sq_thread_cpu
  * CQSIZE		the CQ has params->cq_entries entries
- * CLAMP		reduce sizes that are too large, instead of EINVAL
+ * CLAMP		reduce sizes that are too large, instead of failing
  * ATTACH_WQ		share the workers of the ring params->wq_fd
  * R_DISABLED		accept no submissions until the ring is enabled
  * SUBMIT_ALL		continue to submit after an invalid SQE
@@ -371,7 +371,7 @@ enum iouring2_op {
 /*
  * sqe->timeout_flags:
  * ABS			the time is absolute, not relative
- * UPDATE		TIMEOUT_REMOVE changes the timeout instead
+ * UPDATE		TIMEOUT_REMOVE changes the timeout instead of removing it
  * BOOTTIME, REALTIME	the clock; CLOCK_MONOTONIC without either
  * LINK_TIMEOUT_UPDATE	as UPDATE, for a linked timeout
  * ETIME_SUCCESS	expiry counts as success for links and
@@ -752,7 +752,7 @@ enum iouring2_register_op {
 	IOURING2_REGISTER_USE_REGISTERED_RING	= 1U << 31
 };
 
-/* Kinds of workers: for work of bounded duration, and for other work */
+/* Kinds of workers: for requests that end in bounded time, and for all others */
 enum iouring2_wq_type {
 	IOURING2_WQ_BOUND,
 	IOURING2_WQ_UNBOUND,
@@ -1185,7 +1185,7 @@ enum iouring2_socket_op {
 	IOURING2_SOCKET_OP_GETSOCKNAME,
 };
 
-/* cqe->flags of TX_TIMESTAMP: hardware timestamp; type of the timestamp */
+/* cqe->flags of TX_TIMESTAMP: a flag for hardware timestamps, and the type */
 #define IOURING2_TIMESTAMP_HW_SHIFT		16
 #define IOURING2_TIMESTAMP_TYPE_SHIFT	(IOURING2_TIMESTAMP_HW_SHIFT + 1)
 #define IOURING2_CQE_F_TSTAMP_HW	\
