@@ -243,6 +243,9 @@ enum io2_class {
  * @nr_counted: length of @counted; posters read it without the lock
  * @nr_submitters: length of @submitters; read without the lock as a hint
  * @leave_seq: how often a process has left the ring, modulo 2^32
+ * @mapped_mm: the mm in which the ring was mapped last, if nothing of the ring
+ *	has been unmapped there since; NULL otherwise; only compared
+ * @mapped_by: the process that mapped it; only compared
  *
  * @submitters: all submitters of the ring, under @inflight_lock
  * @wait: tasks in ENTER, close and exit; woken without a spinlock held other
@@ -253,8 +256,9 @@ enum io2_class {
  * @runners: threads and tasks that run requests which may block
  * @dead: workers that have ended and wait to be freed
  * @reap: frees @dead
- * @watch: checks the processes of busy workers periodically
- * @used: a worker has been created, so @reap and @watch may have been queued
+ * @watch: checks the processes of submitters, see ring_watch()
+ * @watched: @watch has been queued once; read without the lock
+ * @used: a worker has been created, so @reap may have been queued
  * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint
@@ -324,6 +328,8 @@ struct io2_ring {
 	struct list_head	submitters;
 	u32			nr_submitters;
 	u32			leave_seq;
+	const struct mm_struct	*mapped_mm;
+	const struct pid	*mapped_by;
 
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	pollers;
@@ -334,6 +340,7 @@ struct io2_ring {
 	struct list_head	dead;
 	struct work_struct	reap;
 	struct delayed_work	watch;
+	bool			watched;
 	bool			used;
 	unsigned int		nr_workers[IO2_CLASSES];
 

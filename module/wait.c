@@ -15,6 +15,7 @@
 #include "request.h"
 #include "sq.h"
 #include "submit.h"
+#include "submitter.h"
 #include "time.h"
 #include "turn.h"
 #include "wait.h"
@@ -61,7 +62,9 @@ static bool wait_ended(const struct io2_ring *ring, u32 ends)
 
 /*
  * Does this wake-up concern the waiter? It does if there are enough CQEs,
- * deferred requests to run, or requests parked for its process.
+ * deferred requests to run, or requests parked for its process. Another process
+ * may share memory and descriptors with that one. It cannot do the requests,
+ * and would use up the wake-up.
  */
 static bool cq_wakes(const struct cq_waiter *w, const void *key)
 {
@@ -71,7 +74,7 @@ static bool cq_wakes(const struct cq_waiter *w, const void *key)
 	if (key == IO2_WAKE_DEFERRED)
 		return true;
 	if (key != IO2_WAKE_CQ)
-		return task->mm == sub->mm && task->files == sub->files;
+		return io2_submitter_has(sub, task);
 	return wait_ended(w->ring, w->ends) ||
 	       (s32)(READ_ONCE(w->ring->cq_tail) - READ_ONCE(w->target)) >= 0;
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -298,6 +299,84 @@ BOUNDED_TEST(waiting_sharer)
 	EXPECT_EQ(0, reap_ms(helper, SOON));
 	ring_exit(&r);
 	munmap(p, sizeof(*p));
+}
+
+/* Shares the memory and the descriptors of its parent, and waits in vain */
+struct sharer {
+	int ring;
+	char stack[65536];
+};
+
+static int waits_in_vain(void *arg)
+{
+	struct sharer *s = arg;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	enter(s->ring, 0, 16, GETEVENTS, NULL, 0);
+	_exit(0);
+}
+
+struct starter {
+	pid_t tid;
+	int fd;
+};
+
+/* Once the main thread sleeps */
+static void *start_work(void *arg)
+{
+	struct starter *s = arg;
+
+	until_ms(task_waits(s->tid), SOON);
+	return (void *)(write(s->fd, "x", 1) == 1 ? 0L : 1L);
+}
+
+/*
+ * The first sharer that waits starts the work, which nobody but us may do. The
+ * second waits before us, and is not woken in our place.
+ */
+BOUNDED_TEST(told_past_a_sharer)
+{
+	static struct sharer sharers[2];
+	struct starter starter = { .tid = getpid() };
+	int fd = made_file(), p[2], i;
+	struct ring r;
+	pid_t pid[2];
+	pthread_t t;
+	long long ns;
+	void *ret;
+
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	starter.fd = p[1];
+	ASSERT_EQ(0, ring_init(&r, 8, 16));
+	for (i = 0; i < 2; i++) {
+		sharers[i].ring = r.fd;
+		pid[i] = clone(waits_in_vain,
+			       sharers[i].stack + sizeof(sharers[i].stack),
+			       CLONE_VM | CLONE_FILES | SIGCHLD, &sharers[i]);
+		ASSERT_LT(0, pid[i]);
+		EXPECT_TRUE(until_ms(task_waits(pid[i]), SOON));
+	}
+	add(&r, IOURING2_OP_POLL_ADD, p[0], NULL, 0, 0, HARDLINK, 7)
+		->poll32_events = POLLIN;
+	add(&r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
+	ASSERT_EQ(0, submit_all(&r));
+	ASSERT_EQ(0, pthread_create(&t, NULL, start_work, &starter));
+	ns = now_ns(CLOCK_MONOTONIC);
+	EXPECT_EQ(0, enter_timeout(r.fd, 0, 2, 2 * SOON * NSEC_PER_MSEC));
+	/* The end of our time is not what has woken us */
+	EXPECT_GT(SOON * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - ns);
+	EXPECT_EQ(POLLIN, seen_ms(&r, 7, 0));
+	EXPECT_LT(0, seen_ms(&r, TRIED, 0));
+	pthread_join(t, &ret);
+	EXPECT_EQ(NULL, ret);
+	for (i = 0; i < 2; i++) {
+		kill(pid[i], SIGKILL);
+		EXPECT_EQ(SIGKILL, reap_ms(pid[i], SOON));
+	}
+	ring_exit(&r);
+	close(fd);
+	close(p[0]);
+	close(p[1]);
 }
 
 /* Parked work is cancelled when its owner exits or is killed */
