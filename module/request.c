@@ -622,22 +622,36 @@ void io2_req_block(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 }
 
+static bool req_needs_task(const struct io2_req *req)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	return op->needs_task && op->needs_task(req);
+}
+
 /**
- * io2_req_issue_borrowed() - try a request with a borrowed context
+ * io2_req_run_borrowed() - do a request with a borrowed context
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  * @bw: the submitter's context. If its address space is gone, the request and
  *	its chain are cancelled.
+ * @block: the request may block; otherwise it is only tried
+ *
+ * A request whose memory a kernel thread must not touch is parked.
  *
  * Context: kernel thread that has borrowed @bw.
  */
-void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
-			    const struct io2_borrow *bw)
+void io2_req_run_borrowed(struct io2_req *req, struct io2_batch *b,
+			  const struct io2_borrow *bw, bool block)
 {
-	if (bw->have_mm)
-		io2_req_issue(req, b);
-	else
+	if (!bw->have_mm)
 		io2_cancel_chain(req, b);
+	else if (req_needs_task(req))
+		io2_park(req, b, io2_req_block);
+	else if (block)
+		io2_req_block(req, b);
+	else
+		io2_req_issue(req, b);
 }
 
 /*

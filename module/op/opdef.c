@@ -13,6 +13,7 @@
 		.prep		= prep_fn,				\
 		.issue		= io2_read_issue,			\
 		.personal	= io2_rw_is_personal,			\
+		.needs_task	= io2_rw_needs_task,			\
 		.pollin		= 1,					\
 		.needs_file	= 1,					\
 		.uses_mm	= 1,					\
@@ -26,6 +27,7 @@
 		.prep		= prep_fn,				\
 		.issue		= io2_write_issue,			\
 		.personal	= io2_rw_is_personal,			\
+		.needs_task	= io2_rw_needs_task,			\
 		.pollout	= 1,					\
 		.needs_file	= 1,					\
 		.uses_mm	= 1,					\

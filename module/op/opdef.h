@@ -61,6 +61,9 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  *	set. May sleep; any task context.
  * @personal: returns true if only the submitter may do this request, whatever
  *	its file is. May sleep; any task context. NULL means never.
+ * @needs_task: called by a kernel thread that has borrowed the submitter's
+ *	memory, before issue(). Returns true if a page fault would ask the task
+ *	for more than the memory (see memory.c). May sleep. NULL means never.
  * @pollin: waits for EPOLLIN when it would block
  * @pollout: waits for EPOLLOUT when it would block
  * @needs_file: sqe->fd must be a file
@@ -81,6 +84,7 @@ struct io2_op {
 	enum io2_issue	(*issue)(struct io2_req *req, unsigned int flags);
 	void		(*cleanup)(struct io2_req *req);
 	bool		(*personal)(const struct io2_req *req);
+	bool		(*needs_task)(const struct io2_req *req);
 	u8		pollin:1;
 	u8		pollout:1;
 	u8		needs_file:1;

@@ -16,6 +16,7 @@
 #include "defer.h"
 #include "file.h"
 #include "hash.h"
+#include "memory.h"
 #include "nudge.h"
 #include "ops.h"
 #include "request.h"
@@ -456,6 +457,23 @@ bool io2_rw_is_personal(const struct io2_req *req)
 }
 
 #endif
+
+/**
+ * io2_rw_needs_task() - would a page fault ask current for more than its mm?
+ * @req: the request
+ *
+ * Context: kernel thread that has borrowed the submitter's mm; may sleep.
+ * Return: true if a task of the submitting process must touch the memory.
+ */
+bool io2_rw_needs_task(const struct io2_req *req)
+{
+	const struct rw_args *rw = rw_args(req);
+	struct iovec one;
+
+	/* a READ writes to memory */
+	return io2_memory_needs_task(rw_iov(rw, &one), rw->nr_segs,
+				     !req_is_write(req));
+}
 
 /*
  * A worker has the resource limits of a kernel thread. Applies the submitter's
