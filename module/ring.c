@@ -7,6 +7,7 @@
  * posts, flushes or wakes is reachable from there. A ring that was LIVE ends in
  * io2_ring_shutdown(): cancel, wait, discard, free.
  */
+#include <linux/atomic.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -27,6 +28,9 @@
 #include "worker.h"
 
 #define CANCEL_AGAIN	(HZ / 10)
+
+/* the id of the last ring; the first one gets 1 */
+static atomic64_t ring_ids = ATOMIC64_INIT(0);
 
 /*
  * Workers are not threads of the process that they work for, so neither a fatal
@@ -51,6 +55,7 @@ static void ring_watch(struct work_struct *work)
 static void ring_init(struct io2_ring *ring)
 {
 	ring->state = IO2_NEW;
+	ring->id = atomic64_inc_return(&ring_ids);
 	mutex_init(&ring->uring_lock);
 	io2_cq_init(ring);
 	io2_deferred_init(ring);
