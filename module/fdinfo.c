@@ -69,6 +69,7 @@ void io2_show_fdinfo(struct seq_file *m, struct file *file)
 	if (accepted < cq.completed)
 		accepted = cq.completed;
 
+	seq_printf(m, "RingId:\t%llu\n", ring->id);
 	show_rings(m, ring);
 	seq_printf(m, "Inflight:\t%llu\n", accepted - cq.completed);
 	seq_printf(m, "InflightMax:\t%u\n", ring->max_inflight);

@@ -7,6 +7,7 @@
  * posts, flushes or wakes is reachable from there. A ring that was LIVE ends in
  * io2_ring_shutdown(): cancel, wait, discard, free.
  */
+#include <linux/atomic.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -16,6 +17,7 @@
 #include "cancel.h"
 #include "cq.h"
 #include "debug/counters.h"
+#include "debug/trace.h"
 #include "deferred.h"
 #include "fdinfo.h"
 #include "hash.h"
@@ -28,6 +30,9 @@
 #include "worker.h"
 
 #define CANCEL_AGAIN	(HZ / 10)
+
+/* the id of the last ring; the first one gets 1 */
+static atomic64_t ring_ids = ATOMIC64_INIT(0);
 
 /*
  * Ends what marked submitters have left. A request that somebody is running
@@ -88,6 +93,7 @@ static void ring_watch(struct work_struct *work)
 static void ring_init(struct io2_ring *ring)
 {
 	ring->state = IO2_NEW;
+	ring->id = atomic64_inc_return(&ring_ids);
 	mutex_init(&ring->uring_lock);
 	io2_cq_init(ring);
 	io2_deferred_init(ring);
@@ -149,6 +155,7 @@ static void ring_set_dying(struct io2_ring *ring)
 	io2_assert(ring->state == IO2_LIVE);
 	WRITE_ONCE(ring->state, IO2_DYING);
 	spin_unlock(&ring->inflight_lock);
+	trace_iouring2_close(ring);
 	mutex_unlock(&ring->uring_lock);
 }
 
@@ -256,6 +263,7 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 
 	if (!io2_submitters_leave(ring, files))
 		return;
+	trace_iouring2_leave(ring);
 	do {
 		if (!io2_submitters_idle(ring, files))
 			ring_cancel_and_wait(ring, files);

@@ -190,6 +190,8 @@ enum io2_class {
  *	of its own; mapped one after the other
  * @sqes_mem: memory of @sqes
  * @file: the ring's own file, not referenced
+ * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
+ *	load of the module has it
  *
  * Guarded by @uring_lock:
  * @sq_head: the kernel's SQ head
@@ -279,6 +281,7 @@ struct io2_ring {
 	struct iouring2_cqe	*cqes;
 	struct iouring2_sqe	*sqes;
 	struct file		*file;
+	u64			id;
 
 	struct mutex		uring_lock ____cacheline_aligned;
 	u32			sq_head;

@@ -450,10 +450,10 @@ RING_TEST(file_size_limit)
 /* ----------------------------------------------------------------- fdinfo */
 
 static const char * const keys[] = {
-	"SqMask", "SqHead", "SqTail", "CachedSqHead", "CqMask", "CqHead",
-	"CqTail", "CachedCqTail", "Inflight", "InflightMax", "Backlog",
-	"BacklogMax", "BacklogTotal", "EbusyTotal", "Submitted", "Completed",
-	"Workers",
+	"RingId", "SqMask", "SqHead", "SqTail", "CachedSqHead", "CqMask",
+	"CqHead", "CqTail", "CachedCqTail", "Inflight", "InflightMax",
+	"Backlog", "BacklogMax", "BacklogTotal", "EbusyTotal", "Submitted",
+	"Completed", "Workers",
 };
 
 /* The whole value of a key, or NULL */

@@ -801,4 +801,57 @@ RING_TEST(memory_is_charged)
 	EXPECT_GE(65 * 4096, after - before);
 }
 
+/* The id of the ring that another process has as @fd: itself, or -1 */
+static long long id_in_child(int fd)
+{
+	long long id = -1;
+	int p[2];
+	pid_t pid;
+
+	if (pipe(p))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		id = fdinfo(fd, "RingId");
+		_exit(write(p[1], &id, sizeof(id)) != sizeof(id));
+	}
+	close(p[1]);
+	if (pid < 0 || read(p[0], &id, sizeof(id)) != sizeof(id))
+		id = -1;
+	close(p[0]);
+	waitpid(pid, NULL, 0);
+	return id;
+}
+
+/* A ring has one id in all processes, and no other ring has it, ever */
+RING_TEST(ring_ids)
+{
+	long long id[4];
+	int fd[3], other, i;
+	struct iouring2_setup s;
+
+	for (i = 0; i < 3; i++) {
+		s = plain(8);
+		fd[i] = dev_setup(&s);
+		ASSERT_LE(0, fd[i]);
+		id[i] = fdinfo(fd[i], "RingId");
+		EXPECT_LT(i ? id[i - 1] : 0, id[i]);
+	}
+	other = dup(fd[0]);
+	EXPECT_EQ(id[0], fdinfo(other, "RingId"));
+	EXPECT_EQ(id[1], id_in_child(fd[1]));
+	/* closing a descriptor of two changes nothing */
+	close(fd[0]);
+	EXPECT_EQ(id[0], fdinfo(other, "RingId"));
+	close(other);
+	close(fd[1]);
+	close(fd[2]);
+	/* the number of a ring that is gone is not used again */
+	s = plain(8);
+	fd[0] = dev_setup(&s);
+	ASSERT_LE(0, fd[0]);
+	EXPECT_LT(id[2], fdinfo(fd[0], "RingId"));
+	close(fd[0]);
+}
+
 RING_TEST_MAIN

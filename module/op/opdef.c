@@ -8,8 +8,9 @@
 #include "ops.h"
 
 /* READ and WRITE, with one buffer or several */
-#define OP_READ(prep_fn, ...)						\
+#define OP_READ(op_name, prep_fn, ...)					\
 	{								\
+		.name		= op_name,				\
 		.prep		= prep_fn,				\
 		.issue		= io2_read_issue,			\
 		.personal	= io2_rw_is_personal,			\
@@ -22,8 +23,9 @@
 		__VA_ARGS__						\
 	}
 
-#define OP_WRITE(prep_fn, ...)						\
+#define OP_WRITE(op_name, prep_fn, ...)					\
 	{								\
+		.name		= op_name,				\
 		.prep		= prep_fn,				\
 		.issue		= io2_write_issue,			\
 		.personal	= io2_rw_is_personal,			\
@@ -39,20 +41,25 @@
 
 const struct io2_op io2_ops[IO2_OP_LAST] = {
 	[IOURING2_OP_NOP] = {
+		.name		= "NOP",
 		.prep		= io2_nop_prep,
 		.issue		= io2_nop_issue,
 	},
-	[IOURING2_OP_READV]	= OP_READ(io2_rwv_prep, .cleanup = io2_rw_cleanup),
-	[IOURING2_OP_WRITEV]	= OP_WRITE(io2_rwv_prep, .cleanup = io2_rw_cleanup),
-	[IOURING2_OP_READ]	= OP_READ(io2_rw_prep),
-	[IOURING2_OP_WRITE]	= OP_WRITE(io2_rw_prep),
+	[IOURING2_OP_READV]	= OP_READ("READV", io2_rwv_prep,
+					  .cleanup = io2_rw_cleanup),
+	[IOURING2_OP_WRITEV]	= OP_WRITE("WRITEV", io2_rwv_prep,
+					   .cleanup = io2_rw_cleanup),
+	[IOURING2_OP_READ]	= OP_READ("READ", io2_rw_prep),
+	[IOURING2_OP_WRITE]	= OP_WRITE("WRITE", io2_rw_prep),
 	[IOURING2_OP_FSYNC] = {
+		.name		= "FSYNC",
 		.prep		= io2_fsync_prep,
 		.issue		= io2_fsync_issue,
 		.needs_file	= 1,
 		.blocking	= 1,
 	},
 	[IOURING2_OP_POLL_ADD] = {
+		.name		= "POLL_ADD",
 		.prep		= io2_poll_add_prep,
 		.issue		= io2_poll_add_issue,
 		.needs_file	= 1,
@@ -60,19 +67,23 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.wake_posts	= 1,
 	},
 	[IOURING2_OP_POLL_REMOVE] = {
+		.name		= "POLL_REMOVE",
 		.prep		= io2_poll_remove_prep,
 		.issue		= io2_poll_remove_issue,
 		.polls		= 1,
 	},
 	[IOURING2_OP_TIMEOUT] = {
+		.name		= "TIMEOUT",
 		.prep		= io2_timeout_prep,
 		.issue		= io2_timeout_issue,
 	},
 	[IOURING2_OP_TIMEOUT_REMOVE] = {
+		.name		= "TIMEOUT_REMOVE",
 		.prep		= io2_timeout_remove_prep,
 		.issue		= io2_timeout_remove_issue,
 	},
 	[IOURING2_OP_ASYNC_CANCEL] = {
+		.name		= "ASYNC_CANCEL",
 		.prep		= io2_cancel_prep,
 		.issue		= io2_cancel_issue,
 	},

@@ -313,6 +313,8 @@ def check_symbols_selftest():
 # CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant. ALLOC_WITH_SIZEOF asks for
 # kmalloc_obj(), which only the newest kernels have.
 CHECKPATCH = 'FILE_PATH_CHANGES,LINUX_VERSION_CODE,CONSTANT_COMPARISON,ALLOC_WITH_SIZEOF'
+# Tracepoints have the layout of the kernel's own, include/trace/events/*.h.
+CHECKPATCH_TRACE = 'PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE'
 # Headers for user space cannot use the kernel's macros; checkpatch knows this only for include/uapi.
 # The layout is that of io_uring.h, which has arrays without a size.
 CHECKPATCH_UAPI = 'BIT_MACRO,PREFER_DEFINED_ATTRIBUTE_MACRO,FLEXIBLE_ARRAY'
@@ -588,6 +590,19 @@ def check_links():
                 yield f'{name}: no such file: {target}'
 
 
+def check_tracepoints():
+    """docs/tracing.md and the manual page have each event, and the table of trace_test.c has it."""
+    events = re.findall(r'^(?:TRACE_EVENT\(|DEFINE_EVENT\(\w+, )(iouring2_\w+)', read('module/debug/trace.h'), re.M)
+    if not events:
+        yield 'no events found in module/debug/trace.h'
+    for name, prefix in (('docs/tracing.md', 'iouring2_'), ('docs/man/iouring2.4', 'iouring2_'),
+                         ('selftests/trace_test.c', '{ "')):
+        text = read(name)
+        for event in events:
+            if not re.search(rf'{re.escape(prefix)}{event.removeprefix("iouring2_")}(?![a-z_])', text):
+                yield f'{name}: {event} is missing'
+
+
 def check_maintainers():
     """The files that MAINTAINERS names exist."""
     for pattern in re.findall(r'^F:\t(.*)', read('MAINTAINERS'), re.M):
@@ -629,12 +644,14 @@ def rows():
     yield 'no cyclic dependencies between files of module/', command, 'tools/circles'
     yield 'each tool has --help and rejects unknown options', check_usage
     yield 'links between documents', check_links
+    yield 'tracepoints are documented', check_tracepoints
     yield 'MAINTAINERS names existing files', check_maintainers
     yield 'licences (reuse lint)', check_licences
     yield 'kernel versions only in module/compat', check_no_version_code
     yield 'no mirrors and no local paths', check_no_hosts_or_paths
     yield 'shellcheck', check_shellcheck
-    yield 'checkpatch module', check_checkpatch, 'module'
+    yield 'checkpatch module', check_checkpatch, r'module(?!/debug/trace\.h)'
+    yield 'checkpatch tracepoints', check_checkpatch, r'module/debug(?=/trace\.h)', CHECKPATCH_TRACE
     yield 'checkpatch uapi', check_checkpatch, 'uapi', CHECKPATCH_UAPI
     yield 'checkpatch selftests', check_checkpatch, 'selftests', CHECKPATCH_TESTS
     yield 'checkpatch fuzzer', check_checkpatch, 'suites/fuzz', CHECKPATCH_FUZZ
