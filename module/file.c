@@ -20,7 +20,7 @@
 
 #define KIND_RW		(IO2_KIND_READ | IO2_KIND_WRITE)
 #define KIND_DATA	(KIND_RW | IO2_KIND_SYNC | IO2_KIND_DATA)
-#define KIND_ASK	(IO2_KIND_ASK_NOW | IO2_KIND_ASK_LATE)
+#define KIND_POLL	(IO2_KIND_POLL_NOW | IO2_KIND_POLL_LATE)
 
 /* --- files of file systems ------------------------------------------------ */
 
@@ -98,7 +98,7 @@ static unsigned int kind_regular(const struct file *file)
 		return 0;
 	/* regular files of FUSE can be polled; those of the others cannot */
 	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC ?
-	       KIND_DATA | IO2_KIND_ASK_LATE : KIND_DATA;
+	       KIND_DATA | IO2_KIND_POLL_LATE : KIND_DATA;
 }
 
 static unsigned int kind_directory(const struct file *file)
@@ -121,15 +121,15 @@ struct anon_kind {
 };
 
 static const struct anon_kind anon_kinds[] = {
-	{ "[eventfd]",		KIND_RW | KIND_ASK },
-	{ "[timerfd]",		IO2_KIND_READ | KIND_ASK },
-	{ "inotify",		IO2_KIND_READ | KIND_ASK },
-	{ "[fanotify]",		KIND_ASK },
-	{ "[userfaultfd]",	KIND_ASK },
-	{ "[perf_event]",	KIND_ASK },
-	{ "[pidfd]",		KIND_ASK },
-	{ "[io_uring]",		KIND_ASK },
-	{ "[iouring2]",		KIND_ASK },
+	{ "[eventfd]",		KIND_RW | KIND_POLL },
+	{ "[timerfd]",		IO2_KIND_READ | KIND_POLL },
+	{ "inotify",		IO2_KIND_READ | KIND_POLL },
+	{ "[fanotify]",		KIND_POLL },
+	{ "[userfaultfd]",	KIND_POLL },
+	{ "[perf_event]",	KIND_POLL },
+	{ "[pidfd]",		KIND_POLL },
+	{ "[io_uring]",		KIND_POLL },
+	{ "[iouring2]",		KIND_POLL },
 	{ "[signalfd]",		IO2_KIND_WAKE_TELLS },
 };
 
@@ -159,14 +159,14 @@ static unsigned int kind_inet(const struct sock *sk)
 	case IPPROTO_MPTCP:
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return IO2_KIND_READ | KIND_ASK;
+		return IO2_KIND_READ | KIND_POLL;
 	default:
 		/*
 		 * polling another protocol may sleep until a reader releases
 		 * the socket lock
 		 */
-		return sk->sk_type == SOCK_RAW ? IO2_KIND_READ | KIND_ASK :
-						 IO2_KIND_ASK_LATE;
+		return sk->sk_type == SOCK_RAW ? IO2_KIND_READ | KIND_POLL :
+						 IO2_KIND_POLL_LATE;
 	}
 }
 
@@ -183,14 +183,14 @@ static unsigned int kind_socket(const struct file *file)
 		return kind_inet(sk);
 	case AF_VSOCK:
 		/* polling takes a lock that readers hold, even in a page fault */
-		return IO2_KIND_READ | IO2_KIND_ASK_LATE;
+		return IO2_KIND_READ | IO2_KIND_POLL_LATE;
 	case AF_UNIX:
 	case AF_PACKET:
 	case AF_ALG:
-		return IO2_KIND_READ | KIND_ASK;
+		return IO2_KIND_READ | KIND_POLL;
 	case AF_NETLINK:
 		/* a read may continue a dump, which may check its reader */
-		return KIND_ASK;
+		return KIND_POLL;
 	default:
 		return 0;
 	}
@@ -208,9 +208,9 @@ static unsigned int kind_memory_device(unsigned int minor)
 		return KIND_RW | IO2_KIND_ENDLESS;
 	case 8:		/* random */
 	case 9:		/* urandom */
-		return KIND_RW | KIND_ASK;
+		return KIND_RW | KIND_POLL;
 	case 11:	/* kmsg */
-		return IO2_KIND_READ | KIND_ASK;
+		return IO2_KIND_READ | KIND_POLL;
 	default:
 		return 0;
 	}
@@ -222,7 +222,7 @@ static unsigned int kind_char(const struct inode *inode)
 	case MEM_MAJOR:
 		return kind_memory_device(iminor(inode));
 	case INPUT_MAJOR:
-		return IO2_KIND_ASK_LATE;
+		return IO2_KIND_POLL_LATE;
 	default:
 		return 0;
 	}
@@ -242,7 +242,7 @@ unsigned int io2_file_kind(const struct file *file)
 	if (inode->i_sb->s_magic == ANON_INODE_FS_MAGIC)
 		return kind_anon(file);
 	if (inode->i_sb->s_magic == IO2_PID_FS_MAGIC)
-		return KIND_ASK;
+		return KIND_POLL;
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		return kind_regular(file);
@@ -251,7 +251,7 @@ unsigned int io2_file_kind(const struct file *file)
 	case S_IFBLK:
 		return KIND_DATA;
 	case S_IFIFO:
-		return KIND_RW | KIND_ASK;
+		return KIND_RW | KIND_POLL;
 	case S_IFSOCK:
 		return kind_socket(file);
 	case S_IFCHR:

@@ -14,8 +14,8 @@
 #define IO2_KIND_READ		BIT(0)	/* read it */
 #define IO2_KIND_WRITE		BIT(1)	/* write it */
 #define IO2_KIND_SYNC		BIT(2)	/* sync it */
-#define IO2_KIND_ASK_NOW	BIT(3)	/* poll it: ->poll does not sleep */
-#define IO2_KIND_ASK_LATE	BIT(4)	/* poll it: ->poll may sleep */
+#define IO2_KIND_POLL_NOW	BIT(3)	/* poll it: ->poll does not sleep */
+#define IO2_KIND_POLL_LATE	BIT(4)	/* poll it: ->poll may sleep */
 #define IO2_KIND_DATA		BIT(5)	/* stored data: no read waits for data to arrive */
 #define IO2_KIND_WAKE_TELLS	BIT(6)	/* a wake-up without events means that it is readable */
 #define IO2_KIND_ENDLESS	BIT(7)	/* a read never reaches an end */

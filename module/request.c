@@ -278,7 +278,7 @@ static bool req_can_poll(const struct io2_req *req)
 static unsigned int op_uses(const struct io2_op *op)
 {
 	if (op->polls)
-		return IO2_KIND_ASK_LATE;
+		return IO2_KIND_POLL_LATE;
 	if (op->pollin)
 		return IO2_KIND_READ;
 	return op->pollout ? IO2_KIND_WRITE : IO2_KIND_SYNC;
@@ -290,15 +290,15 @@ static unsigned int what_of_file(const struct io2_req *req)
 	unsigned int kind, what = 0;
 
 	if (!req->file)
-		return IO2_W_ANY | IO2_W_ASK_NOW;
+		return IO2_W_ANY | IO2_W_POLL_NOW;
 	kind = io2_file_kind(req->file);
 	if ((kind & op_uses(op)) && !(op->personal && op->personal(req)))
 		what |= IO2_W_ANY;
 	/* a file without ->poll has nothing to ask */
-	if ((kind & IO2_KIND_ASK_NOW) || !file_can_poll(req->file))
-		what |= IO2_W_ASK_NOW;
-	if (kind & IO2_KIND_ASK_LATE)
-		what |= IO2_W_ASK_LATE;
+	if ((kind & IO2_KIND_POLL_NOW) || !file_can_poll(req->file))
+		what |= IO2_W_POLL_NOW;
+	if (kind & IO2_KIND_POLL_LATE)
+		what |= IO2_W_POLL_LATE;
 	if (io2_file_nowait(req->file))
 		what |= IO2_W_TRIABLE;
 	return req_can_poll(req) ? what | IO2_W_POLLABLE : what;
@@ -312,7 +312,7 @@ static unsigned int what_of(const struct io2_req *req, enum io2_ctx ctx)
 	if (op->uses_mm)
 		what |= IO2_W_MEMORY;
 	if (op->polls)
-		what |= IO2_W_ASKS;
+		what |= IO2_W_POLLS;
 	if (op->blocking)
 		what |= IO2_W_BLOCKS;
 	/* IOSQE_ASYNC has no effect any more once a worker runs the request */

@@ -47,7 +47,7 @@ enum io2_do {
 
 /* about the opcode */
 #define IO2_W_MEMORY	BIT(0)	/* touches the submitter's memory */
-#define IO2_W_ASKS	BIT(1)	/* polls a file */
+#define IO2_W_POLLS	BIT(1)	/* polls a file */
 #define IO2_W_BLOCKS	BIT(2)	/* cannot be tried without blocking */
 /* about the SQE */
 #define IO2_W_ASYNC	BIT(3)	/* IOSQE_ASYNC: the submitter must not try it */
@@ -55,8 +55,8 @@ enum io2_do {
 #define IO2_W_ANY	BIT(4)	/* a kernel thread may do it, see file.h */
 #define IO2_W_TRIABLE	BIT(5)	/* can be tried without blocking */
 #define IO2_W_POLLABLE	BIT(6)	/* reports when it is ready */
-#define IO2_W_ASK_NOW	BIT(7)	/* any thread may poll it: ->poll does not sleep */
-#define IO2_W_ASK_LATE	BIT(8)	/* a kernel thread may poll it: ->poll may sleep */
+#define IO2_W_POLL_NOW	BIT(7)	/* any thread may poll it: ->poll does not sleep */
+#define IO2_W_POLL_LATE	BIT(8)	/* a kernel thread may poll it: ->poll may sleep */
 /* about current */
 #define IO2_W_OWN	BIT(9)	/* is the submitter, with its credentials, or stands in for it */
 #define IO2_W_BITS	10
@@ -66,9 +66,9 @@ static inline enum io2_do io2_where_start_foreign(unsigned int what)
 {
 	if (what & IO2_W_MEMORY)
 		return what & IO2_W_ANY ? IO2_DO_RETRY : IO2_DO_PARK;
-	if (!(what & IO2_W_ASKS) || (what & IO2_W_ASK_NOW))
+	if (!(what & IO2_W_POLLS) || (what & IO2_W_POLL_NOW))
 		return IO2_DO_TRY;
-	return what & IO2_W_ASK_LATE ? IO2_DO_RETRY : IO2_DO_PARK;
+	return what & IO2_W_POLL_LATE ? IO2_DO_RETRY : IO2_DO_PARK;
 }
 
 /**

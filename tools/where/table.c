@@ -32,8 +32,8 @@ static const char * const dos[IO2_DOS] = {
 
 /* In the order of the columns. */
 static const char * const bits[IO2_W_BITS] = {
-	"memory", "asks", "blocks", "async", "any", "triable", "pollable",
-	"answers", "may answer", "own",
+	"memory", "polls", "blocks", "async", "any", "triable", "pollable",
+	"poll now", "poll late", "own",
 };
 
 static int failures;
@@ -72,11 +72,11 @@ static void check_start(unsigned int what)
 	rule(own || !(what & IO2_W_MEMORY) || d != IO2_DO_TRY,
 	     "only a task of the submitter tries what touches its memory",
 	     IO2_STAGE_START, what);
-	rule(own || !(what & IO2_W_ASKS) || d != IO2_DO_TRY ||
-	     (what & IO2_W_ASK_NOW),
-	     "another task asks only a file that answers at once",
+	rule(own || !(what & IO2_W_POLLS) || d != IO2_DO_TRY ||
+	     (what & IO2_W_POLL_NOW),
+	     "another task polls only a file whose poll does not sleep",
 	     IO2_STAGE_START, what);
-	rule(own || (what & (IO2_W_MEMORY | IO2_W_ASKS)) || d == IO2_DO_TRY,
+	rule(own || (what & (IO2_W_MEMORY | IO2_W_POLLS)) || d == IO2_DO_TRY,
 	     "a request that depends on no task starts at once",
 	     IO2_STAGE_START, what);
 }
@@ -88,7 +88,7 @@ static void check_all(enum io2_stage stage, unsigned int what)
 	rule(d < IO2_DOS, "the result is a known value", stage, what);
 	rule(d != IO2_DO_WORKER || (what & IO2_W_ANY),
 	     "a worker runs only requests that any thread may run", stage, what);
-	rule(d != IO2_DO_RETRY || (what & (IO2_W_ANY | IO2_W_ASK_LATE)),
+	rule(d != IO2_DO_RETRY || (what & (IO2_W_ANY | IO2_W_POLL_LATE)),
 	     "the retry worker runs only requests that a kernel thread may run",
 	     stage, what);
 	rule(d != IO2_DO_POLL || (what & IO2_W_POLLABLE),
