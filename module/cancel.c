@@ -33,7 +33,7 @@ static bool cancel_matches(const struct io2_req *req,
 		return false;
 	if (m->files && (!req->sub || req->sub->files != m->files))
 		return false;
-	if (m->gone && (!req->sub || !req->sub->gone))
+	if (m->gone && (!req->sub || !READ_ONCE(req->sub->gone)))
 		return false;
 	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
 		return true;
@@ -140,24 +140,37 @@ static void cancel_drained(struct io2_ring *ring)
 }
 
 /*
- * The same for one process of a live ring. Its requests keep their places in
- * the drain queue, because the order of the others depends on them, but release
- * all their resources.
+ * The same for some processes of a live ring. Their requests keep their places
+ * in the drain queue, because the order of the others depends on them, but
+ * release all their resources.
  */
-static void cancel_drained_of(struct io2_ring *ring, void *files)
+static void cancel_drained_matching(struct io2_ring *ring,
+				    const struct io2_cancel_match *m,
+				    struct io2_batch *b)
 {
-	struct io2_batch b;
 	struct io2_req *req;
 	LIST_HEAD(list);
 
-	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
-	/* no task adds to the drain queue while we hold uring_lock */
-	mutex_lock(&ring->uring_lock);
+	/* no other task adds to the drain queue meanwhile */
+	lockdep_assert_held(&ring->uring_lock);
 	io2_cq_drain_take(ring, &list);
 	list_for_each_entry(req, &list, node)
-		if (req->sub && req->sub->files == files)
+		if (cancel_matches(req, m))
 			release_chain(req);
-	io2_cq_drain_return(ring, &list, &b.start);
+	io2_cq_drain_return(ring, &list, &b->start);
+}
+
+static void cancel_drained_of(struct io2_ring *ring, void *files)
+{
+	struct io2_cancel_match m = {
+		.flags = IOURING2_ASYNC_CANCEL_ANY,
+		.files = files,
+	};
+	struct io2_batch b;
+
+	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
+	mutex_lock(&ring->uring_lock);
+	cancel_drained_matching(ring, &m, &b);
 	mutex_unlock(&ring->uring_lock);
 	io2_batch_flush(&b);
 }
@@ -181,8 +194,8 @@ void io2_cancel_armed(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_cancel_gone() - cancel the requests of programs replaced by execve(2)
- * @ring: the ring; see io2_submitters_mark_gone()
+ * io2_cancel_gone() - cancel the requests of marked submitters
+ * @ring: the ring; see io2_submitters_look_after()
  *
  * Context: task context, does not sleep; no lock of the ring held.
  */
@@ -211,4 +224,28 @@ void io2_cancel_drained(struct io2_ring *ring, void *files)
 		cancel_drained_of(ring, files);
 	else
 		cancel_drained(ring);
+}
+
+/**
+ * io2_cancel_drained_gone() - the same for the requests of marked submitters
+ * @ring: the ring; see io2_submitters_look_after()
+ *
+ * Context: work item, may sleep; no lock of the ring held.
+ * Return: false if a task is submitting. Nothing is cancelled then.
+ */
+bool io2_cancel_drained_gone(struct io2_ring *ring)
+{
+	struct io2_cancel_match m = {
+		.flags = IOURING2_ASYNC_CANCEL_ANY,
+		.gone = true,
+	};
+	struct io2_batch b;
+
+	if (!mutex_trylock(&ring->uring_lock))
+		return false;
+	io2_batch_init(&b, ring, IO2_CTX_WQ);
+	cancel_drained_matching(ring, &m, &b);
+	mutex_unlock(&ring->uring_lock);
+	io2_batch_flush(&b);
+	return true;
 }

@@ -16,7 +16,8 @@ struct io2_ring;
  * @file: compared with IOURING2_ASYNC_CANCEL_FD; NULL matches no request
  * @opcode: compared with IOURING2_ASYNC_CANCEL_OP
  * @files: only requests of the process with this fd table; NULL for all
- * @gone: only requests of programs that were replaced by execve(2)
+ * @gone: only requests of processes that have ended, and of programs that were
+ *	replaced by execve(2)
  * @self: the cancelling request, which never matches
  * @kill: end killable sleeps of workers, too
  *
@@ -38,5 +39,6 @@ int io2_cancel_matching(struct io2_ring *ring,
 void io2_cancel_armed(struct io2_ring *ring, void *files);
 void io2_cancel_gone(struct io2_ring *ring);
 void io2_cancel_drained(struct io2_ring *ring, void *files);
+bool io2_cancel_drained_gone(struct io2_ring *ring);
 
 #endif

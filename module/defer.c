@@ -18,9 +18,6 @@
 #include "req.h"
 #include "ring.h"
 
-/* interval between checks of busy workers' processes, in jiffies */
-#define IO2_WATCH	HZ
-
 static struct workqueue_struct *io2_workqueue;
 /* closes files for requests that complete after the close */
 static struct workqueue_struct *io2_closers;
@@ -238,19 +235,6 @@ void io2_queue_notify(struct io2_ring *ring)
 void io2_queue_reap(struct io2_ring *ring)
 {
 	queue_work(io2_workqueue, &ring->reap);
-}
-
-/**
- * io2_queue_watch() - queue the next look at the processes of busy workers
- * @ring: the ring
- *
- * Context: any.
- */
-void io2_queue_watch(struct io2_ring *ring)
-{
-	if (!delayed_work_pending(&ring->watch))
-		queue_delayed_work(io2_workqueue, &ring->watch,
-				   round_jiffies_relative(IO2_WATCH));
 }
 
 /**

@@ -35,6 +35,5 @@ void io2_defer_waiter_left(struct io2_ring *ring);
 void io2_defer_quiesce(struct io2_ring *ring);
 void io2_queue_notify(struct io2_ring *ring);
 void io2_queue_reap(struct io2_ring *ring);
-void io2_queue_watch(struct io2_ring *ring);
 
 #endif

@@ -99,7 +99,8 @@ void io2_hash_free(struct io2_ring *ring)
  *
  * Context: inflight_lock held.
  * Return: false if the request must not wait: the ring is going away, its
- * program was replaced, or it was cancelled while it was running.
+ * process has ended or executed another program, or it was cancelled while it
+ * was running.
  */
 bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 {

@@ -24,27 +24,61 @@
 #include "ring.h"
 #include "submitter.h"
 #include "wait.h"
+#include "watch.h"
 #include "worker.h"
 
 #define CANCEL_AGAIN	(HZ / 10)
 
 /*
- * Workers are not threads of the process that they work for, so neither a fatal
- * signal nor execve(2) reaches them. The last close of the process ends them.
- * But the process may never get to its close: one of its tasks may sleep for a
- * lock that is held by a worker, while the worker waits for a page that is
- * never provided. So this work item checks the processes of busy workers
- * periodically.
+ * Ends what marked submitters have left. A request that somebody is running
+ * ends later, so the watch comes back. A task may hold uring_lock for as long as
+ * a page fault lasts, so this does not wait for it.
+ *
+ * Return: true if no marked submitter is left.
+ */
+static bool ring_end_gone(struct io2_ring *ring)
+{
+	LIST_HEAD(left);
+	bool all;
+
+	io2_cancel_gone(ring);
+	if (!io2_cancel_drained_gone(ring) ||
+	    !mutex_trylock(&ring->uring_lock))
+		return false;
+	all = io2_submitters_take_gone(ring, &left);
+	mutex_unlock(&ring->uring_lock);
+	io2_workers_stop_of_all(ring, &left);
+	io2_submitters_free(&left);
+	return all;
+}
+
+/*
+ * Requests end with the process or the program that submitted them. Its last
+ * close tells the ring, and so does the unmapping of the ring in execve(2). This
+ * work item is for the cases in which neither happens:
+ *
+ *   - A process may never get to its close: one of its tasks may sleep for a
+ *     lock that is held by a worker, while the worker waits for a page that is
+ *     never provided. Workers are not threads of the process, so a fatal signal
+ *     does not reach them.
+ *   - A worker uses the address space of the old program, so execve(2) does not
+ *     unmap the ring.
+ *   - The process has ended, but its descriptors are open in another one, which
+ *     shares its table.
+ *
+ * The last of these queues the work item. While one of the others is possible,
+ * it runs periodically.
  */
 static void ring_watch(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(to_delayed_work(work),
 					     struct io2_ring, watch);
+	bool again = io2_workers_look_after(ring);
 
-	/* ring_vma_close() does not run while a worker uses the program's mm */
-	if (io2_workers_look_after(ring) &&
-	    io2_submitters_mark_gone(ring, NULL))
-		io2_cancel_gone(ring);
+	if (io2_submitters_look_after(ring) && !ring_end_gone(ring))
+		again = true;
+	if (again)
+		io2_watch_queue(ring);
 }
 
 /* I7: initialises everything at once, before any step that can fail. */
@@ -188,6 +222,9 @@ void io2_ring_shutdown(struct io2_ring *ring)
 {
 	ring_set_dying(ring);
 	ring_cancel_and_wait(ring, NULL);
+	/* without requests, nothing but the end of a process queues the watch */
+	io2_submitters_unwatch(ring);
+	io2_watch_stop(ring);
 	io2_defer_quiesce(ring);
 	io2_workers_stop(ring);
 	io2_cq_discard(ring);
@@ -243,14 +280,18 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 {
 	unsigned int rounds = MM_GONE_ROUNDS;
+	bool left = false;
 
 	while (io2_submitters_mark_gone(ring, mm) && rounds--) {
+		left = true;
 		io2_cancel_gone(ring);
-		if (current->flags & PF_KTHREAD)
-			return;
-		if (!io2_deferred_run(ring, IO2_CTX_LEAVE))
-			return;
+		if ((current->flags & PF_KTHREAD) ||
+		    !io2_deferred_run(ring, IO2_CTX_LEAVE))
+			break;
 	}
+	/* requests behind a barrier, and what the program's end leaves to free */
+	if (left)
+		io2_watch_queue(ring);
 }
 
 /* --- the file ----------------------------------------------------------- */
@@ -330,8 +371,8 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
 
 /*
  * Detects execve(2): the mm has no users any more, although current is not
- * exiting. An exiting process closes its descriptors, too, which ends its
- * requests.
+ * exiting. The end of a process is noticed when it closes its descriptors, or
+ * by submitter_exit_wake().
  */
 static void ring_vma_close(struct vm_area_struct *vma)
 {

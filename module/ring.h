@@ -248,8 +248,9 @@ enum io2_class {
  * @runners: threads and tasks that run requests which may block
  * @dead: workers that have ended and wait to be freed
  * @reap: frees @dead
- * @watch: checks the processes of busy workers periodically
- * @used: a worker has existed; until then nothing queues @reap and @watch
+ * @watch: checks the processes of submitters, see ring_watch()
+ * @watched: @watch has been queued once; read without the lock
+ * @used: a worker has existed; until then nothing queues @reap
  * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint
@@ -329,6 +330,7 @@ struct io2_ring {
 	struct list_head	dead;
 	struct work_struct	reap;
 	struct delayed_work	watch;
+	bool			watched;
 	bool			used;
 	unsigned int		nr_workers[IO2_CLASSES];
 

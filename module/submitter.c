@@ -17,9 +17,22 @@
 #include "debug/counters.h"
 #include "ring.h"
 #include "submitter.h"
+#include "watch.h"
+
+/* From here on the end of the process does not queue the ring's watch. */
+static void submitter_unwatch(struct io2_submitter *sub)
+{
+	struct wait_queue_head *wq = &sub->tgid->wait_pidfd;
+	unsigned long flags;
+
+	spin_lock_irqsave(&wq->lock, flags);
+	list_del_init(&sub->exit.entry);
+	spin_unlock_irqrestore(&wq->lock, flags);
+}
 
 static void submitter_free(struct io2_submitter *sub)
 {
+	submitter_unwatch(sub);
 	if (sub->keeps_mm)
 		mmput(sub->mm);
 	io2_memcg_put(sub->memcg);
@@ -58,7 +71,49 @@ static void pool_init(struct io2_pool *pool)
 		INIT_HLIST_HEAD(&pool->keys[i]);
 }
 
-static struct io2_submitter *submitter_alloc(void)
+/* Return: the leader of the process; NULL once it has been reaped. */
+static struct task_struct *submitter_leader(const struct io2_submitter *sub)
+{
+	return pid_task(sub->tgid, PIDTYPE_TGID);
+}
+
+/*
+ * Has the process ended? It has once no thread but its leader is left, and the
+ * leader has ended. Each of them has closed its descriptors by then, or left
+ * them to others.
+ */
+static bool submitter_has_ended(const struct io2_submitter *sub)
+{
+	struct task_struct *task;
+	bool ended;
+
+	rcu_read_lock();
+	task = submitter_leader(sub);
+	ended = !task;
+	if (task && READ_ONCE(task->exit_state))
+		/* no thread is added once the last one has ended */
+		ended = data_race(thread_group_empty(task));
+	rcu_read_unlock();
+	return ended;
+}
+
+/*
+ * The kernel wakes the waiters of a pidfd when the process has ended, and at
+ * other times, for example when a traced leader has ended before its threads.
+ * tasklist_lock is held, so the requests are left to the ring's watch.
+ */
+static int submitter_exit_wake(struct wait_queue_entry *entry,
+			       unsigned int mode, int sync, void *key)
+{
+	struct io2_submitter *sub = container_of(entry, struct io2_submitter,
+						 exit);
+
+	if (submitter_has_ended(sub))
+		io2_watch_queue_now(sub->ring);
+	return 0;
+}
+
+static struct io2_submitter *submitter_alloc(struct io2_ring *ring)
 {
 	struct io2_submitter *sub = kzalloc(sizeof(*sub), GFP_KERNEL_ACCOUNT);
 
@@ -69,6 +124,7 @@ static struct io2_submitter *submitter_alloc(void)
 	/* get_cred() clears non_rcu, which is 0 anyway: a harmless race */
 	sub->cred = data_race(get_current_cred());
 	sub->tgid = get_pid(task_tgid(current));
+	sub->ring = ring;
 	sub->memcg = io2_memcg_get(current->mm);
 	sub->files = current->files;
 	sub->fs = current->fs;
@@ -77,6 +133,8 @@ static struct io2_submitter *submitter_alloc(void)
 	sub->fsize = rlimit(RLIMIT_FSIZE);
 	sub->ioprio = get_current_ioprio();
 	pool_init(&sub->pool);
+	init_waitqueue_func_entry(&sub->exit, submitter_exit_wake);
+	add_wait_queue(&sub->tgid->wait_pidfd, &sub->exit);
 	io2_count_add(IO2_COUNT_SUBMITTERS, 1);
 	return sub;
 }
@@ -95,12 +153,6 @@ static struct io2_submitter *submitter_find(struct io2_ring *ring)
 		if (io2_submitter_matches(sub))
 			return sub;
 	return NULL;
-}
-
-/* Return: the leader of the process; NULL once it has been reaped. */
-static struct task_struct *submitter_leader(const struct io2_submitter *sub)
-{
-	return pid_task(sub->tgid, PIDTYPE_TGID);
 }
 
 /**
@@ -318,7 +370,7 @@ int io2_submitter_make(struct io2_ring *ring)
 			break;
 		if (!ring_is_reachable(ring))
 			return -EBADF;
-		sub = submitter_alloc();
+		sub = submitter_alloc(ring);
 		if (!sub)
 			return -ENOMEM;
 		io2_submitters_drop(ring);
@@ -426,6 +478,37 @@ bool io2_submitters_take(struct io2_ring *ring, void *files,
 }
 
 /**
+ * io2_submitters_take_gone() - take marked submitters without requests off the ring
+ * @ring: the ring; see io2_submitters_look_after()
+ * @list: receives them; they may have idle workers
+ *
+ * Context: uring_lock held.
+ * Return: true if no marked submitter is left.
+ */
+bool io2_submitters_take_gone(struct io2_ring *ring, struct list_head *list)
+{
+	struct io2_submitter *sub, *next;
+	bool all = true;
+
+	lockdep_assert_held(&ring->uring_lock);
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry_safe(sub, next, submitters_of(ring), node) {
+		/* one that pins its mm is freed by its process, which is leaving */
+		if (!sub->gone || sub->keeps_mm)
+			continue;
+		if (atomic_read(&sub->nr_reqs)) {
+			all = false;
+			continue;
+		}
+		if (ring->submitter == sub)
+			ring->submitter = NULL;
+		submitter_take(ring, sub, list);
+	}
+	spin_unlock(&ring->inflight_lock);
+	return all;
+}
+
+/**
  * io2_submitter_put() - drop a count of nr_reqs
  * @ring: the ring
  * @sub: counted in nr_reqs by the caller
@@ -457,9 +540,7 @@ void io2_submitters_drop(struct io2_ring *ring)
 /**
  * io2_submitters_mark_gone() - mark submitters whose program was replaced
  * @ring: the ring
- * @mm: marks the submitters with this mm, which has no users any more; NULL
- *	marks those whose process has executed another program, even if their mm
- *	still has users
+ * @mm: the mm of the program, which has no users any more
  *
  * Requests of a marked submitter do not wait again.
  *
@@ -473,7 +554,7 @@ bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry(sub, submitters_of(ring), node) {
-		if (mm ? sub->mm != mm : !io2_submitter_is_replaced(sub))
+		if (sub->mm != mm)
 			continue;
 		sub->gone = true;
 		if (atomic_read(&sub->nr_reqs))
@@ -481,6 +562,49 @@ bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 	}
 	spin_unlock(&ring->inflight_lock);
 	return left;
+}
+
+/**
+ * io2_submitters_look_after() - check the processes of all submitters
+ * @ring: the ring
+ *
+ * Marks, as io2_submitters_mark_gone() does, each submitter whose process has
+ * ended or executed another program.
+ *
+ * Context: atomic.
+ * Return: true if there are marked submitters.
+ */
+bool io2_submitters_look_after(struct io2_ring *ring)
+{
+	struct io2_submitter *sub;
+	bool gone = false;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry(sub, submitters_of(ring), node) {
+		if (io2_submitter_is_replaced(sub) || submitter_has_ended(sub))
+			sub->gone = true;
+		gone |= sub->gone;
+	}
+	spin_unlock(&ring->inflight_lock);
+	return gone;
+}
+
+/**
+ * io2_submitters_unwatch() - stop watching the ends of a ring's processes
+ * @ring: a DYING ring
+ *
+ * From here on the end of a process does not queue the ring's watch.
+ *
+ * Context: task context, does not sleep.
+ */
+void io2_submitters_unwatch(struct io2_ring *ring)
+{
+	struct io2_submitter *sub;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry(sub, submitters_of(ring), node)
+		submitter_unwatch(sub);
+	spin_unlock(&ring->inflight_lock);
 }
 
 /**

@@ -11,6 +11,7 @@
 #include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/wait.h>
 
 #include "compat/compat.h"
 #include "ring.h"
@@ -60,15 +61,18 @@ struct io2_pool {
  * @keeps_mm: holds a reference on mm_users of @mm: taken by
  *	io2_submitters_leave(), dropped when the leaving task frees the
  *	submitter; under inflight_lock
- * @gone: execve(2) has replaced the program, so its requests must end; under
- *	inflight_lock
+ * @gone: the process has ended, or execve(2) has replaced the program, so its
+ *	requests must end; under inflight_lock
+ * @ring: its ring
+ * @exit: in the wait queue of @tgid, which is woken when the process ends;
+ *	guarded by the lock of that queue
  * @pool: its workers and queues; under pool_lock
  *
  * Lifetime: created when a process enters a ring for the first time, or after
- * one of the compared fields has changed. Freed when the process leaves, or
- * with the ring. A submitter without requests and workers is also freed when
- * another one is created. All fields are constant except @nr_reqs, @node,
- * @keeps_mm, @gone and @pool.
+ * one of the compared fields has changed. Freed when the process leaves, when
+ * the ring's watch finds that it is @gone, or with the ring. A submitter without
+ * requests and workers is also freed when another one is created. All fields
+ * are constant except @nr_reqs, @node, @exit, @keeps_mm, @gone and @pool.
  */
 struct io2_submitter {
 	struct list_head	node;
@@ -85,6 +89,8 @@ struct io2_submitter {
 	u16			ioprio;
 	bool			keeps_mm;
 	bool			gone;
+	struct io2_ring		*ring;
+	struct wait_queue_entry	exit;
 	struct io2_pool		pool;
 };
 
@@ -160,6 +166,8 @@ bool io2_submitter_ends(const struct io2_submitter *sub);
 struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd);
 void io2_submitter_signal(const struct io2_submitter *sub, int sig);
 bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm);
+bool io2_submitters_look_after(struct io2_ring *ring);
+void io2_submitters_unwatch(struct io2_ring *ring);
 int io2_submitter_make(struct io2_ring *ring);
 bool io2_have_descriptor(struct file *file);
 
@@ -189,6 +197,7 @@ static inline int io2_submitter_get(struct io2_ring *ring)
 bool io2_submitters_leave(struct io2_ring *ring, void *files);
 bool io2_submitters_take(struct io2_ring *ring, void *files,
 			 struct list_head *list);
+bool io2_submitters_take_gone(struct io2_ring *ring, struct list_head *list);
 void io2_submitters_free(struct list_head *list);
 void io2_submitters_drop(struct io2_ring *ring);
 void io2_submitter_put(struct io2_ring *ring, struct io2_submitter *sub);

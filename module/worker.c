@@ -39,6 +39,7 @@
 #include "nudge.h"
 #include "request.h"
 #include "submitter.h"
+#include "watch.h"
 #include "worker.h"
 
 #define WORKER_IDLE	(5 * HZ)
@@ -185,7 +186,7 @@ static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
 	io2_borrow(bw, w->sub);
 	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
 	b.goes_on = w->pool_class == IO2_BOUNDED;
-	io2_queue_watch(w->ring);
+	io2_watch_queue(w->ring);
 	if (bw->have_mm && w->pool_class != IO2_RETRY)
 		io2_req_block(req, &b);
 	else
@@ -419,29 +420,26 @@ static void workers_reap(struct work_struct *work)
  * @ring: the ring
  *
  * Sends SIGKILL to each worker whose process is about to end; that ends the
- * request it runs. Queues the ring's watch again as long as a worker is busy.
+ * request it runs.
  *
  * Context: task context; takes pool_lock.
- * Return: true if one of the processes has executed another program.
+ * Return: true if a worker is busy, so that the check must be repeated.
  */
 bool io2_workers_look_after(struct io2_ring *ring)
 {
-	bool busy = false, replaced = false;
 	struct io2_runner *r;
+	bool busy = false;
 
 	spin_lock(&ring->pool_lock);
 	list_for_each_entry(r, &ring->runners, node) {
 		if (!r->cur || !r->worker)
 			continue;
 		busy = true;
-		replaced |= io2_submitter_is_replaced(r->sub);
 		if (io2_submitter_ends(r->sub))
 			send_sig(SIGKILL, r->task, 1);
 	}
 	spin_unlock(&ring->pool_lock);
-	if (busy)
-		io2_queue_watch(ring);
-	return replaced;
+	return busy;
 }
 
 /* --- giving requests to workers --------------------------------------- */
@@ -1023,9 +1021,8 @@ void io2_workers_stop(struct io2_ring *ring)
 		return;
 	workers_stop_of(ring, NULL);
 	workers_reap(&ring->reap);
-	/* last: a DYING ring without workers does not queue these any more */
+	/* last: a DYING ring without workers does not queue this any more */
 	cancel_work_sync(&ring->reap);
-	cancel_delayed_work_sync(&ring->watch);
 }
 
 /**

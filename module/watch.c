@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * When the processes of a ring are looked at. What is looked for is in
+ * ring_watch() (ring.c).
+ *
+ * The work item is not one of the module's own workqueue: the files that need it
+ * are below those that the workqueue serves.
+ */
+#include <linux/workqueue.h>
+
+#include "ring.h"
+#include "watch.h"
+
+/* interval between two looks, in jiffies */
+#define IO2_WATCH	HZ
+
+/**
+ * io2_watch_queue() - queue the next look at the processes of a ring
+ * @ring: the ring
+ *
+ * Context: any.
+ */
+void io2_watch_queue(struct io2_ring *ring)
+{
+	if (delayed_work_pending(&ring->watch))
+		return;
+	WRITE_ONCE(ring->watched, true);
+	queue_delayed_work(system_freezable_wq, &ring->watch,
+			   round_jiffies_relative(IO2_WATCH));
+}
+
+/**
+ * io2_watch_queue_now() - look at the processes of a ring soon
+ * @ring: the ring
+ *
+ * Context: any, including under another wait queue's lock.
+ */
+void io2_watch_queue_now(struct io2_ring *ring)
+{
+	WRITE_ONCE(ring->watched, true);
+	mod_delayed_work(system_freezable_wq, &ring->watch, 0);
+}
+
+/**
+ * io2_watch_stop() - wait until nobody looks any more
+ * @ring: a ring for which nothing queues the next look
+ *
+ * Context: may sleep.
+ */
+void io2_watch_stop(struct io2_ring *ring)
+{
+	if (READ_ONCE(ring->watched))
+		cancel_delayed_work_sync(&ring->watch);
+}

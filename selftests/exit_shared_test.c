@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A process that shares its table of descriptors with another one exits. Nothing
+ * is closed then, because the other process has the table. The requests of the
+ * process end all the same, and what was charged to it is given back.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+#include "absent.h"
+
+/* Longer than the module takes to look at the processes of a ring again */
+#define LOOKS_MS	3000
+
+/* Indexes of counters in struct state */
+#define RINGS		0
+#define SUBMITTERS	3
+
+/*
+ * What a test and its child share.
+ * @step: how far the child is; it exits at 2
+ */
+struct play {
+	struct ring r;
+	int step, end;
+	int pipe[2], gate[2];
+	char stack[65536];
+};
+
+static char buf[64];
+
+/* ---------------------------------------------------------------- requests */
+
+static int queue_parked(struct play *p)
+{
+	int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+
+	add_timer(&p->r, 20, HARDLINK, TIMER);
+	add(&p->r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
+	return fd < 0 || submit_all(&p->r) ||
+	       seen_ms(&p->r, TIMER, SOON) != -ETIME ||
+	       !until_ms(ld_acq(p->r.sq_flags) & IOURING2_SQ_TASKRUN, SOON);
+}
+
+static int queue_poll(struct play *p)
+{
+	add(&p->r, IOURING2_OP_POLL_ADD, p->pipe[0], NULL, 0, 0, 0, TRIED)
+		->poll32_events = POLLIN;
+	return submit_all(&p->r);
+}
+
+static int queue_timer(struct play *p)
+{
+	add_timer(&p->r, 1000000, 0, TRIED);
+	return submit_all(&p->r);
+}
+
+static int queue_read(struct play *p)
+{
+	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, 8, 0, 0, TRIED);
+	return submit_all(&p->r);
+}
+
+static bool have_absent_pages(void)
+{
+	struct absent a;
+
+	if (absent_make(&a))
+		return false;
+	absent_free(&a);
+	return true;
+}
+
+/* A worker waits for a page that never comes */
+static int queue_worker(struct play *p)
+{
+	static struct absent a;
+	int file = memfd_create("exit", MFD_CLOEXEC);
+
+	if (file < 0 || ftruncate(file, 4096) || absent_make(&a))
+		return -ENODEV;
+	add(&p->r, IOURING2_OP_READ, file, a.page, 8, 0, ASYNC, TRIED);
+	return submit_all(&p->r) || !absent_wanted(&a, SOON);
+}
+
+/* Behind a request of the parent, so nothing of the child's would start it */
+static int queue_barrier(struct play *p)
+{
+	add(&p->r, IOURING2_OP_NOP, -1, NULL, 0, 0, DRAIN, TRIED);
+	return submit_all(&p->r);
+}
+
+/* The second is started by the end of the first */
+static int queue_hard_linked(struct play *p)
+{
+	add_timer(&p->r, 1000000, HARDLINK, 1);
+	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, 8, 0, 0, TRIED);
+	return submit_all(&p->r);
+}
+
+/* ----------------------------------------------------------- the children */
+
+enum end { EXITS, KILLED };
+
+struct work {
+	int (*queue)(struct play *p);
+	int res;
+	bool late;		/* it completes behind the parent's request */
+};
+
+RING_FIXTURE(request) {
+	struct work of;
+};
+
+FIXTURE_VARIANT_ADD(request, parked) { { queue_parked, -ECANCELED } };
+FIXTURE_VARIANT_ADD(request, poll) { { queue_poll, -ECANCELED } };
+FIXTURE_VARIANT_ADD(request, timer) { { queue_timer, -ECANCELED } };
+FIXTURE_VARIANT_ADD(request, read) { { queue_read, -ECANCELED } };
+/* that of a page fault that is killed */
+FIXTURE_VARIANT_ADD(request, worker) { { queue_worker, -EFAULT } };
+FIXTURE_VARIANT_ADD(request, barrier) { { queue_barrier, -ECANCELED, true } };
+FIXTURE_VARIANT_ADD(request, hard_linked) { { queue_hard_linked, -ECANCELED } };
+
+static struct play *play_new(void)
+{
+	struct play *p = shared_new(sizeof(*p));
+
+	if (!p || pipe2(p->pipe, O_CLOEXEC) || pipe2(p->gate, O_CLOEXEC) ||
+	    ring_init(&p->r, 16, 0))
+		return NULL;
+	return p;
+}
+
+static void play_end(struct play *p)
+{
+	ring_exit(&p->r);
+	close(p->pipe[0]);
+	close(p->pipe[1]);
+	close(p->gate[0]);
+	close(p->gate[1]);
+	munmap(p, sizeof(*p));
+}
+
+static pid_t fork_sharing(void)
+{
+	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+/* 'Z' once the first thread of a process has ended, and others go on */
+static bool has_ended(pid_t pid)
+{
+	char path[64], stat[512], *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, pid);
+	if (read_text(path, stat, sizeof(stat)) <= 0)
+		return false;
+	p = strrchr(stat, ')');
+	return p && p[2] == 'Z';
+}
+
+/*
+ * Maps the ring anew. The module does not look at such a process from time to
+ * time: it has to be told about its end.
+ */
+static void maps(struct play *p)
+{
+	struct ring mine = p->r;
+
+	if (ring_map(&mine))
+		_exit(1);
+}
+
+/* Says that it has submitted, and ends when it is told to */
+static void stays(struct play *p)
+{
+	st_rel(&p->step, 1);
+	until(ld_acq(&p->step) == 2);
+	_exit(0);
+}
+
+static void submits(struct play *p, int (*queue)(struct play *p))
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	maps(p);
+	if (queue(p))
+		_exit(1);
+	stays(p);
+}
+
+static void end_child(struct __test_metadata *_metadata, struct play *p,
+		      pid_t pid, enum end end)
+{
+	if (end == KILLED)
+		kill(pid, SIGKILL);
+	else
+		st_rel(&p->step, 2);
+	EXPECT_EQ(end == KILLED ? SIGKILL : 0, reap_ms(pid, SOON));
+}
+
+static void child_ends(struct __test_metadata *_metadata,
+		       const struct state *before, const struct work *w,
+		       enum end end)
+{
+	struct play *p;
+	pid_t pid;
+
+	if (w->queue == queue_worker && !have_absent_pages())
+		SKIP(return, "no userfaultfd");
+	p = play_new();
+	ASSERT_NE(NULL, p);
+	/* Ours goes on */
+	add(&p->r, IOURING2_OP_READ, p->gate[0], buf, 1, 0, 0, 100);
+	ASSERT_EQ(0, submit_all(&p->r));
+	pid = fork_sharing();
+	if (!pid)
+		submits(p, w->queue);
+	ASSERT_LT(0, pid);
+	EXPECT_TRUE(until_ms(ld_acq(&p->step) == 1, SOON));
+	EXPECT_EQ(before->counter[SUBMITTERS] + 2, counter("submitters"));
+	end_child(_metadata, p, pid, end);
+	/* without an ENTER of ours */
+	if (!w->late)
+		EXPECT_EQ(w->res, seen_ms(&p->r, TRIED, SOON));
+	EXPECT_TRUE(until_ms(counter("submitters") ==
+			     before->counter[SUBMITTERS] + 1, SOON));
+	if (!w->late)
+		EXPECT_EQ(1, fdinfo(p->r.fd, "Inflight"));
+	EXPECT_EQ(1, write(p->gate[1], "x", 1));
+	EXPECT_EQ(1, seen_ms(&p->r, 100, SOON));
+	if (w->late)
+		EXPECT_EQ(w->res, seen_ms(&p->r, TRIED, SOON));
+	ring_nop(&p->r, 5);
+	EXPECT_EQ(0, submit_all(&p->r));
+	EXPECT_EQ(0, res_ms(&p->r, 5, SOON));
+	play_end(p);
+}
+
+TEST_F_TIMEOUT(request, exits, 100)
+{
+	child_ends(_metadata, &self->before, &variant->of, EXITS);
+}
+
+TEST_F_TIMEOUT(request, killed, 100)
+{
+	child_ends(_metadata, &self->before, &variant->of, KILLED);
+}
+
+/* ------------------------------------------------ with more than one thread */
+
+static int goes_on(void *arg)
+{
+	struct play *p = arg;
+
+	until(ld_acq(&p->step) == 2);
+	_exit(0);
+}
+
+/* Its first thread ends; another one goes on */
+static void first_thread_ends(struct play *p)
+{
+	if (queue_timer(p) || queue_poll(p) || queue_worker(p))
+		_exit(1);
+	if (clone(goes_on, p->stack + sizeof(p->stack),
+		  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+		  CLONE_THREAD | CLONE_SYSVSEM, p) < 0)
+		_exit(1);
+	st_rel(&p->step, 1);
+	until(ld_acq(&p->end));
+	syscall(SYS_exit, 0);
+}
+
+/*
+ * A process has not ended when its first thread has. A tracer is told about
+ * that thread, and so is the module.
+ */
+BOUNDED_TEST(first_thread)
+{
+	struct play *p;
+	int i, res;
+	pid_t pid;
+
+	if (!have_absent_pages())
+		SKIP(return, "no userfaultfd");
+	p = play_new();
+	ASSERT_NE(NULL, p);
+	pid = fork_sharing();
+	if (!pid)
+		first_thread_ends(p);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(until_ms(ld_acq(&p->step) == 1, SOON));
+	EXPECT_EQ(0, ptrace(PTRACE_SEIZE, pid, NULL, NULL));
+	EXPECT_EQ(3, fdinfo(p->r.fd, "Inflight"));
+	st_rel(&p->end, 1);
+	ASSERT_TRUE(until_ms(has_ended(pid), SOON));
+	usleep(LOOKS_MS * 1000);
+	EXPECT_EQ(3, fdinfo(p->r.fd, "Inflight"));
+	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
+	EXPECT_EQ(POLLIN, seen_ms(&p->r, TRIED, SOON));
+	end_child(_metadata, p, pid, EXITS);
+	/* the timer, and the worker's */
+	for (i = 0; i < 2; i++) {
+		res = seen_ms(&p->r, TRIED, SOON);
+		EXPECT_TRUE(res == -ECANCELED || res == -EFAULT) {
+			TH_LOG("%d", res);
+		}
+	}
+	EXPECT_EQ(0, fdinfo(p->r.fd, "Inflight"));
+	play_end(p);
+}
+
+/* ------------------------------------- a table that was not shared at first */
+
+/* Gives a new process its table, which is only told to end by its parent */
+static void shares_later(struct play *p)
+{
+	pid_t pid;
+	char c;
+
+	maps(p);
+	if (queue_poll(p))
+		_exit(1);
+	pid = fork_sharing();
+	if (!pid)
+		_exit(read(p->gate[0], &c, 1) == 1 ? 0 : 1);
+	p->end = pid;
+	stays(p);
+}
+
+BOUNDED_TEST(shared_later)
+{
+	struct play *p = play_new();
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	pid = fork();
+	if (!pid)
+		shares_later(p);
+	ASSERT_LT(0, pid);
+	EXPECT_TRUE(until_ms(ld_acq(&p->step) == 1, SOON));
+	end_child(_metadata, p, pid, EXITS);
+	EXPECT_EQ(-ECANCELED, seen_ms(&p->r, TRIED, SOON));
+	EXPECT_EQ(1, write(p->gate[1], "x", 1));
+	EXPECT_EQ(0, reap_ms(p->end, SOON));
+	play_end(p);
+}
+
+/* A process that leaves the table in which it submitted, and exits */
+static void unshares(struct play *p)
+{
+	maps(p);
+	if (queue_poll(p) || unshare(CLONE_FILES))
+		_exit(1);
+	stays(p);
+}
+
+BOUNDED_TEST(left_behind)
+{
+	struct play *p = play_new();
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	pid = fork_sharing();
+	if (!pid)
+		unshares(p);
+	ASSERT_LT(0, pid);
+	EXPECT_TRUE(until_ms(ld_acq(&p->step) == 1, SOON));
+	EXPECT_EQ(1, fdinfo(p->r.fd, "Inflight"));
+	end_child(_metadata, p, pid, EXITS);
+	EXPECT_EQ(-ECANCELED, seen_ms(&p->r, TRIED, SOON));
+	/* The child has replaced ours, which had no request */
+	EXPECT_TRUE(until_ms(counter("submitters") ==
+			     self->before.counter[SUBMITTERS], SOON));
+	play_end(p);
+}
+
+/* A ring ends while it is told about the end of its process */
+static void comes_and_goes(struct play *p)
+{
+	struct play mine = *p;
+
+	if (ring_init(&mine.r, 16, 0))
+		_exit(1);
+	p->end = mine.r.fd;
+	_exit(queue_poll(p) || queue_timer(&mine) ? 1 : 0);
+}
+
+/* No more than there is room for in the CQ */
+#define MANY	20
+
+BOUNDED_TEST(many)
+{
+	struct play *p = play_new();
+	pid_t pid;
+	int i;
+
+	ASSERT_NE(NULL, p);
+	for (i = 0; i < MANY; i++) {
+		pid = fork_sharing();
+		if (!pid)
+			comes_and_goes(p);
+		EXPECT_EQ(0, reap_ms(pid, SOON));
+		/* the ring of the child, which the table still has */
+		EXPECT_EQ(0, close(p->end));
+	}
+	EXPECT_EQ(self->before.counter[RINGS] + 1, counter("rings"));
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(-ECANCELED, res_ms(&p->r, TRIED, SOON));
+	EXPECT_EQ(0, fdinfo(p->r.fd, "Inflight"));
+	play_end(p);
+}
+
+RING_TEST_MAIN
