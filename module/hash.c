@@ -10,6 +10,7 @@
 #include "hash.h"
 #include "req.h"
 #include "ring.h"
+#include "watch.h"
 
 static void hash_set_bits(struct io2_ring *ring, unsigned int bits)
 {
@@ -110,6 +111,8 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 	if (io2_ring_dying(ring) || io2_req_was_interrupted(req) ||
 	    req->sub->gone)
 		return false;
+	if (unlikely(!req->sub->exec_told))
+		io2_watch_queue(ring);
 	if (req->armed == IO2_ARMED_NONE) {
 		hlist_add_head(&req->hash, io2_hash_bucket(ring, req->user_data));
 		WRITE_ONCE(ring->nr_hashed, ring->nr_hashed + 1);

@@ -63,6 +63,7 @@ static bool ring_end_gone(struct io2_ring *ring)
  *     does not reach them.
  *   - A worker uses the address space of the old program, so execve(2) does not
  *     unmap the ring.
+ *   - The process does not map the ring, or shares its address space.
  *   - The process has ended, but its descriptors are open in another one, which
  *     shares its table.
  *
@@ -73,9 +74,11 @@ static void ring_watch(struct work_struct *work)
 {
 	struct io2_ring *ring = container_of(to_delayed_work(work),
 					     struct io2_ring, watch);
-	bool again = io2_workers_look_after(ring);
+	bool again, gone;
 
-	if (io2_submitters_look_after(ring) && !ring_end_gone(ring))
+	again = io2_workers_look_after(ring);
+	again |= io2_submitters_look_after(ring, &gone);
+	if (gone && !ring_end_gone(ring))
 		again = true;
 	if (again)
 		io2_watch_queue(ring);
@@ -373,13 +376,21 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
  * Detects execve(2): the mm has no users any more, although current is not
  * exiting. The end of a process is noticed when it closes its descriptors, or
  * by submitter_exit_wake().
+ *
+ * If the process unmaps the ring, a later execve(2) does not get here.
  */
 static void ring_vma_close(struct vm_area_struct *vma)
 {
+	struct io2_ring *ring = vma->vm_file->private_data;
 	struct mm_struct *mm = vma->vm_mm;
+	bool busy = io2_submitters_unmapped(ring, mm);
 
-	if (!atomic_read(&mm->mm_users) && !(current->flags & PF_EXITING))
-		io2_ring_mm_gone(vma->vm_file->private_data, mm);
+	if (atomic_read(&mm->mm_users)) {
+		if (busy)
+			io2_watch_queue(ring);
+	} else if (!(current->flags & PF_EXITING)) {
+		io2_ring_mm_gone(ring, mm);
+	}
 }
 
 static const struct vm_operations_struct ring_vm_ops = {
@@ -391,13 +402,17 @@ static int ring_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	const struct io2_region *r;
 	unsigned int nr;
+	int ret;
 
 	nr = ring_regions(file->private_data, (u64)vma->vm_pgoff << PAGE_SHIFT,
 			  &r);
 	if (!nr)
 		return -EINVAL;
 	vma->vm_ops = &ring_vm_ops;
-	return io2_regions_mmap(r, nr, vma);
+	ret = io2_regions_mmap(r, nr, vma);
+	if (!ret)
+		io2_submitters_mapped(file->private_data);
+	return ret;
 }
 
 static long ring_ioctl_enter(struct io2_ring *ring, unsigned int size,

@@ -238,6 +238,9 @@ enum io2_class {
  * @nr_counted: length of @counted; posters read it without the lock
  * @nr_submitters: length of @submitters; read without the lock as a hint
  * @leave_seq: how often a process has left the ring, modulo 2^32
+ * @mapped_mm: the mm in which the ring was mapped last, if nothing of the ring
+ *	has been unmapped there since; NULL otherwise; only compared
+ * @mapped_by: the process that mapped it; only compared
  *
  * @submitters: all submitters of the ring, under @inflight_lock
  * @wait: tasks in ENTER, close and exit; woken without a spinlock held other
@@ -320,6 +323,8 @@ struct io2_ring {
 	struct list_head	submitters;
 	u32			nr_submitters;
 	u32			leave_seq;
+	const struct mm_struct	*mapped_mm;
+	const struct pid	*mapped_by;
 
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	pollers;

@@ -331,6 +331,19 @@ static bool ring_is_reachable(const struct io2_ring *ring)
 	return !ring->file || io2_have_descriptor(ring->file);
 }
 
+/*
+ * Is it certain that the process has mapped the ring? If not, nothing but the
+ * watch notices that it executes another program. So the watch looks at a
+ * process that has inherited its mapping, or has mapped the ring before another
+ * process did, even if the kernel would unmap the ring there.
+ */
+static bool submitter_has_mapped(const struct io2_ring *ring,
+				 const struct io2_submitter *sub)
+{
+	lockdep_assert_held(&ring->inflight_lock);
+	return sub->mm == ring->mapped_mm && sub->tgid == ring->mapped_by;
+}
+
 /* Adds @sub, unless a process has left since @seq was read: it may be @sub's. */
 static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
 			  u32 seq)
@@ -340,6 +353,7 @@ static bool submitter_add(struct io2_ring *ring, struct io2_submitter *sub,
 	spin_lock(&ring->inflight_lock);
 	same = ring->leave_seq == seq;
 	if (same) {
+		sub->exec_told = submitter_has_mapped(ring, sub);
 		list_add(&sub->node, submitters_of(ring));
 		WRITE_ONCE(ring->nr_submitters, ring->nr_submitters + 1);
 	}
@@ -567,26 +581,81 @@ bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 /**
  * io2_submitters_look_after() - check the processes of all submitters
  * @ring: the ring
+ * @gone: set to true if there are marked submitters
  *
  * Marks, as io2_submitters_mark_gone() does, each submitter whose process has
  * ended or executed another program.
  *
  * Context: atomic.
- * Return: true if there are marked submitters.
+ * Return: true if the check must be repeated: a process may execute another
+ * program without the ring being told, and has requests.
  */
-bool io2_submitters_look_after(struct io2_ring *ring)
+bool io2_submitters_look_after(struct io2_ring *ring, bool *gone)
 {
 	struct io2_submitter *sub;
-	bool gone = false;
+	bool again = false;
 
+	*gone = false;
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry(sub, submitters_of(ring), node) {
 		if (io2_submitter_is_replaced(sub) || submitter_has_ended(sub))
 			sub->gone = true;
-		gone |= sub->gone;
+		if (sub->gone)
+			*gone = true;
+		else if (!sub->exec_told && atomic_read(&sub->nr_reqs))
+			again = true;
 	}
 	spin_unlock(&ring->inflight_lock);
-	return gone;
+	return again;
+}
+
+/**
+ * io2_submitters_mapped() - record that current's process has mapped the ring
+ * @ring: the ring
+ *
+ * Context: task context, does not sleep; mmap_lock held for writing.
+ */
+void io2_submitters_mapped(struct io2_ring *ring)
+{
+	struct io2_submitter *sub;
+
+	spin_lock(&ring->inflight_lock);
+	ring->mapped_mm = current->mm;
+	ring->mapped_by = task_tgid(current);
+	list_for_each_entry(sub, submitters_of(ring), node)
+		if (submitter_has_mapped(ring, sub))
+			sub->exec_told = true;
+	spin_unlock(&ring->inflight_lock);
+}
+
+/**
+ * io2_submitters_unmapped() - record that some of the ring has been unmapped
+ * @ring: the ring
+ * @mm: where it was mapped
+ *
+ * Another part of the ring may still be mapped there. Then the watch checks the
+ * process needlessly.
+ *
+ * Context: task context, does not sleep; mmap_lock held for writing.
+ * Return: true if processes with this mm have requests.
+ */
+bool io2_submitters_unmapped(struct io2_ring *ring, const struct mm_struct *mm)
+{
+	struct io2_submitter *sub;
+	bool left = false;
+
+	spin_lock(&ring->inflight_lock);
+	if (ring->mapped_mm == mm)
+		ring->mapped_mm = NULL;
+	list_for_each_entry(sub, submitters_of(ring), node) {
+		if (sub->mm != mm)
+			continue;
+		sub->exec_told = false;
+		if (atomic_read(&sub->nr_reqs))
+			left = true;
+	}
+	spin_unlock(&ring->inflight_lock);
+	return left;
 }
 
 /**

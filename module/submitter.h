@@ -47,6 +47,8 @@ struct io2_pool {
  * struct io2_submitter - identity of a process, as it was when it entered the ring
  * @node: in ring->submitters; under inflight_lock
  * @nr_reqs: number of requests and other users that keep it allocated
+ * @exec_told: an execve(2) of the process unmaps the ring, which tells the
+ *	ring; under inflight_lock
  * @mm: its address space; mm_count is held, so that the pointer stays unique
  * @cred: its credentials; referenced
  * @tgid: its thread group ID; referenced
@@ -72,11 +74,13 @@ struct io2_pool {
  * one of the compared fields has changed. Freed when the process leaves, when
  * the ring's watch finds that it is @gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
- * are constant except @nr_reqs, @node, @exit, @keeps_mm, @gone and @pool.
+ * are constant except @nr_reqs, @node, @exec_told, @exit, @keeps_mm, @gone and
+ * @pool.
  */
 struct io2_submitter {
 	struct list_head	node;
 	atomic_t		nr_reqs;
+	bool			exec_told;
 	struct mm_struct	*mm;
 	const struct cred	*cred;
 	struct pid		*tgid;
@@ -166,7 +170,9 @@ bool io2_submitter_ends(const struct io2_submitter *sub);
 struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd);
 void io2_submitter_signal(const struct io2_submitter *sub, int sig);
 bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm);
-bool io2_submitters_look_after(struct io2_ring *ring);
+bool io2_submitters_look_after(struct io2_ring *ring, bool *gone);
+void io2_submitters_mapped(struct io2_ring *ring);
+bool io2_submitters_unmapped(struct io2_ring *ring, const struct mm_struct *mm);
 void io2_submitters_unwatch(struct io2_ring *ring);
 int io2_submitter_make(struct io2_ring *ring);
 bool io2_have_descriptor(struct file *file);

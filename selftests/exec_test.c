@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A ring that stays open over exec(): the requests of the old program end, those
- * that nobody is at work on in exec() itself, and the ring serves the new one.
+ * that nobody is at work on in exec() itself, and the ring serves the new one. If
+ * exec() does not unmap the ring, they end within some seconds.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,14 +14,16 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
 #include "absent.h"
 
-/* Time for a worker to see that its request is to end, on a busy machine */
+/* Time for the module to look at its processes again, on a busy machine */
 #define WORKERS_MS	8000
 
 /* Of the new program: what it found */
@@ -132,37 +135,49 @@ FIXTURE_VARIANT_ADD(requests, timers) { { true, queue_timers } };
 FIXTURE_VARIANT_ADD(requests, async_read) { { false, queue_async } };
 FIXTURE_VARIANT_ADD(requests, writes_in_order) { { false, queue_writes } };
 
-/* Start of the new program. argv: "--kept", ring, write end, ms */
+/*
+ * Start of the new program. argv: "--kept", ring, write end, ms, and the process
+ * that has the old table of descriptors, or 0: it has the pipe, too
+ */
 static int kept(char **argv)
 {
 	int ring = atoi(argv[2]), wr = atoi(argv[3]), ms = atoi(argv[4]), bad = 0;
 	struct ring r = { .fd = ring };
+	pid_t sharer = atoi(argv[5]);
 
-	if (!until_ms(hung_up(wr), ms))
+	if (!sharer && !until_ms(hung_up(wr), ms))
 		bad |= BAD_PIPE;
 	if (!until_ms(!fdinfo(ring, "Inflight"), ms))
 		bad |= BAD_INFLIGHT;
 	/* It is as good as before */
 	if (enter(r.fd, 0, 0, IOURING2_ENTER_GETEVENTS, NULL, 0))
 		bad |= BAD_RING;
+	if (sharer && (kill(sharer, SIGKILL) || reap_ms(sharer, SOON) != SIGKILL))
+		bad |= BAD_CALL;
 	return bad;
+}
+
+static void exec_kept(int ring, int wr, int ms, pid_t sharer)
+{
+	char a[4][16];
+
+	fcntl(ring, F_SETFD, 0);
+	fcntl(wr, F_SETFD, 0);
+	snprintf(a[0], sizeof(a[0]), "%d", ring);
+	snprintf(a[1], sizeof(a[1]), "%d", wr);
+	snprintf(a[2], sizeof(a[2]), "%d", ms);
+	snprintf(a[3], sizeof(a[3]), "%d", sharer);
+	execl("/proc/self/exe", "exec", "--kept", a[0], a[1], a[2], a[3], NULL);
+	_exit(BAD_CALL);
 }
 
 static void run_kept(const struct kind *k, struct ring *r, int fds[2])
 {
-	char a[3][16];
-
 	k->queue(r, fds[0]);
 	if (submit_all(r))
 		_exit(BAD_CALL);
 	usleep(20000);
-	fcntl(r->fd, F_SETFD, 0);
-	fcntl(fds[1], F_SETFD, 0);
-	snprintf(a[0], sizeof(a[0]), "%d", r->fd);
-	snprintf(a[1], sizeof(a[1]), "%d", fds[1]);
-	snprintf(a[2], sizeof(a[2]), "%d", k->at_once ? 0 : WORKERS_MS);
-	execl("/proc/self/exe", "exec", "--kept", a[0], a[1], a[2], NULL);
-	_exit(BAD_CALL);
+	exec_kept(r->fd, fds[1], k->at_once ? 0 : WORKERS_MS, 0);
 }
 
 static int exec_with(const struct kind *k, bool ours)
@@ -236,6 +251,86 @@ BOUNDED_TEST(others_go_on)
 	ring_exit(&r);
 	close(mine[0]);
 	close(mine[1]);
+}
+
+/* ------------------------------------------------ a ring that is not mapped */
+
+/* Has a read, no mapping of the ring, and maybe a sharer of its descriptors */
+static void unmaps(struct ring *r, bool sharer)
+{
+	pid_t pid = 0;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC))
+		_exit(BAD_CALL);
+	queue_read(r, fds[0]);
+	if (submit_all(r))
+		_exit(BAD_CALL);
+	ring_unmap(r);
+	if (sharer) {
+		pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL,
+			      NULL);
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+	}
+	exec_kept(r->fd, fds[1], WORKERS_MS, pid);
+}
+
+static int exec_unmapped(bool sharer)
+{
+	struct ring r;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		if (ring_init(&r, 16, 0))
+			_exit(BAD_CALL);
+		unmaps(&r, sharer);
+	}
+	return reap_ms(pid, 30000);
+}
+
+BOUNDED_TEST(unmapped)
+{
+	EXPECT_EQ(0, exec_unmapped(false));
+}
+
+/* Neither exec() nor the exit of the process closes anything */
+BOUNDED_TEST(unmapped_shared_descriptors)
+{
+	EXPECT_EQ(0, exec_unmapped(true));
+}
+
+/* A child that does not get its parent's mapping, but submits */
+BOUNDED_TEST(never_mapped)
+{
+	struct ring r;
+	int fds[2];
+	pid_t pid;
+
+	ASSERT_EQ(0, ring_init(&r, 16, 0));
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	queue_read(&r, fds[0]);
+	ring_publish(&r);
+	ASSERT_EQ(0, madvise(r.map, r.map_len, MADV_DONTFORK));
+	ASSERT_EQ(0, madvise(r.sqes, r.sqes_len, MADV_DONTFORK));
+	pid = fork();
+	if (!pid) {
+		if (enter(r.fd, 1, 0, 0, NULL, 0) != 1)
+			_exit(BAD_CALL);
+		fcntl(r.fd, F_SETFD, 0);
+		execl("/proc/self/exe", "exec", "--waits", NULL);
+		_exit(BAD_CALL);
+	}
+	EXPECT_EQ(-ECANCELED, seen_ms(&r, 1, WORKERS_MS));
+	kill(pid, SIGKILL);
+	reap_ms(pid, SOON);
+	ring_exit(&r);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 /* Other threads end in exec(), and their requests with them */
@@ -515,6 +610,55 @@ BOUNDED_TEST(parent_goes_on)
 		SKIP(return, "no userfaultfd");
 	absent_free(&v->a);
 	EXPECT_STREQ("", child_ms(child_executes, v, 60000));
+	munmap(v, sizeof(*v));
+}
+
+/* No worker is busy for it: what it has waits */
+static int executes_with_read(void *arg)
+{
+	struct with_vm *v = arg;
+
+	ring_sync(&v->r);
+	add(&v->r, IOURING2_OP_READ, v->said[0], v->wrote, 6, 0, 0, 2);
+	if (submit_all(&v->r))
+		_exit(BAD_CALL);
+	fcntl(v->r.fd, F_SETFD, 0);
+	dup2(v->pipe[0], 0);
+	execl("/proc/self/exe", "exec", "--waits", NULL);
+	_exit(BAD_CALL);
+}
+
+static const char *waits_and_executes(void *arg)
+{
+	struct with_vm *v = arg;
+	int res;
+	pid_t pid;
+
+	if (vm_pipes(v) || ring_init(&v->r, 16, 0))
+		return "no ring";
+	add(&v->r, IOURING2_OP_READ, v->go[0], v->got, 6, 0, 0, 1);
+	if (submit_all(&v->r))
+		return "submit";
+	pid = vm_child(v, executes_with_read);
+	if (pid < 0)
+		return reason("clone: errno %d", errno);
+	res = seen_ms(&v->r, 2, WORKERS_MS);
+	if (res != -ECANCELED)
+		return reason("the child's READ: %d", res);
+	if (write(v->go[1], "parent", 6) != 6)
+		return "write";
+	res = res_ms(&v->r, 1, SOON);
+	if (res != 6)
+		return reason("the parent's READ: %d", res);
+	return vm_end(v, pid);
+}
+
+/* What waits of a child that shares our memory, when it executes a program */
+BOUNDED_TEST(child_with_our_memory)
+{
+	struct with_vm *v = shared_new(sizeof(*v));
+
+	EXPECT_STREQ("", child_ms(waits_and_executes, v, 60000));
 	munmap(v, sizeof(*v));
 }
 
