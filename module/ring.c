@@ -295,9 +295,15 @@ void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 
 	while (io2_submitters_mark_gone(ring, mm) && rounds--) {
 		left = true;
+		if (current->flags & PF_KTHREAD) {
+			io2_cancel_gone(ring);
+			break;
+		}
+		/* the requests end here, and not a moment later in a work item */
+		io2_defer_waiter(ring);
 		io2_cancel_gone(ring);
-		if ((current->flags & PF_KTHREAD) ||
-		    !io2_deferred_run(ring, IO2_CTX_LEAVE))
+		io2_defer_waiter_left(ring);
+		if (!io2_deferred_run(ring, IO2_CTX_LEAVE))
 			break;
 	}
 	/* requests behind a barrier, and what the program's end leaves to free */
