@@ -26,7 +26,7 @@ static void retry_in_wq_run(struct io2_req *req, struct io2_batch *b)
 	req->flags &= ~REQ_F_NO_WORKER;
 	io2_borrow(&bw, req->sub);
 	io2_batch_init(&own, b->ring, IO2_CTX_WORKER);
-	io2_req_issue_borrowed(req, &own, &bw);
+	io2_req_run_borrowed(req, &own, &bw, false);
 	own.ctx = IO2_CTX_WQ;
 	io2_batch_flush(&own);
 	io2_unborrow(&bw);

@@ -292,7 +292,7 @@ static unsigned int what_of_file(const struct io2_req *req)
 	if (!req->file)
 		return IO2_W_ANY | IO2_W_ASK_NOW;
 	kind = io2_file_kind(req->file);
-	if ((kind & op_uses(op)) && !(op->personal && op->personal(req)))
+	if ((kind & op_uses(op)) && !(op->personal && op->personal(req, false)))
 		what |= IO2_W_ANY;
 	/* a file without ->poll has nothing to ask */
 	if ((kind & IO2_KIND_ASK_NOW) || !file_can_poll(req->file))
@@ -622,22 +622,37 @@ void io2_req_block(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 }
 
+/* May a kernel thread that has borrowed the memory not touch it? */
+static bool req_needs_task(const struct io2_req *req)
+{
+	const struct io2_op *op = io2_req_op(req);
+
+	return op->personal && op->personal(req, true);
+}
+
 /**
- * io2_req_issue_borrowed() - try a request with a borrowed context
+ * io2_req_run_borrowed() - do a request with a borrowed context
  * @req: owned by the caller; not to be touched afterwards
  * @b: collects its completion
  * @bw: the submitter's context. If its address space is gone, the request and
  *	its chain are cancelled.
+ * @block: the request may block; otherwise it is only tried
+ *
+ * A request whose memory a kernel thread must not touch is parked.
  *
  * Context: kernel thread that has borrowed @bw.
  */
-void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
-			    const struct io2_borrow *bw)
+void io2_req_run_borrowed(struct io2_req *req, struct io2_batch *b,
+			  const struct io2_borrow *bw, bool block)
 {
-	if (bw->have_mm)
-		io2_req_issue(req, b);
-	else
+	if (!bw->have_mm)
 		io2_cancel_chain(req, b);
+	else if (req_needs_task(req))
+		io2_park(req, b, io2_req_block);
+	else if (block)
+		io2_req_block(req, b);
+	else
+		io2_req_issue(req, b);
 }
 
 /*

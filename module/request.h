@@ -9,8 +9,8 @@
 void io2_req_start(struct io2_req *req, struct io2_batch *b);
 void io2_req_issue(struct io2_req *req, struct io2_batch *b);
 void io2_req_block(struct io2_req *req, struct io2_batch *b);
-void io2_req_issue_borrowed(struct io2_req *req, struct io2_batch *b,
-			    const struct io2_borrow *bw);
+void io2_req_run_borrowed(struct io2_req *req, struct io2_batch *b,
+			  const struct io2_borrow *bw, bool block);
 enum io2_do io2_req_where(const struct io2_req *req, enum io2_stage stage,
 			  enum io2_ctx ctx);
 enum io2_do io2_req_where_again(const struct io2_req *req, enum io2_ctx ctx);

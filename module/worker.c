@@ -186,10 +186,7 @@ static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
 	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
 	b.goes_on = w->pool_class == IO2_BOUNDED;
 	io2_queue_watch(w->ring);
-	if (bw->have_mm && w->pool_class != IO2_RETRY)
-		io2_req_block(req, &b);
-	else
-		io2_req_issue_borrowed(req, &b, bw);
+	io2_req_run_borrowed(req, &b, bw, w->pool_class != IO2_RETRY);
 	worker_done(w);
 	/* requests that start here are not recorded as run by this worker */
 	b.ctx = IO2_CTX_WQ;

@@ -59,7 +59,10 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @cleanup: frees what prep or issue allocated. Called once, if REQ_F_DATA is
  *	set. May sleep; any task context.
  * @personal: returns true if only the submitter may do this request, whatever
- *	its file is. May sleep; any task context. NULL means never.
+ *	its file is. May sleep; any task context. NULL means never. A kernel
+ *	thread that has borrowed the submitter's memory asks once more, with
+ *	@borrowed, before it calls issue(): it must not cause a page fault that
+ *	asks the task for more than the memory (see memory.c).
  * @pollin: waits for EPOLLIN when it would block
  * @pollout: waits for EPOLLOUT when it would block
  * @needs_file: sqe->fd must be a file
@@ -78,7 +81,7 @@ struct io2_op {
 				const struct iouring2_sqe *sqe);
 	enum io2_issue	(*issue)(struct io2_req *req, unsigned int flags);
 	void		(*cleanup)(struct io2_req *req);
-	bool		(*personal)(const struct io2_req *req);
+	bool		(*personal)(const struct io2_req *req, bool borrowed);
 	u8		pollin:1;
 	u8		pollout:1;
 	u8		needs_file:1;

@@ -18,7 +18,7 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
 enum io2_issue io2_read_issue(struct io2_req *req, unsigned int flags);
 enum io2_issue io2_write_issue(struct io2_req *req, unsigned int flags);
 void io2_rw_cleanup(struct io2_req *req);
-bool io2_rw_is_personal(const struct io2_req *req);
+bool io2_rw_is_personal(const struct io2_req *req, bool borrowed);
 
 int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
 enum io2_issue io2_poll_add_issue(struct io2_req *req, unsigned int flags);

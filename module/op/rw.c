@@ -16,6 +16,7 @@
 #include "defer.h"
 #include "file.h"
 #include "hash.h"
+#include "memory.h"
 #include "nudge.h"
 #include "ops.h"
 #include "request.h"
@@ -426,17 +427,11 @@ static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
 	return has;
 }
 
-/**
- * io2_rw_is_personal() - may only the submitter touch a request's memory?
- * @req: the request; tracked, or current is its submitter
- *
+/*
  * Access rights to protection keys are in a register of each thread. A kernel
  * thread's register denies access to every key other than 0.
- *
- * Context: task context, may sleep.
- * Return: true if some of the memory has a protection key.
  */
-bool io2_rw_is_personal(const struct io2_req *req)
+static bool rw_needs_pkey(const struct io2_req *req)
 {
 	struct mm_struct *mm = req->sub ? req->sub->mm : current->mm;
 	bool has;
@@ -450,12 +445,37 @@ bool io2_rw_is_personal(const struct io2_req *req)
 
 #else
 
-bool io2_rw_is_personal(const struct io2_req *req)
+static bool rw_needs_pkey(const struct io2_req *req)
 {
 	return false;
 }
 
 #endif
+
+static bool rw_needs_task(const struct io2_req *req)
+{
+	const struct rw_args *rw = rw_args(req);
+	struct iovec one;
+
+	/* a READ writes to memory */
+	return io2_memory_needs_task(rw_iov(rw, &one), rw->nr_segs,
+				     !req_is_write(req));
+}
+
+/**
+ * io2_rw_is_personal() - may only the submitter touch a request's memory?
+ * @req: the request; tracked, or current is its submitter
+ * @borrowed: current is a kernel thread that has borrowed the submitter's
+ *	memory and is about to touch it
+ *
+ * Context: task context, may sleep.
+ * Return: true if some of the memory has a protection key; with @borrowed,
+ * if a page fault would ask current for more than its memory.
+ */
+bool io2_rw_is_personal(const struct io2_req *req, bool borrowed)
+{
+	return borrowed ? rw_needs_task(req) : rw_needs_pkey(req);
+}
 
 /*
  * A worker has the resource limits of a kernel thread. Applies the submitter's

@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the kernel asks of the task that does a request, beside its memory and its
+ * credentials: the limit of a stack that grows under a buffer, the cgroup that a
+ * huge page is charged to, the time namespace of the page with the clocks. A
+ * worker has its own. A request has the result of the system call all the same,
+ * and of io_uring where there is one.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+
+/* glibc has it since 2.32 */
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME	0x80
+#endif
+
+#define KIB		1024UL
+#define MIB		(1024 * KIB)
+#define LEN		64
+
+MANNER_FIXTURE(manner);
+
+/* The in-tree ring: structures and constants are the same. Or -ENODEV */
+static int tree_init(struct ring *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->fd = syscall(__NR_io_uring_setup, 8, &r->setup.params);
+	return r->fd < 0 ? -ENODEV : ring_map(r);
+}
+
+static int tree_submit(struct ring *r, unsigned int wait)
+{
+	unsigned int nr = ring_publish(r);
+
+	return syscall(__NR_io_uring_enter, r->fd, nr, wait,
+		       wait ? IOURING2_ENTER_GETEVENTS : 0, NULL, 0);
+}
+
+/* What a worker of the in-tree ring reads */
+static int tree_read(struct ring *r, int fd, char *buf)
+{
+	struct iouring2_cqe cqe;
+
+	add(r, IOURING2_OP_READ, fd, buf, LEN, 0, ASYNC, TRIED);
+	return tree_submit(r, 1) == 1 && ring_peek(r, &cqe) ? cqe.res : -EIO;
+}
+
+static int call_read(int fd, char *buf)
+{
+	return pread(fd, buf, LEN, 0) < 0 ? -errno : LEN;
+}
+
+/* ------------------------------------------------------------------ stacks */
+
+#define ROOM	(24 * MIB)
+
+/*
+ * A page that grows down like a stack, with room below. The room is nobody's:
+ * nothing may be mapped until the page is unmapped.
+ */
+static char *stack_make(void)
+{
+	char *room = mmap(NULL, ROOM, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *page;
+
+	if (room == MAP_FAILED)
+		return NULL;
+	munmap(room, ROOM);
+	page = mmap(room + ROOM - 4096, 4096, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN,
+		    -1, 0);
+	return page == MAP_FAILED ? NULL : page + 4096;
+}
+
+static void stack_free(char *top)
+{
+	munmap(top - ROOM, ROOM);
+}
+
+static int stack_limit(rlim_t size)
+{
+	struct rlimit l = { size, RLIM_INFINITY };
+
+	return setrlimit(RLIMIT_STACK, &l) ? -errno : 0;
+}
+
+/* A kernel thread's limit is 8 MiB */
+static const struct {
+	rlim_t limit;
+	unsigned long below;
+	int res;
+} stacks[] = {
+	{ MIB, 512 * KIB, LEN },
+	{ MIB, 4 * MIB, -EFAULT },
+	{ 64 * MIB, 12 * MIB, LEN },
+};
+
+/* Data for a pipe's reader comes while nobody is in ENTER */
+static int read_pipe(struct ring *r, char *buf)
+{
+	char data[LEN] = "data";
+	int p[2], ret;
+
+	if (pipe2(p, O_CLOEXEC))
+		return -errno;
+	add(r, IOURING2_OP_READ, p[0], buf, LEN, 0, 0, TRIED);
+	ret = submit_all(r);
+	if (!ret && write(p[1], data, LEN) != LEN)
+		ret = -EIO;
+	if (!ret) {
+		usleep(50000);
+		ret = res_ms(r, TRIED, SOON);
+	}
+	close(p[0]);
+	close(p[1]);
+	return ret;
+}
+
+TEST_F_TIMEOUT(manner, stack_grows, 100)
+{
+	int fd = tmp_file(4096), ret;
+	struct ring r;
+	unsigned int i;
+	char *top;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(stacks); i++) {
+		if (stack_limit(stacks[i].limit))
+			SKIP(break, "RLIMIT_STACK cannot be set");
+		top = stack_make();
+		ASSERT_NE(NULL, top);
+		EXPECT_EQ(stacks[i].res, call_read(fd, top - stacks[i].below));
+		stack_free(top);
+
+		top = stack_make();
+		ASSERT_NE(NULL, top);
+		ret = do_how(&r, variant->how, IOURING2_OP_READ, fd,
+			     top - stacks[i].below, LEN, 0);
+		EXPECT_EQ(stacks[i].res, ret) {
+			TH_LOG("file, case %u", i);
+		}
+		stack_free(top);
+
+		top = stack_make();
+		ASSERT_NE(NULL, top);
+		EXPECT_EQ(stacks[i].res,
+			  read_pipe(&r, top - stacks[i].below)) {
+			TH_LOG("pipe, case %u", i);
+		}
+		stack_free(top);
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
+RING_TEST(stack_grows_in_tree)
+{
+	int fd = tmp_file(4096);
+	struct ring r;
+	unsigned int i;
+	char *top;
+
+	ASSERT_LE(0, fd);
+	if (tree_init(&r))
+		SKIP(return, "no io_uring in this kernel");
+	for (i = 0; i < ARRAY_SIZE(stacks); i++) {
+		if (stack_limit(stacks[i].limit))
+			SKIP(break, "RLIMIT_STACK cannot be set");
+		top = stack_make();
+		ASSERT_NE(NULL, top);
+		EXPECT_EQ(stacks[i].res,
+			  tree_read(&r, fd, top - stacks[i].below)) {
+			TH_LOG("case %u", i);
+		}
+		stack_free(top);
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
+/* -------------------------------------------------------------- huge pages */
+
+#define HUGE		(2 * MIB)
+#define NR_HUGE		"/proc/sys/vm/nr_hugepages"
+#define GROUP		"/sys/fs/cgroup/iouring2-huge"
+
+static long number_in(const char *path)
+{
+	char text[64];
+
+	return read_text(path, text, sizeof(text)) > 0 ? atol(text) : -1;
+}
+
+#define RESERVED	4	/* huge pages; no test needs more than two */
+
+static long huge_were;
+
+static bool huge_try(void)
+{
+	write_text(NR_HUGE, "%ld", huge_were + RESERVED);
+	if (number_in(NR_HUGE) >= huge_were + RESERVED)
+		return true;
+	write_text("/proc/sys/vm/compact_memory", "1");
+	return false;
+}
+
+static void huge_release(struct __test_metadata *_metadata)
+{
+	EXPECT_EQ(0, write_text(NR_HUGE, "%ld", huge_were));
+}
+
+/* "", or the reason why this machine has no huge pages for a test */
+static const char *huge_reserve(struct __test_metadata *_metadata)
+{
+	if (!intrusive())
+		return "IOURING2_INTRUSIVE is not set";
+	huge_were = number_in(NR_HUGE);
+	if (huge_were < 0)
+		return "no huge pages in this kernel";
+	if (until_ms(huge_try(), 5000))
+		return "";
+	huge_release(_metadata);
+	return "no memory for huge pages";
+}
+
+static char *huge_map(unsigned int nr)
+{
+	void *p = mmap(NULL, nr * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		       MAP_ANONYMOUS | MAP_HUGETLB | 21 << MAP_HUGE_SHIFT, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static const char *huge_group(void)
+{
+	if (access("/sys/fs/cgroup/cgroup.subtree_control", W_OK))
+		return "no cgroup v2";
+	if (write_text("/sys/fs/cgroup/cgroup.subtree_control", "+hugetlb"))
+		return "no hugetlb cgroups";
+	if (mkdir(GROUP, 0755))
+		return reason("mkdir: errno %d", errno);
+	return "";
+}
+
+/* In a cgroup with one huge page: the first is had, the second is not */
+struct huge_reads {
+	enum manner how;
+	bool call, tree, ring;
+};
+
+static int huge_read(const struct huge_reads *h, struct ring *r, int fd,
+		     char *buf)
+{
+	if (h->call)
+		return call_read(fd, buf);
+	if (h->tree)
+		return tree_read(r, fd, buf);
+	return do_how(r, h->how, IOURING2_OP_READ, fd, buf, LEN, 0);
+}
+
+static const char *reads_in_group(void *arg)
+{
+	const struct huge_reads *h = arg;
+	int fd = tmp_file(4096), ret;
+	struct ring r;
+	long charged;
+	char *m;
+
+	if (fd < 0 || (h->tree ? tree_init(&r) : ring_init(&r, 8, 0)))
+		return "no file, or no ring";
+	if (write_text(GROUP "/hugetlb.2MB.max", "%lu", HUGE) ||
+	    write_text(GROUP "/cgroup.procs", "0"))
+		return "the limit is not set";
+	m = huge_map(2);
+	if (!m)
+		return reason("no huge pages: errno %d", errno);
+	ret = huge_read(h, &r, fd, m);
+	if (ret != LEN)
+		return reason("the first page: %d", ret);
+	charged = number_in(GROUP "/hugetlb.2MB.current");
+	if (charged != HUGE)
+		return reason("%ld bytes charged", charged);
+	ret = huge_read(h, &r, fd, m + HUGE);
+	if (ret != -EFAULT)
+		return reason("the second page: %d", ret);
+	/* The first is there: it needs no more */
+	ret = huge_read(h, &r, fd, m + LEN);
+	return ret == LEN ? "" : reason("the first page again: %d", ret);
+}
+
+static void expect_in_group(struct __test_metadata *_metadata,
+			    struct huge_reads *h)
+{
+	const char *why = huge_reserve(_metadata);
+
+	if (*why)
+		SKIP(return, "%s", why);
+	why = huge_group();
+	if (!*why) {
+		EXPECT_CHILD(reads_in_group, h);
+		EXPECT_TRUE(until_ms(!rmdir(GROUP), SOON));
+	}
+	huge_release(_metadata);
+	if (*why)
+		SKIP(return, "%s", why);
+}
+
+TEST_F_TIMEOUT(manner, huge_page_is_charged, 100)
+{
+	struct huge_reads h = { .how = variant->how };
+
+	expect_in_group(_metadata, &h);
+}
+
+RING_TEST(huge_page_is_charged_by_call)
+{
+	struct huge_reads h = { .call = true };
+
+	expect_in_group(_metadata, &h);
+}
+
+RING_TEST(huge_page_is_charged_in_tree)
+{
+	struct huge_reads h = { .tree = true };
+	struct ring r;
+
+	if (tree_init(&r))
+		SKIP(return, "no io_uring in this kernel");
+	ring_exit(&r);
+	expect_in_group(_metadata, &h);
+}
+
+/* Starts while nobody is in ENTER: only a worker can do it */
+static int start_away(struct ring *r, int op, int fd, char *buf,
+		      unsigned int flags)
+{
+	struct iouring2_cqe cqe;
+	int ret;
+
+	add_timer(r, 20, HARDLINK, TIMER);
+	add(r, op, fd, buf, LEN, 0, flags, TRIED);
+	ret = submit_all(r);
+	return ret ? ret : see_ms(r, TIMER, &cqe, SOON);
+}
+
+static bool asks_for_enter(struct ring *r)
+{
+	return ld_acq(r->sq_flags) & IOURING2_SQ_TASKRUN;
+}
+
+static const unsigned int ways[] = { 0, ASYNC };
+
+/* Databases have all their buffers in such memory */
+RING_TEST(present_huge_page_by_worker)
+{
+	const char *why = huge_reserve(_metadata);
+	int fd = tmp_file(4096);
+	unsigned int i;
+	struct ring r;
+	char *m;
+
+	if (*why)
+		SKIP(return, "%s", why);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	m = huge_map(2);
+	ASSERT_NE(NULL, m);
+	memset(m, 'x', 2 * HUGE);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		/* in both */
+		EXPECT_EQ(0, start_away(&r, IOURING2_OP_READ, fd,
+					m + HUGE - LEN / 2, ways[i]));
+		EXPECT_EQ(LEN, seen_ms(&r, TRIED, SOON)) {
+			TH_LOG("READ, way %u", i);
+		}
+		EXPECT_EQ(0, start_away(&r, IOURING2_OP_WRITE, fd, m, ways[i]));
+		EXPECT_EQ(LEN, seen_ms(&r, TRIED, SOON)) {
+			TH_LOG("WRITE, way %u", i);
+		}
+	}
+	EXPECT_FALSE(asks_for_enter(&r));
+	EXPECT_LE(1, fdinfo(r.fd, "Workers"));
+	ring_exit(&r);
+	munmap(m, 2 * HUGE);
+	close(fd);
+	huge_release(_metadata);
+}
+
+RING_TEST(missing_huge_page_by_submitter)
+{
+	const char *why = huge_reserve(_metadata);
+	int fd = tmp_file(4096);
+	struct rusage before, after;
+	unsigned int i;
+	struct ring r;
+	char *m;
+
+	if (*why)
+		SKIP(return, "%s", why);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		m = huge_map(2);
+		ASSERT_NE(NULL, m);
+		memset(m, 'x', LEN);
+		/* the second of two pages is missing */
+		EXPECT_EQ(0, start_away(&r, IOURING2_OP_READ, fd,
+					m + HUGE - LEN / 2, ways[i]));
+		EXPECT_TRUE(until_ms(asks_for_enter(&r), SOON)) {
+			TH_LOG("way %u: not parked", i);
+		}
+		getrusage(RUSAGE_THREAD, &before);
+		EXPECT_EQ(LEN, res_ms(&r, TRIED, SOON));
+		getrusage(RUSAGE_THREAD, &after);
+		EXPECT_LT(before.ru_minflt, after.ru_minflt);
+		EXPECT_EQ(pattern_byte(LEN - 1), (unsigned char)
+			  m[HUGE + LEN / 2 - 1]);
+		munmap(m, 2 * HUGE);
+	}
+	ring_exit(&r);
+	close(fd);
+	huge_release(_metadata);
+}
+
+/* --------------------------------------------------- the page with the clocks */
+
+static unsigned long vvar_page(void)
+{
+	unsigned long start = 0;
+	char line[256];
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, "[vvar]"))
+			start = strtoul(line, NULL, 16);
+	if (f)
+		fclose(f);
+	return start;
+}
+
+/*
+ * The page of a time namespace is constant. This much of it has the kind of clock,
+ * which is at 128 or at 0.
+ */
+#define CONSTANT	256
+
+/* In a process that has not looked at a clock yet: mkstemp() would */
+static const char *writes_vvar(char *data, bool by_ring)
+{
+	void *vvar = (void *)vvar_page();
+	int fd = memfd_create("vvar", MFD_CLOEXEC), ret;
+	struct ring r;
+
+	if (fd < 0 || ring_init(&r, 8, 0) || !vvar)
+		return "no file, no ring, or no page";
+	if (by_ring) {
+		prep_write(ring_sqe(&r), fd, vvar, CONSTANT, 0);
+		r.sqes[0].flags = ASYNC;
+		if (ring_submit_wait(&r, 1) != 1)
+			return "not submitted";
+		ret = r.cqes[0].res;
+	} else {
+		ret = write(fd, vvar, CONSTANT);
+	}
+	if (ret != CONSTANT || pread(fd, data, CONSTANT, 0) != CONSTANT)
+		return reason("WRITE: %d", ret);
+	return "";
+}
+
+static const char *writes_by_call(void *data)
+{
+	return writes_vvar(data, false);
+}
+
+static const char *writes_by_ring(void *data)
+{
+	return writes_vvar(data, true);
+}
+
+static const char *in_time_space(void *arg)
+{
+	char *call = shared_new(4096), *ring = call + CONSTANT;
+	const char *said;
+
+	if (unshare(CLONE_NEWTIME) ||
+	    write_text("/proc/self/timens_offsets", "monotonic 1000000 0"))
+		return "no time namespaces";
+	/* not child_ms(), which looks at a clock */
+	said = in_child(writes_by_call, call);
+	if (!*said)
+		said = in_child(writes_by_ring, ring);
+	if (!*said && memcmp(call, ring, CONSTANT))
+		said = "a page of other clocks";
+	return said;
+}
+
+/* A fault there maps the page of current's time namespace for the whole process */
+RING_TEST(clocks_are_those_of_the_process)
+{
+	const char *said = child_ms(in_time_space, NULL, 40000);
+
+	if (!strcmp(said, "no time namespaces"))
+		SKIP(return, "%s", said);
+	EXPECT_STREQ("", said);
+}
+
+RING_TEST_MAIN
