@@ -75,6 +75,7 @@ static struct io2_submitter *submitter_alloc(void)
 	sub->nsproxy = current->nsproxy;
 	sub->cgroups = io2_cgroups_of(current);
 	sub->fsize = rlimit(RLIMIT_FSIZE);
+	sub->flusher = current->flags & IO2_PF_FLUSHER;
 	sub->ioprio = get_current_ioprio();
 	pool_init(&sub->pool);
 	io2_count_add(IO2_COUNT_SUBMITTERS, 1);
@@ -538,6 +539,7 @@ void io2_unborrow(struct io2_borrow *bw)
 		return;
 	if (bw->have_mm)
 		kthread_unuse_mm(bw->sub->mm);
+	io2_set_flusher(bw->old_flusher);
 	io2_set_active_memcg(bw->old_memcg);
 	revert_creds(bw->old_cred);
 	if (bw->have_mm)
@@ -547,7 +549,7 @@ void io2_unborrow(struct io2_borrow *bw)
 }
 
 /**
- * io2_borrow() - switch to a submitter's address space, credentials and memcg
+ * io2_borrow() - switch to a submitter's memory, credentials and memory cgroup
  * @bw: zeroed, or from the last call; switches only if @sub differs
  * @sub: the submitter; it stays allocated while borrowed
  *
@@ -565,4 +567,5 @@ void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub)
 		kthread_use_mm(sub->mm);
 	bw->old_cred = override_creds(sub->cred);
 	bw->old_memcg = io2_set_active_memcg(sub->memcg);
+	bw->old_flusher = io2_set_flusher(sub->flusher);
 }

@@ -19,6 +19,9 @@ struct mem_cgroup;
 
 #define IO2_KEYS	128	/* buckets of a submitter's ordering keys */
 
+/* the flags of a task that prctl(PR_SET_IO_FLUSHER) sets */
+#define IO2_PF_FLUSHER	(PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)
+
 /**
  * struct io2_pool - workers and queues of one submitter
  * @pending: requests that wait for a worker, by class
@@ -56,6 +59,7 @@ struct io2_pool {
  * @nsproxy: its namespaces; only compared
  * @cgroups: its cgroups; only compared
  * @fsize: its RLIMIT_FSIZE in bytes
+ * @flusher: its flags of IO2_PF_FLUSHER
  * @ioprio: I/O priority of the task that entered first
  * @keeps_mm: holds a reference on mm_users of @mm: taken by
  *	io2_submitters_leave(), dropped when the leaving task frees the
@@ -82,6 +86,7 @@ struct io2_submitter {
 	void			*nsproxy;
 	void			*cgroups;
 	unsigned long		fsize;
+	unsigned int		flusher;
 	u16			ioprio;
 	bool			keeps_mm;
 	bool			gone;
@@ -93,6 +98,7 @@ struct io2_submitter {
  * @sub: the submitter, or NULL
  * @old_cred: the credentials to restore
  * @old_memcg: the memory cgroup to restore
+ * @old_flusher: the flags of IO2_PF_FLUSHER to restore
  * @have_mm: false if @sub's address space was gone already
  *
  * Lifetime: on the stack of the borrower. Nothing else has access, so no lock
@@ -102,6 +108,7 @@ struct io2_borrow {
 	struct io2_submitter	*sub;
 	const struct cred	*old_cred;
 	struct mem_cgroup	*old_memcg;
+	unsigned int		old_flusher;
 	bool			have_mm;
 };
 
@@ -128,11 +135,13 @@ static inline bool io2_submitter_is_process(const struct io2_submitter *sub)
  * io2_submitter_is_current() - may current do the work of @sub itself?
  * @sub: the submitter
  *
- * Return: true if current is a task of the process, with the same credentials.
+ * Return: true if current is a task of the process, with the same credentials
+ * and the same rules for reclaiming memory.
  */
 static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
 {
-	return io2_submitter_is_process(sub) && current_cred() == sub->cred;
+	return io2_submitter_is_process(sub) && current_cred() == sub->cred &&
+	       sub->flusher == (current->flags & IO2_PF_FLUSHER);
 }
 
 /**
@@ -152,7 +161,25 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 	       rcu_access_pointer(me->cred) == sub->cred && !sub->gone &&
 	       sub->fs == me->fs && sub->nsproxy == me->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(me) &&
-	       sub->fsize == task_rlimit(me, RLIMIT_FSIZE);
+	       sub->fsize == task_rlimit(me, RLIMIT_FSIZE) &&
+	       sub->flusher == (me->flags & IO2_PF_FLUSHER);
+}
+
+/**
+ * io2_set_flusher() - set whether current's allocations may start I/O
+ * @flusher: flags of IO2_PF_FLUSHER
+ *
+ * The storage of a submitter may need the submitter to work. If an allocation
+ * for its request waited for that storage, neither would go on.
+ *
+ * Return: the flags to restore.
+ */
+static inline unsigned int io2_set_flusher(unsigned int flusher)
+{
+	unsigned int old = current->flags & IO2_PF_FLUSHER;
+
+	current->flags = (current->flags & ~IO2_PF_FLUSHER) | flusher;
+	return old;
 }
 
 bool io2_submitter_is_replaced(const struct io2_submitter *sub);

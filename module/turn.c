@@ -97,17 +97,19 @@ static void turn_done(struct io2_ring *ring, struct io2_runner *r)
 }
 
 /*
- * Runs @req with the credentials it was submitted with. The task may have
- * others by now.
+ * Runs @req with the credentials it was submitted with, and with the rules for
+ * reclaiming memory. The task may have others by now.
  */
 static void turn_do(struct io2_req *req, struct io2_batch *b)
 {
+	unsigned int flusher = io2_set_flusher(req->sub->flusher);
 	const struct cred *cred = get_cred(req->sub->cred);
 	const struct cred *old = NULL;
 
 	if (cred != current_cred())
 		old = override_creds(cred);
 	req->run(req, b);
+	io2_set_flusher(flusher);
 	if (old)
 		revert_creds(old);
 	put_cred(cred);

@@ -2,22 +2,26 @@
 /*
  * What the kernel asks of the task that does a request, beside its memory and its
  * credentials: the limit of a stack that grows under a buffer, the cgroup that a
- * huge page is charged to, the time namespace of the page with the clocks. A
- * worker has its own. A request has the result of the system call all the same,
- * and of io_uring where there is one.
+ * huge page is charged to, the time namespace of the page with the clocks, and
+ * whether its allocations may start I/O. A worker has its own. A request has the
+ * result of the system call all the same, and of io_uring where there is one.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
+#include "absent.h"
 
 /* glibc has it since 2.32 */
 #ifndef CLONE_NEWTIME
@@ -514,6 +518,200 @@ RING_TEST(clocks_are_those_of_the_process)
 	if (!strcmp(said, "no time namespaces"))
 		SKIP(return, "%s", said);
 	EXPECT_STREQ("", said);
+}
+
+/* --------------------------------------------------------------- allocations */
+
+/* Flags of a task that its allocations go by, in /proc/PID/stat */
+#define FLUSHER		(0x00080000UL | 0x00100000UL)
+
+static long flags_in(const char *path)
+{
+	char text[1024], *at;
+	unsigned long flags;
+
+	if (read_text(path, text, sizeof(text)) <= 0)
+		return -1;
+	at = strrchr(text, ')');
+	return at && sscanf(at, ") %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 ?
+	       (long)(flags & FLUSHER) : -1;
+}
+
+/* Of the one task in a folder of /proc with this name that is not idle; or -1 */
+static long flags_of_busy(const char *dir, const char *name)
+{
+	char path[300], text[1024], *end;
+	DIR *d = opendir(dir);
+	struct dirent *de;
+	long flags = -1;
+
+	while (d && (de = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s/stat", dir, de->d_name);
+		if (de->d_name[0] < '1' || de->d_name[0] > '9' ||
+		    read_text(path, text, sizeof(text)) <= 0)
+			continue;
+		end = strrchr(text, ')');
+		/* state I: idle */
+		if (strstr(text, name) && end && end[2] != 'I')
+			flags = flags_in(path);
+	}
+	if (d)
+		closedir(d);
+	return flags;
+}
+
+static long flags_of_worker(void)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "(iou2-wrk-%d)", getpid());
+	return flags_of_busy("/proc", name);
+}
+
+static int set_flusher(bool on)
+{
+	return prctl(PR_SET_IO_FLUSHER, on, 0, 0, 0) ? -errno : 0;
+}
+
+/* The flags of the worker that waits for a page meanwhile, or -errno */
+static long flags_while_it_reads(struct ring *r, enum manner how, int fd)
+{
+	struct absent a;
+	long flags;
+	int ret;
+
+	ret = absent_make(&a);
+	if (ret)
+		return ret;
+	ret = start_how(r, how, IOURING2_OP_READ, fd, a.page, 8, 0);
+	if (!ret && !absent_wanted(&a, SOON))
+		ret = -ETIME;
+	flags = flags_of_worker();
+	absent_provide(&a);
+	if (!ret && finish_how(r, how, SOON) != 8)
+		ret = -EIO;
+	absent_free(&a);
+	return ret ? ret : flags;
+}
+
+static bool flusher_skips(const char **why)
+{
+	struct absent a;
+
+	*why = "no userfaultfd";
+	if (absent_make(&a))
+		return true;
+	absent_free(&a);
+	*why = "PR_SET_IO_FLUSHER is not permitted";
+	if (set_flusher(true))
+		return true;
+	set_flusher(false);
+	return false;
+}
+
+/* A worker, for a request that blocks and for one that is tried again */
+RING_TEST(flusher)
+{
+	static const enum manner hows[] = { AS_ASYNC, AWAY };
+	int fd = tmp_file(4096);
+	const char *why;
+	unsigned int i;
+	struct ring r;
+
+	if (flusher_skips(&why))
+		SKIP(return, "%s", why);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	for (i = 0; i < ARRAY_SIZE(hows); i++) {
+		EXPECT_EQ(0, flags_while_it_reads(&r, hows[i], fd));
+		ASSERT_EQ(0, set_flusher(true));
+		EXPECT_EQ((long)FLUSHER, flags_while_it_reads(&r, hows[i], fd)) {
+			TH_LOG("%s", how_name(hows[i]));
+		}
+		ASSERT_EQ(0, set_flusher(false));
+		EXPECT_EQ(0, flags_while_it_reads(&r, hows[i], fd)) {
+			TH_LOG("%s, afterwards", how_name(hows[i]));
+		}
+	}
+	ring_exit(&r);
+	close(fd);
+}
+
+RING_TEST(flusher_in_tree)
+{
+	int fd = tmp_file(4096);
+	struct iouring2_cqe cqe;
+	const char *why;
+	struct absent a;
+	struct ring r;
+
+	if (flusher_skips(&why))
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, set_flusher(true));
+	if (tree_init(&r))
+		SKIP(return, "no io_uring in this kernel");
+	ASSERT_EQ(0, absent_make(&a));
+	add(&r, IOURING2_OP_READ, fd, a.page, 8, 0, ASYNC, TRIED);
+	ASSERT_EQ(1, tree_submit(&r, 0));
+	EXPECT_TRUE(absent_wanted(&a, SOON));
+	EXPECT_EQ((long)FLUSHER, flags_of_busy("/proc/self/task", "(iou-wrk-"));
+	absent_provide(&a);
+	EXPECT_EQ(0, tree_submit(&r, 1));
+	EXPECT_TRUE(ring_peek(&r, &cqe));
+	absent_free(&a);
+	ring_exit(&r);
+	close(fd);
+}
+
+/* A thread that is no flusher does a request of one that is */
+struct other {
+	struct ring *r;
+	pthread_t self;
+	int tid, res;
+	bool go;
+};
+
+static void *enters(void *arg)
+{
+	struct other *o = arg;
+
+	st_rel(&o->tid, gettid());
+	until(ld_acq(&o->go));
+	o->res = res_ms(o->r, TRIED, 2 * SOON);
+	return NULL;
+}
+
+RING_TEST(flusher_served_by_thread)
+{
+	int fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
+	struct other o = { };
+	const char *why;
+	struct absent a;
+	struct ring r;
+	char path[64];
+
+	if (flusher_skips(&why))
+		SKIP(return, "%s", why);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	ASSERT_EQ(0, absent_make(&a));
+	o.r = &r;
+	ASSERT_EQ(0, pthread_create(&o.self, NULL, enters, &o));
+	EXPECT_TRUE(until(ld_acq(&o.tid)));
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", o.tid);
+	ASSERT_EQ(0, set_flusher(true));
+	EXPECT_EQ(0, start_away(&r, IOURING2_OP_READ, fd, a.page, 0));
+	EXPECT_TRUE(until_ms(asks_for_enter(&r), SOON));
+	EXPECT_EQ(0, flags_in(path));
+	st_rel(&o.go, true);
+	EXPECT_TRUE(absent_wanted(&a, SOON));
+	EXPECT_TRUE(until_ms(flags_in(path) == (long)FLUSHER, SOON));
+	EXPECT_EQ(0, absent_provide(&a));
+	pthread_join(o.self, NULL);
+	EXPECT_EQ(LEN, o.res);
+	absent_free(&a);
+	ring_exit(&r);
+	close(fd);
 }
 
 RING_TEST_MAIN
