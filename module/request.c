@@ -290,10 +290,10 @@ static unsigned int what_of_file(const struct io2_req *req)
 	unsigned int kind, what = 0;
 
 	if (!req->file)
-		return IO2_W_ANY | IO2_W_POLL_NOW;
+		return IO2_W_KTHREAD | IO2_W_POLL_NOW;
 	kind = io2_file_kind(req->file);
 	if ((kind & op_uses(op)) && !(op->personal && op->personal(req)))
-		what |= IO2_W_ANY;
+		what |= IO2_W_KTHREAD;
 	/* a file without ->poll has nothing to ask */
 	if ((kind & IO2_KIND_POLL_NOW) || !file_can_poll(req->file))
 		what |= IO2_W_POLL_NOW;

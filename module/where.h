@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where a request runs next. One pure function decides. It depends on neither
+ * Where a request runs next: may a worker do it, does it wait for its file, is
+ * it parked for its submitter? One pure function decides. It depends on neither
  * the kernel nor the ring, so that a test on the host can print the whole table
  * of its answers.
  */
@@ -52,7 +53,7 @@ enum io2_do {
 /* about the SQE */
 #define IO2_W_ASYNC	BIT(3)	/* IOSQE_ASYNC: the submitter must not try it */
 /* about the file */
-#define IO2_W_ANY	BIT(4)	/* a kernel thread may do it, see file.h */
+#define IO2_W_KTHREAD	BIT(4)	/* a kernel thread may do it, see file.h */
 #define IO2_W_TRIABLE	BIT(5)	/* can be tried without blocking */
 #define IO2_W_POLLABLE	BIT(6)	/* reports when it is ready */
 #define IO2_W_POLL_NOW	BIT(7)	/* any thread may poll it: ->poll does not sleep */
@@ -65,7 +66,7 @@ enum io2_do {
 static inline enum io2_do io2_where_start_foreign(unsigned int what)
 {
 	if (what & IO2_W_MEMORY)
-		return what & IO2_W_ANY ? IO2_DO_RETRY : IO2_DO_PARK;
+		return what & IO2_W_KTHREAD ? IO2_DO_RETRY : IO2_DO_PARK;
 	if (!(what & IO2_W_POLLS) || (what & IO2_W_POLL_NOW))
 		return IO2_DO_TRY;
 	return what & IO2_W_POLL_LATE ? IO2_DO_RETRY : IO2_DO_PARK;
@@ -77,16 +78,16 @@ static inline enum io2_do io2_where_start_foreign(unsigned int what)
  * @what: IO2_W_*
  *
  * A kernel thread runs a request only if that is known to have the same effect
- * (IO2_W_ANY). Only the submitting process touches its memory, or a worker that
- * is on record as running the request. A request that would block waits for its
- * file, if the file can be polled.
+ * (IO2_W_KTHREAD). Only the submitting process touches its memory, or a worker
+ * that is on record as running the request. A request that would block waits for
+ * its file, if the file can be polled.
  *
  * Context: any; pure.
  * Return: IO2_DO_*.
  */
 static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
 {
-	enum io2_do blocks = what & IO2_W_ANY ? IO2_DO_WORKER : IO2_DO_PARK;
+	enum io2_do blocks = what & IO2_W_KTHREAD ? IO2_DO_WORKER : IO2_DO_PARK;
 
 	switch (stage) {
 	case IO2_STAGE_START:
@@ -94,7 +95,7 @@ static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
 			return blocks;
 		/* the single retry worker can try many, none occupies a worker */
 		if ((what & IO2_W_ASYNC) && (what & IO2_W_POLLABLE) &&
-		    (what & IO2_W_ANY))
+		    (what & IO2_W_KTHREAD))
 			return IO2_DO_RETRY;
 		if (what & IO2_W_ASYNC)
 			return blocks;
@@ -103,12 +104,13 @@ static inline enum io2_do io2_where(enum io2_stage stage, unsigned int what)
 		return io2_where_start_foreign(what);
 	case IO2_STAGE_AGAIN:
 		return what & IO2_W_POLLABLE ? IO2_DO_POLL : blocks;
+	case IO2_STAGE_READY:
 	default:
 		if (!(what & IO2_W_TRIABLE) || (what & IO2_W_ASYNC))
 			return blocks;
 		if (what & IO2_W_OWN)
 			return IO2_DO_TRY;
-		return what & IO2_W_ANY ? IO2_DO_RETRY : IO2_DO_PARK;
+		return what & IO2_W_KTHREAD ? IO2_DO_RETRY : IO2_DO_PARK;
 	}
 }
 

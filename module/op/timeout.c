@@ -94,7 +94,7 @@ static void timeout_setup(struct io2_req *req)
 }
 
 /* Starts the timer. Return: false if the request must not wait. */
-static bool timeout_start(struct io2_req *req)
+static bool timeout_arm(struct io2_req *req)
 {
 	struct timeout_args *t = io2_args(req, struct timeout_args);
 
@@ -142,7 +142,7 @@ static bool timeout_again(struct io2_req *req)
 	started = !t->stopped;
 	if (started) {
 		io2_hash_del(req);
-		started = timeout_start(req);
+		started = timeout_arm(req);
 	}
 	spin_unlock(&ring->inflight_lock);
 	if (!started)
@@ -256,7 +256,7 @@ enum io2_issue io2_timeout_issue(struct io2_req *req, unsigned int flags)
 	spin_lock(&ring->inflight_lock);
 	if (t->count && !(t->flags & IOURING2_TIMEOUT_MULTISHOT))
 		io2_counted_add(req, t->count);
-	started = timeout_start(req);
+	started = timeout_arm(req);
 	if (!started)
 		io2_counted_del(req);
 	spin_unlock(&ring->inflight_lock);

@@ -86,9 +86,9 @@ static void check_all(enum io2_stage stage, unsigned int what)
 	enum io2_do d = io2_where(stage, what);
 
 	rule(d < IO2_DOS, "the result is a known value", stage, what);
-	rule(d != IO2_DO_WORKER || (what & IO2_W_ANY),
+	rule(d != IO2_DO_WORKER || (what & IO2_W_KTHREAD),
 	     "a worker runs only requests that any thread may run", stage, what);
-	rule(d != IO2_DO_RETRY || (what & (IO2_W_ANY | IO2_W_POLL_LATE)),
+	rule(d != IO2_DO_RETRY || (what & (IO2_W_KTHREAD | IO2_W_POLL_LATE)),
 	     "the retry worker runs only requests that a kernel thread may run",
 	     stage, what);
 	rule(d != IO2_DO_POLL || (what & IO2_W_POLLABLE),
