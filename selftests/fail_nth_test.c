@@ -482,6 +482,7 @@ static int call_second_worker_surely(struct place *p)
 #define CALL_ROW(text, fn, errnos, ...) \
 	{ text, CALL, .call = call_##fn, .errs = errnos, __VA_ARGS__ }
 
+/* The ring has 256 entries, see once() */
 static const struct row rows[] = {
 	SETUP_ROW("1 entry", 0, 1, 0),
 	SETUP_ROW("1 entry, CQ of 1", CQSIZE, 1, 1),

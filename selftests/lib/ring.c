@@ -537,6 +537,23 @@ int lowest_fd(void)
 	return fd;
 }
 
+/* Descriptors that are reserved but not open are in no folder of /proc */
+int taken_fds(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int from, fd, taken = 0;
+
+	for (from = 0; null >= 0 && from < FDS_LOOKED_AT; from = fd + 1) {
+		fd = fcntl(null, F_DUPFD_CLOEXEC, from);
+		if (fd < 0)
+			break;
+		close(fd);
+		taken += fd - from;
+	}
+	close(null);
+	return taken - 1;	/* without ours */
+}
+
 long long fdinfo(int fd, const char *key)
 {
 	char path[64], text[4096], *line;
@@ -564,7 +581,7 @@ void state_read(struct state *s)
 	s->warnings = warnings < 0 ? 0 : warnings;
 	s->refcnt = module_refcnt();
 	s->fds = count_fds();
-	s->lowest = lowest_fd();
+	s->taken = taken_fds();
 }
 
 const char *state_diff(const struct state *before, bool fds)
@@ -595,10 +612,10 @@ const char *state_diff(const struct state *before, bool fds)
 	if (fds && now.fds != before->fds)
 		len += snprintf(text + len, sizeof(text) - len,
 				"fds %d -> %d; ", before->fds, now.fds);
-	if (fds && now.lowest != before->lowest)
+	if (fds && now.taken != before->taken)
 		len += snprintf(text + len, sizeof(text) - len,
-				"lowest free descriptor %d -> %d; ",
-				before->lowest, now.lowest);
+				"descriptors taken %d -> %d; ",
+				before->taken, now.taken);
 	return text;
 }
 

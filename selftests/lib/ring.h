@@ -113,13 +113,14 @@ void prep_cancel(struct iouring2_sqe *sqe, __u64 target, unsigned int flags);
 
 /* The module seen from outside */
 #define NR_COUNTERS	6
+#define FDS_LOOKED_AT	128	/* descriptors that taken_fds() counts */
 
 struct state {
 	long counter[NR_COUNTERS];
 	long warnings;		/* assertions that failed; 0: no counter */
 	long refcnt;
 	int fds;
-	int lowest;	/* free descriptor: a reserved one is not in /proc */
+	int taken;		/* descriptors that are open or reserved */
 };
 
 long counter(const char *name);		/* -1: there is none */
@@ -128,6 +129,7 @@ long module_param(const char *name);
 int module_param_set(const char *name, long value);
 int count_fds(void);
 int lowest_fd(void);
+int taken_fds(void);
 long long fdinfo(int fd, const char *key);	/* -1: no such key */
 void state_read(struct state *s);
 /* "" if nothing differs, else what does; @fds: look at descriptors too */
