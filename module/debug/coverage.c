@@ -34,7 +34,14 @@ static size_t bits_used(void)
 	return BITS_TO_LONGS(min_t(unsigned long, TEXT_BYTES, TEXT_SIZE));
 }
 
-/* Called in any context, NMI included. Takes no lock and is not instrumented. */
+/**
+ * io2_cov_hit() - record that the code at an address has run
+ * @ip: an address in the module's text
+ *
+ * Not instrumented itself.
+ *
+ * Context: any, NMI included; takes no lock.
+ */
 notrace void io2_cov_hit(unsigned long ip)
 {
 	unsigned long n = ip - TEXT_BASE, bit = BIT_MASK(n);

@@ -83,7 +83,10 @@ with_lock() {
 	shift
 	mkdir -p "$CACHE/lock"
 	exec {fd}>>"$CACHE/lock/$name"
-	flock "$fd"
+	flock --nonblock "$fd" || {
+		say "vm: waiting for another process that makes $name"
+		flock "$fd"
+	}
 	"$@" || status=$?
 	exec {fd}>&-
 	return "$status"

@@ -218,12 +218,19 @@ class Check:
         rows = [] if self.is_debug(name) else [row(name, 'dkms', 'dkms install', '', 'pass')]
         return rows + [row(name, 'debug', 'debug build', '', 'pass')]
 
+    def programs(self):
+        """The programs to build: those that --tests selects on any kernel; none stands for all."""
+        if not self.o.tests:
+            return []
+        tests = {test.partition('/')[2] for _, test in self.plan if is_planned_test(test)}
+        return sorted(test for test in tests if os.path.exists(os.path.join(TOP, f'selftests/{test}_test.c')))
+
     def build_suite(self, name):
         """Build the selftests once for all kernels of a release."""
         release = self.release_of(name)
         folder = os.path.join(OUT, f'suite-{release}')
         if self.once(folder, 'tools/vm/suite', kernels.target_of(name), self.tarball,
-                     folder + '/kselftest', folder=folder):
+                     folder + '/kselftest', *self.programs(), folder=folder):
             return [row(name, '-', 'selftests build', '', 'fail', f'see build/check/suite-{release}.err')]
         return [row(name, '-', 'selftests build', '', 'pass')]
 

@@ -361,6 +361,22 @@ def check_kernel_doc():
     return matching('warning|error', text, re.I)
 
 
+def check_kernel_doc_exists():
+    """Each function of the module that other files call has a kernel-doc comment in its file."""
+    for name in files_like(r'^module/.*\.c$'):
+        text = read(name)
+        for found in re.findall(r'^(?!static|typedef|extern)[a-z][\w *]*\b(io2_\w+)\([^;{]*\n\{', text, re.M):
+            if f'/**\n * {found}() - ' not in text:
+                yield f'{name}: {found} has no kernel-doc comment'
+
+
+def check_number_of_mutants():
+    """docs/testing.md says how many mutants there are."""
+    number = len(files_like(r'^suites/mutants/.*\.patch$'))
+    if f'There are {number} mutants.' not in read('docs/testing.md'):
+        yield f'docs/testing.md does not say that there are {number} mutants'
+
+
 def is_shell(name):
     first = files.contents(name)[:64].split(b'\n')[0]
     return re.match(rb'#!.*[/ ](ba)?sh\b', first) and b'busybox' not in first
@@ -637,8 +653,9 @@ def rows():
     yield 'library installs below any prefix', check_library_install
     yield 'README shows examples/read_file.c', check_readme_example
     yield 'manual pages (mandoc, man)', check_man
-    yield 'each errno of the manual page has a test', command, 'tools/errnos'
+    yield 'each errno in the section ERRORS of the manual page has a test', command, 'tools/errnos'
     yield 'mutants apply', command, 'tools/mutate', '--check'
+    yield 'number of mutants in testing.md', check_number_of_mutants
     yield 'unit tests of the Python tools', check_decisions
     yield 'truth table of io2_where()', command, 'tools/where/check'
     yield 'no cyclic dependencies between files of module/', command, 'tools/circles'
@@ -661,6 +678,7 @@ def rows():
     yield 'bench compiles', check_bench
     yield 'benchmarks.md agrees with results/', command, 'bench/report', '--check'
     yield 'kernel-doc comments', check_kernel_doc
+    yield 'functions that other files call have kernel-doc', check_kernel_doc_exists
     yield 'fuzzer builds and passes its tests', command, 'make', '-s', '-C', 'suites/fuzz', \
         f'OUTPUT={work("fuzz")}', 'check'
     yield 'syzkaller description', command, 'tools/syzkaller/check'

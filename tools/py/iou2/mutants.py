@@ -59,6 +59,21 @@ class Mutant:
         return status == 0, said
 
 
+def refreshed(mutant, tree):
+    """The text of a mutant whose patch applies only with fuzz, made anew; None if it does not apply."""
+    text = files.read(mutant.patch)
+    header, _, diff = text.partition('diff --git ')
+    names = sorted(set(re.findall(r'^\+\+\+ b/(\S+)', diff, re.M)))
+    if not mutant.apply(tree, '-F', '3')[0]:
+        return None
+    parts = []
+    for name in names:
+        made = files.said('diff', '-p', '-U3', '--label', f'a/{name}', '--label', f'b/{name}', name,
+                          os.path.join(tree, name))[1]
+        parts.append(f'diff --git a/{name} b/{name}\n{made}')
+    return header + ''.join(parts)
+
+
 def load(patterns=(), kernel=''):
     """The mutants whose names contain one of the patterns, or all."""
     found = []

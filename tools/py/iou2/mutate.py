@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 from iou2 import TOP, cli, clock, files, kernels, logcheck, mutants
@@ -376,12 +377,31 @@ def check(chosen):
     return 1 if bad else 0
 
 
+def refresh(chosen):
+    """Make the patches anew that apply only with fuzz. Returns the exit status."""
+    bad = 0
+    for mutant in chosen:
+        if mutant.apply('.', '--dry-run')[0]:
+            continue
+        with tempfile.TemporaryDirectory() as tree:
+            for name in files.tracked():
+                os.makedirs(os.path.join(tree, os.path.dirname(name)), exist_ok=True)
+                shutil.copy2(name, os.path.join(tree, name), follow_symlinks=False)
+            text = mutants.refreshed(mutant, tree)
+        if text:
+            write(text, mutant.patch)
+        else:
+            bad = 1
+        print(f'{mutant.name}: ' + ('made anew' if text else 'does not apply'))
+    return bad
+
+
 def main(doc):
     p = cli.Parser(doc)
     p.add_argument('--all', action='store_true')
     p.add_argument('--kernel', default='', choices=kernels.all_names())
     mode = p.add_mutually_exclusive_group()
-    for name in ('--check', '--build', '--list'):
+    for name in ('--check', '--refresh', '--build', '--list'):
         mode.add_argument(name, action='store_true')
     p.add_argument('patterns', nargs='*')
     a = p.parse_intermixed_args()
@@ -395,5 +415,7 @@ def main(doc):
         return 0
     if a.check:
         return check(chosen)
+    if a.refresh:
+        return refresh(chosen)
     files.end_with_children()
     return Mutate(chosen).main(a.all, a.build, not a.patterns and not a.kernel)

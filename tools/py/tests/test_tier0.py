@@ -63,6 +63,24 @@ class InTree(unittest.TestCase):
         self.assertEqual(self.lint(lints.check_links, {'docs/b.md': 'x [a](a.md) y'}),
                          ['docs/b.md: no such file: a.md'])
 
+    def test_kernel_doc(self):
+        """a function for other files without a kernel-doc comment is found"""
+        doc = '/**\n * io2_f() - do it\n */\n'
+        code = 'struct x *io2_f(int a,\n\t\tint b)\n{\n}\n'
+        self.assertEqual(self.lint(lints.check_kernel_doc_exists, {'module/a.c': doc + code}), [])
+        for good in ('static int io2_f(void)\n{\n}\n', 'int io2_f(void);\n', 'int f(void)\n{\n}\n'):
+            self.assertEqual(self.lint(lints.check_kernel_doc_exists, {'module/a.c': good}), [])
+        for bad in (code, doc.replace('io2_f', 'io2_g') + code, 'void io2_f(void)\n{\n'):
+            with self.subTest(bad):
+                self.assertEqual(self.lint(lints.check_kernel_doc_exists, {'module/a.c': bad}),
+                                 ['module/a.c: io2_f has no kernel-doc comment'])
+
+    def test_number_of_mutants(self):
+        """a wrong number of mutants is found"""
+        files = {'docs/testing.md': 'There are 2 mutants.', 'suites/mutants/a.patch': '', 'suites/mutants/b.patch': ''}
+        self.assertEqual(self.lint(lints.check_number_of_mutants, files), [])
+        self.assertTrue(self.lint(lints.check_number_of_mutants, {**files, 'suites/mutants/c.patch': ''}))
+
     def test_versions(self):
         """versions that differ are found"""
         good = {'VERSION': '0.1.0\n', 'dkms.conf': 'PACKAGE_VERSION="0.1.0"\n', 'Kbuild': '$(cat VERSION)',
