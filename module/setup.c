@@ -166,7 +166,8 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 	}
 	file = make_file();
 	if (IS_ERR(file)) {
-		ret = setup_step(ring, "file", PTR_ERR(file));
+		ret = PTR_ERR(file);
+		setup_step(ring, "file", ret);
 		goto err_fd;
 	}
 	ret = setup_step(ring, "copy-out", copy_out(uarg, s));
