@@ -8,6 +8,7 @@
 
 #include "cancel.h"
 #include "cq.h"
+#include "debug/trace.h"
 #include "hash.h"
 #include "op/ops.h"
 #include "poll.h"
@@ -106,9 +107,10 @@ int io2_cancel_matching(struct io2_ring *ring,
 			if (!cancel_bucket(&ring->hash[i], m, &ret, &nr))
 				break;
 	}
-	spin_unlock(&ring->inflight_lock);
 	if (m->flags & (IOURING2_ASYNC_CANCEL_ALL | IOURING2_ASYNC_CANCEL_ANY))
-		return nr;
+		ret = nr;
+	trace_iouring2_cancel(ring, m, nr, ret);
+	spin_unlock(&ring->inflight_lock);
 	return ret;
 }
 

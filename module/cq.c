@@ -17,6 +17,7 @@
 #include "compat/compat.h"
 #include "count.h"
 #include "cq.h"
+#include "debug/trace.h"
 #include "defer.h"
 #include "hash.h"
 #include "reqmem.h"
@@ -116,6 +117,7 @@ static void cq_backlog_add(struct io2_ring *ring, struct io2_req *req)
 	ring->backlog_total++;
 	if (ring->nr_backlog > ring->backlog_max)
 		ring->backlog_max = ring->nr_backlog;
+	trace_iouring2_backlog_add(req, ring->nr_backlog);
 }
 
 /* Moves entries that fit, oldest first, to @retired. Return: their number. */
@@ -131,6 +133,8 @@ static u32 cq_backlog_move(struct io2_ring *ring, struct io2_req_list *retired)
 		WRITE_ONCE(ring->nr_backlog, ring->nr_backlog - 1);
 		nr++;
 	}
+	if (nr)
+		trace_iouring2_backlog_flush(ring, nr, ring->nr_backlog);
 	return nr;
 }
 
@@ -266,12 +270,20 @@ static noinline u32 cq_post_slow(struct io2_ring *ring, struct io2_req *req,
 	return nr_retired;
 }
 
+/* Under cq_lock, so that the events of a ring have the order of its CQEs. */
+static noinline __cold void cq_trace(const struct io2_req *req)
+{
+	for (; req; req = req->next)
+		trace_iouring2_complete(req, req->res, req->cqe_flags);
+}
+
 /* Posts a CQE that is not a request's last, if there is a free slot (I6). */
 static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
 			s32 res, u32 flags)
 {
 	if (ring->nr_backlog || !cq_room(ring))
 		return false;
+	trace_iouring2_complete(req, res, flags);
 	cq_write(ring, req->user_data, res, flags);
 	if (!(req->flags & REQ_F_TIMEOUT))
 		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
@@ -436,6 +448,7 @@ bool io2_cq_try_post(struct io2_req *req)
 		return false;
 	}
 	WRITE_ONCE(ring->completed, ring->completed + 1);
+	trace_iouring2_complete(req, req->res, req->cqe_flags);
 	if (cq_post_one(ring, req))
 		cq_retire(ring, req);
 	cq_commit(ring);
@@ -530,6 +543,8 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 	done->last->next = NULL;
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
+	if (trace_iouring2_complete_enabled())
+		cq_trace(done->first);
 	nr_retired = cq_post_fast(ring, done, &rest);
 	if (unlikely(rest))
 		nr_retired += cq_post_slow(ring, rest, done);

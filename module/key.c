@@ -15,6 +15,7 @@
 #include <linux/hash.h>
 #include <linux/slab.h>
 
+#include "debug/trace.h"
 #include "file.h"
 #include "hash.h"
 #include "key.h"
@@ -105,6 +106,7 @@ static bool key_wait(struct io2_req *req, struct io2_key *key)
 	req->pool_class = IO2_KEYED;
 	WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
 	list_add_tail(&req->node, &key->waiting);
+	trace_iouring2_queue(req, IO2_KEYED);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 
 #include "compat/compat.h"
 #include "cq.h"
+#include "debug/trace.h"
 #include "defer.h"
 #include "hash.h"
 #include "poll.h"
@@ -108,6 +109,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		       IO2_POLL_AGAIN | IO2_POLL_CIRCLE : IO2_POLL_AGAIN))
 		return 1;
 	poll->revents = mask & (poll->events | POLL_ALWAYS) & IO2_POLL_EVENTS;
+	trace_iouring2_poll_wake(req, poll->revents);
 	if (poll->revents && (poll->events & EPOLLONESHOT)) {
 		/*
 		 * we own the request: a later owner finds the entry off the
@@ -281,6 +283,7 @@ int io2_poll_arm(struct io2_req *req, bool multishot)
 		io2_poll_leave_queues(req);
 		return -ECANCELED;
 	}
+	trace_iouring2_poll_arm(req, poll->events);
 	if (mask) {
 		poll->revents = mask;
 		io2_defer(req);

@@ -17,6 +17,7 @@
 #include "cancel.h"
 #include "cq.h"
 #include "debug/counters.h"
+#include "debug/trace.h"
 #include "deferred.h"
 #include "fdinfo.h"
 #include "hash.h"
@@ -117,6 +118,7 @@ static void ring_set_dying(struct io2_ring *ring)
 	io2_assert(ring->state == IO2_LIVE);
 	WRITE_ONCE(ring->state, IO2_DYING);
 	spin_unlock(&ring->inflight_lock);
+	trace_iouring2_close(ring);
 	mutex_unlock(&ring->uring_lock);
 }
 
@@ -221,6 +223,7 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 
 	if (!io2_submitters_leave(ring, files))
 		return;
+	trace_iouring2_leave(ring);
 	do {
 		if (!io2_submitters_idle(ring, files))
 			ring_cancel_and_wait(ring, files);

@@ -11,6 +11,7 @@
 
 #include "compat/compat.h"
 #include "debug/fault.h"
+#include "debug/trace.h"
 #include "layout.h"
 #include "ring.h"
 #include "setup.h"
@@ -116,6 +117,20 @@ static struct io2_ring *alloc_ring(void)
 	return io2_ring_alloc();
 }
 
+/* Traces a step of SETUP that has failed. Return: @err, 0 or a negative errno. */
+static int setup_step(const struct io2_ring *ring, const char *step, int err)
+{
+	if (err < 0)
+		trace_iouring2_create_failed(ring, step, err);
+	return err;
+}
+
+static int setup_region(const struct io2_ring *ring, struct io2_region *r,
+			size_t bytes, const char *step)
+{
+	return setup_step(ring, step, io2_region_build(r, bytes, step));
+}
+
 /* Return: the new descriptor, or a negative errno; then nothing has changed. */
 static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 {
@@ -128,23 +143,23 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 	io2_layout_tell(&s->params, &l);
 	ring = alloc_ring();
 	if (!ring)
-		return -ENOMEM;
+		return setup_step(NULL, "ring", -ENOMEM);
 	ring_configure(ring, s);
-	ret = io2_region_build(&ring->rings_mem[0], l.rings, "rings");
+	ret = setup_region(ring, &ring->rings_mem[0], l.rings, "rings");
 	if (ret)
 		goto err_ring;
-	ret = io2_region_build(&ring->rings_mem[1], l.own_cqes, "cqes");
+	ret = setup_region(ring, &ring->rings_mem[1], l.own_cqes, "cqes");
 	if (ret)
 		goto err_rings;
-	ret = io2_region_build(&ring->sqes_mem, l.sqes, "sqes");
+	ret = setup_region(ring, &ring->sqes_mem, l.sqes, "sqes");
 	if (ret)
 		goto err_cqes;
 	ring_place(ring, &l);
 	ring_count_from(ring, io2_fault_first());
-	ret = ring_build_submitter(ring);
+	ret = setup_step(ring, "submitter", ring_build_submitter(ring));
 	if (ret)
 		goto err_sqes;
-	fd = reserve_fd();
+	fd = setup_step(ring, "descriptor", reserve_fd());
 	if (fd < 0) {
 		ret = fd;
 		goto err_submitter;
@@ -152,12 +167,14 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 	file = make_file();
 	if (IS_ERR(file)) {
 		ret = PTR_ERR(file);
+		setup_step(ring, "file", ret);
 		goto err_fd;
 	}
-	ret = copy_out(uarg, s);
+	ret = setup_step(ring, "copy-out", copy_out(uarg, s));
 	if (ret)
 		goto err_file;
 	io2_ring_go_live(ring, file);
+	trace_iouring2_create(ring, fd);
 	fd_install(fd, file);
 	return fd;
 
@@ -179,6 +196,18 @@ err_ring:
 	return ret;
 }
 
+static int setup_args(struct iouring2_setup *s, unsigned int size,
+		      void __user *uarg)
+{
+	int ret;
+
+	if (size < sizeof(*s))
+		return -EINVAL;
+	ret = copy_struct_from_user(s, sizeof(*s), uarg, size);
+	return ret ? : io2_setup_check(s, READ_ONCE(io2_inflight_default),
+				       READ_ONCE(io2_inflight_max));
+}
+
 /**
  * io2_setup() - the SETUP ioctl
  * @size: size of the caller's struct iouring2_setup in bytes
@@ -193,13 +222,7 @@ long io2_setup(unsigned int size, void __user *uarg)
 	struct iouring2_setup s;
 	int ret;
 
-	if (size < sizeof(s))
-		return -EINVAL;
-	ret = copy_struct_from_user(&s, sizeof(s), uarg, size);
-	if (ret)
-		return ret;
-	ret = io2_setup_check(&s, READ_ONCE(io2_inflight_default),
-			      READ_ONCE(io2_inflight_max));
+	ret = setup_step(NULL, "arguments", setup_args(&s, size, uarg));
 	if (ret)
 		return ret;
 	io2_fault_begin();

@@ -11,6 +11,7 @@
 
 #include "compat/compat.h"
 #include "cq.h"
+#include "debug/trace.h"
 #include "deferred.h"
 #include "hash.h"
 #include "reqmem.h"
@@ -105,6 +106,13 @@ static __always_inline bool sqe_is_fast(const struct iouring2_sqe *sqe)
 	return !(sqe->flags | sqe->ioprio | sqe->personality);
 }
 
+/* Out of line, so that the event costs submit_one() only the no-operation. */
+static noinline __cold void submit_trace(const struct io2_req *req,
+					 const struct iouring2_sqe *sqe)
+{
+	trace_iouring2_submit(req, sqe);
+}
+
 static int sqe_check(const struct iouring2_sqe *sqe, const struct io2_op *op)
 {
 	if (sqe->flags & ~SQE_FLAGS_VALID)
@@ -139,6 +147,7 @@ static noinline int req_prep_checked(struct submit_state *st,
 	unsigned int opcode = sqe->opcode;
 	int ret;
 
+	trace_iouring2_submit(req, sqe);
 	if (opcode >= IO2_OP_LAST)
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
@@ -171,8 +180,10 @@ static void submit_queue(struct submit_state *st, struct io2_req *req)
 	wait = !list_empty(&ring->drain_list) ||
 	       ((req->flags & REQ_F_DRAIN) &&
 		(u32)ring->completed != req->seq);
-	if (wait)
+	if (wait) {
+		trace_iouring2_drain(req);
 		list_add_tail(&req->node, &ring->drain_list);
+	}
 	spin_unlock(&ring->cq_lock);
 	if (!wait)
 		io2_req_start(req, &st->batch);
@@ -300,6 +311,9 @@ static __always_inline int submit_one(struct submit_state *st,
 		return submit_slow(st, req, req_prep_checked(st, req, sqe));
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
 	op = &io2_ops[opcode];
+	/* not earlier: a possible call makes the compiler load fields again */
+	if (trace_iouring2_submit_enabled())
+		submit_trace(req, sqe);
 	ret = req_prep(st, req, sqe, opcode);
 	if (unlikely(ret))
 		return submit_slow(st, req, ret);
@@ -447,6 +461,7 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 	room = submit_room(ring, to_submit);
 	if (unlikely(must_reap_first(ring, &room))) {
 		WRITE_ONCE(ring->ebusy, ring->ebusy + 1);
+		trace_iouring2_busy(ring, to_submit, room.backlog);
 		return -EBUSY;
 	}
 	nr = min(to_submit, io2_sq_pending(ring));

@@ -18,6 +18,7 @@
 
 #include "compat/compat.h"
 #include "cq.h"
+#include "debug/trace.h"
 #include "nudge.h"
 #include "request.h"
 #include "submitter.h"
@@ -78,6 +79,7 @@ static struct io2_req *turn_next(struct io2_ring *ring, struct io2_runner *r)
 		WRITE_ONCE(req->pool_state, IO2_POOL_RUNNING);
 		r->cur = req;
 		r->sub = sub;
+		trace_iouring2_run(req, IO2_PARKED);
 		list_add(&r->node, &ring->runners);
 	}
 	spin_unlock(&ring->pool_lock);

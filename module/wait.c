@@ -11,6 +11,7 @@
 
 #include "compat/compat.h"
 #include "cq.h"
+#include "debug/trace.h"
 #include "deferred.h"
 #include "request.h"
 #include "sq.h"
@@ -178,6 +179,7 @@ static int wait_for_cqes(struct io2_ring *ring, u32 min, u32 ends,
 	init_waitqueue_func_entry(&w.entry, cq_wake);
 	INIT_LIST_HEAD(&w.entry.entry);
 	w.entry.private = current;
+	trace_iouring2_wait(ring, min, io2_cq_ready(ring));
 	return wait_loop(&w, min);
 }
 

@@ -33,6 +33,7 @@
 #include "compat/compat.h"
 #include "cq.h"
 #include "debug/counters.h"
+#include "debug/trace.h"
 #include "deferred.h"
 #include "hash.h"
 #include "key.h"
@@ -131,6 +132,7 @@ static struct io2_req *worker_next(struct io2_worker *w)
 		req->pool_state = IO2_POOL_RUNNING;
 		w->runner.cur = req;
 		w->runner.sub = w->sub;
+		trace_iouring2_run(req, w->pool_class);
 	}
 	spin_unlock(&ring->pool_lock);
 	return req;
@@ -150,6 +152,7 @@ static bool worker_take(struct io2_worker *w, struct io2_req *req)
 	if (go) {
 		w->runner.cur = req;
 		w->runner.sub = w->sub;
+		trace_iouring2_run(req, w->pool_class);
 	}
 	spin_unlock(&ring->pool_lock);
 	return go;
@@ -544,6 +547,7 @@ static void pool_append(struct io2_req *req, unsigned int pool_class)
 	req->pool_class = pool_class;
 	WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
 	list_add_tail(&req->node, &pool->pending[pool_class]);
+	trace_iouring2_queue(req, pool_class);
 	pool->nr_pending[pool_class]++;
 }
 
@@ -896,6 +900,7 @@ static bool park_add(struct io2_req *req)
 		WRITE_ONCE(req->pool_state, IO2_POOL_QUEUED);
 		list_add_tail(&req->node, &req->sub->pool.parked);
 		WRITE_ONCE(ring->nr_parked, ring->nr_parked + 1);
+		trace_iouring2_park(req);
 		spin_unlock(&ring->pool_lock);
 	}
 	spin_unlock(&ring->inflight_lock);

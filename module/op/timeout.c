@@ -11,6 +11,7 @@
 #include "compat/compat.h"
 #include "count.h"
 #include "cq.h"
+#include "debug/trace.h"
 #include "defer.h"
 #include "hash.h"
 #include "ops.h"
@@ -100,6 +101,7 @@ static bool timeout_start(struct io2_req *req)
 	lockdep_assert_held(&req->ring->inflight_lock);
 	if (!io2_hash_add(req, IO2_ARMED_TIMER))
 		return false;
+	trace_iouring2_timeout_arm(req, t->time, t->count, t->flags);
 	hrtimer_start(&req->timer.timer, t->time, timeout_mode(t->flags));
 	return true;
 }
@@ -308,6 +310,11 @@ static ktime_t timeout_new_time(const struct timeout_args *t,
 	}
 }
 
+static u32 timeout_repeats(const struct timeout_args *t)
+{
+	return t->flags & IOURING2_TIMEOUT_MULTISHOT ? t->count : 0;
+}
+
 /* Starts the timer with a new time. It does not wait for completions any more. */
 static void timeout_update(struct io2_req *req,
 			   const struct timeout_remove_args *rem)
@@ -321,6 +328,7 @@ static void timeout_update(struct io2_req *req,
 	t->flags |= rem->flags & IOURING2_TIMEOUT_ABS;
 	/* relative and absolute timers of a clock may differ in their base */
 	timeout_setup(req);
+	trace_iouring2_timeout_arm(req, t->time, timeout_repeats(t), t->flags);
 	hrtimer_start(&req->timer.timer, t->time, timeout_mode(t->flags));
 }
 

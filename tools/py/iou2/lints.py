@@ -313,6 +313,8 @@ def check_symbols_selftest():
 # CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant. ALLOC_WITH_SIZEOF asks for
 # kmalloc_obj(), which only the newest kernels have.
 CHECKPATCH = 'FILE_PATH_CHANGES,LINUX_VERSION_CODE,CONSTANT_COMPARISON,ALLOC_WITH_SIZEOF'
+# Tracepoints have the layout of the kernel's own, include/trace/events/*.h.
+CHECKPATCH_TRACE = 'PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE'
 # Headers for user space cannot use the kernel's macros; checkpatch knows this only for include/uapi.
 # The layout is that of io_uring.h, which has arrays without a size.
 CHECKPATCH_UAPI = 'BIT_MACRO,PREFER_DEFINED_ATTRIBUTE_MACRO,FLEXIBLE_ARRAY'
@@ -634,7 +636,8 @@ def rows():
     yield 'kernel versions only in module/compat', check_no_version_code
     yield 'no mirrors and no local paths', check_no_hosts_or_paths
     yield 'shellcheck', check_shellcheck
-    yield 'checkpatch module', check_checkpatch, 'module'
+    yield 'checkpatch module', check_checkpatch, r'module(?!/debug/trace\.h)'
+    yield 'checkpatch tracepoints', check_checkpatch, r'module/debug(?=/trace\.h)', CHECKPATCH_TRACE
     yield 'checkpatch uapi', check_checkpatch, 'uapi', CHECKPATCH_UAPI
     yield 'checkpatch selftests', check_checkpatch, 'selftests', CHECKPATCH_TESTS
     yield 'checkpatch fuzzer', check_checkpatch, 'suites/fuzz', CHECKPATCH_FUZZ
