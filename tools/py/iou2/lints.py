@@ -590,6 +590,19 @@ def check_links():
                 yield f'{name}: no such file: {target}'
 
 
+def check_tracepoints():
+    """docs/tracing.md and the manual page have each event, and the table of trace_test.c has it."""
+    events = re.findall(r'^(?:TRACE_EVENT\(|DEFINE_EVENT\(\w+, )(iouring2_\w+)', read('module/debug/trace.h'), re.M)
+    if not events:
+        yield 'no events found in module/debug/trace.h'
+    for name, prefix in (('docs/tracing.md', 'iouring2_'), ('docs/man/iouring2.4', 'iouring2_'),
+                         ('selftests/trace_test.c', '{ "')):
+        text = read(name)
+        for event in events:
+            if not re.search(rf'{re.escape(prefix)}{event.removeprefix("iouring2_")}(?![a-z_])', text):
+                yield f'{name}: {event} is missing'
+
+
 def check_maintainers():
     """The files that MAINTAINERS names exist."""
     for pattern in re.findall(r'^F:\t(.*)', read('MAINTAINERS'), re.M):
@@ -631,6 +644,7 @@ def rows():
     yield 'no cyclic dependencies between files of module/', command, 'tools/circles'
     yield 'each tool has --help and rejects unknown options', check_usage
     yield 'links between documents', check_links
+    yield 'tracepoints are documented', check_tracepoints
     yield 'MAINTAINERS names existing files', check_maintainers
     yield 'licences (reuse lint)', check_licences
     yield 'kernel versions only in module/compat', check_no_version_code
