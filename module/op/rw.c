@@ -468,11 +468,13 @@ bool io2_rw_is_personal(const struct io2_req *req)
 bool io2_rw_needs_task(const struct io2_req *req)
 {
 	const struct rw_args *rw = rw_args(req);
+	bool write = !req_is_write(req);	/* to memory */
 	struct iovec one;
 
-	/* a READ writes to memory */
-	return io2_memory_needs_task(rw_iov(rw, &one), rw->nr_segs,
-				     !req_is_write(req));
+	if (!write && rw->nr_segs == 1 &&
+	    io2_memory_is_present(rw->base, rw->total))
+		return false;
+	return io2_memory_needs_task(rw_iov(rw, &one), rw->nr_segs, write);
 }
 
 /*
