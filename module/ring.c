@@ -391,7 +391,9 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
  * exiting. The end of a process is noticed when it closes its descriptors, or
  * by submitter_exit_wake().
  *
- * If the process unmaps the ring, a later execve(2) does not get here.
+ * If the process unmaps the ring, a later execve(2) does not get here. An exiting
+ * task may unmap the ring for a process that has executed another program before:
+ * the two have shared the mm. The ring's watch finds out.
  */
 static void ring_vma_close(struct vm_area_struct *vma)
 {
@@ -399,12 +401,10 @@ static void ring_vma_close(struct vm_area_struct *vma)
 	struct mm_struct *mm = vma->vm_mm;
 	bool busy = io2_submitters_unmapped(ring, mm);
 
-	if (atomic_read(&mm->mm_users)) {
-		if (busy)
-			io2_watch_queue(ring);
-	} else if (!(current->flags & PF_EXITING)) {
+	if (!atomic_read(&mm->mm_users) && !(current->flags & PF_EXITING))
 		io2_ring_mm_gone(ring, mm);
-	}
+	else if (busy)
+		io2_watch_queue(ring);
 }
 
 static const struct vm_operations_struct ring_vm_ops = {
