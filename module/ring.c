@@ -9,6 +9,7 @@
  */
 #include <linux/atomic.h>
 #include <linux/mm.h>
+#include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -214,6 +215,7 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_req_list_free(ring->retired.first);
 	io2_submitters_drop(ring);
 	io2_assert(list_empty(&ring->submitters));
+	put_pid(ring->mapped_by);
 	io2_region_free(&ring->sqes_mem);
 	io2_region_free(&ring->rings_mem[1]);
 	io2_region_free(&ring->rings_mem[0]);
