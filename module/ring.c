@@ -393,9 +393,9 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
  * exiting. The end of a process is noticed when it closes its descriptors, or
  * by submitter_exit_wake().
  *
- * If the process unmaps the ring, a later execve(2) does not get here. An exiting
- * task may unmap the ring for a process that has executed another program before:
- * the two have shared the mm. The ring's watch finds out.
+ * If the process unmaps the ring, a later execve(2) does not get here. Nor does
+ * an execve(2) of a process that shares its mm. Whoever unmaps the ring later,
+ * the ring's watch notices then that the process runs another program.
  */
 static void ring_vma_close(struct vm_area_struct *vma)
 {
