@@ -9,6 +9,7 @@
  */
 #include <linux/atomic.h>
 #include <linux/mm.h>
+#include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -214,6 +215,7 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_req_list_free(ring->retired.first);
 	io2_submitters_drop(ring);
 	io2_assert(list_empty(&ring->submitters));
+	put_pid(ring->mapped_by);
 	io2_region_free(&ring->sqes_mem);
 	io2_region_free(&ring->rings_mem[1]);
 	io2_region_free(&ring->rings_mem[0]);
@@ -391,7 +393,9 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
  * exiting. The end of a process is noticed when it closes its descriptors, or
  * by submitter_exit_wake().
  *
- * If the process unmaps the ring, a later execve(2) does not get here.
+ * If the process unmaps the ring, a later execve(2) does not get here. Nor does
+ * an execve(2) of a process that shares its mm. Whoever unmaps the ring later,
+ * the ring's watch notices then that the process runs another program.
  */
 static void ring_vma_close(struct vm_area_struct *vma)
 {
@@ -399,12 +403,10 @@ static void ring_vma_close(struct vm_area_struct *vma)
 	struct mm_struct *mm = vma->vm_mm;
 	bool busy = io2_submitters_unmapped(ring, mm);
 
-	if (atomic_read(&mm->mm_users)) {
-		if (busy)
-			io2_watch_queue(ring);
-	} else if (!(current->flags & PF_EXITING)) {
+	if (!atomic_read(&mm->mm_users) && !(current->flags & PF_EXITING))
 		io2_ring_mm_gone(ring, mm);
-	}
+	else if (busy)
+		io2_watch_queue(ring);
 }
 
 static const struct vm_operations_struct ring_vm_ops = {

@@ -247,7 +247,8 @@ enum io2_class {
  * @leave_seq: how often a process has left the ring, modulo 2^32
  * @mapped_mm: the mm in which the ring was mapped last, if nothing of the ring
  *	has been unmapped there since; NULL otherwise; only compared
- * @mapped_by: the process that mapped it; only compared
+ * @mapped_by: the process that mapped it last, or NULL; referenced, so that no
+ *	later process has the same pointer; only compared
  *
  * @submitters: all submitters of the ring, under @inflight_lock
  * @wait: tasks in ENTER, close and exit; woken without a spinlock held other
@@ -332,7 +333,7 @@ struct io2_ring {
 	u32			nr_submitters;
 	u32			leave_seq;
 	const struct mm_struct	*mapped_mm;
-	const struct pid	*mapped_by;
+	struct pid		*mapped_by;
 
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	pollers;

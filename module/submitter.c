@@ -619,14 +619,17 @@ bool io2_submitters_look_after(struct io2_ring *ring, bool *gone)
 void io2_submitters_mapped(struct io2_ring *ring)
 {
 	struct io2_submitter *sub;
+	struct pid *old;
 
 	spin_lock(&ring->inflight_lock);
+	old = ring->mapped_by;
 	ring->mapped_mm = current->mm;
-	ring->mapped_by = task_tgid(current);
+	ring->mapped_by = get_pid(task_tgid(current));
 	list_for_each_entry(sub, submitters_of(ring), node)
 		if (submitter_has_mapped(ring, sub))
 			sub->exec_told = true;
 	spin_unlock(&ring->inflight_lock);
+	put_pid(old);
 }
 
 /**

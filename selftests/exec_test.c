@@ -662,6 +662,37 @@ BOUNDED_TEST(child_with_our_memory)
 	munmap(v, sizeof(*v));
 }
 
+/* Keeps the memory until its parent is another program */
+static int keeps_memory(void *arg)
+{
+	struct with_vm *v = arg;
+	char c;
+
+	close(v->said[1]);
+	return read(v->said[0], &c, 1) ? BAD_CALL : 0;
+}
+
+/* exec() does not unmap the ring, and the last one that does so exits */
+BOUNDED_TEST(child_keeps_memory)
+{
+	struct with_vm *v = shared_new(sizeof(*v));
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		if (vm_pipes(v) || ring_init(&v->r, 16, 0))
+			_exit(BAD_CALL);
+		queue_read(&v->r, v->pipe[0]);
+		if (submit_all(&v->r) ||
+		    clone(keeps_memory, v->stack + sizeof(v->stack),
+			  CLONE_VM | SIGCHLD, v) < 0)
+			_exit(BAD_CALL);
+		exec_kept(v->r.fd, v->pipe[1], WORKERS_MS, 0);
+	}
+	EXPECT_EQ(0, reap_ms(pid, 30000));
+	munmap(v, sizeof(*v));
+}
+
 static int waits(void)
 {
 	char c;
