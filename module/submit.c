@@ -128,10 +128,9 @@ static int sqe_check(const struct iouring2_sqe *sqe, const struct io2_op *op)
 static __always_inline int req_prep(struct submit_state *st,
 				    struct io2_req *req,
 				    const struct iouring2_sqe *sqe,
+				    const struct io2_op *op,
 				    unsigned int opcode)
 {
-	const struct io2_op *op = &io2_ops[opcode];
-
 	if (unlikely(!op->prep))
 		return -EOPNOTSUPP;
 	req->opcode = opcode;
@@ -145,6 +144,7 @@ static noinline int req_prep_checked(struct submit_state *st,
 				     const struct iouring2_sqe *sqe)
 {
 	unsigned int opcode = sqe->opcode;
+	const struct io2_op *op;
 	int ret;
 
 	trace_iouring2_submit(req, sqe);
@@ -152,8 +152,9 @@ static noinline int req_prep_checked(struct submit_state *st,
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
 	req->fd = sqe->fd;
-	ret = sqe_check(sqe, &io2_ops[opcode]);
-	return ret ? ret : req_prep(st, req, sqe, opcode);
+	op = &io2_ops[opcode];
+	ret = sqe_check(sqe, op);
+	return ret ? ret : req_prep(st, req, sqe, op, opcode);
 }
 
 /*
@@ -310,11 +311,12 @@ static __always_inline int submit_one(struct submit_state *st,
 		     opcode >= IO2_OP_LAST))
 		return submit_slow(st, req, req_prep_checked(st, req, sqe));
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
-	op = &io2_ops[opcode];
+	/* not "&io2_ops[opcode]": UBSAN would check the index once more */
+	op = io2_ops + opcode;
 	/* not earlier: a possible call makes the compiler load fields again */
 	if (trace_iouring2_submit_enabled())
 		submit_trace(req, sqe);
-	ret = req_prep(st, req, sqe, opcode);
+	ret = req_prep(st, req, sqe, op, opcode);
 	if (unlikely(ret))
 		return submit_slow(st, req, ret);
 	submit_fast(st, req, sqe, op);

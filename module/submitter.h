@@ -63,6 +63,8 @@ struct io2_pool {
  * @cgroups: its cgroups; only compared
  * @fsize: its RLIMIT_FSIZE in bytes
  * @flusher: its flags of IO2_PF_FLUSHER
+ * @compared_flags: @flusher, or a value that no task has once it is @gone;
+ *	written under inflight_lock
  * @ioprio: I/O priority of the task that entered first
  * @keeps_mm: the submitter holds a reference on mm_users of @mm, which
  *	io2_submitters_leave() has taken, and which is dropped when the leaving
@@ -78,8 +80,8 @@ struct io2_pool {
  * one of the compared fields has changed. Freed when the process leaves, when
  * the ring's watch finds that it is @gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
- * are constant except @nr_reqs, @node, @exec_told, @exit, @keeps_mm, @gone and
- * @pool.
+ * are constant except @nr_reqs, @node, @exec_told, @exit, @compared_flags,
+ * @keeps_mm, @gone and @pool.
  */
 struct io2_submitter {
 	struct list_head	node;
@@ -95,6 +97,7 @@ struct io2_submitter {
 	void			*cgroups;
 	unsigned long		fsize;
 	unsigned int		flusher;
+	unsigned int		compared_flags;
 	u16			ioprio;
 	bool			keeps_mm;
 	bool			gone;
@@ -168,11 +171,11 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 	const struct task_struct *me = current;
 
 	return io2_submitter_has(sub, me) &&
-	       rcu_access_pointer(me->cred) == sub->cred && !sub->gone &&
+	       rcu_access_pointer(me->cred) == sub->cred &&
 	       sub->fs == me->fs && sub->nsproxy == me->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(me) &&
 	       sub->fsize == task_rlimit(me, RLIMIT_FSIZE) &&
-	       sub->flusher == (me->flags & IO2_PF_FLUSHER);
+	       READ_ONCE(sub->compared_flags) == (me->flags & IO2_PF_FLUSHER);
 }
 
 /**

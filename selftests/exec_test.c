@@ -526,6 +526,17 @@ static int executes_with_write(void *arg)
 	_exit(BAD_CALL);
 }
 
+/* vfork() returns a moment before the other program has replaced the old one */
+static bool is_executed(pid_t pid)
+{
+	char path[32], text[64];
+	int len;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	len = read_text(path, text, sizeof(text));
+	return len > 0 && memmem(text, len, "--waits", strlen("--waits"));
+}
+
 static const char *writes_to_none(void *arg)
 {
 	struct with_vm *v = arg;
@@ -537,6 +548,8 @@ static const char *writes_to_none(void *arg)
 	pid = vm_child(v, executes_with_write);
 	if (pid < 0)
 		return reason("clone: errno %d", errno);
+	if (!until_ms(is_executed(pid), SOON))
+		return "not executed";
 	close(v->go[1]);
 	/* its last reader */
 	close(v->go[0]);
