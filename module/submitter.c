@@ -132,7 +132,6 @@ static struct io2_submitter *submitter_alloc(struct io2_ring *ring)
 	sub->cgroups = io2_cgroups_of(current);
 	sub->fsize = rlimit(RLIMIT_FSIZE);
 	sub->flusher = current->flags & IO2_PF_FLUSHER;
-	sub->compared_flags = sub->flusher;
 	sub->ioprio = get_current_ioprio();
 	pool_init(&sub->pool);
 	init_waitqueue_func_entry(&sub->exit, submitter_exit_wake);
@@ -553,13 +552,6 @@ void io2_submitters_drop(struct io2_ring *ring)
 	io2_submitters_free(&idle);
 }
 
-static void submitter_mark_gone(struct io2_submitter *sub)
-{
-	WRITE_ONCE(sub->gone, true);
-	/* so that io2_submitter_matches() need not look at two fields */
-	WRITE_ONCE(sub->compared_flags, ~IO2_PF_FLUSHER);
-}
-
 /**
  * io2_submitters_mark_gone() - mark submitters whose program was replaced
  * @ring: the ring
@@ -579,7 +571,7 @@ bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 	list_for_each_entry(sub, submitters_of(ring), node) {
 		if (sub->mm != mm)
 			continue;
-		submitter_mark_gone(sub);
+		sub->gone = true;
 		if (atomic_read(&sub->nr_reqs))
 			left = true;
 	}
@@ -608,7 +600,7 @@ bool io2_submitters_look_after(struct io2_ring *ring, bool *gone)
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry(sub, submitters_of(ring), node) {
 		if (io2_submitter_is_replaced(sub) || submitter_has_ended(sub))
-			submitter_mark_gone(sub);
+			sub->gone = true;
 		if (sub->gone)
 			*gone = true;
 		else if (!sub->exec_told && atomic_read(&sub->nr_reqs))

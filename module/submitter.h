@@ -63,8 +63,6 @@ struct io2_pool {
  * @cgroups: its cgroups; only compared
  * @fsize: its RLIMIT_FSIZE in bytes
  * @flusher: its flags of IO2_PF_FLUSHER
- * @compared_flags: @flusher, or a value that no task has once it is @gone;
- *	written under inflight_lock
  * @ioprio: I/O priority of the task that entered first
  * @keeps_mm: the submitter holds a reference on mm_users of @mm, which
  *	io2_submitters_leave() has taken, and which is dropped when the leaving
@@ -80,8 +78,8 @@ struct io2_pool {
  * one of the compared fields has changed. Freed when the process leaves, when
  * the ring's watch finds that it is @gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
- * are constant except @nr_reqs, @node, @exec_told, @exit, @compared_flags,
- * @keeps_mm, @gone and @pool.
+ * are constant except @nr_reqs, @node, @exec_told, @exit, @keeps_mm, @gone and
+ * @pool.
  */
 struct io2_submitter {
 	struct list_head	node;
@@ -97,7 +95,6 @@ struct io2_submitter {
 	void			*cgroups;
 	unsigned long		fsize;
 	unsigned int		flusher;
-	unsigned int		compared_flags;
 	u16			ioprio;
 	bool			keeps_mm;
 	bool			gone;
@@ -164,6 +161,9 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  * Each ENTER that submits calls this function. The variable for current keeps
  * the compiler from reading current again for each comparison.
  *
+ * It does not look at @sub->gone: no task runs on the mm of a submitter that
+ * is gone.
+ *
  * Return: true if current's whole identity is that of @sub.
  */
 static inline bool io2_submitter_matches(const struct io2_submitter *sub)
@@ -175,7 +175,7 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 	       sub->fs == me->fs && sub->nsproxy == me->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(me) &&
 	       sub->fsize == task_rlimit(me, RLIMIT_FSIZE) &&
-	       READ_ONCE(sub->compared_flags) == (me->flags & IO2_PF_FLUSHER);
+	       sub->flusher == (me->flags & IO2_PF_FLUSHER);
 }
 
 /**
