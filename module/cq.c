@@ -76,16 +76,17 @@ static void cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
 	WRITE_ONCE(cqe->user_data, user_data);
 	WRITE_ONCE(cqe->res, res);
 	WRITE_ONCE(cqe->flags, flags);
-	ring->cq_fill++;
+	WRITE_ONCE(ring->cq_fill, ring->cq_fill + 1);
 }
 
 /* Publishes the entries that were written since the last commit. */
 static void cq_commit(struct io2_ring *ring)
 {
 	if (ring->cq_tail != ring->cq_fill) {
-		WRITE_ONCE(ring->cq_tail, ring->cq_fill);
 		/* release: entries are written before the tail that covers them */
 		smp_store_release(&ring->shared->cq_tail, ring->cq_fill);
+		/* release: whoever is told of an entry also finds it */
+		smp_store_release(&ring->cq_tail, ring->cq_fill);
 	}
 	if (ring->wait_ends == ring->wait_ends_fill)
 		return;
@@ -204,7 +205,7 @@ static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 		*last = req;
 		req = req->next;
 	}
-	ring->cq_fill = fill;
+	WRITE_ONCE(ring->cq_fill, fill);
 	return req;
 }
 

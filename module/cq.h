@@ -18,6 +18,27 @@ struct io2_cq_room {
 };
 
 /**
+ * io2_cq_head_ahead() - has the application reaped CQEs that @tail does not
+ *	cover yet?
+ * @ring: the ring
+ * @tail: the kernel's CQ tail
+ * @head: the CQ head, read after @tail
+ *
+ * It can, as cq_commit() writes the mapped tail first. Its head is not further
+ * ahead then than the entries that have been written; any other is invalid.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+static inline bool io2_cq_head_ahead(const struct io2_ring *ring, u32 tail,
+				     u32 head)
+{
+	/* the head comes from a tail, which comes from an older cq_fill */
+	smp_rmb();
+	return head - tail <= READ_ONCE(ring->cq_fill) - tail;
+}
+
+/**
  * io2_cq_ready() - number of CQEs that the application has not reaped
  * @ring: the ring
  *
@@ -26,9 +47,13 @@ struct io2_cq_room {
  */
 static inline u32 io2_cq_ready(const struct io2_ring *ring)
 {
-	u32 ready = READ_ONCE(ring->cq_tail) - READ_ONCE(ring->shared->cq_head);
+	/* acquire: the mapped tail is not older; pairs with cq_commit() */
+	u32 tail = smp_load_acquire(&ring->cq_tail);
+	u32 head = READ_ONCE(ring->shared->cq_head);
 
-	return min(ready, ring->cq_entries);
+	if (likely(tail - head <= ring->cq_entries))
+		return tail - head;
+	return io2_cq_head_ahead(ring, tail, head) ? 0 : ring->cq_entries;
 }
 
 void io2_cq_init(struct io2_ring *ring);

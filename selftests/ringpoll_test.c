@@ -7,6 +7,7 @@
  * sets that watch each other do not run in circles.
  */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -481,6 +482,95 @@ RING_TEST(woken_each_time)
 				j++;
 		}
 	}
+	ring_exit(&r);
+}
+
+/* ------------------------------------- what the kernel says, and the CQ */
+
+static int said_by_poll(struct ring *r)
+{
+	return by_poll(r->fd, 0);
+}
+
+static int said_by_epoll(struct ring *r)
+{
+	return by_epoll(r->fd, 0);
+}
+
+static int said_by_enter(struct ring *r)
+{
+	int ret = enter_timeout(r->fd, 0, 1, 0);
+
+	return ret == -ETIME ? 0 : ret ? ret : 1;
+}
+
+/* Posts a CQE for each that it is asked for. */
+struct poster {
+	struct ring *r;
+	unsigned int asked;
+	int (*post)(struct ring *r, int efd);
+	int err;
+};
+
+static void *poster(void *arg)
+{
+	struct poster *p = arg;
+	unsigned int i, asked = 0;
+
+	for (i = 1; !p->err; i++) {
+		while ((asked = ld_acq(&p->asked)) < i)
+			sched_yield();
+		if (asked == UINT_MAX)
+			break;
+		p->err = p->post(p->r, -1);
+	}
+	return NULL;
+}
+
+/* Who says whether there is a CQE: 1, 0 or -errno; and who posts it */
+RING_FIXTURE(posted) {
+	int (*said)(struct ring *r);
+	int (*post)(struct ring *r, int efd);
+};
+
+FIXTURE_VARIANT_ADD(posted, poll) { said_by_poll, submit_nop };
+FIXTURE_VARIANT_ADD(posted, epoll) { said_by_epoll, submit_nop };
+FIXTURE_VARIANT_ADD(posted, enter) { said_by_enter, submit_nop };
+FIXTURE_VARIANT_ADD(posted, poll_worker) { said_by_poll, submit_async_nop };
+FIXTURE_VARIANT_ADD(posted, enter_worker) { said_by_enter, submit_async_nop };
+
+/*
+ * Another processor posts. At the moment at which the kernel says that there is
+ * a CQE, it is in the CQ (even rounds). Once the application has reaped it, the
+ * kernel does not say so any more (odd rounds).
+ */
+TEST_F_TIMEOUT(posted, said_is_mapped, LIMIT)
+{
+	struct poster p = { .post = variant->post };
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, said, still;
+	pthread_t t;
+	bool there;
+
+	ASSERT_EQ(0, ring_init(&r, 2, 2));
+	p.r = &r;
+	ASSERT_EQ(0, pthread_create(&t, NULL, poster, &p));
+	for (i = 0; i < 1000; i++) {
+		st_rel(&p.asked, i + 1);
+		do
+			said = i & 1 ? ring_ready(&r) : variant->said(&r);
+		while (!said && !p.err);
+		there = ring_peek(&r, &cqe);
+		still = variant->said(&r);
+		ASSERT_TRUE(said == 1 && there && !still) {
+			TH_LOG("round %d: said %d, there %d, still %d", i,
+			       said, there, still);
+		}
+	}
+	st_rel(&p.asked, UINT_MAX);
+	pthread_join(t, NULL);
+	EXPECT_EQ(0, p.err);
 	ring_exit(&r);
 }
 
