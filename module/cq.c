@@ -362,31 +362,21 @@ void io2_cq_update_flags(struct io2_ring *ring)
 	spin_unlock(&ring->cq_lock);
 }
 
-/**
- * io2_cq_retire() - keep posted requests for reuse by the submitter
- * @ring: the ring
- * @list: the requests; not to be touched afterwards
- * @nr: their number; may be 0
- *
- * More than max_cached of them are freed, all at once because that is cheaper.
- *
- * Context: task context; takes cq_lock.
+/*
+ * Keeps posted requests for reuse by the submitter. More than max_cached of
+ * them go to @many: the caller frees them all at once, because that is cheaper.
  */
-void io2_cq_retire(struct io2_ring *ring, struct io2_req_list *list, u32 nr)
+static __always_inline void cq_retire_list(struct io2_ring *ring,
+					   struct io2_req_list *list, u32 nr,
+					   struct io2_req_list *many)
 {
-	struct io2_req_list many = {};
-
-	if (!nr)
-		return;
-	spin_lock(&ring->cq_lock);
+	lockdep_assert_held(&ring->cq_lock);
 	io2_list_append(&ring->retired, list);
 	ring->nr_retired += nr;
 	if (ring->nr_retired > ring->max_cached) {
-		io2_list_take(&ring->retired, &many);
+		io2_list_take(&ring->retired, many);
 		ring->nr_retired = 0;
 	}
-	spin_unlock(&ring->cq_lock);
-	io2_req_list_free(many.first);
 }
 
 /* The same for one request, in any context. */
@@ -523,9 +513,14 @@ void io2_cq_init(struct io2_ring *ring)
 	init_waitqueue_head(&ring->pollers);
 }
 
+/*
+ * Posts @done. With @many, keeps the requests that may be freed for reuse, or
+ * moves them to @many; otherwise leaves them in @done and returns their number.
+ */
 static __always_inline u32 cq_post(struct io2_ring *ring,
 				   struct io2_req_list *done,
-				   struct io2_req_list *start, bool traced)
+				   struct io2_req_list *start,
+				   struct io2_req_list *many, bool traced)
 {
 	struct io2_req *rest;
 	u32 nr_retired;
@@ -542,6 +537,8 @@ static __always_inline u32 cq_post(struct io2_ring *ring,
 	cq_update_flag(ring);
 	if (unlikely(!list_empty(&ring->drain_list)))
 		cq_start_drained(ring, start);
+	if (many)
+		cq_retire_list(ring, done, nr_retired, many);
 	spin_unlock(&ring->cq_lock);
 	cq_notify(ring);
 	return nr_retired;
@@ -550,9 +547,10 @@ static __always_inline u32 cq_post(struct io2_ring *ring,
 /* A function of its own, so that an event that is off costs only the no-operation. */
 static noinline __cold u32 cq_post_traced(struct io2_ring *ring,
 					  struct io2_req_list *done,
-					  struct io2_req_list *start)
+					  struct io2_req_list *start,
+					  struct io2_req_list *many)
 {
-	return cq_post(ring, done, start, true);
+	return cq_post(ring, done, start, many, true);
 }
 
 /**
@@ -571,8 +569,31 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 		struct io2_req_list *start)
 {
 	if (trace_iouring2_complete_enabled())
-		return cq_post_traced(ring, done, start);
-	return cq_post(ring, done, start, false);
+		return cq_post_traced(ring, done, start, NULL);
+	return cq_post(ring, done, start, NULL, false);
+}
+
+/**
+ * io2_cq_post_retire() - post final completions, and keep the requests for reuse
+ * @ring: the ring
+ * @done: completed requests in order, at least one; not to be used afterwards
+ * @start: receives chains that leave the drain queue
+ *
+ * For contexts other than the submitter, which reuses the requests later.
+ *
+ * Context: task context, no lock of the ring held other than uring_lock.
+ */
+void io2_cq_post_retire(struct io2_ring *ring, struct io2_req_list *done,
+			struct io2_req_list *start)
+{
+	struct io2_req_list many = {};
+
+	if (trace_iouring2_complete_enabled())
+		cq_post_traced(ring, done, start, &many);
+	else
+		cq_post(ring, done, start, &many, false);
+	if (unlikely(many.first))
+		io2_req_list_free(many.first);
 }
 
 /**

@@ -59,10 +59,11 @@ static inline u32 io2_cq_ready(const struct io2_ring *ring)
 void io2_cq_init(struct io2_ring *ring);
 u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 		struct io2_req_list *start);
+void io2_cq_post_retire(struct io2_ring *ring, struct io2_req_list *done,
+			struct io2_req_list *start);
 bool io2_cq_try_post(struct io2_req *req);
 bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags);
 struct io2_req *io2_cq_retired(struct io2_ring *ring);
-void io2_cq_retire(struct io2_ring *ring, struct io2_req_list *list, u32 nr);
 void io2_cq_notify(struct io2_ring *ring);
 void io2_cq_update_flags(struct io2_ring *ring);
 bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags);

@@ -170,7 +170,8 @@ static unsigned int kind_inet(const struct sock *sk)
 	}
 }
 
-static unsigned int kind_socket(const struct file *file)
+/* A function of its own: for other files io2_file_kind() needs no stack. */
+static noinline unsigned int kind_socket(const struct file *file)
 {
 	const struct socket *sock = io2_sock_from_file(file);
 	const struct sock *sk = sock ? sock->sk : NULL;

@@ -64,18 +64,14 @@ static enum hrtimer_restart breaker_fn(struct hrtimer *timer)
 }
 
 /**
- * io2_breaker_start() - limit the time that current may sleep interruptibly
+ * io2_breaker_arm() - the slow path of io2_breaker_start()
  * @br: on current's stack
- * @expires: CLOCK_MONOTONIC time after which interruptible sleeps are ended;
- *	KTIME_MAX for no limit
+ * @expires: as for io2_breaker_start(), but not KTIME_MAX
  *
  * Context: task context.
  */
-void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
+void io2_breaker_arm(struct io2_breaker *br, ktime_t expires)
 {
-	br->task = NULL;
-	if (expires == KTIME_MAX)
-		return;
 	br->task = current;
 	io2_hrtimer_on_stack(&br->timer, breaker_fn, CLOCK_MONOTONIC,
 			     HRTIMER_MODE_ABS);
@@ -83,17 +79,13 @@ void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
 }
 
 /**
- * io2_breaker_stop() - remove the limit set by io2_breaker_start()
- * @br: the same as for io2_breaker_start()
+ * io2_breaker_disarm() - the slow path of io2_breaker_stop()
+ * @br: armed
  *
  * Context: task context.
  */
-void io2_breaker_stop(struct io2_breaker *br)
+void io2_breaker_disarm(struct io2_breaker *br)
 {
-	if (br->task) {
-		hrtimer_cancel(&br->timer);
-		destroy_hrtimer_on_stack(&br->timer);
-	}
-	if (signal_pending(current))
-		io2_unnudge();
+	hrtimer_cancel(&br->timer);
+	destroy_hrtimer_on_stack(&br->timer);
 }

@@ -5,6 +5,7 @@
 
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
+#include <linux/sched/signal.h>
 
 struct task_struct;
 
@@ -24,7 +25,36 @@ struct io2_breaker {
 void io2_nudge(struct task_struct *task);
 void io2_nudge_sleeper(struct task_struct *task);
 void io2_unnudge(void);
-void io2_breaker_start(struct io2_breaker *br, ktime_t expires);
-void io2_breaker_stop(struct io2_breaker *br);
+void io2_breaker_arm(struct io2_breaker *br, ktime_t expires);
+void io2_breaker_disarm(struct io2_breaker *br);
+
+/**
+ * io2_breaker_start() - limit the time that current may sleep interruptibly
+ * @br: on current's stack
+ * @expires: CLOCK_MONOTONIC time after which interruptible sleeps are ended;
+ *	KTIME_MAX for no limit
+ *
+ * Context: task context.
+ */
+static inline void io2_breaker_start(struct io2_breaker *br, ktime_t expires)
+{
+	br->task = NULL;
+	if (expires != KTIME_MAX)
+		io2_breaker_arm(br, expires);
+}
+
+/**
+ * io2_breaker_stop() - remove the limit set by io2_breaker_start()
+ * @br: the same as for io2_breaker_start()
+ *
+ * Context: task context.
+ */
+static inline void io2_breaker_stop(struct io2_breaker *br)
+{
+	if (br->task)
+		io2_breaker_disarm(br);
+	if (signal_pending(current))
+		io2_unnudge();
+}
 
 #endif

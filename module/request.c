@@ -158,12 +158,14 @@ void io2_cancel_chain(struct io2_req *req, struct io2_batch *b)
 
 static __always_inline void batch_post(struct io2_batch *b)
 {
-	u32 nr = io2_cq_post(b->ring, &b->done, &b->start);
+	u32 nr;
 
-	if (b->ctx == IO2_CTX_SUBMIT)
+	if (b->ctx == IO2_CTX_SUBMIT) {
+		nr = io2_cq_post(b->ring, &b->done, &b->start);
 		io2_req_recycle(b->ring, &b->done, nr);
-	else
-		io2_cq_retire(b->ring, &b->done, nr);
+	} else {
+		io2_cq_post_retire(b->ring, &b->done, &b->start);
+	}
 	io2_list_init(&b->done);
 }
 
@@ -274,16 +276,6 @@ static bool req_can_poll(const struct io2_req *req)
 	       !io2_file_is_data(req->file);
 }
 
-/* The IO2_KIND_* bit that a kernel thread needs for this opcode. */
-static unsigned int op_uses(const struct io2_op *op)
-{
-	if (op->polls)
-		return IO2_KIND_POLL_LATE;
-	if (op->pollin)
-		return IO2_KIND_READ;
-	return op->pollout ? IO2_KIND_WRITE : IO2_KIND_SYNC;
-}
-
 static unsigned int what_of_file(const struct io2_req *req)
 {
 	const struct io2_op *op = io2_req_op(req);
@@ -292,15 +284,17 @@ static unsigned int what_of_file(const struct io2_req *req)
 	if (!req->file)
 		return IO2_W_KTHREAD | IO2_W_POLL_NOW;
 	kind = io2_file_kind(req->file);
-	if ((kind & op_uses(op)) && !(op->personal && op->personal(req)))
+	if ((kind & op->kind) && !(op->personal && op->personal(req)))
 		what |= IO2_W_KTHREAD;
-	/* a file without ->poll has nothing to ask */
-	if ((kind & IO2_KIND_POLL_NOW) || !file_can_poll(req->file))
-		what |= IO2_W_POLL_NOW;
 	if (kind & IO2_KIND_POLL_LATE)
 		what |= IO2_W_POLL_LATE;
 	if (io2_file_nowait(req->file))
 		what |= IO2_W_TRIABLE;
+	/* a file without ->poll has nothing to ask */
+	if (!file_can_poll(req->file))
+		return what | IO2_W_POLL_NOW;
+	if (kind & IO2_KIND_POLL_NOW)
+		what |= IO2_W_POLL_NOW;
 	return req_can_poll(req) ? what | IO2_W_POLLABLE : what;
 }
 

@@ -4,6 +4,7 @@
  * PROBE and submission all look here. A new opcode is a new row, and a function
  * or file in op/.
  */
+#include "file.h"
 #include "op/opdef.h"
 #include "ops.h"
 
@@ -16,6 +17,7 @@
 		.personal	= io2_rw_is_personal,			\
 		.needs_task	= io2_rw_needs_task,			\
 		.pollin		= 1,					\
+		.kind		= IO2_KIND_READ,			\
 		.needs_file	= 1,					\
 		.uses_mm	= 1,					\
 		.ioprio		= 1,					\
@@ -31,6 +33,7 @@
 		.personal	= io2_rw_is_personal,			\
 		.needs_task	= io2_rw_needs_task,			\
 		.pollout	= 1,					\
+		.kind		= IO2_KIND_WRITE,			\
 		.needs_file	= 1,					\
 		.uses_mm	= 1,					\
 		.ioprio		= 1,					\
@@ -56,6 +59,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.prep		= io2_fsync_prep,
 		.issue		= io2_fsync_issue,
 		.needs_file	= 1,
+		.kind		= IO2_KIND_SYNC,
 		.blocking	= 1,
 	},
 	[IOURING2_OP_POLL_ADD] = {
@@ -63,6 +67,7 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.prep		= io2_poll_add_prep,
 		.issue		= io2_poll_add_issue,
 		.needs_file	= 1,
+		.kind		= IO2_KIND_POLL_LATE,
 		.polls		= 1,
 		.wake_posts	= 1,
 	},

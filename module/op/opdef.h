@@ -78,6 +78,8 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @ioprio: sqe->ioprio is used
  * @plug: if several such requests are submitted together, a plug of the block
  *	layer helps
+ * @kind: the IO2_KIND_* bit of the files for which a kernel thread may do it; 0
+ *	if the opcode has no file
  * @name: its name, for tracepoints; empty if the opcode is not supported
  *
  * Constant, as part of the table io2_ops. The size is 72 bytes: with 48 or 64
@@ -100,6 +102,7 @@ struct io2_op {
 	u8		hash_write:1;
 	u8		ioprio:1;
 	u8		plug:1;
+	u8		kind;
 	char		name[IO2_OP_NAME];
 };
 

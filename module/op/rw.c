@@ -410,20 +410,26 @@ static bool rw_lock_mm(struct mm_struct *mm)
 	       !mmap_read_lock_killable(mm);
 }
 
-static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
+static noinline bool rw_has_pkey(const struct io2_req *req,
+				 struct mm_struct *mm)
 {
 	const struct iovec *iov;
 	struct iovec one;
-	bool has = false;
 	unsigned int i;
+	bool has;
 
+	if (!mmget_not_zero(mm))
+		return false;
 	/* without the lock: true, as the submitter may do it in any case */
+	has = true;
 	if (!rw_lock_mm(mm))
-		return true;
+		goto out;
 	iov = rw_iov(rw_args(req), &one);
-	for (i = 0; i < rw_args(req)->nr_segs && !has; i++)
+	for (i = 0, has = false; i < rw_args(req)->nr_segs && !has; i++)
 		has = range_has_pkey(mm, &iov[i]);
 	mmap_read_unlock(mm);
+out:
+	io2_mmput(mm);
 	return has;
 }
 
@@ -440,13 +446,8 @@ static bool rw_has_pkey(const struct io2_req *req, struct mm_struct *mm)
 bool io2_rw_is_personal(const struct io2_req *req)
 {
 	struct mm_struct *mm = req->sub ? req->sub->mm : current->mm;
-	bool has;
 
-	if (!mm_has_pkeys(mm) || !mmget_not_zero(mm))
-		return false;
-	has = rw_has_pkey(req, mm);
-	io2_mmput(mm);
-	return has;
+	return unlikely(mm_has_pkeys(mm)) && rw_has_pkey(req, mm);
 }
 
 #else
@@ -457,6 +458,15 @@ bool io2_rw_is_personal(const struct io2_req *req)
 }
 
 #endif
+
+/* A function of its own: the fast path needs no stack. */
+static noinline bool rw_needs_task(const struct io2_req *req, bool write)
+{
+	const struct rw_args *rw = rw_args(req);
+	struct iovec one;
+
+	return io2_memory_needs_task(rw_iov(rw, &one), rw->nr_segs, write);
+}
 
 /**
  * io2_rw_needs_task() - would a page fault ask current for more than its mm?
@@ -469,12 +479,11 @@ bool io2_rw_needs_task(const struct io2_req *req)
 {
 	const struct rw_args *rw = rw_args(req);
 	bool write = !req_is_write(req);	/* to memory */
-	struct iovec one;
 
 	if (!write && rw->nr_segs == 1 &&
 	    io2_memory_is_present(rw->base, rw->total))
 		return false;
-	return io2_memory_needs_task(rw_iov(rw, &one), rw->nr_segs, write);
+	return rw_needs_task(req, write);
 }
 
 /*
@@ -733,7 +742,7 @@ static bool rw_would_block(struct io2_req *req, ssize_t ret,
 	if (req->flags & REQ_F_NOWAIT)
 		return false;
 	if (!(flags & IO2_NONBLOCK))
-		return (flags & IO2_BREAKABLE) && io2_is_broken(ret);
+		return ret < 0 && (flags & IO2_BREAKABLE) && io2_is_broken(ret);
 	if (ret != -EOPNOTSUPP)
 		return ret == -EAGAIN;
 	/* the file does not support these RWF flags */
