@@ -34,7 +34,8 @@ static bool cancel_matches(const struct io2_req *req,
 		return false;
 	if (m->files && (!req->sub || req->sub->files != m->files))
 		return false;
-	if (m->gone && (!req->sub || !READ_ONCE(req->sub->gone)))
+	if (m->gone && (!req->sub ||
+			!(READ_ONCE(req->sub->ends) & IO2_ENDS_GONE)))
 		return false;
 	if (m->flags & IOURING2_ASYNC_CANCEL_ANY)
 		return true;

@@ -100,8 +100,8 @@ void io2_hash_free(struct io2_ring *ring)
  *
  * Context: inflight_lock held.
  * Return: false if the request must not wait: the ring is going away, its
- * process has ended or executed another program, or it was cancelled while it
- * was running.
+ * process has left it, ended or executed another program, or it was cancelled
+ * while it was running.
  */
 bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 {
@@ -109,7 +109,7 @@ bool io2_hash_add(struct io2_req *req, enum io2_armed armed)
 
 	lockdep_assert_held(&ring->inflight_lock);
 	if (io2_ring_dying(ring) || io2_req_was_interrupted(req) ||
-	    req->sub->gone)
+	    req->sub->ends)
 		return false;
 	if (unlikely(!req->sub->exec_told))
 		io2_watch_queue(ring);

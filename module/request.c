@@ -662,7 +662,7 @@ static bool req_is_submitters(const struct io2_req *req,
 /* Return: true if the request must not start any more. */
 static bool req_must_not_start(const struct io2_req *req)
 {
-	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->gone) ||
+	return io2_ring_dying(req->ring) || READ_ONCE(req->sub->ends) ||
 	       io2_submitter_is_replaced(req->sub);
 }
 

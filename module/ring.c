@@ -201,7 +201,7 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 		io2_cancel_drained(ring, files);
 		if (ring_is_idle(ring, files))
 			break;
-		/* hard links of cancelled requests may have started */
+		/* what has ended may have let others end: look again at once */
 		if (more)
 			cond_resched();
 		else

@@ -302,7 +302,8 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
  */
 void io2_submitter_signal(const struct io2_submitter *sub, int sig)
 {
-	if (!READ_ONCE(sub->gone) && !io2_submitter_is_replaced(sub))
+	if (!(READ_ONCE(sub->ends) & IO2_ENDS_GONE) &&
+	    !io2_submitter_is_replaced(sub))
 		kill_pid(sub->tgid, sig, 1);
 }
 
@@ -397,13 +398,21 @@ int io2_submitter_make(struct io2_ring *ring)
 	return 0;
 }
 
+static void submitter_set_ends(struct io2_submitter *sub, unsigned int why)
+{
+	lockdep_assert_held(&sub->ring->inflight_lock);
+	WRITE_ONCE(sub->ends, sub->ends | why);
+}
+
 /**
  * io2_submitters_leave() - start to end a process's use of a ring
  * @ring: the ring
  * @files: its fd table, which has no descriptor of the ring any more
  *
  * From here on io2_submitter_make() does not create a submitter for the
- * process. A process that has never submitted has none, and need not wait for
+ * process, and none of its requests starts or waits. One that did start, for
+ * example from behind a drain barrier, could find another file under the number
+ * of a descriptor that the program has closed by now. A process that has never submitted has none, and need not wait for
  * the requests of others.
  *
  * A leaving process pins its own mm until its requests have ended. Otherwise a
@@ -424,6 +433,7 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
 		if (sub->files != files)
 			continue;
 		found = true;
+		submitter_set_ends(sub, IO2_ENDS_LEAVING);
 		if (!sub->keeps_mm)
 			sub->keeps_mm = mmget_not_zero(sub->mm);
 	}
@@ -509,7 +519,7 @@ bool io2_submitters_take_gone(struct io2_ring *ring, struct list_head *list)
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry_safe(sub, next, submitters_of(ring), node) {
 		/* one that pins its mm is freed by its process, which is leaving */
-		if (!sub->gone || sub->keeps_mm)
+		if (!(sub->ends & IO2_ENDS_GONE) || sub->keeps_mm)
 			continue;
 		if (atomic_read(&sub->nr_reqs)) {
 			all = false;
@@ -571,7 +581,7 @@ bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
 	list_for_each_entry(sub, submitters_of(ring), node) {
 		if (sub->mm != mm)
 			continue;
-		sub->gone = true;
+		submitter_set_ends(sub, IO2_ENDS_GONE);
 		if (atomic_read(&sub->nr_reqs))
 			left = true;
 	}
@@ -600,8 +610,8 @@ bool io2_submitters_look_after(struct io2_ring *ring, bool *gone)
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry(sub, submitters_of(ring), node) {
 		if (io2_submitter_is_replaced(sub) || submitter_has_ended(sub))
-			sub->gone = true;
-		if (sub->gone)
+			submitter_set_ends(sub, IO2_ENDS_GONE);
+		if (sub->ends & IO2_ENDS_GONE)
 			*gone = true;
 		else if (!sub->exec_told && atomic_read(&sub->nr_reqs))
 			again = true;

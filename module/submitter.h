@@ -7,6 +7,7 @@
 #define IO2_SUBMITTER_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/cred.h>
 #include <linux/list.h>
 #include <linux/sched.h>
@@ -46,6 +47,10 @@ struct io2_pool {
 	struct hlist_head	keys[IO2_KEYS];
 };
 
+/* why the requests of a submitter must end */
+#define IO2_ENDS_GONE		BIT(0)	/* its process has ended or executed another program */
+#define IO2_ENDS_LEAVING	BIT(1)	/* its process has closed its last descriptor */
+
 /**
  * struct io2_submitter - identity of a process, as it was when it entered the ring
  * @node: in ring->submitters; under inflight_lock
@@ -67,8 +72,8 @@ struct io2_pool {
  * @keeps_mm: the submitter holds a reference on mm_users of @mm, which
  *	io2_submitters_leave() has taken, and which is dropped when the leaving
  *	task frees the submitter; under inflight_lock
- * @gone: the process has ended, or execve(2) has replaced the program, so its
- *	requests must end; under inflight_lock
+ * @ends: IO2_ENDS_*: why its requests must end, and no further ones start or
+ *	wait; 0 if they need not; under inflight_lock
  * @ring: its ring
  * @exit: in the wait queue of @tgid, which is woken when the process ends;
  *	guarded by the lock of that queue
@@ -76,9 +81,9 @@ struct io2_pool {
  *
  * Lifetime: created when a process enters a ring for the first time, or after
  * one of the compared fields has changed. Freed when the process leaves, when
- * the ring's watch finds that it is @gone, or with the ring. A submitter without
+ * the ring's watch finds that it is gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
- * are constant except @nr_reqs, @node, @exec_told, @exit, @keeps_mm, @gone and
+ * are constant except @nr_reqs, @node, @exec_told, @exit, @keeps_mm, @ends and
  * @pool.
  */
 struct io2_submitter {
@@ -97,7 +102,7 @@ struct io2_submitter {
 	unsigned int		flusher;
 	u16			ioprio;
 	bool			keeps_mm;
-	bool			gone;
+	u8			ends;
 	struct io2_ring		*ring;
 	struct wait_queue_entry	exit;
 	struct io2_pool		pool;
@@ -161,7 +166,7 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  * Each ENTER that submits calls this function. The variable for current keeps
  * the compiler from reading current again for each comparison.
  *
- * It does not look at @sub->gone: no task runs on the mm of a submitter that
+ * It does not look at IO2_ENDS_GONE: no task runs on the mm of a submitter that
  * is gone.
  *
  * Return: true if current's whole identity is that of @sub.

@@ -433,6 +433,124 @@ RING_TEST(child_ends_behind_barrier)
 	close(efd);
 }
 
+/* ------------------------------------- what has not started does not start */
+
+static void tail_alone(struct ring *r, int idle, int target, int flags)
+{
+	struct iouring2_sqe *sqe;
+
+	prep_poll(ring_sqe(r), idle, POLLIN);
+	sqe = ring_sqe(r);
+	prep_write(sqe, target, scratch, 1, -1);
+	sqe->flags = flags;
+}
+
+static void tail_behind_barrier(struct ring *r, int idle, int target)
+{
+	tail_alone(r, idle, target, DRAIN);
+}
+
+static void tail_for_worker(struct ring *r, int idle, int target)
+{
+	tail_alone(r, idle, target, DRAIN | ASYNC);
+}
+
+static void tail_in_chain(struct ring *r, int idle, int target)
+{
+	struct iouring2_sqe *sqe;
+
+	prep_poll(ring_sqe(r), idle, POLLIN);
+	sqe = ring_sqe(r);
+	prep_nop(sqe);
+	sqe->flags = DRAIN | LINK;
+	prep_write(ring_sqe(r), target, scratch, 1, -1);
+}
+
+static void tail_hard_linked(struct ring *r, int idle, int target)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_poll(sqe, idle, POLLIN);
+	sqe->flags = HARDLINK;
+	prep_write(ring_sqe(r), target, scratch, 1, -1);
+}
+
+static int end_by_close(struct ring *r, int *number, int other)
+{
+	int ret = submit(r, r->sqe_tail - *r->sq_head);
+
+	if (ret || dup2(other, *number) != *number)
+		return -EIO;
+	close(r->fd);
+	r->fd = -1;
+	return 0;
+}
+
+static int end_by_exit(struct ring *r, int *number, int other)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		_exit(submit(r, r->sqe_tail - *r->sq_head) ||
+		      dup2(other, *number) != *number);
+	return reap(pid);
+}
+
+/* Which requests wait for a poll that never ends, and how the process leaves */
+RING_FIXTURE(leaver) {
+	void (*prepare)(struct ring *r, int idle, int target);
+	int (*end)(struct ring *r, int *number, int other);
+};
+
+#define EACH_END(name, prepare)						\
+FIXTURE_VARIANT_ADD(leaver, name##_close) { prepare, end_by_close };	\
+FIXTURE_VARIANT_ADD(leaver, name##_exit) { prepare, end_by_exit }
+
+EACH_END(behind_barrier, tail_behind_barrier);
+EACH_END(for_worker, tail_for_worker);
+EACH_END(in_chain, tail_in_chain);
+EACH_END(hard_linked, tail_hard_linked);
+
+static int bytes_in(int fd)
+{
+	int nr;
+
+	return ioctl(fd, FIONREAD, &nr) ? -errno : nr;
+}
+
+/*
+ * When a process leaves, the poll is cancelled for which a write waits. The
+ * write does not start. By now the number of its descriptor names another file,
+ * as it may in any program that closes its files and then the ring.
+ */
+TEST_F_TIMEOUT(leaver, what_waits_does_not_start, LIMIT)
+{
+	int idle[2], target[2], other[2];
+	unsigned int i, nr;
+	struct ring r;
+
+	ASSERT_EQ(0, pipe2(idle, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(target, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(other, O_CLOEXEC));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	variant->prepare(&r, idle[0], target[1]);
+	nr = r.sqe_tail - *r.sq_head;
+	ASSERT_EQ(0, variant->end(&r, &target[1], other[1]));
+	EXPECT_EQ(0, bytes_in(target[0]));
+	EXPECT_EQ(0, bytes_in(other[0]));
+	EXPECT_EQ(nr, ring_ready(&r));
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(-ECANCELED, r.cqes[i].res);
+	ring_exit(&r);
+	for (i = 0; i < 2; i++) {
+		close(idle[i]);
+		close(target[i]);
+		close(other[i]);
+	}
+}
+
 /*
  * A child in which a worker has begun a write, and blocks; it exits with what
  * @check says when the parent closes @t, or is killed before.

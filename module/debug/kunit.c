@@ -326,9 +326,11 @@ static void hash_refuses_test(struct kunit *test)
 	f->ring->state = IO2_DYING;
 	KUNIT_EXPECT_FALSE(test, hashed(f, 0));
 	f->ring->state = IO2_LIVE;
-	f->sub->gone = true;
+	f->sub->ends = IO2_ENDS_GONE;
 	KUNIT_EXPECT_FALSE(test, hashed(f, 0));
-	f->sub->gone = false;
+	f->sub->ends = IO2_ENDS_LEAVING;
+	KUNIT_EXPECT_FALSE(test, hashed(f, 0));
+	f->sub->ends = 0;
 	f->reqs[0].pool_state = IO2_POOL_INTERRUPTED;
 	KUNIT_EXPECT_FALSE(test, hashed(f, 0));
 	KUNIT_EXPECT_EQ(test, 0U, f->ring->nr_hashed);

@@ -410,6 +410,16 @@ void load_drop(struct load *l)
 		close_uses(&l->hold[i]);
 }
 
+static void say_what_ended(struct ring *r, long long inflight, int nr)
+{
+	struct iouring2_cqe cqe;
+
+	fprintf(stderr, "# %lld in flight, expected %d\n", inflight, nr);
+	while (ring_peek(r, &cqe))
+		fprintf(stderr, "# CQE: res %d, flags %#x\n", cqe.res,
+			cqe.flags);
+}
+
 int load_start(struct load *l, struct ring *r)
 {
 	int i, ret, nr = 0;
@@ -433,7 +443,10 @@ int load_start(struct load *l, struct ring *r)
 	}
 	load_drop(l);
 	l->failed = "in flight";
-	return fdinfo(r->fd, "Inflight") >= nr ? 0 : -ECHILD;
+	if (fdinfo(r->fd, "Inflight") >= nr)
+		return 0;
+	say_what_ended(r, fdinfo(r->fd, "Inflight"), nr);
+	return -ECHILD;
 }
 
 static bool deleted(int fd)
