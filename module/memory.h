@@ -11,7 +11,7 @@ struct iovec;
 
 /**
  * io2_memory_is_present() - can memory be read without a page fault?
- * @addr: where it begins; checked by access_ok() for @len bytes
+ * @addr: where it begins
  * @len: bytes
  *
  * Costs less than io2_memory_needs_task(), which needs to look only if this
@@ -29,9 +29,9 @@ static inline bool io2_memory_is_present(const void __user *addr, u32 len)
 	if (!len || len > PAGE_SIZE)
 		return false;
 	pagefault_disable();
-	present = !__get_user(c, last);
+	present = !get_user(c, last);
 	if (offset_in_page(first) > offset_in_page(last))
-		present = present && !__get_user(c, first);
+		present = present && !get_user(c, first);
 	pagefault_enable();
 	return present;
 }
