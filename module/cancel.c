@@ -232,23 +232,16 @@ void io2_cancel_drained(struct io2_ring *ring, void *files)
 /**
  * io2_cancel_drained_gone() - the same for the requests of marked submitters
  * @ring: the ring; see io2_submitters_look_after()
+ * @b: collects the requests that may start now
  *
- * Context: work item, may sleep; no lock of the ring held.
- * Return: false if a task is submitting. Nothing is cancelled then.
+ * Context: work item, may sleep; uring_lock held.
  */
-bool io2_cancel_drained_gone(struct io2_ring *ring)
+void io2_cancel_drained_gone(struct io2_ring *ring, struct io2_batch *b)
 {
 	struct io2_cancel_match m = {
 		.flags = IOURING2_ASYNC_CANCEL_ANY,
 		.gone = true,
 	};
-	struct io2_batch b;
 
-	if (!mutex_trylock(&ring->uring_lock))
-		return false;
-	io2_batch_init(&b, ring, IO2_CTX_WQ);
-	cancel_drained_matching(ring, &m, &b);
-	mutex_unlock(&ring->uring_lock);
-	io2_batch_flush(&b);
-	return true;
+	cancel_drained_matching(ring, &m, b);
 }

@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 struct file;
+struct io2_batch;
 struct io2_req;
 struct io2_ring;
 
@@ -39,6 +40,6 @@ int io2_cancel_matching(struct io2_ring *ring,
 void io2_cancel_armed(struct io2_ring *ring, void *files);
 void io2_cancel_gone(struct io2_ring *ring);
 void io2_cancel_drained(struct io2_ring *ring, void *files);
-bool io2_cancel_drained_gone(struct io2_ring *ring);
+void io2_cancel_drained_gone(struct io2_ring *ring, struct io2_batch *b);
 
 #endif

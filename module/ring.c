@@ -24,6 +24,7 @@
 #include "hash.h"
 #include "register.h"
 #include "reqmem.h"
+#include "request.h"
 #include "ring.h"
 #include "submitter.h"
 #include "wait.h"
@@ -44,15 +45,18 @@ static atomic64_t ring_ids = ATOMIC64_INIT(0);
  */
 static bool ring_end_gone(struct io2_ring *ring)
 {
+	struct io2_batch b;
 	LIST_HEAD(left);
 	bool all;
 
 	io2_cancel_gone(ring);
-	if (!io2_cancel_drained_gone(ring) ||
-	    !mutex_trylock(&ring->uring_lock))
+	if (!mutex_trylock(&ring->uring_lock))
 		return false;
+	io2_batch_init(&b, ring, IO2_CTX_WQ);
+	io2_cancel_drained_gone(ring, &b);
 	all = io2_submitters_take_gone(ring, &left);
 	mutex_unlock(&ring->uring_lock);
+	io2_batch_flush(&b);
 	io2_workers_stop_of_all(ring, &left);
 	io2_submitters_free(&left);
 	return all;
@@ -389,15 +393,15 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /*
- * Detects execve(2): the mm has no users any more, although current is not
- * exiting. The end of a process is noticed when it closes its descriptors, or
+ * A mapping of the ring ends. This detects execve(2): the mm has no users any
+ * more, although current is not exiting. The end of a process is noticed when it closes its descriptors, or
  * by submitter_exit_wake().
  *
  * If the process unmaps the ring, a later execve(2) does not get here. Nor does
  * an execve(2) of a process that shares its mm. Whoever unmaps the ring later,
  * the ring's watch notices then that the process runs another program.
  */
-static void ring_vma_close(struct vm_area_struct *vma)
+static void ring_mmap_close(struct vm_area_struct *vma)
 {
 	struct io2_ring *ring = vma->vm_file->private_data;
 	struct mm_struct *mm = vma->vm_mm;
@@ -411,7 +415,7 @@ static void ring_vma_close(struct vm_area_struct *vma)
 
 static const struct vm_operations_struct ring_vm_ops = {
 	.access		= ring_access,
-	.close		= ring_vma_close,
+	.close		= ring_mmap_close,
 };
 
 static int ring_mmap(struct file *file, struct vm_area_struct *vma)
