@@ -394,8 +394,8 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
 
 /*
  * A mapping of the ring ends. This detects execve(2): the mm has no users any
- * more, although current is not exiting. The end of a process is noticed when it closes its descriptors, or
- * by submitter_exit_wake().
+ * more, although current is not exiting. The end of a process is noticed when it
+ * closes its descriptors, or by submitter_exit_wake().
  *
  * If the process unmaps the ring, a later execve(2) does not get here. Nor does
  * an execve(2) of a process that shares its mm. Whoever unmaps the ring later,
