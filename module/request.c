@@ -656,7 +656,8 @@ static bool req_is_submitters(const struct io2_req *req,
 			      const struct io2_batch *b)
 {
 	return b->ctx == IO2_CTX_SUBMIT &&
-	       (!req->sub || req->sub == req->ring->submitter);
+	       (!req->sub || (req->sub == req->ring->submitter &&
+			      !READ_ONCE(req->sub->ends)));
 }
 
 /* Return: true if the request must not start any more. */

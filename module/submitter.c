@@ -410,9 +410,10 @@ static void submitter_set_ends(struct io2_submitter *sub, unsigned int why)
  * @files: its fd table, which has no descriptor of the ring any more
  *
  * From here on io2_submitter_make() does not create a submitter for the
- * process, and none of its requests starts or waits. One that did start, for
- * example from behind a drain barrier, could find another file under the number
- * of a descriptor that the program has closed by now. A process that has never
+ * process unless it gets a descriptor again, and none of its requests starts or
+ * waits. One that did start, for example from behind a drain barrier, could find
+ * another file under the number of a descriptor that the program has closed by
+ * now. A process that has never
  * submitted has no submitter, and need not wait for the requests of others.
  *
  * A leaving process pins its own mm until its requests have ended. Otherwise a
@@ -434,6 +435,8 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
 			continue;
 		found = true;
 		submitter_set_ends(sub, IO2_ENDS_LEAVING);
+		/* no task matches it any more, see io2_submitter_matches() */
+		WRITE_ONCE(sub->fs, NULL);
 		if (!sub->keeps_mm)
 			sub->keeps_mm = mmget_not_zero(sub->mm);
 	}
@@ -447,7 +450,8 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
  */
 static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
 {
-	return files ? sub->files == files : !sub->keeps_mm;
+	return files ? sub->files == files && (sub->ends & IO2_ENDS_LEAVING) :
+		       !sub->keeps_mm;
 }
 
 static void submitter_take(struct io2_ring *ring, struct io2_submitter *sub,
@@ -705,7 +709,7 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry(sub, submitters_of(ring), node)
-		if (sub->files == files && atomic_read(&sub->nr_reqs))
+		if (submitter_is_of(sub, files) && atomic_read(&sub->nr_reqs))
 			idle = false;
 	spin_unlock(&ring->inflight_lock);
 	return idle;

@@ -63,7 +63,8 @@ struct io2_pool {
  * @memcg: the memory cgroup that its memory is charged to; referenced; NULL
  *	without memory cgroups
  * @files: its fd table; only compared, never used
- * @fs: its root and working directory; only compared
+ * @fs: its root and working directory; only compared. NULL once its process
+ *	leaves the ring, so that no task matches; written under inflight_lock
  * @nsproxy: its namespaces; only compared
  * @cgroups: its cgroups; only compared
  * @fsize: its RLIMIT_FSIZE in bytes
@@ -83,8 +84,8 @@ struct io2_pool {
  * one of the compared fields has changed. Freed when the process leaves, when
  * the ring's watch finds that it is gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
- * are constant except @nr_reqs, @node, @exec_told, @exit, @keeps_mm, @ends and
- * @pool.
+ * are constant except @nr_reqs, @node, @exec_told, @fs, @exit, @keeps_mm, @ends
+ * and @pool.
  */
 struct io2_submitter {
 	struct list_head	node;
@@ -166,8 +167,8 @@ static inline bool io2_submitter_is_current(const struct io2_submitter *sub)
  * Each ENTER that submits calls this function. The variable for current keeps
  * the compiler from reading current again for each comparison.
  *
- * It does not look at IO2_ENDS_GONE: no task runs on the mm of a submitter that
- * is gone.
+ * It does not look at @sub->ends. No task runs on the mm of a submitter that is
+ * gone, and none has the fs_struct of one that is leaving.
  *
  * Return: true if current's whole identity is that of @sub.
  */
@@ -177,7 +178,7 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 
 	return io2_submitter_has(sub, me) &&
 	       rcu_access_pointer(me->cred) == sub->cred &&
-	       sub->fs == me->fs && sub->nsproxy == me->nsproxy &&
+	       READ_ONCE(sub->fs) == me->fs && sub->nsproxy == me->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(me) &&
 	       sub->fsize == task_rlimit(me, RLIMIT_FSIZE) &&
 	       sub->flusher == (me->flags & IO2_PF_FLUSHER);

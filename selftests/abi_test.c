@@ -248,8 +248,8 @@ RING_TEST(probe_agrees)
 
 /*
  * What a request with nothing wrong in it but its file descriptor, -1, or its
- * target, which does not exist, comes back with. An opcode that is not here
- * only has to be carried out, whatever the result.
+ * target, which does not exist, comes back with. Each opcode of the module has a
+ * row; any other gives EOPNOTSUPP or EINVAL.
  */
 static const struct answer {
 	unsigned char op;

@@ -1041,16 +1041,18 @@ RING_TEST(table_is_complete)
 			regs[nr / 64] |= 1ULL << nr % 64;
 	}
 	ASSERT_EQ(0, dev_query(&q));
-	for (i = 0; i < q.nr_ops; i++)
+	for (i = 0; i < q.nr_ops; i++) {
 		EXPECT_EQ(q.ops[i / 64] >> i % 64 & 1,
 			  ops[i / 64] >> i % 64 & 1) {
 			TH_LOG("opcode %u", i);
 		}
-	for (i = 0; i < IOURING2_REGISTER_LAST; i++)
+	}
+	for (i = 0; i < IOURING2_REGISTER_LAST; i++) {
 		EXPECT_EQ(q.register_ops[i / 64] >> i % 64 & 1,
 			  regs[i / 64] >> i % 64 & 1) {
 			TH_LOG("register opcode %u", i);
 		}
+	}
 	EXPECT_EQ(q.setup_flags, flags);
 }
 
