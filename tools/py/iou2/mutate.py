@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run the mutants: the implementation of tools/mutate, whose usage describes it."""
 
+import concurrent.futures
 import glob
 import os
 import shutil
@@ -18,6 +19,9 @@ RESULTS = os.path.join(TOP, 'results/mutants.tsv')
 COLUMNS = ('mutant', 'invariant', 'test', 'module', 'kernel', 'result', 'how')
 # Seconds for a test whose usual time is unknown.
 UNKNOWN_LIMIT = 400
+# The mutants that a machine runs before it asks for more. A small number keeps all machines busy at
+# the end of a group; a large one needs fewer boots.
+BATCH = 20
 
 
 def say(text):
@@ -34,12 +38,31 @@ class Group:
     def __init__(self, kernel, module, members):
         self.kernel, self.module, self.members = kernel, module, members
         self.folder = os.path.join(WORK, f'{kernel}-{module}')
-        self.built = []
-        self.base_done, self.all_done = threading.Event(), threading.Event()
+        self.base_done = threading.Event()
         self.base_good = False
+        # guards the mutants that are built and not yet run, and whether there will be more
+        self.changed = threading.Condition()
+        self.built, self.complete = [], False
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
+
+    def add_built(self, mutant):
+        with self.changed:
+            self.built.append(mutant)
+            self.changed.notify_all()
+
+    def end_built(self):
+        with self.changed:
+            self.complete = True
+            self.changed.notify_all()
+
+    def take_built(self, number):
+        """Wait for this many mutants, or for the last ones. Returns them; none after the last."""
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.built) >= number or self.complete)
+            taken, self.built = self.built[:number], self.built[number:]
+            return taken
 
     def unbroken(self, test):
         """The name of the verdict about a test on the module without a mutant."""
@@ -49,11 +72,35 @@ class Group:
         return f'{self.kernel}, {self.module} build'
 
 
+class Machine:
+    """A virtual machine that runs mutants of a group, with its working folder."""
+
+    def __init__(self, group, number):
+        self.group = group
+        self.folder = group.path(f'machine{number}')
+        os.makedirs(self.path('in'))
+        shutil.copytree(os.path.join(WORK, f'{group.kernel}-selftests/iouring2'), self.path('in/selftests'))
+        shutil.copy('suites/mutants/guest', self.path('in'))
+        for name, patterns in (('patterns', logcheck.PATTERNS), ('harmless', logcheck.HARMLESS)):
+            write(''.join(pattern.expression + '\n' for pattern in patterns), self.path('in', name))
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def link(self, module, name):
+        """Give the guest a module of the group under this name."""
+        to = self.path('in', name + '.ko')
+        if os.path.exists(to):
+            os.remove(to)
+        os.link(self.group.path('ko', module + '.ko'), to)
+
+
 class Mutate:
     """One run of tools/mutate."""
 
-    def __init__(self, chosen):
+    def __init__(self, chosen, jobs):
         self.mutants = {mutant.name: mutant for mutant in chosen}
+        self.jobs = jobs
         self.verdicts = mutants.Verdicts(os.path.join(WORK, 'verdicts'))
         self.module = mutants.module_fingerprint()
         self.keys = {}
@@ -121,12 +168,13 @@ class Mutate:
         try:
             group.base_good = self.build_base(group)
             group.base_done.set()
-            if group.base_good:
-                group.built += [mutant for mutant in group.members if self.build_mutant(group, mutant)]
+            for mutant in group.members if group.base_good else []:
+                if self.build_mutant(group, mutant):
+                    group.add_built(mutant)
         finally:
             self.failed |= not group.base_good
             group.base_done.set()
-            group.all_done.set()
+            group.end_built()
 
     def build_selftests(self, kernel):
         """Build the selftests of a kernel once in each run."""
@@ -166,9 +214,9 @@ class Mutate:
 
     # --- in machines ---
 
-    def end_reported(self, group, ended):
+    def end_reported(self, machine, ended):
         """Stop a machine that does not end by itself after a report."""
-        log = group.path('out/console.log')
+        log = machine.path('out/console.log')
 
         def size():
             try:
@@ -178,58 +226,58 @@ class Mutate:
         end = mutants.is_time_to_end(size, lambda: not logcheck.judge(logcheck.read_log(log)))
         while not ended.wait(5):
             if next(end):
-                os.kill(int(read(group.path('qemu.pid'))), signal.SIGTERM)
+                os.kill(int(read(machine.path('qemu.pid'))), signal.SIGTERM)
                 return
 
-    def boot(self, group):
+    def boot(self, machine):
         """Boot a machine, which runs the lines of in/queue until one leaves a report."""
-        shutil.rmtree(group.path('out'), ignore_errors=True)
-        os.makedirs(group.path('out'))
-        if os.path.exists(group.path('qemu.pid')):
-            os.remove(group.path('qemu.pid'))
-        queue = [line.split('\t') for line in read(group.path('in/queue')).splitlines()]
+        shutil.rmtree(machine.path('out'), ignore_errors=True)
+        os.makedirs(machine.path('out'))
+        if os.path.exists(machine.path('qemu.pid')):
+            os.remove(machine.path('qemu.pid'))
+        queue = [line.split('\t') for line in read(machine.path('in/queue')).splitlines()]
         seconds = sum(int(line[1]) * int(line[4]) + 30 for line in queue) + 180
         ended = threading.Event()
-        watcher = threading.Thread(target=self.end_reported, args=(group, ended), daemon=True)
+        watcher = threading.Thread(target=self.end_reported, args=(machine, ended), daemon=True)
         watcher.start()
-        self.run('tools/vm/run', '--kernel', kernels.target_of(group.kernel), '--in', group.path('in'),
-                 '--out', group.path('out'), '--timeout', str(seconds), '--qemu', '-pidfile', '--qemu',
-                 group.path('qemu.pid'), *(['--kmemleak'] if group.kernel == kernels.KMEMLEAK else []),
-                 '--no-logcheck', '--', '/bin/bash', '/in/guest', output=group.path('boot.log'))
+        self.run('tools/vm/run', '--kernel', kernels.target_of(machine.group.kernel), '--in', machine.path('in'),
+                 '--out', machine.path('out'), '--timeout', str(seconds), '--qemu', '-pidfile', '--qemu',
+                 machine.path('qemu.pid'), *(['--kmemleak'] if machine.group.kernel == kernels.KMEMLEAK else []),
+                 '--no-logcheck', '--', '/bin/bash', '/in/guest', output=machine.path('boot.log'))
         ended.set()
         watcher.join()
 
-    def verdict(self, group, name):
+    def verdict(self, machine, name):
         """The result of a line of the queue: state, how, seconds."""
-        console = logcheck.read_log(group.path('out/console.log'))
+        console = logcheck.read_log(machine.path('out/console.log'))
         log = list(mutants.log_between(console, name))
-        write(''.join(line + '\n' for line in log), group.path('out', name + '.klog'))
-        lines = [line.split('\t') for line in read(group.path('out/results')).splitlines()]
+        write(''.join(line + '\n' for line in log), machine.path('out', name + '.klog'))
+        lines = [line.split('\t') for line in read(machine.path('out/results')).splitlines()]
         result = ([line for line in lines if line[0] == name] or [None])[-1]
         return *mutants.verdict(logcheck.judge(log), result), result[3] if result else ''
 
-    def run_queue(self, group, queue, callback):
+    def run_queue(self, machine, queue, callback):
         """Run a queue of lines: NAME.K (the K-th test of the mutant NAME), seconds, program, test,
         number of runs. Each machine starts after the last line of the one before. The remaining
         lines of a killed mutant are dropped. For each result it calls
         @callback(NAME, state, how, seconds, number of lines left of this mutant).
         """
         while queue:
-            write(''.join('\t'.join(line) + '\n' for line in queue), group.path('in/queue'))
+            write(''.join('\t'.join(line) + '\n' for line in queue), machine.path('in/queue'))
             for _ in range(2):
-                self.boot(group)
-                started = read(group.path('out/started')).splitlines()
+                self.boot(machine)
+                started = read(machine.path('out/started')).splitlines()
                 if started:
                     break
             else:
-                say(f'the machine did not boot; see {short(group.path("boot.log"))}')
+                say(f'the machine did not boot; see {short(machine.path("boot.log"))}')
                 return False
-            os.makedirs(group.path('logs'), exist_ok=True)
-            for log in glob.glob(group.path('out/*.log')):
-                shutil.copy(log, group.path('logs'))
+            os.makedirs(machine.group.path('logs'), exist_ok=True)
+            for log in glob.glob(machine.path('out/*.log')):
+                shutil.copy(log, machine.group.path('logs'))
             for line in started:
                 name = line.rpartition('.')[0]
-                state, how, took = self.verdict(group, line)
+                state, how, took = self.verdict(machine, line)
                 queue = [left for left in queue if left[0] != line and
                          (state == 'survived' or left[0].rpartition('.')[0] != name)]
                 callback(name, state, how, took, sum(left[0].rpartition('.')[0] == name for left in queue))
@@ -245,40 +293,54 @@ class Mutate:
         if state != 'survived' or not left:
             self.record(self.mutants[name], state, how)
 
-    def link(self, group, module, name):
-        to = group.path('in', name + '.ko')
-        if os.path.exists(to):
-            os.remove(to)
-        os.link(group.path('ko', module + '.ko'), to)
+    def in_each(self, machines, function, *args):
+        """Call @function(machine, ...) for all machines at the same time. Returns whether all went well."""
+        with concurrent.futures.ThreadPoolExecutor(len(machines)) as pool:
+            return all([run.result() for run in [pool.submit(function, m, *args) for m in machines]])
 
-    def run_unbroken(self, group):
+    def run_unbroken(self, group, machines):
         """Run the tests of the mutants on the module without a mutant, unless that result is known."""
         queue = []
         for test in sorted({test._replace(times='1') for m in group.members for test in m.tests}):
             name = group.unbroken(test)
             self.keys[name] = f'{self.module} ' + mutants.tests_key(
                 group.kernel, group.module, [f'{test.program} {test.test}'])
-            if self.verdicts.known(name, self.keys[name]) and self.verdicts.is_green(name):
-                continue
-            self.link(group, 'unbroken', name)
-            queue.append((f'{name}.0', str(UNKNOWN_LIMIT), test.program, test.test, '1'))
+            if not self.verdicts.known(name, self.keys[name]) or not self.verdicts.is_green(name):
+                queue.append((name, test))
         say(f'{group}: {len(queue)} tests to run without a mutant')
-        return self.run_queue(group, queue, self.base_result)
+        return self.in_each(machines, self.run_part_unbroken, {
+            machine: queue[n::len(machines)] for n, machine in enumerate(machines)})
+
+    def run_part_unbroken(self, machine, parts):
+        for name, _ in parts[machine]:
+            machine.link('unbroken', name)
+        return self.run_queue(machine, [
+            (f'{name}.0', str(UNKNOWN_LIMIT), test.program, test.test, '1') for name, test in parts[machine]],
+            self.base_result)
 
     def limit_for(self, group, test):
         """The seconds after which a test counts as hanging, from its time without a mutant."""
         took = (self.verdicts.get(group.unbroken(test)) + ['', ''])[2]
         return str(40 + 5 * int(took or 30))
 
-    def queue_of(self, group, mutant):
+    def queue_of(self, machine, mutant):
         """The lines of a mutant; none if one of its tests fails without a mutant."""
+        group = machine.group
         for test in mutant.tests:
             if not self.verdicts.is_green(group.unbroken(test)):
                 self.record(mutant, 'not-run', f'{test.program} {test.test} fails without a mutant')
                 return []
-        self.link(group, mutant.name, mutant.name)
+        machine.link(mutant.name, mutant.name)
         return [(f'{mutant.name}.{n}', self.limit_for(group, test), *test)
                 for n, test in enumerate(mutant.tests)]
+
+    def run_built(self, machine):
+        """Run mutants of the group as they are built."""
+        while batch := machine.group.take_built(BATCH):
+            queue = [line for mutant in batch for line in self.queue_of(machine, mutant)]
+            if not self.run_queue(machine, queue, self.mutant_result):
+                return False
+        return True
 
     def run_group(self, group):
         if not self.build_selftests(group.kernel):
@@ -287,17 +349,12 @@ class Mutate:
         group.base_done.wait()
         if not group.base_good:
             return False
-        os.makedirs(group.path('in'))
-        shutil.copytree(os.path.join(WORK, f'{group.kernel}-selftests/iouring2'), group.path('in/selftests'))
-        shutil.copy('suites/mutants/guest', group.path('in'))
-        for name, patterns in (('patterns', logcheck.PATTERNS), ('harmless', logcheck.HARMLESS)):
-            write(''.join(pattern.expression + '\n' for pattern in patterns), group.path('in', name))
-        if not self.run_unbroken(group):
+        number = min(self.jobs, 1 + len(group.members) // BATCH)
+        machines = [Machine(group, n) for n in range(number)]
+        if not self.run_unbroken(group, machines):
             return False
-        group.all_done.wait()
-        queue = [line for mutant in group.built for line in self.queue_of(group, mutant)]
-        say(f'{group}: {len(group.built)} mutants to run')
-        return self.run_queue(group, queue, self.mutant_result)
+        say(f'{group}: {len(group.members)} mutants to run, on {number} machines')
+        return self.in_each(machines, self.run_built)
 
     def run_one(self, group):
         if group.kernel != mutants.HOST:
@@ -400,6 +457,7 @@ def main(doc):
     p = cli.Parser(doc)
     p.add_argument('--all', action='store_true')
     p.add_argument('--kernel', default='', choices=kernels.all_names())
+    p.add_argument('--jobs', type=cli.count, default=min(os.cpu_count() or 1, 4))
     mode = p.add_mutually_exclusive_group()
     for name in ('--check', '--refresh', '--build', '--list'):
         mode.add_argument(name, action='store_true')
@@ -418,4 +476,4 @@ def main(doc):
     if a.refresh:
         return refresh(chosen)
     files.end_with_children()
-    return Mutate(chosen).main(a.all, a.build, not a.patterns and not a.kernel)
+    return Mutate(chosen, a.jobs).main(a.all, a.build, not a.patterns and not a.kernel)
