@@ -119,10 +119,28 @@ def problems(mutant):
 
 # --- verdicts ---------------------------------------------------------------
 
+# A string or a character, which is kept, or a comment.
+TOKEN = re.compile(r'''"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|/\*.*?\*/|//[^\n]*''', re.S)
+
+
+def code_of(path):
+    """The bytes of a file, of a C file those that are not comments or empty lines."""
+    if not path.endswith(('.c', '.h')):
+        return contents(path)
+    text = TOKEN.sub(lambda found: found[0] if found[0][0] in '"\'' else ' ', contents(path).decode())
+    return '\n'.join(line.rstrip() for line in text.split('\n') if line.strip()).encode()
+
+
+def changes_of(patch):
+    """The bytes of a mutant that its result depends on: the header, and the lines that it changes."""
+    header, _, diff = contents(patch).decode().partition('diff --git ')
+    return '\n'.join([header, *re.findall('^[-+].*', diff, re.M)]).encode()
+
+
 def module_fingerprint():
     paths = [os.path.join(folder, name) for top in ('module', 'uapi') for folder, _, names in os.walk(top)
              for name in names if not name.endswith('.o')]
-    return fingerprint(*map(contents, sorted([*paths, 'Kbuild'])))
+    return fingerprint(*map(code_of, sorted([*paths, 'Kbuild'])))
 
 
 def sources_of(program):
@@ -137,8 +155,8 @@ def tests_key(kernel, module, tests):
     """A key of all that the result of these tests depends on, except the module. @tests are lines."""
     parts = [f'{part}\n'.encode() for part in (kernel, module, '\n'.join(tests))]
     for program in sorted({line.split(' ')[0] for line in tests}):
-        parts += map(contents, sources_of(program))
-    parts += map(contents, [*HELPERS, *sorted(glob.glob('selftests/lib/*.h')), *JUDGES])
+        parts += map(code_of, sources_of(program))
+    parts += map(code_of, [*HELPERS, *sorted(glob.glob('selftests/lib/*.h')), *JUDGES])
     row = kernels.find(kernel)
     return fingerprint(*parts, ' '.join(row).encode() if row else b'')
 
@@ -146,7 +164,7 @@ def tests_key(kernel, module, tests):
 def key_of(mutant, module):
     """The key of a verdict, which is valid while its key is the same. @module: module_fingerprint()."""
     tests = [' '.join(test) for test in mutant.tests]
-    return f'{module} {fingerprint(contents(mutant.patch))} ' \
+    return f'{module} {fingerprint(changes_of(mutant.patch))} ' \
            f'{tests_key(mutant.kernel, mutant.module, tests)}'
 
 

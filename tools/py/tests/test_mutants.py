@@ -118,7 +118,7 @@ class Kept(unittest.TestCase):
         for changed in (self.mutant.patch, 'selftests/overflow_test.c', 'selftests/lib/ring.c', 'selftests/lib/inflight.c',
                         'suites/mutants/guest', 'tools/py/iou2/logcheck.py'):
             with self.subTest(changed), mock.patch.object(
-                    mutants, 'contents', lambda path, c=changed: real(path) + (b'x' if path == c else b'')):
+                    mutants, 'contents', lambda path, c=changed: real(path) + (b'\n+x' if path == c else b'')):
                 self.assertNotEqual(mutants.key_of(self.mutant, 'module'), self.key)
         with self.subTest('module'):
             self.assertNotEqual(mutants.key_of(self.mutant, 'other'), self.key)
@@ -130,6 +130,21 @@ class Kept(unittest.TestCase):
         """a change of another test leaves a verdict valid"""
         real = mutants.contents
         with mock.patch.object(mutants, 'contents', lambda path: real(path) + b'x' * ('poll.c' in path)):
+            self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
+
+    def test_comment(self):
+        """a change of a comment or an empty line leaves a verdict valid, a change of a string does not"""
+        real = mutants.contents
+        for text, same in ((b'/* a "word" */\n\n// it\'s\n', True), (b'"/* x */"', False), (b"'/*' x '*/'", False)):
+            with self.subTest(text), mock.patch.object(
+                    mutants, 'contents', lambda path, t=text: real(path) + t * path.endswith('.c')):
+                self.assertEqual(mutants.key_of(self.mutant, 'module') == self.key, same)
+
+    def test_context(self):
+        """a change of a patch's context leaves a verdict valid"""
+        real = mutants.contents
+        with mock.patch.object(
+                mutants, 'contents', lambda path: real(path).replace(b'\n }', b'\n  }') if path.endswith('.patch') else real(path)):
             self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
 
     def test_folder(self):
