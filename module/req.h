@@ -171,8 +171,7 @@ struct io2_timer {
  * @pool_state: enum io2_pool_state; under pool_lock
  * @pool_class: the queue it is in; under pool_lock
  * @fd: the SQE's descriptor, looked up when the request starts
- * @seq: for the head of a chain: number of requests accepted before it, modulo
- *	2^32
+ * @seq: number of requests accepted before it, modulo 2^32
  * @target: the value of ring->cq_events at which a timeout ends; under
  *	inflight_lock
  * @hash: in ring->hash; under inflight_lock

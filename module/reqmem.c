@@ -129,7 +129,8 @@ struct file *io2_req_lookup(const struct io2_req *req, int fd)
  * @req: owned by the caller, without a file
  *
  * Context: any task context; may sleep.
- * Return: 0; -EBADF; -EOPNOTSUPP for another ring.
+ * Return: 0; -EBADF; -EOPNOTSUPP for another ring; -ECANCELED if the process is
+ * leaving the ring.
  */
 int io2_req_get_file(struct io2_req *req)
 {

@@ -63,9 +63,9 @@ static bool ring_end_gone(struct io2_ring *ring)
 }
 
 /*
- * Requests end with the process or the program that submitted them. Its last
- * close tells the ring, and so does the unmapping of the ring in execve(2). This
- * work item is for the cases in which neither happens:
+ * Requests end with the process or the program that submitted them. The last
+ * close of the process tells the ring, and so does the unmapping of the ring in
+ * execve(2). This work item is for the cases in which neither happens:
  *
  *   - A process may never get to its close: one of its tasks may sleep for a
  *     lock that is held by a worker, while the worker waits for a page that is
@@ -289,7 +289,7 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
  * @mm: the program's mm, which has no users any more
  *
  * A request that another context is running at this moment is left to that
- * context. No worker is running one, as it would be a user of the mm.
+ * context. No worker is running one: it would be a user of the mm.
  *
  * Context: task context, may sleep; in execve(2), or a kernel thread; no lock
  * of the ring held.
@@ -398,8 +398,8 @@ static int ring_access(struct vm_area_struct *vma, unsigned long addr,
  * closes its descriptors, or by submitter_exit_wake().
  *
  * If the process unmaps the ring, a later execve(2) does not get here. Nor does
- * an execve(2) of a process that shares its mm. Whoever unmaps the ring later,
- * the ring's watch notices then that the process runs another program.
+ * an execve(2) of a process that shares its mm. In both cases the ring's watch
+ * notices that the process runs another program.
  */
 static void ring_mmap_close(struct vm_area_struct *vma)
 {

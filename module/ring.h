@@ -17,7 +17,7 @@
  *
  *   uring_lock      mutex, submission: SQ head, accepting, the request cache
  *   inflight_lock   spinlock, requests that can be cancelled, and timeouts
- *   pool_lock         spinlock, workers, and the queues for them and for tasks
+ *   pool_lock       spinlock, workers, and the queues for them and for tasks
  *   deferred_lock   spinlock, irq-safe, hand-over from any context
  *   cq_lock         spinlock, CQ tail, backlog, drain queue
  *

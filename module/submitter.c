@@ -334,8 +334,8 @@ static bool ring_is_reachable(const struct io2_ring *ring)
 }
 
 /*
- * Is it certain that the process has mapped the ring? If not, nothing but the
- * watch notices that it executes another program. So the watch looks at a
+ * Is it certain that the process has mapped the ring? If not, only the watch
+ * notices that the process executes another program. So the watch checks a
  * process that has inherited its mapping, or has mapped the ring before another
  * process did, even if the kernel would unmap the ring there.
  */

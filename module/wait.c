@@ -92,9 +92,9 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 
 /*
  * Return: -EINTR for a signal, -ERESTARTNOINTR for task work of another
- * subsystem, which runs on the way out of the kernel; otherwise 0. A thread of
- * io_uring, which gets here by its FADVISE, restarts no call: 5.10's io_uring would
- * post the code as a result.
+ * subsystem, which runs on the way out of the kernel; otherwise 0. A worker of
+ * io_uring gets here by a FADVISE request. There is no system call to restart:
+ * io_uring on 5.10 would post the code as a result.
  */
 static int wait_interrupted(void)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * When the processes of a ring are looked at. What is looked for is in
- * ring_watch() (ring.c).
+ * When the ring's watch checks the processes of a ring. ring_watch() (ring.c)
+ * does the check.
  *
- * The work item is not one of the module's own workqueue: the files that need it
- * are below those that the workqueue serves.
+ * The work item runs on a workqueue of the kernel, and not on the module's own:
+ * the files that queue it are in a lower layer than those that the module's
+ * workqueue serves.
  */
 #include <linux/workqueue.h>
 
@@ -42,7 +43,7 @@ void io2_watch_queue_now(struct io2_ring *ring)
 }
 
 /**
- * io2_watch_stop() - wait until nobody looks any more
+ * io2_watch_stop() - wait until the watch of a ring has ended
  * @ring: a ring for which nothing queues the next look
  *
  * Context: may sleep.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* When the processes of a ring are looked at. */
+/* When the ring's watch checks the processes of a ring. */
 #ifndef IO2_WATCH_H
 #define IO2_WATCH_H
 

@@ -17,6 +17,9 @@
 #include "fixture.h"
 #include "inflight.h"
 
+/* Sockets, as a WRITE to one can be tried without blocking on every kernel */
+#define TYPE	(SOCK_STREAM | SOCK_CLOEXEC)
+
 static int bytes_in(int fd)
 {
 	int nr;
@@ -116,8 +119,8 @@ TEST_F_TIMEOUT(leaver, what_waits_does_not_start, LIMIT)
 	struct ring r;
 
 	ASSERT_EQ(0, pipe2(idle, O_CLOEXEC));
-	ASSERT_EQ(0, pipe2(target, O_CLOEXEC));
-	ASSERT_EQ(0, pipe2(other, O_CLOEXEC));
+	ASSERT_EQ(0, socketpair(AF_UNIX, TYPE, 0, target));
+	ASSERT_EQ(0, socketpair(AF_UNIX, TYPE, 0, other));
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	variant->prepare(&r, idle[0], target[1]);
 	nr = r.sqe_tail - *r.sq_head;
@@ -205,8 +208,8 @@ TEST_F_TIMEOUT(closed, while_submitting, LIMIT)
 	/* tmpfs: the submitting thread reads it itself */
 	file = syscall(SYS_memfd_create, "file", 1 /* MFD_CLOEXEC */);
 	ASSERT_EQ(0, ftruncate(file, 4096));
-	ASSERT_EQ(0, pipe2(target, O_CLOEXEC));
-	ASSERT_EQ(0, pipe2(other, O_CLOEXEC));
+	ASSERT_EQ(0, socketpair(AF_UNIX, TYPE, 0, target));
+	ASSERT_EQ(0, socketpair(AF_UNIX, TYPE, 0, other));
 	if (absent_make(&ab))
 		SKIP(return, "no userfaultfd");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));

@@ -9,7 +9,7 @@
  * @ppos: position, or NULL
  * @count: bytes
  *
- * Kernels before 6.8 do not export rw_verify_area(). There the security modules
+ * Kernels before 5.18 do not export rw_verify_area(). There the security modules
  * are called when the file is opened, and not again here.
  *
  * Context: may sleep.
@@ -51,7 +51,8 @@ static int start_write(struct kiocb *kiocb)
 /*
  * The check may wait for a listener (fanotify), which may want to freeze the
  * file system before it answers. So it must not be done with the freeze count
- * taken. Before 6.8 vfs_iocb_iter_write() does both the check and the write.
+ * taken. Where rw_verify_area() is not exported (before 5.18),
+ * vfs_iocb_iter_write() does both the check and the write.
  */
 static int verify_write(struct kiocb *kiocb, const struct iov_iter *iter)
 {

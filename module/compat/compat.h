@@ -341,7 +341,7 @@ static inline void io2_start_plug(struct blk_plug *plug, unsigned int nr_ios)
 
 /*
  * Since 6.0 there is a cheaper iterator for a single segment. Some character
- * drivers did not support it before 6.4, which uses it for read(2).
+ * drivers support it only since 6.4, when read(2) began to use it.
  */
 static inline void io2_iter_ubuf(struct iov_iter *iter, unsigned int dir,
 				 const struct iovec *iov, size_t len,

@@ -3,8 +3,9 @@
  * Coverage of the whole module, in every context. The kernel's own KCOV only
  * sees the calling task, but much of a ring's code runs in workers, timers and
  * wake-ups by other tasks. In a build with IOURING2_COVERAGE=1 the compiler
- * calls io2_cov_trace_pc() at every branch target. That sets a bit for the
- * place of the call, and passes the call on to KCOV if the kernel has it.
+ * inserts a call of io2_cov_trace_pc() at the start of each basic block. This
+ * function sets a bit for the place of the call, and passes the call on to KCOV
+ * if the kernel has it.
  *
  * /sys/kernel/debug/iouring2_coverage/bits: bit N is set if the call that
  * returns to the N-th byte of the module's text has been made. A write clears

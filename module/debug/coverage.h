@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Records which lines of the module have run; coverage builds only. */
+/* Records which basic blocks of the module have run; coverage builds only. */
 #ifndef IO2_COVERAGE_H
 #define IO2_COVERAGE_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of the pure parts: the arguments of SETUP, the layout of a ring's
- * memory, and the growth of the hash.  A module of its own, iouring2_kunit, built
- * with IOURING2_DEBUG=1 where the kernel has KUnit.  It includes the sources under
- * test, so iouring2 itself exports nothing.
+ * memory, and the growth of the hash. They are a separate module,
+ * iouring2_kunit, which is built with IOURING2_DEBUG=1 where the kernel has KUnit.
+ * It includes the sources under test, so iouring2 itself exports nothing.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -183,7 +183,7 @@ static void layout_test(struct kunit *test)
 
 /* --- the hash -------------------------------------------------------------- */
 
-/* Several have each user_data: as many as tests the order among them */
+/* OF_ONE_NAME requests share each user_data, to test the order among them */
 #define REQS		20000
 #define OF_ONE_NAME	3
 
@@ -191,7 +191,7 @@ static void layout_test(struct kunit *test)
  * struct hash_fixture - a ring with nothing but a hash, and requests for it
  * @ring: the ring
  * @sub: the submitter of all requests
- * @reqs: the requests; the name of number i is i / OF_ONE_NAME
+ * @reqs: the requests; the user_data of request i is i / OF_ONE_NAME
  */
 struct hash_fixture {
 	struct io2_ring *ring;
@@ -259,7 +259,7 @@ static struct io2_req *found(struct hash_fixture *f, u64 name)
 	return req;
 }
 
-/* However large it has become: the newest of a name is found, and only in it. */
+/* Whatever the size, a look-up finds the newest request with a user_data. */
 static void hash_growth_test(struct kunit *test)
 {
 	struct hash_fixture *f = test->priv;
@@ -280,7 +280,7 @@ static void hash_growth_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, (u32)REQS, f->ring->nr_hashed);
 }
 
-/* In each growth those of one name keep their order: the last is found first. */
+/* Requests with the same user_data keep their order when the hash grows. */
 static void hash_order_test(struct kunit *test)
 {
 	struct hash_fixture *f = test->priv;
@@ -297,7 +297,7 @@ static void hash_order_test(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, found(f, 0));
 }
 
-/* What is armed otherwise, renamed or taken out is not found. */
+/* A request that is armed in another way, renamed or removed is not found. */
 static void hash_find_test(struct kunit *test)
 {
 	struct hash_fixture *f = test->priv;
@@ -318,7 +318,7 @@ static void hash_find_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0U, f->ring->nr_hashed);
 }
 
-/* A ring or a submitter that goes away, and a cancelled request, add nothing. */
+/* Nothing is added for a ring or a submitter that ends, or a cancelled request. */
 static void hash_refuses_test(struct kunit *test)
 {
 	struct hash_fixture *f = test->priv;

@@ -335,7 +335,7 @@ DEFINE_EVENT(iouring2_poll, iouring2_poll_arm,
 );
 
 /**
- * iouring2_poll_wake - the file of a request that waits for it has woken it
+ * iouring2_poll_wake - a file has woken a request that waits for it
  * @req: the request
  * @events: the events; 0 if the file did not tell
  */

@@ -530,8 +530,8 @@ static int rw_verify(struct io2_req *req, bool write)
 }
 
 /*
- * For files that have ->read or ->write only. These take neither an iterator
- * nor IOCB_NOWAIT, and one segment at a time.
+ * Calls ->read or ->write, which take one segment at a time, and neither an
+ * iterator nor IOCB_NOWAIT.
  */
 static ssize_t rw_loop(struct io2_req *req, bool write)
 {
