@@ -12,8 +12,11 @@
 #include "ring.h"
 #include "watch.h"
 
-/* interval between two looks, in jiffies */
-#define IO2_WATCH	HZ
+/*
+ * Interval between two looks, in jiffies. Not rounded, so that what the watch
+ * ends has ended within a second.
+ */
+#define IO2_WATCH	(HZ * 3 / 4)
 
 /**
  * io2_watch_queue() - queue the next look at the processes of a ring
@@ -26,8 +29,7 @@ void io2_watch_queue(struct io2_ring *ring)
 	if (delayed_work_pending(&ring->watch))
 		return;
 	WRITE_ONCE(ring->watched, true);
-	queue_delayed_work(system_freezable_wq, &ring->watch,
-			   round_jiffies_relative(IO2_WATCH));
+	queue_delayed_work(system_freezable_wq, &ring->watch, IO2_WATCH);
 }
 
 /**
