@@ -282,6 +282,6 @@ def same_code(one, other, work):
     """Whether two modules have the same code and data. Sections that only name sources do not count."""
     parts = [os.path.join(work, name) for name in ('unbroken.part', 'mutant.part')]
     for module, part in zip((one, other), parts):
-        subprocess.run(['objcopy', '--strip-debug', '-R', '.modinfo', '-R', '.note*', '-R', '.BTF*',
+        subprocess.run(['objcopy', '--strip-debug', '-R', '.modinfo', '-R', '.note*', '-R', '.BTF', '-R', '.BTF.ext',
                         module, part], check=True)
     return contents(parts[0]) == contents(parts[1])

@@ -388,9 +388,16 @@ class Mutate:
         return self.verdicts.get(mutant.name)[0] if self.verdicts.exists(mutant.name) else ''
 
     def build_all(self, groups):
-        for group in groups:
-            if group.kernel != mutants.HOST:
-                self.build_group(group)
+        try:
+            for group in groups:
+                if group.kernel != mutants.HOST:
+                    self.build_group(group)
+        finally:
+            # after an exception nobody must wait for what is not built
+            for group in groups:
+                self.failed |= not group.complete and group.kernel != mutants.HOST
+                group.base_done.set()
+                group.end_built()
 
     def main(self, again, only_build, complete):
         self.take_lock()
