@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -473,27 +474,48 @@ BOUNDED_TEST(signals_of_submitter)
 
 /* ----------------------------------------------------------- who submits */
 
-enum change { UTS, OWN_ROOT, DIRECTORY, USER, NOTHING };
+#define CGROUP	"/sys/fs/cgroup/iouring2-corners"
 
-static const char * const change_names[] = {
-	"unshare(CLONE_NEWUTS)", "unshare(CLONE_FS), chroot",
-	"unshare(CLONE_FS)",
-};
-
-static int change(enum change what)
+static int change_uts(void)
 {
-	switch (what) {
-	case UTS:
-		return unshare(CLONE_NEWUTS);
-	case OWN_ROOT:
-		return unshare(CLONE_FS) ? -1 : chroot("/tmp");
-	case DIRECTORY:
-		return unshare(CLONE_FS);
-	case USER:
-		return setgroups(0, NULL) || setresuid(65534, 65534, 65534);
-	default:
-		return 0;
-	}
+	return unshare(CLONE_NEWUTS);
+}
+
+static int change_root(void)
+{
+	return unshare(CLONE_FS) ? -1 : chroot("/tmp");
+}
+
+static int change_directory(void)
+{
+	return unshare(CLONE_FS);
+}
+
+static int change_user(void)
+{
+	return setgroups(0, NULL) || setresuid(65534, 65534, 65534);
+}
+
+static int change_cgroup(void)
+{
+	return write_text(CGROUP "/cgroup.procs", "0");
+}
+
+static int change_file_size(void)
+{
+	const struct rlimit l = { 1 << 20, 1 << 20 };
+
+	return setrlimit(RLIMIT_FSIZE, &l);
+}
+
+static int change_flusher(void)
+{
+	return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+}
+
+static int change_nothing(void)
+{
+	return 0;
 }
 
 /* From below another root, too */
@@ -506,7 +528,7 @@ static long submitters(int fd)
 
 static int changes(void *arg)
 {
-	enum change what = *(int *)arg;
+	int (*change)(void) = arg;
 	long before, after;
 	struct ring r;
 	int p[2], fd;
@@ -519,13 +541,13 @@ static int changes(void *arg)
 	if (submit_all(&r))
 		return 2;
 	before = submitters(fd);
-	if (change(what))
+	if (change())
 		return 3;
 	add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, 0, 2);
 	if (submit_all(&r))
 		return 4;
 	after = submitters(fd);
-	if (after != before + (what == NOTHING ? 0 : 1))
+	if (after != before + (change != change_nothing))
 		return 5;
 	/* both are good for their reads */
 	if (write(p[1], "12", 2) != 2 || res_ms(&r, 1, SOON) != 1 ||
@@ -535,24 +557,38 @@ static int changes(void *arg)
 	return 0;
 }
 
-BOUNDED_TEST(submitters_told_apart)
+/* What a process changes between two submissions */
+RING_FIXTURE(change) {
+	int (*change)(void);
+};
+
+FIXTURE_VARIANT_ADD(change, uts) { change_uts };
+FIXTURE_VARIANT_ADD(change, root) { change_root };
+FIXTURE_VARIANT_ADD(change, directory) { change_directory };
+FIXTURE_VARIANT_ADD(change, user) { change_user };
+FIXTURE_VARIANT_ADD(change, cgroup) { change_cgroup };
+FIXTURE_VARIANT_ADD(change, file_size) { change_file_size };
+FIXTURE_VARIANT_ADD(change, flusher) { change_flusher };
+FIXTURE_VARIANT_ADD(change, nothing) { change_nothing };
+
+TEST_F_TIMEOUT(change, submitters_told_apart, 100)
 {
 	static char stack[256 << 10];
-	int what, status;
+	int status;
 	pid_t pid;
 
-	for (what = UTS; what <= NOTHING; what++) {
-		/* It shares its fs with us, as a thread does, if it unshares it */
-		pid = clone(changes, stack + sizeof(stack),
-			    CLONE_FS | SIGCHLD, &what);
-		ASSERT_LT(0, pid);
-		status = reap_ms(pid, SOON);
-		EXPECT_EQ(0, status) {
-			TH_LOG("%s: exit %d", change_names[what], status >> 8);
-		}
-		if (status == -ETIME)
-			kill(pid, SIGKILL);
-	}
+	if (variant->change == change_cgroup && mkdir(CGROUP, 0755))
+		SKIP(return, "no cgroup: errno %d", errno);
+	/* it shares its fs with us, as a thread does, if it unshares it */
+	pid = clone(changes, stack + sizeof(stack), CLONE_FS | SIGCHLD,
+		    variant->change);
+	ASSERT_LT(0, pid);
+	status = reap_ms(pid, SOON);
+	EXPECT_EQ(0, status);
+	if (status == -ETIME)
+		kill(pid, SIGKILL);
+	if (variant->change == change_cgroup)
+		EXPECT_TRUE(until(!rmdir(CGROUP)));
 }
 
 RING_TEST_MAIN
