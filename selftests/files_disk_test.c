@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, those of file systems that are on a disk and not ext4.
+ * The matrix of files: file systems on a disk, except ext4.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -39,7 +39,7 @@ static const char *squashfs_setup(struct kind *k)
 		work_dir))
 		return "mksquashfs failed";
 	k->dir = NULL;
-	/* its own size: nothing is added */
+	/* squashfs records its own size, so a larger disk adds nothing */
 	node = loop_new("squash", 1 * MIB);
 	if (!*node)
 		return "missing module: loop";
