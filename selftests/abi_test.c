@@ -299,7 +299,7 @@ RING_TEST(opcodes_answer)
 		for (op = 0; op < 256; op++) {
 			a = answer(op);
 			EXPECT_EQ(op < q.nr_ops && has_op(&q, op), !!a) {
-				TH_LOG("opcode %u: QUERY has another answer", op);
+				TH_LOG("opcode %u: QUERY disagrees", op);
 			}
 			sqe = ring_sqe(&r);
 			ASSERT_NE(NULL, sqe);

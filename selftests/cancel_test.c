@@ -431,7 +431,8 @@ RING_TEST(one_of_a_crowd)
 			key.flags = FD | USERDATA;
 			key.fd = efds[twin];
 			ASSERT_EQ(-ENOENT, cancel(&r, &key, false)) {
-				TH_LOG("request %u is left on file %u", i, twin);
+				TH_LOG("request %u is left on file %u",
+				       i, twin);
 			}
 		}
 	}
@@ -611,7 +612,7 @@ RING_TEST(signal_spares_the_next_request)
 		}
 		ret = cancel(&r, &key, false);
 		EXPECT_TRUE(did_cancel(ret)) {
-			TH_LOG("round %d: %d", i, ret);
+			TH_LOG("round %d: cancel gave %d", i, ret);
 		}
 		ASSERT_EQ(0, ring_take(&r, key.user_data, &cqe));
 		EXPECT_TRUE(cancelled(cqe.res));
@@ -772,7 +773,7 @@ RING_TEST(races_worker)
 			;
 		ret = cancel(&r, &key, false);
 		ASSERT_TRUE(did_cancel(ret)) {
-			TH_LOG("round %d: %d", i, ret);
+			TH_LOG("round %d: cancel gave %d", i, ret);
 		}
 		late += ret == -EALREADY;
 		ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe)) {

@@ -121,7 +121,7 @@ static int workers_prepare(struct arena *a)
 	ret = use_fifo(&a->hold);
 	if (ret)
 		return ret;
-	/* The open file of the reads blocks, that of the writer does not */
+	/* Reads use a blocking open file, the writer a non-blocking one */
 	a->fd = a->hold.use[0];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", a->fd);
 	a->hammered[0] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);

@@ -368,10 +368,11 @@ static const char *names_only(struct ring *r, int fd, bool away)
 		if (!ret)
 			ret = late_result(r, away);
 		if (ret != -EBADF)
-			return reason("%s opcode %d: %d", i % 2 ? "drained" : "linked",
+			return reason("%s opcode %d: result %d",
+				      i % 2 ? "drained" : "linked",
 				      ops[i / 2], ret);
 		if (seen_ms(r, TIMER, SOON) != -ETIME)
-			return "no timer";
+			return "the timer did not fire";
 	}
 	return ring_ready(r) ? "more completions" : "";
 }
@@ -420,13 +421,13 @@ static void *own_table(void *arg)
 	int fd;
 
 	if (unshare(CLONE_FILES))
-		return "unshare";
+		return "unshare() failed";
 	fd = file_of("second", data_b);
 	if (dup2(fd, 100) != 100)
-		return "dup2";
+		return "dup2() failed";
 	add_late(r, IOURING2_OP_READ, 100);
 	if (submit_all(r))
-		return "submit";
+		return "the submission failed";
 	if (seen_ms(r, TRIED, SOON) != 8 || memcmp(buf, data_b, 8))
 		return "wrong file";
 	/*

@@ -321,7 +321,7 @@ BOUNDED_TEST(first_thread)
 	for (i = 0; i < 2; i++) {
 		res = seen_ms(&p->r, TRIED, SOON);
 		EXPECT_TRUE(res == -ECANCELED || res == -EFAULT) {
-			TH_LOG("%d", res);
+			TH_LOG("result %d", res);
 		}
 	}
 	EXPECT_EQ(0, fdinfo(p->r.fd, "Inflight"));

@@ -870,7 +870,7 @@ static void sweep_way(struct sweep *s, const struct way *way)
 	state_read(&before);
 	for (nth = ALL; hit || nth == 1; nth++) {
 		hit = false;
-		bad = nth < MAX_NTH ? once(s, &p, nth, &hit) : "too many points";
+		bad = nth < MAX_NTH ? once(s, &p, nth, &hit) : "it never ends";
 		points += hit && nth != ALL;
 		if (bad) {
 			printf("# %s%s, point %u: %s\n", s->row->name,

@@ -278,7 +278,7 @@ static const char *fork_event(void *arg)
 			      msg.event);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", msg.arg.fork.ufd);
 	if (readlink(link, to, sizeof(to) - 1) < 0 || !strstr(to, "userfaultfd"))
-		return reason("%s: descriptor %u of %s", how_name(how),
+		return reason("%s: descriptor %u is \"%s\"", how_name(how),
 			      msg.arg.fork.ufd, to);
 	if ((int)msg.arg.fork.ufd != lowest)
 		return reason("%s: descriptor %u, but %d was free",

@@ -33,7 +33,7 @@ static const char *squashfs_setup(struct kind *k)
 	fd = open(path, O_RDWR | O_CREAT, 0644);
 	fill_pattern(data, sizeof(data), 1);
 	if (fd < 0 || write(fd, data, sizeof(data)) != sizeof(data))
-		return "no source";
+		return "the source file cannot be written";
 	close(fd);
 	if (run("mksquashfs %s %s/squash -noappend -processors 1", k->dir,
 		work_dir))

@@ -61,7 +61,7 @@ static const char *overlay_setup(struct kind *k)
 	snprintf(upper_text, sizeof(upper_text), "%s/upper", work_dir);
 	mkdir(upper_text, 0755);
 	if (mount(node, upper_text, "ext4", 0, NULL))
-		return "mount of ext4";
+		return "ext4 cannot be mounted";
 	snprintf(path, sizeof(path), "%s/u", upper_text);
 	mkdir(path, 0755);
 	snprintf(path, sizeof(path), "%s/w", upper_text);

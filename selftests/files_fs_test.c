@@ -372,7 +372,7 @@ static const char *nfs_setup(struct kind *k)
 	}
 	if (access("/proc/fs/nfsd/threads", F_OK) &&
 	    mount("nfsd", "/proc/fs/nfsd", "nfsd", 0, NULL))
-		return "mount of nfsd";
+		return "nfsd cannot be mounted";
 	/* Switch NFS 2 and 3 off: they must be registered with a port mapper */
 	put_text("/proc/fs/nfsd/versions", "-2\n");
 	put_text("/proc/fs/nfsd/versions", "-3\n");

@@ -56,7 +56,7 @@ static const char *cgroup_teardown(struct kind *k)
 		return "";
 	until_ms(!(ret = rmdir(cgroup_dir) ? -errno : 0) || ret != -EBUSY,
 		 5000);
-	return ret ? reason("rmdir of the cgroup: %s", err_name(ret)) : "";
+	return ret ? reason("rmdir of its folder: %s", err_name(ret)) : "";
 }
 
 /* -------------------------------------------------------------- tracefs */
