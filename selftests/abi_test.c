@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ABI: linux/iouring2.h equals io_uring's header in every size, offset
- * and constant (design: "binary identical"), and what QUERY and PROBE say is
- * what requests, flags and register opcodes then do.
+ * The ABI. linux/iouring2.h equals io_uring's header in every size, offset and
+ * constant (design: "binary identical"). What QUERY and PROBE report agrees
+ * with how requests, SQE flags and register opcodes behave.
  *
- * The table of names comes from abi_gen.sh, made from the headers themselves.
+ * abi_gen.sh generates the table of names from the headers themselves.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,7 +18,10 @@
 #include "fixture.h"
 #include "abi_rows.h"
 
-/* What linux/iouring2.h has; who adds to it on purpose corrects these, too */
+/*
+ * The numbers of constants, structs and fields in linux/iouring2.h. A change
+ * that adds one on purpose corrects these numbers, too.
+ */
 #define NR_CONSTANTS	283
 #define NR_STRUCTS	49
 #define NR_FIELDS	244
@@ -29,7 +32,7 @@
 	_Static_assert(offsetof(struct iouring2_##s, f) == (n), \
 		       "offset of " #s "." #f)
 
-/* io_uring's, on which every program relies */
+/* io_uring's layout, on which every program relies */
 SIZE(sqe, 64);
 OFF(sqe, opcode, 0);
 OFF(sqe, flags, 1);
@@ -58,7 +61,7 @@ SIZE(getevents_arg, 24);
 SIZE(probe, 16);
 SIZE(probe_op, 8);
 
-/* Ours, the first version: these never change */
+/* The layout of our own structs, which never changes after the first version */
 SIZE(query, 136);
 OFF(query, features, 8);
 OFF(query, ops, 40);
@@ -127,7 +130,7 @@ static const char * const new_names[] = {
 	NULL
 };
 
-/* Rows that differ, with a line about each */
+/* Count the rows that differ, and print a line about each */
 static int differing(const struct value *v, int nr, const char *what)
 {
 	int i, bad = 0;
@@ -153,11 +156,11 @@ RING_TEST(same_as_io_uring)
 	EXPECT_EQ(0, DIFFERING(sizes));
 	EXPECT_EQ(0, DIFFERING(field_offsets));
 	EXPECT_EQ(0, DIFFERING(field_sizes));
-	/* A table that lost its rows proves nothing */
+	/* A table without rows would prove nothing */
 	EXPECT_LE(100, (int)ARRAY_SIZE(constants));
 	EXPECT_LE(10, (int)ARRAY_SIZE(sizes));
 	EXPECT_LE(60, (int)ARRAY_SIZE(field_offsets));
-	TH_LOG("%s: %d constants, %d structs, %d fields compared; %d names of ours are not in it",
+	TH_LOG("%s: %d constants, %d structs, %d fields compared; %d of our names are not in it",
 	       ABI_REFERENCE, (int)ARRAY_SIZE(constants),
 	       (int)ARRAY_SIZE(sizes), (int)ARRAY_SIZE(field_offsets),
 	       (int)ARRAY_SIZE(old_names) - 1);
@@ -168,13 +171,13 @@ RING_TEST(same_as_io_uring)
 RING_TEST(nothing_left_out)
 {
 	EXPECT_EQ(NR_CONSTANTS, ABI_CONSTANTS) {
-		TH_LOG("constants of iouring2.h: correct NR_CONSTANTS");
+		TH_LOG("iouring2.h has other constants: correct NR_CONSTANTS");
 	}
 	EXPECT_EQ(NR_STRUCTS, ABI_STRUCTS) {
-		TH_LOG("structs of iouring2.h: correct NR_STRUCTS");
+		TH_LOG("iouring2.h has other structs: correct NR_STRUCTS");
 	}
 	EXPECT_EQ(NR_FIELDS, ABI_FIELDS) {
-		TH_LOG("fields of iouring2.h: correct NR_FIELDS");
+		TH_LOG("iouring2.h has other fields: correct NR_FIELDS");
 	}
 }
 
@@ -202,7 +205,7 @@ RING_TEST(query)
 	EXPECT_EQ(IOURING2_ENTER_BY_FADVISE, (int)q.enter_methods);
 	for (op = 0; op < ARRAY_SIZE(q.resv); op++)
 		EXPECT_EQ(0, (long)q.resv[op]);
-	/* Without these nothing below makes sense */
+	/* The tests below need these two opcodes */
 	EXPECT_TRUE(has_op(&q, IOURING2_OP_NOP));
 	EXPECT_TRUE(has_op(&q, IOURING2_OP_READ));
 	for (op = q.nr_ops; op < 256; op++)
@@ -247,9 +250,9 @@ RING_TEST(probe_agrees)
 }
 
 /*
- * What a request with nothing wrong in it but its file descriptor, -1, or its
- * target, which does not exist, comes back with. Each opcode of the module has a
- * row; any other gives EOPNOTSUPP or EINVAL.
+ * The result of a request whose only fault is a file descriptor of -1, or a
+ * target that does not exist. Each opcode of the module has a row. Any other
+ * opcode gives EOPNOTSUPP or EINVAL.
  */
 static const struct answer {
 	unsigned char op;
@@ -296,7 +299,7 @@ RING_TEST(opcodes_answer)
 		for (op = 0; op < 256; op++) {
 			a = answer(op);
 			EXPECT_EQ(op < q.nr_ops && has_op(&q, op), !!a) {
-				TH_LOG("opcode %u: answers[] is wrong", op);
+				TH_LOG("opcode %u: QUERY disagrees", op);
 			}
 			sqe = ring_sqe(&r);
 			ASSERT_NE(NULL, sqe);
@@ -356,7 +359,7 @@ RING_TEST(sqe_flags_answer)
 		else
 			want = -EINVAL;
 		if (bit == IOURING2_SQE_CQE_SKIP_SUCCESS_BIT && want > 0) {
-			/* Silence, then something that speaks */
+			/* The read posts no CQE; the NOP after it does */
 			ASSERT_EQ(0, ring_nop(&r, 99));
 			EXPECT_EQ(1, ring_submit(&r));
 			ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -373,7 +376,7 @@ RING_TEST(sqe_flags_answer)
 	close(fd);
 }
 
-/* Fields that READ and NOP do not use must be refused or ignored as io_uring */
+/* Fields that READ and NOP do not use are refused or ignored as in io_uring */
 RING_TEST(personality_unknown)
 {
 	struct iouring2_sqe *sqe;
@@ -423,7 +426,9 @@ RING_TEST(flags_of_a_nop)
 /* --------------------------------------------------------- 32-bit callers */
 
 #ifdef __x86_64__
-/* All that 32-bit calls point to, where 32 bits reach */
+/*
+ * All that the 32-bit calls point to. It lies where a 32-bit pointer reaches.
+ */
 struct low {
 	struct iouring2_query query;
 	struct iouring2_setup setup;
@@ -472,7 +477,7 @@ static int as_32_bits(struct low *m)
 	if (ioctl32(r.fd, IOURING2_IOC_REGISTER, &m->reg) ||
 	    m->probe.ops_len != ARRAY_SIZE(m->ops))
 		return 5;
-	/* 4 and 4 bytes, described as a 32-bit program does */
+	/* Two buffers of 4 bytes, in iovecs of the 32-bit layout */
 	m->iov[0].base = (uintptr_t)m->data;
 	m->iov[1].base = m->iov[0].base + 4;
 	m->iov[0].len = 4;
@@ -511,7 +516,7 @@ RING_TEST(from_32_bits)
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV)
 		SKIP(return, "no 32-bit system calls");
 	EXPECT_EQ(0, status) {
-		TH_LOG("step %d", WEXITSTATUS(status));
+		TH_LOG("step %d failed", WEXITSTATUS(status));
 	}
 }
 #endif

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Back-pressure (I4) and the bound (I5): ENTER refuses new entries with EBUSY
- * exactly while completions wait behind the full CQ, has by then made the CQ
- * as full as it can be, and has changed nothing else; waiting and polling
- * never get EBUSY, and never sleep on a completion that is there (I3). Past
- * the in-flight cap entries are refused with EAGAIN.
+ * Back-pressure (I4) and the bound (I5). ENTER refuses new entries with EBUSY
+ * exactly while completions wait behind the full CQ. Before it returns EBUSY,
+ * it makes the CQ as full as it can be, and it changes nothing else. Waiting
+ * and polling never return EBUSY, and never sleep while a completion is
+ * available (I3). Past the in-flight cap, ENTER refuses entries with EAGAIN.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -19,7 +19,7 @@
 #define OVERFLOW	IOURING2_SQ_CQ_OVERFLOW
 #define GETEVENTS	IOURING2_ENTER_GETEVENTS
 
-/* All that ENTER could change, seen from outside */
+/* All state that ENTER could change and that is visible from outside */
 struct seen {
 	__u32 sq_head, sq_tail, sq_flags, sq_dropped;
 	__u32 cq_head, cq_tail, cq_flags, cq_overflow;
@@ -51,7 +51,10 @@ static struct seen look(struct ring *r)
 	return s;
 }
 
-/* A ring of @n entries each, with a full CQ and @n more completions waiting */
+/*
+ * Make a ring with @n entries in the SQ and in the CQ. Its CQ is full, and its
+ * backlog has @n more completions.
+ */
 static int overflown(struct ring *r, unsigned int n, unsigned int max_inflight)
 {
 	unsigned int i;
@@ -103,7 +106,7 @@ TEST_F_TIMEOUT(busy, busy_changes_nothing, LIMIT)
 	ring_exit(&r);
 }
 
-/* to_submit decides, whether or not the SQ has entries */
+/* EBUSY depends on to_submit, whether or not the SQ has entries */
 RING_TEST(busy_with_empty_sq)
 {
 	struct ring r;
@@ -114,7 +117,7 @@ RING_TEST(busy_with_empty_sq)
 	ring_exit(&r);
 }
 
-/* Slots that are free in a CQ that has overflowed */
+/* The number of free slots in a CQ that has overflowed */
 RING_FIXTURE(free_places) {
 	unsigned int nr;
 };
@@ -146,12 +149,12 @@ TEST_F_TIMEOUT(free_places, cq_filled_before_busy, LIMIT)
 	EXPECT_EQ(4 - reap, fdinfo(r.fd, "Backlog"));
 	EXPECT_TRUE(*r.sq_flags & OVERFLOW);
 	EXPECT_EQ(1, (int)ring_unsubmitted(&r));
-	/* These come without entering */
+	/* These CQEs are reaped without a call of ENTER */
 	for (i = 0; i < 4; i++) {
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		EXPECT_EQ(next++, cqe.user_data);
 	}
-	/* What waited fits now: the entry is taken */
+	/* The backlog fits into the CQ now, so the entry is taken */
 	EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
 	EXPECT_EQ(reap ? 0 : OVERFLOW, *r.sq_flags & OVERFLOW);
 	while (next < 9) {
@@ -162,8 +165,8 @@ TEST_F_TIMEOUT(free_places, cq_filled_before_busy, LIMIT)
 }
 
 /*
- * With as many free slots as CQEs in the backlog all fit, and the entry is
- * taken
+ * If the CQ has as many free slots as the backlog has CQEs, all of them fit,
+ * and the entry is taken
  */
 RING_TEST(not_busy_when_all_fit)
 {
@@ -187,7 +190,7 @@ FIXTURE_VARIANT_ADD(cq, of_1) { 1 };
 FIXTURE_VARIANT_ADD(cq, of_2) { 2 };
 FIXTURE_VARIANT_ADD(cq, of_4096) { 4096 };
 
-/* A CQ that is full with an empty backlog is not busy */
+/* A full CQ with an empty backlog does not cause EBUSY */
 TEST_F_TIMEOUT(cq, full_is_not_busy, LIMIT)
 {
 	struct ring r;
@@ -232,7 +235,7 @@ TEST_F_TIMEOUT(reaped, getevents_never_busy, LIMIT)
 	for (min = 0; min < 6; min++) {
 		ASSERT_EQ(0, overflown(&r, 4, 0));
 		*r.cq_head += variant->nr;
-		/* A minute's time-out: must not sleep at all */
+		/* With a timeout of a minute: the call must not sleep */
 		EXPECT_EQ(0, enter_timeout(r.fd, 0, min,
 					   60 * NSEC_PER_SEC)) {
 			TH_LOG("wait for %u", min);
@@ -302,8 +305,8 @@ static void *wait_in_thread(void *arg)
 }
 
 /*
- * A thread sleeps until the CQ is full; more completions come than fit, all
- * at once, while it sleeps.
+ * A thread sleeps until the CQ is full. While it sleeps, more completions than
+ * fit are posted at once. It must wake up.
  */
 RING_TEST(sleeper_woken_by_overflow)
 {
@@ -343,8 +346,8 @@ RING_TEST(sleeper_woken_by_overflow)
 }
 
 /*
- * The other thread takes what the sleeper would have got, without entering:
- * what is left waiting is enough for the sleeper, so it must come back.
+ * All CQEs in the CQ are reaped without a call of ENTER. The backlog still
+ * holds as many as the thread waits for, so the thread must return.
  */
 RING_TEST(no_sleep_on_backlog)
 {
@@ -368,8 +371,8 @@ RING_TEST(no_sleep_on_backlog)
 /* -------------------------------------------------------- the in-flight cap */
 
 /*
- * Submit until all are taken, or an error. How many one ENTER takes while
- * the cap is near is up to the module; that each takes some is not.
+ * Submit until all entries are taken, or ENTER fails. The module decides how
+ * many entries one ENTER takes near the cap, but each ENTER must take some.
  */
 static int submit_all(struct ring *r)
 {
@@ -412,14 +415,14 @@ TEST_F_TIMEOUT(cap, cap_refuses_with_eagain, LIMIT)
 		prep_poll(sqe, efd[i], POLLIN);
 		sqe->user_data = i;
 	}
-	/* Two more than the cap: as many as the cap are taken */
+	/* Two entries more than the cap: ENTER takes as many as the cap */
 	ASSERT_EQ(0, ring_nop(&r, 1000));
 	ASSERT_EQ(0, ring_nop(&r, 1001));
 	EXPECT_EQ((int)cap, ring_submit(&r));
 	EXPECT_EQ(2, (int)ring_unsubmitted(&r));
 	EXPECT_EQ(cap, fdinfo(r.fd, "Inflight"));
 
-	/* And then none, with nothing changed */
+	/* Then ENTER takes none and changes nothing */
 	was = look(&r);
 	EXPECT_EQ(-EAGAIN, ring_submit(&r));
 	EXPECT_EQ(-EAGAIN, enter(r.fd, 1, 0, 0, NULL, 0));
@@ -427,12 +430,12 @@ TEST_F_TIMEOUT(cap, cap_refuses_with_eagain, LIMIT)
 	is = look(&r);
 	EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
 
-	/* One completes, and its CQE is in the CQ: it no longer counts */
+	/* A completed request no longer counts once its CQE is in the CQ */
 	v = 1;
 	EXPECT_EQ((ssize_t)sizeof(v), write(efd[0], &v, sizeof(v)));
 	EXPECT_TRUE(until(ring_ready(&r) == 1));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == cap - 1));
-	/* NOPs count one after the other */
+	/* Each NOP completes before the next one counts */
 	EXPECT_EQ(2, submit_all(&r));
 	all = 0;
 	while (ring_peek(&r, &cqe))
@@ -463,7 +466,8 @@ RING_TEST(cap_counts_backlog)
 	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 4));
 	EXPECT_EQ(4, (int)ring_ready(&r));
 	/*
-	 * 4 CQEs are in the CQ, 4 requests still count; EBUSY is checked first
+	 * 4 CQEs are in the CQ, and 4 requests still count. EBUSY is checked
+	 * first.
 	 */
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	EXPECT_EQ(-EBUSY, ring_submit(&r));
@@ -492,7 +496,7 @@ static int ring_init_backlogged(struct ring *r, unsigned int n,
 struct looker {
 	struct ring	*r;
 	bool		stop;
-	unsigned long	looks;		/* with a backlog */
+	unsigned long	looks;		/* readings with a backlog */
 	unsigned long	wrong;
 };
 
@@ -550,7 +554,7 @@ RING_TEST(backlogged_looked_at)
 	EXPECT_TRUE(ret == 1 || ret == -EBUSY);
 	EXPECT_LT(10, (long)l.looks);
 	EXPECT_EQ(0, (long)l.wrong) {
-		TH_LOG("of %lu looks", l.looks);
+		TH_LOG("in %lu readings of fdinfo", l.looks);
 	}
 	ring_exit(&r);
 }
@@ -576,7 +580,7 @@ TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 	for (i = 0; i < 4 + cap; i++) {
 		ASSERT_EQ(0, ring_nop(&r, i));
 		ASSERT_EQ(1, ring_submit(&r)) {
-			TH_LOG("%u taken", i);
+			TH_LOG("%u entries were taken", i);
 		}
 	}
 	EXPECT_EQ(4, (int)ring_ready(&r));
@@ -584,7 +588,7 @@ TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 	EXPECT_EQ(0, fdinfo(r.fd, "EbusyTotal"));
 	EXPECT_EQ(OVERFLOW, *r.sq_flags & OVERFLOW);
 
-	/* At the cap: EBUSY as ever, and nothing has changed */
+	/* At the cap ENTER returns EBUSY and changes nothing */
 	ASSERT_EQ(0, ring_nop(&r, i));
 	ring_publish(&r);
 	was = look(&r);
@@ -594,7 +598,7 @@ TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 	EXPECT_EQ(0, memcmp(&was, &is, sizeof(was)));
 	EXPECT_EQ(2, fdinfo(r.fd, "EbusyTotal"));
 
-	/* One that is reaped makes room for one */
+	/* One reaped CQE makes room for one entry */
 	ASSERT_TRUE(ring_peek(&r, &cqe));
 	EXPECT_EQ(0, (int)cqe.user_data);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -611,8 +615,8 @@ TEST_F_TIMEOUT(backlogged, backlogged_up_to_the_cap, LIMIT)
 }
 
 /*
- * Of a batch, as many are taken as the cap has room for; running requests
- * count, too
+ * ENTER takes as many entries of a batch as the cap has room for. Running
+ * requests count, too.
  */
 RING_TEST(backlogged_batch)
 {
@@ -633,7 +637,7 @@ RING_TEST(backlogged_batch)
 	EXPECT_EQ(4, ring_submit(&r));
 	EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
 	EXPECT_EQ(4, (int)ring_ready(&r));
-	/* 3 run, and 3 of these 4 may wait */
+	/* 3 requests run, so the cap has room for 3 of these 4 */
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, ring_nop(&r, i));
 	EXPECT_EQ(3, ring_submit(&r));
@@ -641,7 +645,9 @@ RING_TEST(backlogged_batch)
 	EXPECT_EQ(-EBUSY, ring_submit(&r));
 	ring_exit(&r);
 
-	/* Without a backlog there is nothing to reap: EAGAIN */
+	/*
+	 * Without a backlog there is nothing to reap, so ENTER returns EAGAIN
+	 */
 	ASSERT_EQ(0, ring_init_backlogged(&r, 4, 1));
 	sqe = ring_sqe(&r);
 	prep_poll(sqe, efd, POLLIN);
@@ -725,8 +731,8 @@ static void *reap_some_time(void *arg)
 }
 
 /*
- * I3: the CQ gets room while a waiter, or a poller, is about to sleep. The
- * backlog is flushed, or reported, before it sleeps.
+ * I3: the CQ gets room while a waiter or a poller is about to sleep. ENTER must
+ * flush the backlog, and poll(2) must report it, before the task sleeps.
  */
 static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 {
@@ -740,7 +746,10 @@ static void sleeps_on_nothing(struct __test_metadata *_metadata, bool polls)
 
 	for (round = 0; round < ROUNDS; round++) {
 		ASSERT_EQ(0, ring_init(&r, 4, 4));
-		/* A post would wake the poller, so it comes before the poll */
+		/*
+		 * A post would wake the poller, so the CQ is filled before the
+		 * poll
+		 */
 		if (polls)
 			ASSERT_EQ(0, fill_and_more(&r));
 		p = (struct reaper) {

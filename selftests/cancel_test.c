@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * ASYNC_CANCEL finds a request by each of its keys, in each state that it can
- * be in, and ends it exactly once; the result of the cancellation and that of
- * the request tell the same story; what was not read yet is still there to be
- * read. victims.h has the states.
+ * be in, and ends it exactly once. The result of the cancellation agrees with
+ * the result of the request. A cancelled read consumes no data. victims.h has
+ * the states.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -24,7 +24,7 @@ struct key {
 	int fd, op;
 };
 
-/* The cancellation's own result; the victims' completions stay in the CQ */
+/* Return the cancellation's result. The victims' completions stay in the CQ. */
 static int cancel(struct ring *r, const struct key *k, bool async)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -36,13 +36,15 @@ static int cancel(struct ring *r, const struct key *k, bool async)
 	return ring_do(r);
 }
 
-/* What a request that was cancelled comes back with */
+/* Is @res a result of a cancelled request? */
 static bool cancelled(int res)
 {
 	return res == -ECANCELED || res == -EINTR;
 }
 
-/* 0, or that it was running and has been interrupted */
+/*
+ * Did the cancellation end the request, or interrupt it while it was running?
+ */
 static bool did_cancel(int ret)
 {
 	return ret == 0 || ret == -EALREADY;
@@ -107,14 +109,14 @@ static void cancel_it(struct __test_metadata *_metadata,
 		goto out;
 	}
 	EXPECT_TRUE(did_cancel(ret)) {
-		TH_LOG("%d", ret);
+		TH_LOG("cancel returned %d", ret);
 	}
 	ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe));
 	EXPECT_TRUE(cancelled(cqe.res)) {
 		TH_LOG("res %d", cqe.res);
 	}
 	EXPECT_EQ(0, (int)cqe.flags);
-	/* Once, and not to be found again */
+	/* The request ends once, and is not found again */
 	EXPECT_EQ(-ENOENT, cancel(&r, &key, async));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == holders));
 	EXPECT_EQ(0, (int)ring_ready(&r));
@@ -143,7 +145,7 @@ RING_TEST(member_of_a_chain_from_a_worker)
 	cancel_it(_metadata, &linked_victim, true);
 }
 
-/* Every key that matches it, and keys that match something else */
+/* Try every key that matches the victim, and keys that do not match it */
 TEST_F_TIMEOUT(victim, matches_by_each_key, LIMIT)
 {
 	const struct victim *v = variant->is;
@@ -186,11 +188,11 @@ TEST_F_TIMEOUT(victim, matches_by_each_key, LIMIT)
 		ASSERT_EQ(0, victim_start(v, &r, &s));
 		ret = cancel(&r, &keys[k].key, false);
 		if (keys[k].hit) {
-			/* ANY means all that there are */
+			/* ANY cancels all requests and returns their number */
 			if (keys[k].key.flags & ANY && ret == 1)
 				ret = 0;
 			EXPECT_TRUE(did_cancel(ret)) {
-				TH_LOG("key %u: %d", k, ret);
+				TH_LOG("key %u: cancel returned %d", k, ret);
 			}
 			ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe)) {
 				TH_LOG("key %u", k);
@@ -209,7 +211,7 @@ out:
 	scene_close(&s);
 }
 
-/* By the ring's own descriptor, and by that of another ring */
+/* A poll of the ring matches the ring's descriptor, not that of another ring */
 RING_TEST(by_ring)
 {
 	struct iouring2_cqe cqe;
@@ -232,8 +234,9 @@ RING_TEST(by_ring)
 }
 
 /*
- * By another ring's descriptor, which is closed when the cancel runs: no
- * request matches it, and a request without a file does not, either.
+ * The key is the descriptor of another ring, which is closed before the cancel
+ * runs. No request matches it. In particular, a request without a file does not
+ * match it.
  */
 RING_TEST(by_another_ring)
 {
@@ -261,7 +264,7 @@ RING_TEST(by_another_ring)
 		sqe->user_data = 2;
 		EXPECT_EQ(2, ring_submit(&r));
 		ring_exit(&other);
-		/* somebody may have its memory by now */
+		/* One of these rings may get the memory of the closed one */
 		for (j = 0; j < ARRAY_SIZE(filler); j++)
 			ASSERT_EQ(0, ring_init(&filler[j], 8, 0));
 		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
@@ -291,7 +294,7 @@ FIXTURE_VARIANT_ADD(own_key, all_of_opcode) {
 FIXTURE_VARIANT_ADD(own_key, user_data) { { USERDATA, 77, -1, 0 } };
 FIXTURE_VARIANT_ADD(own_key, any) { { ANY, 0, -1, 0 } };
 
-/* A cancel that a worker runs is in flight, too, but does not match itself */
+/* A cancel that a worker runs is in flight, too. It must not match itself. */
 TEST_F_TIMEOUT(own_key, not_itself, LIMIT)
 {
 	const int efd = eventfd(0, EFD_CLOEXEC);
@@ -333,7 +336,10 @@ FIXTURE_VARIANT_ADD(many, by_fd_and_opcode) {
 	{ ALL | FD | OP, 0, -1, IOURING2_OP_POLL_ADD }
 };
 
-/* Only the first match; or with ALL each one, and their number is the result */
+/*
+ * Without ALL, one match is cancelled. With ALL, each match is cancelled, and
+ * the result is their number.
+ */
 TEST_F_TIMEOUT(many, counts_what_it_cancels, LIMIT)
 {
 	enum { NR = 5 };
@@ -355,17 +361,17 @@ TEST_F_TIMEOUT(many, counts_what_it_cancels, LIMIT)
 		sqe->user_data = 1;
 	}
 	EXPECT_EQ(NR, ring_submit(&r));
-	/* One */
+	/* Cancel one */
 	EXPECT_EQ(0, cancel(&r, &one, false));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == NR - 1));
-	/* The others */
+	/* Cancel the others */
 	EXPECT_EQ(NR - 1, cancel(&r, &key, false));
 	for (n = 0; n < NR; n++) {
 		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
 		EXPECT_EQ(-ECANCELED, cqe.res);
 	}
 	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
-	/* None is a number too */
+	/* With ALL, no match gives the number 0 */
 	EXPECT_EQ(0, cancel(&r, &key, false));
 	key.flags &= ~ALL;
 	if (key.flags != ANY)
@@ -375,8 +381,9 @@ TEST_F_TIMEOUT(many, counts_what_it_cancels, LIMIT)
 }
 
 /*
- * The hash table of a ring grows without losing a request: each of many is
- * found by its user_data, and of those that have the same the newest first.
+ * The hash table of a ring grows without losing a request. Each of many
+ * requests is found by its user_data. Of several requests with the same
+ * user_data the newest is found first.
  */
 RING_TEST(one_of_a_crowd)
 {
@@ -393,7 +400,7 @@ RING_TEST(one_of_a_crowd)
 		efds[i] = eventfd(0, EFD_CLOEXEC);
 		ASSERT_LE(0, efds[i]);
 	}
-	/* all of them, and all of them again, each time on another file */
+	/* Arm each user_data TWINS times, each time on another file */
 	for (i = 0; i < TWINS * CROWD; i++) {
 		sqe = ring_sqe(&r);
 		prep_poll(sqe, efds[i / CROWD], POLLIN);
@@ -402,29 +409,30 @@ RING_TEST(one_of_a_crowd)
 			ASSERT_EQ(BATCH, ring_submit(&r));
 	}
 	EXPECT_EQ(TWINS * CROWD, fdinfo(r.fd, "Inflight"));
-	/* some that were there first, some that came last, one that never was */
+	/* Cancel those armed first, those armed last, and some between */
 	for (i = 0; i < CROWD; i += i < 40 || i > CROWD - 40 ? 1 : 37) {
 		for (twin = TWINS; twin--; ) {
 			key.user_data = 1000 + i;
 			key.flags = FD | USERDATA;
 			key.fd = efds[twin];
-			/* the one that is left which was armed last */
+			/* Without FD this finds the one that was armed last */
 			if (twin != TWINS - 1 && i % 2) {
 				key.flags = 0;
 				key.fd = -1;
 			}
 			ASSERT_EQ(0, cancel(&r, &key, false)) {
-				TH_LOG("%u, armed %u", i, twin);
+				TH_LOG("request %u on file %u", i, twin);
 			}
 			ASSERT_EQ(0, ring_take(&r, 1000 + i, &cqe));
 			ASSERT_EQ(-ECANCELED, cqe.res);
 			if (!(i % 2))
 				continue;
-			/* nobody on its file by that name any more */
+			/* No request with this user_data polls that file now */
 			key.flags = FD | USERDATA;
 			key.fd = efds[twin];
 			ASSERT_EQ(-ENOENT, cancel(&r, &key, false)) {
-				TH_LOG("%u, armed %u, is still there", i, twin);
+				TH_LOG("request %u is left on file %u",
+				       i, twin);
 			}
 		}
 	}
@@ -464,7 +472,7 @@ RING_TEST(any_and_all_cancel_everything)
 	EXPECT_LT(0, ret);
 	for (n = 0, pass = 0; n < nr; n++) {
 		ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe)) {
-			TH_LOG("%u of %u ended", n, nr);
+			TH_LOG("%u of %u requests ended", n, nr);
 		}
 		EXPECT_TRUE(cancelled(cqe.res)) {
 			pass++;
@@ -477,8 +485,8 @@ RING_TEST(any_and_all_cancel_everything)
 }
 
 /*
- * Submits a write, user_data 1, that blocks its worker: the eventfd polls as
- * writable, but has no room for that much.
+ * Submit a write with user_data 1 that blocks its worker. The eventfd polls as
+ * writable, but has no room for such a large value.
  */
 static int block_a_worker(struct ring *r, int efd)
 {
@@ -490,7 +498,7 @@ static int block_a_worker(struct ring *r, int efd)
 	return ring_submit(r) == 1 ? 0 : -EPROTO;
 }
 
-/* A request that is queued for a worker, because the only worker is blocked */
+/* Cancel a request that is queued because the only worker is blocked */
 RING_TEST(queued_for_a_worker)
 {
 	long was = module_param("workers_unbounded");
@@ -518,7 +526,7 @@ RING_TEST(queued_for_a_worker)
 		ret = enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_MSEC);
 		if (ret == -ETIME)
 			break;
-		/* On a slow machine what is to block it may not be there yet */
+		/* On a slow machine the worker may not be blocked yet */
 		ASSERT_EQ(0, ret);
 		ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe));
 		ASSERT_EQ(1, cqe.res);
@@ -529,7 +537,7 @@ RING_TEST(queued_for_a_worker)
 	ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
 	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
-	/* It has not been begun: the byte is still there */
+	/* The read has not started, so the byte is still there */
 	EXPECT_EQ(1, read(ready, &out, 1));
 	EXPECT_EQ('y', out);
 	ring_exit(&r);
@@ -570,7 +578,7 @@ RING_TEST(files_have_their_own_workers)
 	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 	ring_exit(&r);
 	close(file);
-	/* A limit of 0 is taken as 1, or nothing would be done */
+	/* A limit of 0 works as 1; otherwise no worker could run */
 	EXPECT_EQ(0, module_param_set("workers_unbounded", 0));
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, ring_nop(&r, 1));
@@ -604,7 +612,7 @@ RING_TEST(signal_spares_the_next_request)
 		}
 		ret = cancel(&r, &key, false);
 		EXPECT_TRUE(did_cancel(ret)) {
-			TH_LOG("round %d: %d", i, ret);
+			TH_LOG("round %d: cancel gave %d", i, ret);
 		}
 		ASSERT_EQ(0, ring_take(&r, key.user_data, &cqe));
 		EXPECT_TRUE(cancelled(cqe.res));
@@ -699,7 +707,7 @@ TEST_F_TIMEOUT(bad_key, refused, LIMIT)
 	if (key.fd == POLLED)
 		key.fd = s.efd;
 	EXPECT_EQ(variant->res, cancel(&r, &key, false));
-	/* That has left it alone */
+	/* The victim is still in flight */
 	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 	EXPECT_EQ(self->before.counter[5] + 1, counter("files"));
 	ring_exit(&r);
@@ -731,7 +739,7 @@ RING_TEST(refused)
 	prep_cancel(sqe, VICTIM, 0);
 	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
-	/* All of that has left it alone */
+	/* The victim is still in flight */
 	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 	EXPECT_EQ(self->before.counter[5] + 1, counter("files"));
 	ring_exit(&r);
@@ -765,15 +773,15 @@ RING_TEST(races_worker)
 			;
 		ret = cancel(&r, &key, false);
 		ASSERT_TRUE(did_cancel(ret)) {
-			TH_LOG("round %d: %d", i, ret);
+			TH_LOG("round %d: cancel gave %d", i, ret);
 		}
 		late += ret == -EALREADY;
 		ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe)) {
-			TH_LOG("round %d: never ends after %d", i, ret);
+			TH_LOG("round %d: no end after cancel: %d", i, ret);
 		}
 		ASSERT_TRUE(cancelled(cqe.res));
 	}
-	TH_LOG("%d of %d were running", late, rounds);
+	TH_LOG("%d of %d requests were running", late, rounds);
 	ring_exit(&r);
 	scene_close(&s);
 }
@@ -801,7 +809,10 @@ static void *finish(void *arg)
 	return NULL;
 }
 
-/* A cancel races with the completion, and both results agree on who won */
+/*
+ * A cancel races with the completion. Both results must agree on which came
+ * first.
+ */
 RING_TEST(races_completion)
 {
 	int rounds = full_stress() ? 20000 : 1000, i, ret, wins[2] = { };
@@ -835,13 +846,13 @@ RING_TEST(races_completion)
 			sched_yield();
 		if (cqe.res == 1) {
 			ASSERT_TRUE(ret == -ENOENT || ret == -EALREADY) {
-				TH_LOG("read, but cancel said %d", ret);
+				TH_LOG("read, but cancel gave %d", ret);
 			}
 			wins[0]++;
 		} else {
 			ASSERT_TRUE(cancelled(cqe.res));
 			ASSERT_TRUE(did_cancel(ret)) {
-				TH_LOG("cancelled, but cancel said %d", ret);
+				TH_LOG("cancelled, but cancel gave %d", ret);
 			}
 			/* The byte is still there */
 			ASSERT_EQ(1, read(s.pipe[0], &c, 1));

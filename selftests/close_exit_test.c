@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I9 at the end of a process: when the wait for one that had a ring has
- * returned, or when another image runs in it, nothing of the ring runs and
- * nothing is held for it, whatever was in flight; see close.c.
+ * I9 at the end of a process. When the wait for a process that had a ring has
+ * returned, or when another image runs in the process, nothing of the ring runs
+ * and nothing is held for it, whatever was in flight. See also close_test.c.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 enum there {
 	EXIT,
 	EXIT_IN_THREAD,		/* while the first thread waits in ENTER */
-	EXIT_MAPPED,		/* nothing but mappings left; so below */
+	EXIT_MAPPED,		/* only mappings are left */
 	KILL_IN_ENTER,
 	KILL_THREADS_IN_ENTER,
 	KILL_OUTSIDE,
@@ -35,7 +35,9 @@ static void *exit_when_told(void *arg)
 	return NULL;
 }
 
-/* Another image in the same process: nothing of a ring is in it */
+/*
+ * Execute another image in the same process. It inherits nothing of the ring.
+ */
 static void become_another(struct talk *t)
 {
 	char fds[2][16];
@@ -48,7 +50,10 @@ static void become_another(struct talk *t)
 	_exit(98);
 }
 
-/* What the child maps, too: the last to have it closes it, which takes its time */
+/*
+ * A device that the child maps, too. It is closed with its last reference, and
+ * the close takes a while.
+ */
 static const char *slow_to_close;
 
 static void map_slow(void)
@@ -99,7 +104,7 @@ static void child(enum there how, struct load *l, struct talk *t)
 	}
 }
 
-/* Start of the image after exec() */
+/* The image after exec() starts here */
 static int another(char **argv)
 {
 	struct talk t = {
@@ -112,7 +117,7 @@ static int another(char **argv)
 	return 0;
 }
 
-/* The child has started all: what the parent does, and sees */
+/* The child has started all requests. End it, and return "" or what is left. */
 static const char *end_there(enum there how, pid_t pid, struct talk *t,
 			     struct load *l, const struct state *before)
 {
@@ -132,7 +137,9 @@ static const char *end_there(enum there how, pid_t pid, struct talk *t,
 	case EXEC_MAPPED:
 		if (listen_to(t) != '!')
 			return failed("no", "exec", reap(pid));
-		/* it lives: only exec() can have done it */
+		/*
+		 * The process is still alive, so exec() has ended the requests
+		 */
 		bad = after(l, before);
 		talk_close(t);
 		reap(pid);
@@ -172,7 +179,10 @@ static const char *with_child(int how, unsigned int mask)
 	load_drop(&l);
 	if (listen_to(&t) != '+')
 		return failed("start", "child", reap(pid));
-	/* Some have ended by now, or soon will */
+	/*
+	 * Requests of a ring that is only mapped have ended. Those of a child
+	 * that calls exec() end at any time now. All others are in flight.
+	 */
 	if (how == EXIT_MAPPED || how == KILL_MAPPED) {
 		bad = load_held(&l, false);
 		if (*bad)
@@ -185,7 +195,7 @@ static const char *with_child(int how, unsigned int mask)
 	return end_there(how, pid, &t, &l, &before);
 }
 
-/* A full CQ is enough for anybody who waits: nobody would sleep in ENTER */
+/* This kind fills the CQ, so no task would sleep in ENTER */
 #define WAITS	kind_bit("backlog")
 
 RING_TEST(exited)
@@ -234,8 +244,10 @@ RING_TEST(killed_threads_in_enter)
 }
 
 /*
- * A worker may be the last to use the process's memory. Where it unmaps that the
- * kernel lets go of what was mapped later, and one by one: the ring is not next.
+ * A worker may hold the last reference to the process's memory. If the worker
+ * unmaps it, the kernel defers the final close of the mapped files and closes
+ * them one by one. The ring then waits for the slow device. So a worker must
+ * not be the one to unmap it.
  */
 RING_TEST(killed_with_slow_mapping)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I9 for rings that end while something just happens to their requests: a
- * wake-up, a worker that is done, a timer that fires, a disk that answers, the
- * death of the process. What each race puts on its ring is a row of a table.
+ * I9 for rings that end at the moment when something happens to their requests:
+ * a wake-up, the end of a worker's request, a timer that fires, a disk that
+ * answers, or the death of the process. For each race a struct race says what
+ * it puts on its ring.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,9 +24,9 @@
 /* What the rounds of a race have in common */
 struct arena {
 	struct hold hold;
-	int fd;				/* of whatever is read from */
+	int fd;				/* the file that requests read from */
 	struct __kernel_timespec ts[16];
-	/* written to all the time, by another thread */
+	/* another thread writes to these all the time */
 	pthread_t self;
 	bool stop;
 	int hammered[NR_EFD];
@@ -33,18 +34,18 @@ struct arena {
 };
 
 struct race {
-	unsigned int sq, cq[2];		/* entries; CQs in turn */
+	unsigned int sq, cq[2];		/* entries; CQ sizes alternate */
 	unsigned int nr;		/* requests in a round */
-	unsigned int fewer;		/* rounds: a part of all */
-	/* 0, -ENODEV if this machine cannot have it */
+	unsigned int fewer;		/* RACES / fewer rounds are done */
+	/* Return: 0, -ENODEV if this machine lacks a device */
 	int (*prepare)(struct arena *a);
-	/* request @j of round @i */
+	/* prepare request @j of round @i */
 	void (*fill)(struct iouring2_sqe *sqe, struct arena *a, struct ring *r,
 		     int i, int j);
-	/* every so many rounds some may complete before the end, or 0 */
+	/* every @linger rounds, wait before the close; 0: never */
 	int linger;
 	long long linger_ns;
-	void (*before)(struct arena *a);	/* each submission */
+	void (*before)(struct arena *a);	/* before each submission */
 };
 
 static void *hammer(void *arg)
@@ -58,7 +59,7 @@ static void *hammer(void *arg)
 			if (write(a->hammered[i], &v, sizeof(v)) < 0 &&
 			    errno != EAGAIN)
 				return (void *)1;
-		/* there may be but one processor */
+		/* there may be only one processor */
 		sched_yield();
 	}
 	return NULL;
@@ -92,7 +93,7 @@ static void wakeups_fill(struct iouring2_sqe *sqe, struct arena *a,
 	}
 }
 
-/* Not readable now, so that they have to wait */
+/* Make the eventfds unreadable, so that the requests have to wait */
 static void wakeups_before(struct arena *a)
 {
 	uint64_t v;
@@ -120,7 +121,7 @@ static int workers_prepare(struct arena *a)
 	ret = use_fifo(&a->hold);
 	if (ret)
 		return ret;
-	/* The reads' description blocks, the writer's does not */
+	/* Reads use a blocking open file, the writer a non-blocking one */
 	a->fd = a->hold.use[0];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", a->fd);
 	a->hammered[0] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
@@ -158,7 +159,7 @@ static void timers_fill(struct iouring2_sqe *sqe, struct arena *a,
 	a->ts[j] = ts_ns(1000LL * (i + 1) * (j + 1) % 2000000);
 	prep_timeout(sqe, &a->ts[j], 0, j % 3 ? 0 :
 		     IOURING2_TIMEOUT_MULTISHOT);
-	/* one that a worker is just about to start */
+	/* a timeout that a worker is about to start */
 	if (i % 2 && j % 4 == 3) {
 		sqe->off = 1000;
 		sqe->flags = ASYNC;
@@ -215,7 +216,7 @@ static int round_of(const struct race *race, struct arena *a, int i)
 	return ret;
 }
 
-/* Return: "" or what was wrong; NULL if this machine cannot have it */
+/* Return: "" or what was wrong; NULL if this machine lacks a device */
 static const char *run(const struct race *race)
 {
 	struct arena a = { .hold = { .lock = -1, .notify = -1 }, .fd = -1 };
@@ -276,7 +277,7 @@ RING_TEST(race_direct)
 	EXPECT_NOTHING_LEFT(&direct);
 }
 
-/* A process that is killed at any moment of its life with a ring */
+/* A process that makes rings and closes them is killed at any moment */
 RING_TEST(race_kill)
 {
 	int i, rounds = full_stress() ? 1000 : 40;

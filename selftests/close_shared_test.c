@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I9 for rings that several tasks have: threads that wait while another one
- * closes, parents and children, and a process that calls execve(). Requests end
- * with the process that submitted them, at once, and those of others go on.
+ * I9 for rings that several tasks share: threads that wait while another one
+ * closes the ring, parents and children, and a process that calls execve().
+ * When a process ends, its requests end at once, and those of other processes
+ * go on.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -74,7 +75,7 @@ RING_FIXTURE(waits_in) {
 };
 
 FIXTURE_VARIANT_ADD(waits_in, enter) { wait_in_enter, 0 };
-/* poll(2) looks the descriptor up again: POLLNVAL */
+/* poll(2) looks the descriptor up again and reports POLLNVAL */
 FIXTURE_VARIANT_ADD(waits_in, poll) { wait_in_poll, 1 };
 
 /*
@@ -106,7 +107,7 @@ TEST_F_TIMEOUT(waits_in, closed_by_another_thread, LIMIT)
 	close(efd);
 }
 
-/* With nothing in flight the thread waits on, and keeps the ring */
+/* With nothing in flight the thread keeps waiting, and keeps the ring */
 RING_TEST(waiter_keeps_the_ring)
 {
 	struct state open;
@@ -166,7 +167,7 @@ RING_TEST(submitted_by_thread_that_ended)
 
 #define FROM_CHILD	100	/* user_data of the child's requests */
 
-/* The entry that was queued last */
+/* Set user_data and flags of the entry that was queued last */
 static void tag(struct ring *r, __u64 user_data, int flags)
 {
 	struct iouring2_sqe *sqe = &r->sqes[(r->sqe_tail - 1) % SQ];
@@ -175,7 +176,10 @@ static void tag(struct ring *r, __u64 user_data, int flags)
 	sqe->flags = flags;
 }
 
-/* A ring with a poll, user_data 1, of an eventfd; returns that, or -errno */
+/*
+ * Make a ring with a poll, user_data 1, of an eventfd. Return: the eventfd, or
+ * -errno.
+ */
 static int ring_with_poll(struct ring *r)
 {
 	int efd = eventfd(0, EFD_CLOEXEC), ret;
@@ -189,7 +193,10 @@ static int ring_with_poll(struct ring *r)
 	return ret ? ret : efd;
 }
 
-/* In a child of the one that made the ring; see NR_OF_CHILD */
+/*
+ * Start NR_OF_CHILD requests. Runs in a child of the process that made the
+ * ring.
+ */
 static int start_in_child(struct ring *r, struct hold *h)
 {
 	int i = FROM_CHILD;
@@ -270,7 +277,7 @@ TEST_F_TIMEOUT(child, child_ends, LIMIT)
 		kill(pid, SIGKILL);
 	}
 	EXPECT_EQ(how == EXITS ? 0 : SIGKILL, reap(pid));
-	/* At once, and without entering */
+	/* The requests have ended, without a call of ENTER */
 	EXPECT_EQ(NR_OF_CHILD, (int)ring_ready(&r));
 	EXPECT_TRUE(hung_up(h.peer[0]));
 	EXPECT_EQ(self->before.counter[3] + 1, counter("submitters"));
@@ -329,9 +336,9 @@ RING_TEST(child_ends_with_blocked_worker)
 	EXPECT_EQ(SIGKILL, reap(pid));
 	EXPECT_TRUE(hung_up(h.peer[0]));
 	ASSERT_TRUE(ring_peek(&r, &cqe));
-	/* half-way */
+	/* half of the data was written */
 	EXPECT_EQ(4096, cqe.res);
-	/* Ours was not touched */
+	/* The parent's request goes on */
 	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 	EXPECT_EQ(4096, read(mine.use[0], scratch, 4096));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -375,7 +382,7 @@ RING_TEST(memory_ends)
 	}
 	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
 	EXPECT_EQ(1, write(fd[1], "x", 1));
-	/* Nobody reads it */
+	/* No request has read the byte */
 	EXPECT_EQ(0, fcntl(fd[0], F_SETFL, O_NONBLOCK));
 	EXPECT_EQ(1, read(fd[0], buf, sizeof(buf)));
 	EXPECT_EQ(0, ring_nop(&r, 1));
@@ -414,7 +421,7 @@ RING_TEST(child_ends_behind_barrier)
 	}
 	close_uses(&h);
 	EXPECT_EQ(0, reap(pid));
-	/* Its file is free, though the request is not over */
+	/* The request has released its file, though it has not completed */
 	EXPECT_TRUE(hung_up(h.peer[0]));
 	r.sqe_tail = *r.sq_tail;
 	prep_nop(ring_sqe(&r));
@@ -434,8 +441,9 @@ RING_TEST(child_ends_behind_barrier)
 }
 
 /*
- * A child in which a worker has begun a write, and blocks; it exits with what
- * @check says when the parent closes @t, or is killed before.
+ * Make a child in which a worker has begun a write, and blocks. When the parent
+ * closes @t, the child exits with the result of @check. Some tests kill it
+ * before.
  */
 static pid_t child_with_worker(struct ring *r, struct hold *h, struct talk *t,
 			       int (*check)(void *arg), void *arg)
@@ -464,8 +472,9 @@ static pid_t child_with_worker(struct ring *r, struct hold *h, struct talk *t,
 }
 
 /*
- * The child's end kills its worker out of a request that a barrier waits for.
- * That worker then starts the barrier, which the kill must not affect.
+ * The end of the child kills a worker while it runs a request that a barrier
+ * waits for. The worker then starts the barrier, which the kill must not
+ * affect.
  */
 RING_TEST(child_ends_before_barrier)
 {
@@ -479,7 +488,7 @@ RING_TEST(child_ends_before_barrier)
 	ASSERT_LE(0, file);
 	pid = child_with_worker(&r, &h, &t, NULL, NULL);
 	ASSERT_LT(0, pid);
-	/* for a worker of another kind, which there is not yet */
+	/* A worker of another kind runs this. It does not exist yet. */
 	prep(ring_sqe(&r), IOURING2_OP_FSYNC, file, NULL, 0, 0);
 	tag(&r, 2, DRAIN);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -503,9 +512,9 @@ static int overwritten(void *data)
 }
 
 /*
- * A worker of the child completes a request that a read of the parent waits for
- * behind a barrier. The worker has the child's memory; the data must go to the
- * parent's.
+ * A worker of the child completes a request, and a drained read of the parent
+ * starts. The worker uses the child's memory, but the data must go to the
+ * parent's memory.
  */
 RING_TEST(barrier_behind_childs_worker)
 {
@@ -620,7 +629,7 @@ RING_TEST(parent_closes)
 			_exit(1);
 		say(&t, '+');
 		wait_for_parent(&t);
-		/* the parent's has ended with the parent's descriptor */
+		/* The parent's request ended when the parent closed the ring */
 		if (ring_wait(&r, &cqe) || cqe.res != -ECANCELED)
 			_exit(2);
 		if (ring_wait(&r, &cqe) || cqe.res != POLLIN)
@@ -655,7 +664,7 @@ static int after_exec_with_ring(char **argv)
 		return 3;
 	if (read(efd, &v, sizeof(v)) != sizeof(v))
 		return 4;
-	/* The new image's own */
+	/* The new image can enter the ring */
 	if (enter(ring, 0, 2, GETEVENTS, NULL, 0))
 		return 6;
 	close(ring);
@@ -698,7 +707,7 @@ RING_TEST(kept_over_exec)
 #define CHILDREN	6
 #define GENERATIONS	30
 
-/* Children become submitters and exit beside each other */
+/* Several children at a time become submitters and exit */
 RING_TEST(children_come_and_go)
 {
 	int i, j, status, ended = 0;
@@ -738,7 +747,10 @@ static int write_file(const char *path, const char *s)
 	return ret;
 }
 
-/* After exec: credentials and memory are the namespace's. argv: descriptor */
+/*
+ * Runs after exec(), so credentials and memory belong to the namespace. argv[2]
+ * is a descriptor of the device.
+ */
 static int after_exec_in_namespace(char **argv)
 {
 	struct iouring2_setup s = { .entries = 1 };
@@ -753,10 +765,10 @@ static void ring_in_namespace(int dev)
 
 	pid_t pid;
 
-	/* Namespaces go a little later than their last user */
+	/* A namespace is freed a little later than its last user ends */
 	if (!until(!unshare(CLONE_NEWUSER | CLONE_NEWPID)))
 		_exit(errno == ENOSPC ? 98 : 99);
-	/* the child is the first in the new PID namespace */
+	/* The child is the first process in the new PID namespace */
 	pid = fork();
 	if (pid)
 		_exit(pid < 0 ? 96 : WEXITSTATUS(reap(pid)));
@@ -767,7 +779,8 @@ static void ring_in_namespace(int dev)
 
 /*
  * No counter shows references to credentials, address spaces and pids. But each
- * of these holds a user namespace of its own, and their number is limited.
+ * round has a user namespace of its own, and a reference that is not given back
+ * keeps this namespace. The number of user namespaces is limited.
  */
 RING_TEST(credentials_given_back)
 {
@@ -777,7 +790,7 @@ RING_TEST(credentials_given_back)
 
 	if (read_text(MAX_NAMESPACES, was, sizeof(was)) <= 0 || !intrusive() ||
 	    write_file(MAX_NAMESPACES, FEW_NAMESPACES))
-		SKIP(return, "no limit of user namespaces, or not asked to set it");
+		SKIP(return, "needs IOURING2_INTRUSIVE=1, and user namespaces");
 	dev = open("/dev/iouring2", O_RDWR);
 	for (i = 0; i < 10 && !status; i++) {
 		pid = fork();

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * I9: when the last close of a ring has returned, or the wait for a process
- * that had it, nothing of the ring runs and nothing is held for it, whatever
- * was in flight, wherever it was, and however the end came. Requests belong
- * to the process that submitted them: they end when it has closed its last
- * descriptor of the ring, even if something else keeps the ring.
+ * that had the ring, nothing of the ring runs and nothing is held for it. This
+ * holds whatever was in flight, in whatever state it was, and however the end
+ * came. Requests belong to the process that submitted them. They end when this
+ * process has closed its last descriptor of the ring, even if something else
+ * keeps the ring.
  *
- * inflight.c has the kinds of requests; close_exit.c is about the ends of
- * processes, close_shared.c about rings that several have, close_race.c about
- * ends while something just happens.
+ * lib/inflight.c has the kinds of requests. close_exit_test.c is about the ends
+ * of processes, close_shared_test.c about rings that several tasks share, and
+ * close_race_test.c about rings that end at the moment when something happens
+ * to their requests.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -65,7 +67,7 @@ static const char *end_here(int how, unsigned int mask)
 		break;
 	case UNMAP_LAST:
 		close(r.fd);
-		/* The ring is there, though nobody can reach it */
+		/* The mappings keep the ring, though no descriptor is left */
 		if (counter("rings") != open.counter[0])
 			return failed("ended early", "close", 0);
 		bad = load_held(&l, false);
@@ -114,7 +116,7 @@ RING_TEST(replace_last)
 
 #define READS	3
 
-/* A disk that takes its time: close waits until the last of them is over */
+/* A slow disk: close() waits until the last read has ended */
 RING_TEST(disk_has_not_answered)
 {
 	static _Alignas(4096) char blocks[READS * 4096];
@@ -141,7 +143,7 @@ RING_TEST(disk_has_not_answered)
 
 /* ------------------------------------------ ends that somebody else makes */
 
-/* In an epoll set a ring is only looked at */
+/* An epoll set does not keep a ring: the ring ends with its last close */
 RING_TEST(closed_in_epoll_set)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
@@ -168,7 +170,9 @@ RING_TEST(closed_in_epoll_set)
 	close(ep);
 }
 
-/* Sent to somebody, received by nobody: the socket's end is the ring's */
+/*
+ * A ring is sent through a socket and never received. It ends with the socket.
+ */
 RING_TEST(closed_in_a_socket)
 {
 	struct state before, open;
@@ -191,7 +195,7 @@ RING_TEST(closed_in_a_socket)
 	EXPECT_STREQ("", after(&l, &before));
 }
 
-/* The same through a socket that the ring itself keeps */
+/* The same, through a socket that requests of the ring itself keep open */
 RING_TEST(closed_in_its_own_socket)
 {
 	struct ring r;
@@ -207,7 +211,7 @@ RING_TEST(closed_in_its_own_socket)
 	close(fds[1]);
 	EXPECT_EQ(1 + self->before.counter[0], counter("rings"));
 	ring_exit(&r);
-	/* As the fixture finds, too */
+	/* The fixture checks this, too */
 	EXPECT_EQ(self->before.counter[0], counter("rings"));
 }
 
@@ -215,13 +219,16 @@ RING_TEST(closed_in_its_own_socket)
 
 #define LOOPS	(full_stress() ? 10000 : debug_kernel() ? 100 : 500)
 
-/* Now and then a ring that the machine does not have room for many times */
+/* Every 16th ring is so large that the machine has no room for many of them */
 static int setup_in_loop(struct ring *r, unsigned int i)
 {
 	return i % 16 == 15 ? ring_init(r, 32768, 0) : ring_init(r, SQ, CQ);
 }
 
-/* Each that is cancelled begins the next: that takes no time of its own */
+/*
+ * Each request that is cancelled starts the next one of the chain. close() must
+ * not pause for each of them.
+ */
 RING_TEST(hard_links)
 {
 	struct __kernel_timespec hours = ts_ns(3600 * NSEC_PER_SEC);
@@ -240,13 +247,16 @@ RING_TEST(hard_links)
 	ASSERT_EQ(200, ring_submit(&r));
 	begin = now_ns(CLOCK_MONOTONIC);
 	close(r.fd);
-	/* half of what it takes with a pause for each */
+	/* Half of the time that a pause for each request would take */
 	EXPECT_GT(10 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin);
 	ring_unmap(&r);
 	EXPECT_EQ(0, counter("requests"));
 }
 
-/* Never ENOMEM for what the last one is still giving back */
+/*
+ * The memory of a ring is free when its last close has returned, so SETUP in a
+ * loop never returns ENOMEM
+ */
 RING_TEST(loop_empty)
 {
 	struct state before;

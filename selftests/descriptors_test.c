@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A request looks its descriptor up when it starts, in the table of the process
- * that submitted it, whoever starts it. One that is bad fails that request and
- * leaves the others alone.
+ * A request looks its descriptor up when it starts, in the descriptor table of
+ * the process that submitted it, whichever task starts it. A bad descriptor
+ * fails this request and no other.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -87,7 +87,7 @@ TEST_F_TIMEOUT(batch, bad_descriptor, 60)
 	}
 }
 
-/* What a chain does before the bad one is done: here it makes the file grow */
+/* The links before the bad one run: here the write makes the file grow */
 BOUNDED_TEST(links_before_are_done)
 {
 	int fd = tmp_file(0);
@@ -108,7 +108,7 @@ BOUNDED_TEST(links_before_are_done)
 
 /* --------------------------------------------------------- looked up late */
 
-/* A file with 8 bytes of @with in it */
+/* Make a file with 8 bytes of @with in it */
 static int file_of(const char *with, char *data)
 {
 	int fd = tmp_file(0);
@@ -118,7 +118,9 @@ static int file_of(const char *with, char *data)
 	return pwrite(fd, data, 8, 0) == 8 ? fd : -1;
 }
 
-/* Behind a timer of 100 ms: what it is to find is made meanwhile */
+/*
+ * Queue a request behind a timer of 100 ms. Its descriptor changes meanwhile.
+ */
 static void add_late(struct ring *r, int op, int fd)
 {
 	bool rw = op == IOURING2_OP_READ;
@@ -135,7 +137,10 @@ static int late_result(struct ring *r, bool away)
 	return away ? seen_ms(r, TRIED, SOON) : res_ms(r, TRIED, SOON);
 }
 
-/* dup2() puts another file there; close() takes it away; open() puts one there */
+/*
+ * While the request waits for its start, dup2() puts another file at its
+ * descriptor, close() frees the descriptor, or dup2() puts a file at a free one
+ */
 BOUNDED_TEST(late_lookup)
 {
 	int a = file_of("first", data_a), b = file_of("second", data_b);
@@ -150,19 +155,21 @@ BOUNDED_TEST(late_lookup)
 		ASSERT_EQ(fd, dup2(b, fd));
 		EXPECT_EQ(8, late_result(&r, away));
 		EXPECT_EQ(0, memcmp(buf, data_b, 8)) {
-			TH_LOG("dup2: \"%s\", %s", buf, away ? "away" : "waiting");
+			TH_LOG("dup2: \"%s\", %s ENTER", buf,
+			       away ? "outside" : "in");
 		}
 
 		add_late(&r, IOURING2_OP_READ, fd);
 		ASSERT_EQ(0, submit_all(&r));
 		close(fd);
 		EXPECT_EQ(-EBADF, late_result(&r, away)) {
-			TH_LOG("close, %s", away ? "away" : "waiting");
+			TH_LOG("close, %s ENTER", away ? "outside" : "in");
 		}
 
 		add_late(&r, IOURING2_OP_READ, fd);
 		EXPECT_EQ(0, submit_all(&r)) {
-			TH_LOG("not open yet, %s", away ? "away" : "waiting");
+			TH_LOG("not open yet, %s ENTER",
+			       away ? "outside" : "in");
 		}
 		ASSERT_EQ(fd, dup2(a, fd));
 		EXPECT_EQ(8, late_result(&r, away));
@@ -195,7 +202,7 @@ BOUNDED_TEST(late_poll)
 		ASSERT_EQ(0, submit_all(&r));
 		ASSERT_EQ(fd, dup2(ready, fd));
 		EXPECT_EQ(POLLIN, late_result(&r, away)) {
-			TH_LOG("%s", away ? "away" : "waiting");
+			TH_LOG("%s ENTER", away ? "outside" : "in");
 		}
 		add_late(&r, IOURING2_OP_POLL_ADD, fd);
 		ASSERT_EQ(0, submit_all(&r));
@@ -209,7 +216,7 @@ BOUNDED_TEST(late_poll)
 	close(ready);
 }
 
-/* A cancel by descriptor means the file that is there when it starts */
+/* A cancel by descriptor looks the descriptor up when the cancel starts */
 BOUNDED_TEST(late_cancel)
 {
 	int one[2], two[2], away, fd;
@@ -233,7 +240,7 @@ BOUNDED_TEST(late_cancel)
 		EXPECT_EQ(0, late_result(&r, away));
 		EXPECT_EQ(-ECANCELED, res_ms(&r, 12, SOON));
 		EXPECT_EQ(NEVER, res_ms(&r, 11, 50));
-		/* and one whose descriptor is gone has nothing to look for */
+		/* A cancel whose descriptor is closed by then fails */
 		add_timer(&r, 100, HARDLINK, TIMER);
 		sqe = ring_sqe(&r);
 		prep_cancel(sqe, 0, IOURING2_ASYNC_CANCEL_FD);
@@ -252,7 +259,7 @@ BOUNDED_TEST(late_cancel)
 
 /* ------------------------------------------------------ in whose table */
 
-/* @step: 1: submitted; 2: the other process is in ENTER; 3: over */
+/* @step: 1: begin; 2: the other process is in ENTER; 3: end */
 struct stage {
 	int step, count;	/* of the other process's eventfds */
 	struct ring *r;
@@ -263,7 +270,7 @@ static void waits_in_enter(struct stage *s)
 	struct ring r = *s->r;
 	int fd;
 
-	/* Other files at the same number */
+	/* Put other files at the numbers that the submitter uses */
 	for (fd = 100; fd < 110; fd++)
 		dup2(eventfd(s->count, EFD_CLOEXEC), fd);
 	ring_sync(&r);
@@ -274,8 +281,9 @@ static void waits_in_enter(struct stage *s)
 }
 
 /*
- * A sharer of the ring is in ENTER when the timer fires, and starts the next of
- * the chain; it has another file at that number.
+ * Another process that shares the ring is in ENTER when the timer fires, and
+ * starts the next request of the chain. It has another file at this descriptor.
+ * The request must use the submitter's file.
  */
 BOUNDED_TEST(submitters_table)
 {
@@ -323,7 +331,10 @@ BOUNDED_TEST(submitters_table)
 
 /* ------------------------------------------------ one that only names a file */
 
-/* Started by somebody else than its submitter: behind a timer, or a barrier */
+/*
+ * Queue a request behind a timer, or, if @drained, behind a barrier. It does
+ * not start during the submission.
+ */
 static void add_behind(struct ring *r, int op, int fd, bool drained)
 {
 	struct iouring2_sqe *sqe;
@@ -357,15 +368,19 @@ static const char *names_only(struct ring *r, int fd, bool away)
 		if (!ret)
 			ret = late_result(r, away);
 		if (ret != -EBADF)
-			return reason("%s opcode %d: %d", i % 2 ? "drained" : "linked",
+			return reason("%s opcode %d: result %d",
+				      i % 2 ? "drained" : "linked",
 				      ops[i / 2], ret);
 		if (seen_ms(r, TIMER, SOON) != -ETIME)
-			return "no timer";
+			return "the timer did not fire";
 	}
 	return ring_ready(r) ? "more completions" : "";
 }
 
-/* O_PATH: no system call does anything with its file, whoever looks it up */
+/*
+ * An O_PATH descriptor only names a file. A request fails with EBADF on it,
+ * whichever task looks it up.
+ */
 BOUNDED_TEST(path_descriptor)
 {
 	int fd = open("/etc/passwd", O_PATH | O_CLOEXEC), who;
@@ -374,7 +389,7 @@ BOUNDED_TEST(path_descriptor)
 	pid_t pid = -1;
 
 	ASSERT_LE(0, fd);
-	/* its own task, the work item, and a sharer of the ring */
+	/* the submitter, the work item, a process that shares the ring */
 	for (who = 0; who < 3; who++) {
 		ASSERT_EQ(0, ring_init(&r, 8, 128));
 		s->r = &r;
@@ -385,7 +400,7 @@ BOUNDED_TEST(path_descriptor)
 			waits_in_enter(s);
 		ASSERT_TRUE(who < 2 || until(ld_acq(&s->step) == 2));
 		EXPECT_STREQ("", names_only(&r, fd, who)) {
-			TH_LOG("looked up by %d", who);
+			TH_LOG("looked up by number %d of the three", who);
 		}
 		st_rel(&s->step, 3);
 		if (pid > 0)
@@ -396,23 +411,29 @@ BOUNDED_TEST(path_descriptor)
 	munmap(s, sizeof(*s));
 }
 
-/* A thread with a table of its own (CLONE_FILES undone) has its own files */
+/*
+ * A thread that has unshared its descriptor table uses the files of its own
+ * table
+ */
 static void *own_table(void *arg)
 {
 	struct ring *r = arg;
 	int fd;
 
 	if (unshare(CLONE_FILES))
-		return "unshare";
+		return "unshare() failed";
 	fd = file_of("second", data_b);
 	if (dup2(fd, 100) != 100)
-		return "dup2";
+		return "dup2() failed";
 	add_late(r, IOURING2_OP_READ, 100);
 	if (submit_all(r))
-		return "submit";
+		return "the submission failed";
 	if (seen_ms(r, TRIED, SOON) != 8 || memcmp(buf, data_b, 8))
 		return "wrong file";
-	/* This table's reference: it goes some time after a thread was joined */
+	/*
+	 * Drop this table's reference: the kernel frees the table some time
+	 * after the thread was joined
+	 */
 	close(r->fd);
 	return "";
 }

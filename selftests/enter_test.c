@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ENTER: what it takes, what it returns, and what it leaves behind, errno by
- * errno (section 2 of the design: as io_uring_enter(2)); I3's half that a
- * waiter is woken by what it waits for, and is not kept from its signals and
- * its time-out.
+ * ENTER: which arguments it takes, what it returns and what it leaves behind,
+ * errno by errno (section 2 of the design: as io_uring_enter(2)). Also the part
+ * of I3 about waiters: a waiter is woken by what it waits for, by signals and
+ * by its timeout.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -47,7 +47,7 @@ RING_TEST(flags_bit_by_bit)
 		ring_publish(&r);
 		ret = enter(r.fd, 1, 0, 1U << bit, NULL, 0);
 		if (q.enter_flags >> bit & 1) {
-			/* Without GETEVENTS no argument is looked at */
+			/* Without GETEVENTS ENTER does not read the argument */
 			EXPECT_EQ(1, ret) {
 				TH_LOG("flag bit %d", bit);
 			}
@@ -57,7 +57,7 @@ RING_TEST(flags_bit_by_bit)
 		EXPECT_EQ(-EINVAL, ret) {
 			TH_LOG("flag bit %d", bit);
 		}
-		/* Nor saved by one that is known */
+		/* A known flag beside it does not help */
 		EXPECT_EQ(-EINVAL, enter(r.fd, 1, 0, 1U << bit | GETEVENTS,
 					 NULL, 0));
 		EXPECT_EQ(1, (int)ring_unsubmitted(&r));
@@ -105,7 +105,7 @@ RING_TEST(submit_counts)
 			EXPECT_EQ(0, cqe.res);
 			EXPECT_EQ(0, (int)cqe.flags);
 		}
-		/* What was left is taken by the next */
+		/* The next ENTER takes the entries that were left */
 		EXPECT_EQ((int)row->queued - row->ret,
 			  enter(r.fd, UINT_MAX, 0, 0, NULL, 0));
 		*r.cq_head = *r.cq_tail;
@@ -115,7 +115,10 @@ RING_TEST(submit_counts)
 	ring_exit(&r);
 }
 
-/* fadvise(2) of a ring; that it does all else as well, enter() sees to */
+/*
+ * fadvise(2) of a ring works as ENTER. enter() uses it every other time, so the
+ * other tests try it as well.
+ */
 RING_TEST(fadvise_enters)
 {
 	static const long long wide[] = { -1, 1LL << 32, (1LL << 32) + 1,
@@ -153,7 +156,7 @@ RING_TEST(fadvise_enters)
 	EXPECT_EQ(-EBADF, enter_by_fadvise(r.fd, 0, 0, 0));
 }
 
-/* A hint about a ring, or about its mapping, is not an ENTER */
+/* A real hint about a ring or about its mapping does not work as ENTER */
 RING_TEST(hints_do_not_enter)
 {
 	struct iouring2_enter e = {
@@ -176,7 +179,7 @@ RING_TEST(hints_do_not_enter)
 	map = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
 		   r.fd, IOURING2_OFF_SQ_RING);
 	ASSERT_NE(MAP_FAILED, map);
-	/* Linux does not show what the file says to it */
+	/* madvise(2) does not return the result of the file's operation */
 	madvise(map, getpagesize(), MADV_WILLNEED);
 	munmap(map, getpagesize());
 	EXPECT_EQ(-1, ioctl(r.fd, IOURING2_IOC_ENTER, &e));
@@ -244,7 +247,7 @@ RING_TEST(bad_arguments)
 		EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
 					 sizeof(arg)));
 
-	/* A time before the beginning of time */
+	/* A negative time */
 	memset(&arg, 0, sizeof(arg));
 	arg.ts = (uintptr_t)&ts;
 	ts = ts_ns(0);
@@ -258,7 +261,10 @@ RING_TEST(bad_arguments)
 	EXPECT_EQ(-EINVAL, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
 				 sizeof(arg)));
 
-	/* Who waits is told, though nothing has to be waited for */
+	/*
+	 * A bad argument of a wait is an error, even if the wait would not
+	 * sleep
+	 */
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	EXPECT_EQ(1, ring_submit(&r));
 	EXPECT_EQ(-EFAULT, enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, BAD_ADDR,
@@ -267,7 +273,9 @@ RING_TEST(bad_arguments)
 	EXPECT_EQ(1, (int)ring_ready(&r));
 	*r.cq_head = *r.cq_tail;
 
-	/* Nobody waits, nobody looks */
+	/*
+	 * Without GETEVENTS ENTER does not wait, and does not read the argument
+	 */
 	EXPECT_EQ(0, enter(r.fd, 0, 1, 0, BAD_ADDR, 77));
 	EXPECT_EQ(0, enter(r.fd, 0, 1, EXT_ARG, BAD_ADDR, 77));
 	ASSERT_EQ(0, ring_nop(&r, 1));
@@ -278,7 +286,10 @@ RING_TEST(bad_arguments)
 
 /* -------------------------------------------------------------- waiting */
 
-/* A timer whose end is a CQE like any other: TIMEOUT would end the wait */
+/*
+ * Queue a poll of a timerfd, and return the timerfd. Its CQE counts like any
+ * other, whereas a TIMEOUT would end the wait.
+ */
 static int poll_timer(struct ring *r, unsigned int ms, __u64 user_data)
 {
 	struct itimerspec when = { .it_value.tv_nsec = ms * NSEC_PER_MSEC };
@@ -292,7 +303,7 @@ static int poll_timer(struct ring *r, unsigned int ms, __u64 user_data)
 	return fd;
 }
 
-/* The longest time does not overflow into one that has passed */
+/* The longest timeout does not overflow into a time that has passed */
 RING_TEST(longest_wait)
 {
 	struct __kernel_timespec ts = {
@@ -330,7 +341,9 @@ RING_TEST(min_complete)
 			fds[i] = poll_timer(&r, (i + 1) * 15, i);
 			ASSERT_LE(0, fds[i]);
 		}
-		/* Submit and wait in one: the count is what comes back */
+		/*
+		 * An ENTER that submits and waits returns the number of entries
+		 */
 		EXPECT_EQ(4, ring_submit_wait(&r, want));
 		EXPECT_LE(want, ring_ready(&r));
 		for (i = 0; i < (int)want; i++)
@@ -365,7 +378,7 @@ RING_TEST(min_complete_clamped)
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	ASSERT_EQ(0, ring_nop(&r, 2));
 	EXPECT_EQ(2, ring_submit(&r));
-	/* There can be no more than two */
+	/* The CQ has room for two only, so a wait for more ends with two */
 	EXPECT_EQ(0, enter_timeout(r.fd, 0, 3, 60 * NSEC_PER_SEC));
 	EXPECT_EQ(0, enter_timeout(r.fd, 0, UINT_MAX, 60 * NSEC_PER_SEC));
 	ring_exit(&r);
@@ -394,7 +407,7 @@ RING_TEST(partial_submission_does_not_wait)
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	ring_publish(&r);
 	EXPECT_EQ(1, enter(r.fd, 2, 8, GETEVENTS, NULL, 0));
-	/* Also because an entry was refused */
+	/* The same if an entry was refused */
 	sqe = ring_sqe(&r);
 	sqe->opcode = 255;
 	ASSERT_EQ(0, ring_nop(&r, 2));
@@ -440,7 +453,7 @@ TEST_F_TIMEOUT(wait, timeouts, LIMIT)
 	start = now_ns(CLOCK_MONOTONIC);
 	ts = ts_ns(variant->ns + (variant->absolute ? start : 0));
 	arg.ts = (uintptr_t)&ts;
-	/* One more than there will be */
+	/* Wait for one CQE more than there will be */
 	EXPECT_EQ(variant->ret,
 		  enter(r.fd, 0, 1 + variant->cqe, GETEVENTS | EXT_ARG |
 			(variant->absolute ? ABS_TIMER : 0), &arg,
@@ -497,7 +510,9 @@ struct poker {
 	int fd;		/* eventfd to write after the signal, or -1 */
 };
 
-/* Signal the target once it sleeps, then maybe let it go */
+/*
+ * Signal the target once it sleeps, then write to the eventfd, if there is one
+ */
 static void *poke(void *arg)
 {
 	struct poker *p = arg;
@@ -581,7 +596,7 @@ RING_TEST(mask_unblocks)
 		catch_usr1(0);
 		pthread_kill(pthread_self(), SIGUSR1);
 		EXPECT_EQ(0, handled);
-		/* Without a mask it stays outside */
+		/* Without a mask the signal stays blocked */
 		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
 						NSEC_PER_MSEC * 5));
 		EXPECT_EQ(0, handled);
@@ -595,7 +610,7 @@ RING_TEST(mask_unblocks)
 						SIGSET_BYTES));
 		}
 		EXPECT_EQ(1, handled);
-		/* And the caller's own mask is back */
+		/* The caller's own mask is restored */
 		ASSERT_EQ(0, sigprocmask(SIG_SETMASK, NULL, &now));
 		EXPECT_EQ(1, sigismember(&now, SIGUSR1));
 	}
@@ -623,7 +638,7 @@ RING_TEST(mask_blocks)
 	EXPECT_EQ(1, ring_submit(&r));
 	ASSERT_EQ(0, pthread_create(&p.self, NULL, poke, &p));
 	EXPECT_EQ(0, enter(r.fd, 0, 1, GETEVENTS, &usr1, SIGSET_BYTES));
-	/* It came as soon as the wait was over */
+	/* The signal came as soon as the wait was over */
 	EXPECT_EQ(1, handled);
 	ASSERT_TRUE(ring_peek(&r, &cqe));
 	EXPECT_EQ(5, (int)cqe.user_data);
@@ -645,7 +660,7 @@ RING_TEST(mask_cannot_block_kill)
 	int status;
 	pid_t pid;
 
-	/* sigfillset() leaves out what the C library uses itself */
+	/* sigfillset() leaves out the signals that the C library uses itself */
 	memset(&all, 0xff, SIGSET_BYTES);
 	arg.sigmask = (uintptr_t)&all;
 	arg.sigmask_sz = SIGSET_BYTES;
@@ -654,13 +669,16 @@ RING_TEST(mask_cannot_block_kill)
 	if (!pid) {
 		if (ring_init(&r, 8, 0))
 			_exit(1);
-		/* being stopped and continued interrupts, as a signal does */
+		/*
+		 * A stop and a continuation interrupt the wait, as a signal
+		 * does
+		 */
 		while (enter(r.fd, 0, 1, GETEVENTS | EXT_ARG, &arg,
 			     sizeof(arg)) == -EINTR)
 			;
 		_exit(2);
 	}
-	/* asleep, and not on its way there */
+	/* Wait until the child sleeps in ENTER */
 	usleep(200000);
 	EXPECT_TRUE(until(task_sleeps(pid)));
 	begin = now_ns(CLOCK_MONOTONIC);
@@ -746,7 +764,9 @@ RING_TEST(bad_index)
 		ASSERT_EQ(0, ring_nop(&r, 11));
 		r.sq_array[(r.sqe_tail - 1) & mask] = bad[i];
 		ASSERT_EQ(0, ring_nop(&r, 12));
-		/* One taken; the bad one dropped; the rest not touched */
+		/*
+		 * One entry is taken, the bad one is dropped, the rest is left
+		 */
 		EXPECT_EQ(1, ring_submit(&r)) {
 			TH_LOG("index %u", bad[i]);
 		}
@@ -770,7 +790,7 @@ struct reuser {
 	bool stop;
 };
 
-/* Entries below the head are the application's again */
+/* Overwrite the entries below the SQ head. The application owns them again. */
 static void *reuse_entries(void *arg)
 {
 	struct reuser *u = arg;
@@ -844,7 +864,7 @@ RING_TEST(no_sqarray)
 
 	ASSERT_EQ(0, ring_init_params(&r, 4, 0, IOURING2_SETUP_NO_SQARRAY, 0));
 	ASSERT_EQ(NULL, r.sq_array);
-	/* Several times round */
+	/* Go round the SQ several times */
 	for (i = 0; i < 30; i += 3) {
 		for (j = 0; j < 3; j++)
 			ASSERT_EQ(0, ring_nop(&r, i + j));
@@ -904,8 +924,8 @@ RING_TEST(refused_entry)
 /* --------------------------------------------------------------- the cache */
 
 /*
- * What a ring keeps for its next requests is bounded, whatever it has seen: by half
- * of its CQ
+ * A ring keeps the memory of some requests for its next ones. It keeps no more
+ * than half the size of its CQ, however many requests it has had.
  */
 RING_TEST(keeps_few_requests)
 {
@@ -925,7 +945,7 @@ RING_TEST(keeps_few_requests)
 		ASSERT_EQ(1, ring_submit(&r));
 	}
 	EXPECT_GT(FEW, counter("requests") - before);
-	/* and it did keep them: it knows how many it has */
+	/* The ring does keep requests, and counts them correctly */
 	EXPECT_LT(512, counter("requests") - before);
 	ring_exit(&r);
 	EXPECT_EQ(before, counter("requests"));

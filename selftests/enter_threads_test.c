@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ENTER by several threads at once: who submits takes each entry once, who waits
- * is woken by what it waits for and by nothing else, whoever posts it, and what
- * one leaves another does (I3).
+ * ENTER by several threads at once. Threads that submit take each entry exactly
+ * once. A thread that waits is woken by what it waits for and by nothing else,
+ * whichever task posts it. Work that one thread leaves is done by another (I3).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -31,7 +31,7 @@ struct waiter {
 	int fd;
 	unsigned int want;
 	int ret;
-	long long at;		/* when it came back */
+	long long at;		/* when the wait returned */
 	volatile bool done;
 };
 
@@ -46,7 +46,7 @@ static void *wait_in_thread(void *arg)
 	return NULL;
 }
 
-/* One completion that nobody reaps is enough for all who wait for one */
+/* One completion that is not reaped wakes all threads that wait for one */
 RING_TEST(several_waiters)
 {
 	struct waiter w[WAITERS];
@@ -71,7 +71,7 @@ RING_TEST(several_waiters)
 	ring_exit(&r);
 }
 
-/* Each is woken by its own number, not by another's */
+/* Each thread is woken by its own number of completions, not by another's */
 RING_TEST(waiters_of_different_numbers)
 {
 	struct waiter w[WAITERS];
@@ -120,7 +120,7 @@ static void *submit_in_thread(void *arg)
 	return NULL;
 }
 
-/* Many enter at once: every entry is taken by exactly one */
+/* Many threads enter at once, and every entry is taken by exactly one */
 RING_TEST(concurrent_submitters)
 {
 	enum { NR = 2048 };
@@ -154,7 +154,7 @@ RING_TEST(concurrent_submitters)
 	ring_exit(&r);
 }
 
-/* A waiter is woken from each of the contexts that complete */
+/* A waiter is woken from each context that posts completions */
 RING_TEST(woken_from_each_context)
 {
 	struct __kernel_timespec ts = ts_ns(NSEC_PER_MSEC);
@@ -197,12 +197,15 @@ RING_TEST(woken_from_each_context)
 }
 
 /*
- * A timer's interrupt that meets a submitter at work: who waits in another thread
- * is told then, not when the submitter is through with it.
+ * A timer fires while a thread is submitting. A waiter in another thread is
+ * woken at that time, not only when the submitter has ended its work.
  */
 enum { BUSY_MAX = 1024, BUSY_LEN = 1 << 20 };
 
-/* The waiter came back long before the submitter did: 1, 0; -1: over too soon to tell */
+/*
+ * Return: 1 if the waiter returned long before the submitter, 0 if it did not,
+ * -1 if the submission was too short to tell, or another -errno
+ */
 static int told_meanwhile(struct ring *r, int fd, char *buf, unsigned int nr)
 {
 	struct __kernel_timespec ts = ts_ns(10 * NSEC_PER_MSEC);
@@ -242,7 +245,7 @@ RING_TEST(told_while_another_submits)
 	int fd, ret = 0;
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		SKIP(return, "one processor");
+		SKIP(return, "only one processor");
 	buf = malloc(BUSY_LEN);
 	ASSERT_NE(NULL, buf);
 	fd = tmp_file(BUSY_LEN);
@@ -291,8 +294,8 @@ static void *wake_sometime(void *arg)
 }
 
 /*
- * A waiter's time is up just when there is work for it: somebody else does it,
- * though nobody enters the kernel again.
+ * A waiter times out at the moment when there is work for it. Another task does
+ * the work, though no task enters the kernel again.
  */
 RING_TEST(leaves_no_work_behind)
 {
@@ -308,7 +311,7 @@ RING_TEST(leaves_no_work_behind)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, pthread_create(&w.self, NULL, wake_sometime, &w));
 	for (i = 0; i < rounds; i++) {
-		/* with a link it is not completed by its wake-up alone */
+		/* With a link, the wake-up alone does not complete the poll */
 		sqe = ring_sqe(&r);
 		prep_poll(sqe, w.fd, POLLIN);
 		sqe->flags = IOURING2_SQE_IO_LINK;
@@ -327,14 +330,14 @@ RING_TEST(leaves_no_work_behind)
 			sched_yield();
 		ASSERT_EQ((ssize_t)sizeof(v), read(w.fd, &v, sizeof(v)));
 	}
-	TH_LOG("%d of %d were too late", left, rounds);
+	TH_LOG("%d of %d waits timed out", left, rounds);
 	st_rel(&w.stop, true);
 	pthread_join(w.self, NULL);
 	ring_exit(&r);
 	close(w.fd);
 }
 
-/* A completion that comes when a waiter is about to sleep, at any moment of that */
+/* A completion is posted at any moment while a waiter is about to sleep */
 RING_TEST(woken_when_about_to_sleep)
 {
 	int i, rounds = full_stress() ? 20000 : 1000;
@@ -354,7 +357,7 @@ RING_TEST(woken_when_about_to_sleep)
 		st_rel(&w.go, w.go + 1);
 		begin = now_ns(CLOCK_MONOTONIC);
 		ASSERT_EQ(0, enter_timeout(r.fd, 0, 1, 20 * NSEC_PER_SEC));
-		/* with a CQE there it is 0 when the time is up, too */
+		/* if there is a CQE, a wait that times out returns 0, too */
 		ASSERT_GT(20 * NSEC_PER_SEC, now_ns(CLOCK_MONOTONIC) - begin) {
 			TH_LOG("round %d", i);
 		}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A process that shares its table of descriptors with another one exits. Nothing
- * is closed then, because the other process has the table. The requests of the
- * process end all the same, and what was charged to it is given back.
+ * A process that shares its descriptor table with another one exits. Nothing is
+ * closed then, because the other process still has the table. The requests of
+ * the process end all the same, and what was charged to it is given back.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,7 +20,9 @@
 #include "bounded.h"
 #include "absent.h"
 
-/* Longer than the module takes to look at the processes of a ring again */
+/*
+ * Longer than the interval at which the module checks the processes of a ring
+ */
 #define LOOKS_MS	3000
 
 /* Indexes of counters in struct state */
@@ -94,14 +96,17 @@ static int queue_worker(struct play *p)
 	return submit_all(&p->r) || !absent_wanted(&a, SOON);
 }
 
-/* Behind a request of the parent, so nothing of the child's would start it */
+/*
+ * A barrier behind a request of the parent, so no request of the child starts
+ * it
+ */
 static int queue_barrier(struct play *p)
 {
 	add(&p->r, IOURING2_OP_NOP, -1, NULL, 0, 0, DRAIN, TRIED);
 	return submit_all(&p->r);
 }
 
-/* The second is started by the end of the first */
+/* The end of the first request starts the second one */
 static int queue_hard_linked(struct play *p)
 {
 	add_timer(&p->r, 1000000, HARDLINK, 1);
@@ -127,7 +132,7 @@ FIXTURE_VARIANT_ADD(request, parked) { { queue_parked, -ECANCELED } };
 FIXTURE_VARIANT_ADD(request, poll) { { queue_poll, -ECANCELED } };
 FIXTURE_VARIANT_ADD(request, timer) { { queue_timer, -ECANCELED } };
 FIXTURE_VARIANT_ADD(request, read) { { queue_read, -ECANCELED } };
-/* that of a page fault that is killed */
+/* A page fault that is killed gives EFAULT */
 FIXTURE_VARIANT_ADD(request, worker) { { queue_worker, -EFAULT } };
 FIXTURE_VARIANT_ADD(request, barrier) { { queue_barrier, -ECANCELED, true } };
 FIXTURE_VARIANT_ADD(request, hard_linked) { { queue_hard_linked, -ECANCELED } };
@@ -157,7 +162,10 @@ static pid_t fork_sharing(void)
 	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
-/* 'Z' once the first thread of a process has ended, and others go on */
+/*
+ * Has the first thread of a process ended? It is a zombie ('Z') while others go
+ * on.
+ */
 static bool has_ended(pid_t pid)
 {
 	char path[64], stat[512], *p;
@@ -170,8 +178,9 @@ static bool has_ended(pid_t pid)
 }
 
 /*
- * Maps the ring anew. The module does not look at such a process from time to
- * time: it has to be told about its end.
+ * Map the ring in this process. The module does not check a process with a
+ * mapping from time to time, so it has to notice the end of the process in
+ * another way.
  */
 static void maps(struct play *p)
 {
@@ -181,7 +190,7 @@ static void maps(struct play *p)
 		_exit(1);
 }
 
-/* Says that it has submitted, and ends when it is told to */
+/* Report that the requests are submitted, and exit when the parent says so */
 static void stays(struct play *p)
 {
 	st_rel(&p->step, 1);
@@ -219,7 +228,7 @@ static void child_ends(struct __test_metadata *_metadata,
 		SKIP(return, "no userfaultfd");
 	p = play_new();
 	ASSERT_NE(NULL, p);
-	/* Ours goes on */
+	/* The parent's request must go on */
 	add(&p->r, IOURING2_OP_READ, p->gate[0], buf, 1, 0, 0, 100);
 	ASSERT_EQ(0, submit_all(&p->r));
 	pid = fork_sharing();
@@ -229,7 +238,7 @@ static void child_ends(struct __test_metadata *_metadata,
 	EXPECT_TRUE(until_ms(ld_acq(&p->step) == 1, SOON));
 	EXPECT_EQ(before->counter[SUBMITTERS] + 2, counter("submitters"));
 	end_child(_metadata, p, pid, end);
-	/* without an ENTER of ours */
+	/* The request completes without a call of ENTER by the parent */
 	if (!w->late)
 		EXPECT_EQ(w->res, seen_ms(&p->r, TRIED, SOON));
 	EXPECT_TRUE(until_ms(counter("submitters") ==
@@ -266,7 +275,7 @@ static int goes_on(void *arg)
 	_exit(0);
 }
 
-/* Its first thread ends; another one goes on */
+/* The first thread of the child ends; another one goes on */
 static void first_thread_ends(struct play *p)
 {
 	if (queue_timer(p) || queue_poll(p) || queue_worker(p))
@@ -308,11 +317,11 @@ BOUNDED_TEST(first_thread)
 	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
 	EXPECT_EQ(POLLIN, seen_ms(&p->r, TRIED, SOON));
 	end_child(_metadata, p, pid, EXITS);
-	/* the timer, and the worker's */
+	/* The timeout, and the worker's read */
 	for (i = 0; i < 2; i++) {
 		res = seen_ms(&p->r, TRIED, SOON);
 		EXPECT_TRUE(res == -ECANCELED || res == -EFAULT) {
-			TH_LOG("%d", res);
+			TH_LOG("result %d", res);
 		}
 	}
 	EXPECT_EQ(0, fdinfo(p->r.fd, "Inflight"));
@@ -321,7 +330,7 @@ BOUNDED_TEST(first_thread)
 
 /* ------------------------------------- a table that was not shared at first */
 
-/* Gives a new process its table, which is only told to end by its parent */
+/* Fork a process that shares the descriptor table and goes on after this one */
 static void shares_later(struct play *p)
 {
 	pid_t pid;
@@ -356,7 +365,7 @@ BOUNDED_TEST(shared_later)
 	play_end(p);
 }
 
-/* A process that leaves the table in which it submitted, and exits */
+/* A process leaves the descriptor table in which it submitted, and exits */
 static void unshares(struct play *p)
 {
 	maps(p);
@@ -379,13 +388,15 @@ BOUNDED_TEST(left_behind)
 	EXPECT_EQ(1, fdinfo(p->r.fd, "Inflight"));
 	end_child(_metadata, p, pid, EXITS);
 	EXPECT_EQ(-ECANCELED, seen_ms(&p->r, TRIED, SOON));
-	/* The child has replaced ours, which had no request */
+	/*
+	 * The child's submitter has replaced the parent's, which had no request
+	 */
 	EXPECT_TRUE(until_ms(counter("submitters") ==
 			     self->before.counter[SUBMITTERS], SOON));
 	play_end(p);
 }
 
-/* A ring ends while it is told about the end of its process */
+/* A ring ends while the end of its process is reported to it */
 static void comes_and_goes(struct play *p)
 {
 	struct play mine = *p;
@@ -396,7 +407,7 @@ static void comes_and_goes(struct play *p)
 	_exit(queue_poll(p) || queue_timer(&mine) ? 1 : 0);
 }
 
-/* No more than there is room for in the CQ */
+/* Not more than the CQ has room for */
 #define MANY	20
 
 BOUNDED_TEST(many)
@@ -411,7 +422,7 @@ BOUNDED_TEST(many)
 		if (!pid)
 			comes_and_goes(p);
 		EXPECT_EQ(0, reap_ms(pid, SOON));
-		/* the ring of the child, which the table still has */
+		/* Close the child's ring, which the table still has */
 		EXPECT_EQ(0, close(p->end));
 	}
 	EXPECT_EQ(self->before.counter[RINGS] + 1, counter("rings"));

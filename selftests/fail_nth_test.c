@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every allocation and user copy that an operation makes, failed in turn by
- * the kernel's own fault injection (/proc/PID/fail-nth): the N-th call that
- * can fail fails, for N = 1, 2, ... until the operation gets by without. And
- * once, first, all of its allocations.
+ * The kernel's own fault injection (/proc/PID/fail-nth) makes every allocation
+ * and user copy of an operation fail in turn: the N-th call that can fail
+ * fails, for N = 1, 2, ... until the operation ends without a failure. Before
+ * that, all of its allocations fail once.
  *
- * Proves I1 (a request that was accepted completes once, whatever fails), I5
- * (what was charged is given back), I7 and I8 (a failed SETUP leaves nothing),
- * and that a failure is a documented errno and leaves the ring usable.
+ * This proves I1 (an accepted request completes once, whatever fails), I5 (what
+ * was charged is given back), I7 and I8 (a failed SETUP leaves nothing), and
+ * that a failure is a documented errno and leaves the ring usable.
  *
  * All sweeps are rows of one table. An opcode, a register opcode or a set-up
- * flag that the module has and the table has not is a failure, and so is a
- * sweep that reached nothing. Each sweep prints a line for tools/sweeps.
+ * flag of the module that the table lacks is a failure, and so is a sweep that
+ * reached no point of failure. Each sweep prints a line for tools/sweeps.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -33,36 +33,36 @@
 #include "fixture.h"
 #include "inject.h"
 
-#define MAX_NTH		400	/* none needs so many */
+#define MAX_NTH		400	/* no operation needs so many */
 #define GETEVENTS	IOURING2_ENTER_GETEVENTS
 #define EXT_ARG		IOURING2_ENTER_EXT_ARG
 #define LINK		IOURING2_SQE_IO_LINK
 #define DRAIN		IOURING2_SQE_IO_DRAIN
 #define ASYNC		IOURING2_SQE_ASYNC
 
-/* user_data of the request in question, of what goes before, of others */
+/* user_data of the request under test, of the one before it, and of others */
 enum { OURS = 1, HOLDER, OTHER };
 
-/* What operations work on */
+/* The ring, files and memory that operations work on */
 struct place {
 	struct ring r;
 	int file, event, gate, pipe[2], full[2];
 	char *buf;
 	struct iovec iov[8];
-	struct __kernel_timespec ts;	/* not now, but soon */
+	struct __kernel_timespec ts;	/* a short time */
 };
 
 /* Documented errnos of a kind of operation, 0 at the end */
 static const int no_memory[] = { ENOMEM, EFAULT, 0 };
-/* procfs says so if it cannot allocate what it looks up */
+/* procfs returns ENOENT if it cannot allocate what it looks up */
 static const int no_entry[] = { ENOMEM, EFAULT, EMFILE, ENFILE, ENOENT, 0 };
 static const int no_file[] = { ENOMEM, EFAULT, EMFILE, ENFILE, 0 };
 static const int no_map[] = { ENOMEM, 0 };
-/* of ENTER itself, which has no ENOMEM */
+/* of ENTER itself, which does not return ENOMEM */
 static const int no_enter[] = { EAGAIN, EFAULT, 0 };
 /* of ENTER or, in the CQE, of the request */
 static const int no_request[] = { ENOMEM, EFAULT, EAGAIN, ECANCELED, 0 };
-/* of what is done all the same, after ENTER's errnos were answered */
+/* of an operation that succeeds in the end, because ENTER is repeated */
 static const int no_failure[] = { 0 };
 
 struct row {
@@ -70,15 +70,15 @@ struct row {
 	enum { SETUP, OPCODE, REGISTER, CALL } kind;
 	unsigned int nr;		/* flags, opcode, register opcode */
 	unsigned int entries, cq;	/* of SETUP */
-	bool fragmented;		/* and without contiguous memory */
-	/* of OPCODE; the result is that of success after nudge() */
+	bool fragmented;		/* without contiguous memory */
+	/* for OPCODE; @res is the result of a success after nudge() */
 	void (*prep)(struct iouring2_sqe *sqe, struct place *p);
-	int res;	/* ECANCELED: has to be cancelled */
-	/* of the others: 0 or -errno; an errno of its own is no failure */
+	int res;	/* -ECANCELED: the test cancels it */
+	/* for the others: 0 or -errno; one of @errs is allowed after a fault */
 	int (*call)(struct place *p);
 	const int *errs;
-	int (*before)(struct place *p);	/* not failed */
-	pid_t whose;		/* who is failed, 0: who calls */
+	int (*before)(struct place *p);	/* without faults */
+	pid_t whose;		/* the task with the faults; 0: the caller */
 };
 
 /* --- requests ---------------------------------------------------------- */
@@ -141,7 +141,7 @@ OP(poll)
 	prep_poll(sqe, p->event, POLLIN);
 }
 
-/* Holds others up until it is told not to */
+/* Holds other requests up until nudge() */
 OP(gate)
 {
 	prep_poll(sqe, p->gate, POLLIN);
@@ -195,14 +195,16 @@ OP(cancel_fd)
 	sqe->fd = p->file;
 }
 
-/* How a request can come to be run: every opcode in every way */
+/*
+ * The ways in which a request is started. Every opcode is tried in every way.
+ */
 static const struct way {
 	const char *name;
 	unsigned char flags;	/* of the SQE */
-	/* what is queued before it */
+	/* the request that is queued before it */
 	void (*before)(struct iouring2_sqe *sqe, struct place *p);
 	unsigned char before_flags;
-	bool stranger;		/* somebody the ring has not seen submits */
+	bool stranger;		/* a submitter that is new to the ring */
 } ways[] = {
 	{ "" },
 	{ ", in a worker", ASYNC },
@@ -261,7 +263,7 @@ static int call_map_sqes(struct place *p)
 	return map(p, p->r.sqes_len, IOURING2_OFF_SQES);
 }
 
-/* In three pieces, and then none */
+/* Unmap one page of three, then the others */
 static int call_unmap(struct place *p)
 {
 	char *m = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -277,7 +279,7 @@ static int call_unmap(struct place *p)
 	return ret;
 }
 
-/* Nothing comes: the time is over, or it never began */
+/* No completion comes: the wait times out, or fails before it begins */
 static int call_wait(struct place *p)
 {
 	int ret = enter_timeout(p->r.fd, 0, 1, NSEC_PER_MSEC);
@@ -338,7 +340,7 @@ static int call_fdinfo(struct place *p)
 	return ret;
 }
 
-/* A ring of its own, with requests in every place, mapped and unmapped */
+/* Make a new ring with requests in every state */
 static int before_close(struct place *p)
 {
 	ring_unmap(&p->r);
@@ -353,7 +355,7 @@ static int before_close(struct place *p)
 	return ring_submit(&p->r) == 5 ? 0 : -1;
 }
 
-/* What cannot be unmapped keeps the ring, but not its requests */
+/* A part that cannot be unmapped keeps the ring, but not its requests */
 static int call_close(struct place *p)
 {
 	close(p->r.fd);
@@ -367,7 +369,7 @@ static int call_close(struct place *p)
 	return 0;
 }
 
-/* What would wait for ever waits for this */
+/* Complete all requests that would otherwise wait for ever */
 static int nudge(struct place *p)
 {
 	const uint64_t one = 1;
@@ -403,7 +405,7 @@ static int call_worker(struct place *p)
 	return ret ? ret : cqe.res == 64 ? 0 : cqe.res;
 }
 
-/* So many that the ring would rather have a larger table of them */
+/* Submit so many requests that the ring tries to enlarge its hash table */
 static int before_crowd(struct place *p)
 {
 	int i;
@@ -413,14 +415,14 @@ static int before_crowd(struct place *p)
 	return ring_submit(&p->r) == 70 ? 0 : -1;
 }
 
-/* With or without it, what was asked for is done */
+/* The NOP succeeds with or without a larger table */
 static int call_crowd(struct place *p)
 {
 	prep_nop(ring_sqe(&p->r));
 	return ring_do(&p->r);
 }
 
-/* One worker there is: with or without another, both are done */
+/* There is one worker. The requests are done with or without a second one. */
 static int before_worker(struct place *p)
 {
 	return call_worker(p);
@@ -451,8 +453,9 @@ static int call_second_worker(struct place *p)
 }
 
 /*
- * On a busy machine the first worker may have done each read before the next is
- * there. Not for a caller that is failed itself: a look at fdinfo allocates.
+ * On a busy machine the first worker may have done each read before the next
+ * one is queued, so try again until there is a second worker. This cannot be
+ * used when the faults are in this task, because reading fdinfo allocates.
  */
 static int call_second_worker_surely(struct place *p)
 {
@@ -546,16 +549,16 @@ static const struct row rows[] = {
 
 /* --- one point --------------------------------------------------------- */
 
-#define ALL	0	/* a point: everything fails from here on */
+#define ALL	0	/* instead of a point: all allocations fail */
 
-/* What a row is, or was, doing; shared with the process that does it */
+/* The state of one sweep, shared with the process that runs it */
 struct sweep {
 	const struct row *row;
 	const struct way *way;
 	int nth_fd, all_fd;
 	unsigned int failures;
-	unsigned int empty;	/* ways that reached nothing */
-	long charged;		/* bytes that are still */
+	unsigned int empty;	/* ways that reached no point of failure */
+	long charged;		/* bytes that are still charged */
 };
 
 static void sweep_arm(struct sweep *s, unsigned int nth)
@@ -604,7 +607,7 @@ static bool ready(int fd, int events)
 	return poll(&p, 1, 0) == 1 && p.revents & events;
 }
 
-/* Nothing there to be read, no room to write to */
+/* Leave nothing to read, and no room to write */
 static int place_reset(struct place *p)
 {
 	static char bytes[4096];
@@ -641,7 +644,7 @@ static bool documented(const int *errs, int ret)
 	return false;
 }
 
-/* Take from the SQ what an ENTER that failed has left there */
+/* Submit the entries that a failed ENTER has left in the SQ */
 static int enter_all(struct ring *r)
 {
 	int ret;
@@ -659,12 +662,12 @@ static const char *ring_broken(struct ring *r)
 	if (r->fd < 0)
 		return NULL;
 	if (enter_all(r))
-		return "what was left is not accepted";
+		return "the remaining entries are not accepted";
 	prep_nop(ring_sqe(r));
 	return ring_do(r) ? "the ring does not work any more" : NULL;
 }
 
-/* As the ring remembers what its submitters' limits are */
+/* Change a limit: the ring tells its submitters apart by their limits */
 static void become_stranger(void)
 {
 	struct rlimit l;
@@ -681,7 +684,7 @@ static const char *judge(const struct row *row, int res, bool hit)
 
 	if (res == row->res)
 		return NULL;
-	/* what did not fail outright may have done less */
+	/* A request that did not fail may have done less */
 	if (hit && (documented(row->errs, res) ||
 		    (res >= 0 && res < row->res)))
 		return NULL;
@@ -698,7 +701,7 @@ static int cancel_everything(struct ring *r)
 	return ring_submit(r) == 1 ? 0 : -EPROTO;
 }
 
-/* What was accepted completes exactly once, with a result that it may have */
+/* An accepted request completes exactly once, with a result that is allowed */
 static const char *await(const struct row *row, struct ring *r, bool hit,
 			 int holders)
 {
@@ -751,13 +754,13 @@ static const char *once_opcode(struct sweep *s, struct place *p,
 	ret = enter(r->fd, nr, 0, 0, NULL, 0);
 	*hit = sweep_disarm(s, nth);
 	if (ret < 0 && !documented(no_enter, ret))
-		return "ENTER's errno";
+		return "undocumented errno of ENTER";
 	if (ret < 0 && ring_unsubmitted(r) != nr)
 		return "refused, but an SQE was consumed";
 	if (enter_all(r))
-		return "not accepted at the second try";
+		return "entries not accepted by a second ENTER";
 	if (nudge(p))
-		return "nudge";
+		return "nudge() failed";
 	return await(s->row, r, *hit, nr - 1);
 }
 
@@ -778,8 +781,8 @@ static const char *once_call(struct sweep *s, struct place *p,
 	int ret;
 
 	if (row->before && row->before(p))
-		return "preparation";
-	/* only debug builds can: others allocate as they like */
+		return "preparation failed";
+	/* Only debug builds have this parameter */
 	module_param_set("setup_fragmented", row->fragmented);
 	sweep_arm(s, nth);
 	ret = row->kind == SETUP ? setup_row(row, &p->r.setup) : row->call(p);
@@ -794,7 +797,7 @@ static const char *once_call(struct sweep *s, struct place *p,
 	return text;
 }
 
-/* What a file says of two things, together; -1: there is no such file */
+/* Return: the sum of two values in a file; -1: there is no such file */
 static long sum_of(const char *path, const char * const keys[2])
 {
 	static char text[8192];
@@ -826,10 +829,12 @@ static const char *once(struct sweep *s, struct place *p, unsigned int nth,
 	const char *bad;
 
 	if (place_reset(p))
-		return "preparation";
-	/* three pages of SQEs, and nothing in the request cache */
+		return "preparation failed";
+	/*
+	 * The ring has at least three pages of SQEs and an empty request cache
+	 */
 	if (s->row->kind != SETUP && ring_init(&p->r, 256, 256))
-		return "preparation of a ring";
+		return "preparation of a ring failed";
 	bad = s->row->kind == OPCODE ? once_opcode(s, p, nth, hit) :
 				       once_call(s, p, nth, hit);
 	if (!bad)
@@ -861,11 +866,11 @@ static void sweep_way(struct sweep *s, const struct way *way)
 
 	s->way = way;
 	failures += !!place_make(&p);
-	/* most of the time of a sweep would go there, if it were for each point */
+	/* Once for all points: for each point it would take most of the time */
 	state_read(&before);
 	for (nth = ALL; hit || nth == 1; nth++) {
 		hit = false;
-		bad = nth < MAX_NTH ? once(s, &p, nth, &hit) : "no end";
+		bad = nth < MAX_NTH ? once(s, &p, nth, &hit) : "it never ends";
 		points += hit && nth != ALL;
 		if (bad) {
 			printf("# %s%s, point %u: %s\n", s->row->name,
@@ -899,7 +904,7 @@ static void sweep_here(struct sweep *s)
 
 #define CGROUP	"/sys/fs/cgroup/iouring2-sweep"
 
-/* Return: whether there is a place where memory is charged to */
+/* Return: whether there is a cgroup that memory is charged to */
 static bool cgroup_make(void)
 {
 	knob("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
@@ -907,8 +912,9 @@ static bool cgroup_make(void)
 }
 
 /*
- * Bytes of objects that nobody can take back. Pages are counted with what the
- * CPUs have in stock; the module's have a counter of their own.
+ * Bytes of objects that cannot be reclaimed. Pages are left out, because their
+ * number includes the stocks of the CPUs. The module has a counter of its own
+ * pages.
  */
 static long cgroup_bytes(void)
 {
@@ -924,7 +930,7 @@ static long cgroup_charged(void)
 	long left;
 
 	do {
-		/* the CPUs tell what they know */
+		/* This makes the CPUs report what they have cached */
 		knob(CGROUP "/memory.high", "0");
 		left = cgroup_bytes();
 		if (left)
@@ -933,7 +939,7 @@ static long cgroup_charged(void)
 	return left;
 }
 
-/* In a process and a cgroup of its own */
+/* Run a sweep in a process and a cgroup of its own */
 static void sweep_run(struct sweep *s, const struct row *row)
 {
 	long long began = now_ns(CLOCK_MONOTONIC), end;
@@ -957,7 +963,7 @@ static void sweep_run(struct sweep *s, const struct row *row)
 	end = now_ns(CLOCK_MONOTONIC);
 	if (cgroup)
 		s->charged = cgroup_charged();
-	printf("# %s: %lld ms, and %lld ms till nothing was charged\n",
+	printf("# %s: %lld ms, then %lld ms until nothing was charged\n",
 	       row->name, (end - began) / NSEC_PER_MSEC,
 	       (now_ns(CLOCK_MONOTONIC) - end) / NSEC_PER_MSEC);
 	rmdir(CGROUP);
@@ -971,7 +977,7 @@ do {									\
 		SKIP(return, "no fail-nth in this kernel");		\
 } while (0)
 
-/* IOURING2_SWEEP=TEXT: only those whose names begin so */
+/* IOURING2_SWEEP=TEXT selects the rows whose names begin with TEXT */
 static bool wanted(const struct row *row)
 {
 	const char *only = getenv("IOURING2_SWEEP");
@@ -979,7 +985,7 @@ static bool wanted(const struct row *row)
 	return !only || !strncmp(row->name, only, strlen(only));
 }
 
-/* All rows of one kind */
+/* Run all rows of one kind */
 #define SWEEP(which)							\
 do {									\
 	struct sweep *s;						\
@@ -1008,7 +1014,7 @@ RING_TEST(setup_sweep)
 	SWEEP(SETUP);
 }
 
-/* The longest by far */
+/* This sweep takes the longest by far */
 TEST_F_TIMEOUT(ring, accept_sweep, 2 * LIMIT)
 {
 	SWEEP(OPCODE);
@@ -1024,7 +1030,10 @@ RING_TEST(call_sweep)
 	SWEEP(CALL);
 }
 
-/* Whatever the module says it can do has a row; everywhere, not only here */
+/*
+ * Everything that QUERY reports has a row. This test needs no fault injection,
+ * so it runs on every kernel.
+ */
 RING_TEST(table_is_complete)
 {
 	unsigned long long ops[4] = { }, regs[1] = { };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files that give a descriptor to who reads them: fanotify, and userfaultfd
- * with fork events. The descriptor is one of the process that submitted the
- * READ, and of no other process or kernel thread.
+ * Files that give a descriptor to the process that reads them: fanotify, and
+ * userfaultfd with fork events. The descriptor belongs to the process that
+ * submitted the READ, and to no other process or kernel thread.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -25,7 +25,7 @@
 #include "fixture.h"
 #include "bounded.h"
 
-/* A thread of the kernel has no program */
+/* A kernel thread has no executable */
 static bool is_kernel_thread(const char *pid)
 {
 	char path[300], to[16];
@@ -47,7 +47,7 @@ static int count_entries(const char *path)
 	return nr;
 }
 
-/* Descriptors of all kernel threads */
+/* Count the descriptors of all kernel threads */
 static int kernel_fds(void)
 {
 	DIR *dir = opendir("/proc");
@@ -66,7 +66,7 @@ static int kernel_fds(void)
 	return nr;
 }
 
-/* A group that reports what is opened on a file system of its own */
+/* A fanotify group that reports each open on a file system of its own */
 struct group {
 	char dir[200], path[256];
 	int fan;
@@ -94,7 +94,7 @@ static int group_open(struct group *g)
 			     AT_FDCWD, g->dir) ? -errno : 0;
 }
 
-/* Whether the file system can go: nobody has a file of it open */
+/* Return: whether the file system could be unmounted: no file of it is open */
 static bool group_close(struct group *g)
 {
 	bool gone;
@@ -107,7 +107,7 @@ static bool group_close(struct group *g)
 	return gone;
 }
 
-/* In another process: its own descriptors are of no interest here */
+/* Open the file in another process, so this one's descriptors do not change */
 static void open_it(const struct group *g)
 {
 	pid_t pid = fork();
@@ -117,7 +117,7 @@ static void open_it(const struct group *g)
 	waitpid(pid, NULL, 0);
 }
 
-/* What is wrong with the event's descriptor; closes it */
+/* Check the event's descriptor, and close it. Return: "" or what is wrong. */
 static const char *check_event(const struct group *g,
 			       const struct fanotify_event_metadata *m, int res,
 			       int lowest)
@@ -128,11 +128,11 @@ static const char *check_event(const struct group *g,
 		return reason("result %d", res);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", m->fd);
 	if (readlink(link, to, sizeof(to) - 1) < 0)
-		return reason("descriptor %d is none of ours", m->fd);
+		return reason("descriptor %d is not open here", m->fd);
 	if (strcmp(to, g->path))
 		return reason("descriptor %d is %s", m->fd, to);
 	if (m->fd != lowest)
-		return reason("descriptor %d, and %d was free", m->fd, lowest);
+		return reason("descriptor %d, but %d was free", m->fd, lowest);
 	close(m->fd);
 	return "";
 }
@@ -140,7 +140,8 @@ static const char *check_event(const struct group *g,
 enum when { THERE, COMES, COMES_AWAY, NR_WHEN };
 
 static const char * const when_names[NR_WHEN] = {
-	"the event is there", "it comes while in ENTER", "it comes meanwhile",
+	"the event is there", "the event comes during ENTER",
+	"the event comes while no task is in ENTER",
 };
 
 static void *open_later(void *arg)
@@ -196,7 +197,10 @@ TEST_F_TIMEOUT(manner, fanotify, 100)
 	EXPECT_TRUE(group_close(&g));
 }
 
-/* No event, and the ring ends: nothing is left that could take one */
+/*
+ * The ring is closed before an event comes. Nothing is left that could read
+ * one.
+ */
 TEST_F_TIMEOUT(manner, fanotify_closed, 100)
 {
 	const enum manner how = variant->how;
@@ -237,7 +241,7 @@ static int uffd_with_forks(void)
 	return ioctl(fd, UFFDIO_REGISTER, &reg) ? -errno : fd;
 }
 
-/* fork() waits until the event is read: from another thread */
+/* fork() waits until the event is read, so another thread calls it */
 static void *fork_once(void *arg)
 {
 	pid_t pid = fork();
@@ -266,7 +270,7 @@ static const char *fork_event(void *arg)
 	lowest = lowest_fd();
 	if (pthread_create(&forker, NULL, fork_once, &forked))
 		return "no thread";
-	/* The event is there */
+	/* After this time the event is there */
 	usleep(100000);
 	res = do_how(&r, how, IOURING2_OP_READ, fd, &msg, sizeof(msg), 0);
 	if (res != sizeof(msg) || msg.event != UFFD_EVENT_FORK)
@@ -274,10 +278,10 @@ static const char *fork_event(void *arg)
 			      msg.event);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", msg.arg.fork.ufd);
 	if (readlink(link, to, sizeof(to) - 1) < 0 || !strstr(to, "userfaultfd"))
-		return reason("%s: descriptor %u of %s", how_name(how),
+		return reason("%s: descriptor %u is \"%s\"", how_name(how),
 			      msg.arg.fork.ufd, to);
 	if ((int)msg.arg.fork.ufd != lowest)
-		return reason("%s: descriptor %u, and %d was free",
+		return reason("%s: descriptor %u, but %d was free",
 			      how_name(how), msg.arg.fork.ufd, lowest);
 	if (!until_ms(ld_acq(&forked), SOON))
 		return "fork does not return";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, block devices: those that memory can hold; files_dm.c has
- * those of the device mapper.
+ * The matrix of files: block devices that keep their data in memory.
+ * files_dm_test.c has those of the device mapper.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static const char *raid_setup(struct kind *k)
 	if (!*a || !*b)
 		return "missing module: loop";
 	return use_node(k, md_new(77, a, b),
-			reason("md takes no array: %s", err_name(-errno)));
+			reason("md makes no array: %s", err_name(-errno)));
 }
 
 static const char *raid_teardown(struct kind *k)
@@ -56,7 +56,7 @@ static const char *zram_setup(struct kind *k)
 	zram_nr = atoi(text);
 	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", zram_nr);
 	if (!put_text(path, "4M"))
-		return "zram takes no size";
+		return "zram does not accept a size";
 	return use_node(k, reason("/dev/zram%d", zram_nr), "");
 }
 
@@ -105,9 +105,9 @@ static const char *null_blk_setup(struct kind *k)
 	    !put_text(NULLB "/memory_backed", "1") ||
 	    !put_text(NULLB "/power", "1") ||
 	    read_text(NULLB "/index", text, sizeof(text)) <= 0)
-		return "null_blk has no memory";
+		return "null_blk cannot have memory";
 	why = reason("/dev/nullb%d", atoi(text));
-	/* newer ones have the folder's name */
+	/* Newer kernels name the node after the folder */
 	if (access(why, F_OK))
 		why = "/dev/io2null";
 	return use_node(k, why, "");

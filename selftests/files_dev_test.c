@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, character devices.
+ * The matrix of files: character devices.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -67,7 +67,10 @@ static const char *node_setup(struct kind *k)
 
 /* ------------------------------------------------------------------- kmsg */
 
-/* A record has the time in it: how long it is changes with the number of digits */
+/*
+ * A record contains the time, so its length depends on the number of digits.
+ * Wait if this number is about to change.
+ */
 static const char *kmsg_setup(struct kind *k)
 {
 	long long s = now_ns(CLOCK_MONOTONIC) / NSEC_PER_SEC, digits;
@@ -108,7 +111,7 @@ static void kmsg_canon(struct cell *c, struct inst *in, const void *p, int res)
 
 /* ------------------------------------------------------------------- FUSE */
 
-/* The server's end: a datum is the request of somebody who looks */
+/* The server's end of a FUSE mount. A datum is the request of a stat(). */
 static int fuse_open(struct inst *in)
 {
 	struct fuse_init_out init = {
@@ -144,7 +147,7 @@ static int fuse_open(struct inst *in)
 	return 0;
 }
 
-/* Somebody asks and is not answered: the mount's end tells him */
+/* A child calls stat(), which is not answered. It ends with the mount. */
 static void fuse_feed(struct inst *in)
 {
 	struct stat st;
@@ -218,7 +221,7 @@ static void tun_feed(struct inst *in)
 		perror("feed");
 }
 
-/* A vhost device whose address translations are asked for by read() */
+/* A vhost device, which sends its requests for address translation by read() */
 static int vhost_open(struct inst *in)
 {
 	int ret = node_open(in);
@@ -244,7 +247,7 @@ static int rtc_open(struct inst *in)
 	return 0;
 }
 
-/* Its interrupts, 64 a second, until closed */
+/* Switch the interrupts on, 64 a second. They stop at the close. */
 static void rtc_feed(struct inst *in)
 {
 	struct pollfd p = { .fd = in->peer, .events = POLLIN };
@@ -265,7 +268,7 @@ static int watchdog_open(struct inst *in)
 	return node_open(in);
 }
 
-/* It does not bite */
+/* Disarm the watchdog, so that it does not reset the machine */
 static void watchdog_close(struct inst *in)
 {
 	if (in->fd >= 0 && write(in->fd, "V", 1) != 1)

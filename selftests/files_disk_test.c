@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, those of file systems that are on a disk and not ext4.
+ * The matrix of files: file systems on a disk, except ext4.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -33,13 +33,13 @@ static const char *squashfs_setup(struct kind *k)
 	fd = open(path, O_RDWR | O_CREAT, 0644);
 	fill_pattern(data, sizeof(data), 1);
 	if (fd < 0 || write(fd, data, sizeof(data)) != sizeof(data))
-		return "no source";
+		return "the source file cannot be written";
 	close(fd);
 	if (run("mksquashfs %s %s/squash -noappend -processors 1", k->dir,
 		work_dir))
 		return "mksquashfs failed";
 	k->dir = NULL;
-	/* its own size: nothing is added */
+	/* squashfs records its own size, so a larger disk adds nothing */
 	node = loop_new("squash", 1 * MIB);
 	if (!*node)
 		return "missing module: loop";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, block devices of the device mapper.
+ * The matrix of files: block devices of the device mapper.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -43,7 +43,10 @@ static const char *dm_teardown(struct kind *k)
 	return *node_path && dm_remove(NAME) ? "the device is busy" : "";
 }
 
-/* The second half of the first 64 KiB gives errors, or all writes do */
+/*
+ * On a linear device, sectors 4 to 127 give errors. On a flakey device, all
+ * writes do.
+ */
 static int dm_break(const struct kind *k, bool on)
 {
 	const char *target = k->arg;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, descriptors of events and of other things without a
+ * The matrix of files: descriptors of events, and of other objects without a
  * name.
  */
 #define _GNU_SOURCE
@@ -146,7 +146,7 @@ static void fanotify_feed(struct inst *in)
 	close(fd);
 }
 
-/* The descriptor is one of this process and the file that was opened */
+/* The descriptor in the event belongs to this process and is the opened file */
 static void fanotify_canon(struct cell *c, struct inst *in, const void *p,
 			   int res)
 {
@@ -165,7 +165,7 @@ static void fanotify_canon(struct cell *c, struct inst *in, const void *p,
 		close(m->fd);
 }
 
-/* fd: of a child that waits for something to read */
+/* fd is the pidfd of a child that waits in read() */
 static int pidfd_open_child(struct inst *in)
 {
 	int p[2];
@@ -261,7 +261,7 @@ static void *touch(void *p)
 	return NULL;
 }
 
-/* A fault, which waits until the page comes */
+/* Cause a page fault, which waits until the page is provided */
 static void uffd_feed(struct inst *in)
 {
 	if (!in->priv[0])
@@ -310,8 +310,9 @@ static const char *perf_setup(struct kind *k)
 	int ret = perf_open(&in);
 
 	/*
-	 * It stays open: the kernel patches its code for the first event and after
-	 * the last, which an emulated processor sometimes does not see
+	 * The event stays open. The kernel patches its code for the first event
+	 * and after the last one, and an emulated processor sometimes misses
+	 * that.
 	 */
 	return ret ? reason("no perf events: %s", err_name(ret)) : "";
 }
@@ -336,7 +337,7 @@ static const char *bpf_setup(struct kind *k)
 	return ret ? reason("no bpf: %s", err_name(ret)) : "";
 }
 
-/* A set of descriptors, ready when the one in it is */
+/* An epoll set, which is ready when the eventfd in it is ready */
 static int epoll_open(struct inst *in)
 {
 	in->peer = eventfd(0, EFD_CLOEXEC);
@@ -445,11 +446,13 @@ static struct kind kinds[] = {
 	  .open = device_node },
 };
 
-#define CIRCLE	"two rings that hold each other would never be freed: what " \
-		"collects such circles (unix_gc) knows io_uring's files only"
+#define CIRCLE	"two rings that reference each other would never be freed: " \
+		"the collector of such cycles (unix_gc) knows io_uring's " \
+		"files only"
 
-#define TASK_WORK	"io_uring's worker may have task work pending, to make another " \
-		"worker: that ends its read with EINTR before it is cancelled"
+#define TASK_WORK \
+	"io_uring's worker may have pending task work that makes another " \
+	"worker: this ends the read with EINTR before the cancel does"
 
 static const struct argued argued[] = {
 	{ "userfaultfd", "cancel", NULL, TASK_WORK },

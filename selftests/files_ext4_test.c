@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, those of ext4: as it comes, with all data in its journal,
- * full, on a disk that fails, and below an overlay.
+ * The matrix of files: ext4 with the default options, with all data in the
+ * journal, on a small disk, on a disk that fails, and below an overlay.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "kselftest.h"
 #include "files_disk.h"
 
-/* Who writes as somebody else than root may have 20 blocks */
+/* User 1000, who writes in the quota column, may have 20 blocks */
 static const char *set_quota(const char *node)
 {
 	struct if_dqblk q = {
@@ -61,7 +61,7 @@ static const char *overlay_setup(struct kind *k)
 	snprintf(upper_text, sizeof(upper_text), "%s/upper", work_dir);
 	mkdir(upper_text, 0755);
 	if (mount(node, upper_text, "ext4", 0, NULL))
-		return "mount of ext4";
+		return "ext4 cannot be mounted";
 	snprintf(path, sizeof(path), "%s/u", upper_text);
 	mkdir(path, 0755);
 	snprintf(path, sizeof(path), "%s/w", upper_text);
@@ -91,9 +91,9 @@ static const char *overlay_teardown(struct kind *k)
 #define FAIL_BLOCK	4096
 
 static const char *fail_disk;
-static char *fresh;	/* what mkfs has made of it */
+static char *fresh;	/* the contents of the disk after mkfs */
 
-/* As it was made, which is sooner done than making it again */
+/* Restore the contents after mkfs, which is faster than another mkfs */
 static bool make_fresh(const char *node)
 {
 	static char block[FAIL_BLOCK];
@@ -133,7 +133,7 @@ static const char *fail_mount(struct kind *k)
 		return "missing module: dm_mod";
 	if (fresh && !make_fresh(node))
 		return "the disk cannot be written";
-	/* a journal would break at a moment of its own */
+	/* There is no journal, because it would break at an unknown moment */
 	if (!fresh && (run("mkfs.ext4 -q -F -O ^has_journal %s", node) ||
 		       !keep_fresh(node)))
 		return "mkfs.ext4 failed";
@@ -148,7 +148,7 @@ static const char *fail_setup(struct kind *k)
 	return fail_mount(k);
 }
 
-/* Nothing of a broken file system is used again */
+/* After an error the file system is not used again: mount a fresh one */
 static int fail_switch(const struct kind *k, bool on)
 {
 	long long len = dev_sectors(fail_disk);

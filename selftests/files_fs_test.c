@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, those of file systems in memory, and those that somebody
- * else serves.
+ * The matrix of files: file systems in memory, and file systems that a server
+ * provides.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -32,7 +32,7 @@ static const char *nodev_setup(struct kind *k)
 	return why;
 }
 
-/* Pages come by ftruncate() and mmap(): there is no write */
+/* hugetlbfs has no write(): ftruncate() and mmap() make pages */
 static int hugetlb_open(struct inst *in)
 {
 	snprintf(in->path, sizeof(in->path), "%s/file", in->kind->dir);
@@ -59,7 +59,7 @@ static const struct make hugetlbfs = { .type = "hugetlbfs" };
 
 /* -------------------------------------------------------------------- FUSE */
 
-#define NODE	2	/* of the only file there is */
+#define NODE	2	/* the only file there is */
 
 struct fuse_server {
 	int dev;
@@ -253,7 +253,7 @@ static const char *fuse_teardown(struct kind *k)
 
 /* --------------------------------------------------------------- 9p and NFS */
 
-/* A folder on a share that somebody has mounted already */
+/* Make a folder on a 9p file system that is already mounted */
 static const char *p9_setup(struct kind *k)
 {
 	FILE *f = fopen("/proc/mounts", "r");
@@ -293,8 +293,9 @@ static const char *p9_teardown(struct kind *k)
 static pid_t tracker_pid;
 
 /*
- * What nfsdcld does, with a list that is empty and stays so. A server that has
- * nobody to ask waits for it for a second, and then ten for clients of before.
+ * Do the work of nfsdcld, with a list of clients that stays empty. Without
+ * nfsdcld, the NFS server waits a second for it, and then ten seconds for
+ * earlier clients.
  */
 static void tracker_main(void)
 {
@@ -307,7 +308,7 @@ static void tracker_main(void)
 	until((p.fd = open(path, O_RDWR | O_CLOEXEC)) >= 0);
 	if (p.fd < 0)
 		_exit(1);
-	/* a read does not wait */
+	/* a read of this file does not wait */
 	while (poll(&p, 1, -1) == 1) {
 		if (read(p.fd, &m, sizeof(m)) != sizeof(m))
 			break;
@@ -347,7 +348,10 @@ static void tracker_end(void)
 
 #define EXPORT_FLAGS	(0x2 | 0x10 | 0x400 | 0x2000)	/* any port, async, whole, fsid */
 
-/* The kernel's server on loopback; what mountd would say is said at once */
+/*
+ * Start the kernel's NFS server on loopback. Write at once what mountd would
+ * answer.
+ */
 static const char *nfs_setup(struct kind *k)
 {
 	const char *why = no_type("nfsd");
@@ -368,8 +372,8 @@ static const char *nfs_setup(struct kind *k)
 	}
 	if (access("/proc/fs/nfsd/threads", F_OK) &&
 	    mount("nfsd", "/proc/fs/nfsd", "nfsd", 0, NULL))
-		return "mount of nfsd";
-	/* older versions must be registered with a port mapper */
+		return "nfsd cannot be mounted";
+	/* Switch NFS 2 and 3 off: they must be registered with a port mapper */
 	put_text("/proc/fs/nfsd/versions", "-2\n");
 	put_text("/proc/fs/nfsd/versions", "-3\n");
 	put_text("/proc/fs/nfsd/nfsv4leasetime", "10\n");
@@ -381,7 +385,8 @@ static const char *nfs_setup(struct kind *k)
 		      EXPORT_FLAGS) ||
 	    !put_text("/proc/net/rpc/nfsd.fh/channel",
 		      "* 1 \\x00000000 4000000000 %s\n", path))
-		return reason("nfsd takes no export: %s", err_name(-errno));
+		return reason("nfsd does not accept an export: %s",
+			      err_name(-errno));
 	tracker_start();
 	if (!put_text("/proc/fs/nfsd/portlist", "tcp 2049\n") ||
 	    !put_text("/proc/fs/nfsd/threads", "2\n"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, pipes and terminals.
+ * The matrix of files: pipes and terminals.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -39,7 +39,7 @@ static int pipe_write_end(struct inst *in)
 	return 0;
 }
 
-/* O_DIRECT: in packets */
+/* O_DIRECT: a pipe in packet mode */
 static int pipe_packets(struct inst *in)
 {
 	int p[2];
@@ -103,7 +103,7 @@ static void feed_line(struct inst *in)
 		perror("feed");
 }
 
-/* The process's controlling terminal; ways have processes of their own */
+/* Open the controlling terminal. Each way has a process of its own. */
 static int ctty_open(struct inst *in)
 {
 	int ret = pty(in, false, false);

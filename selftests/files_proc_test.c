@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, those of procfs, and sysctls.
+ * The matrix of files: files of procfs, and sysctls.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, sockets.
+ * The matrix of files: sockets.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "kselftest.h"
 #include "files.h"
 
-#define ETHER_OURS	0x88b5	/* for local experiments */
+#define ETHER_OURS	0x88b5	/* an EtherType for local experiments */
 
 static int unix_pair(struct inst *in)
 {
@@ -97,7 +97,7 @@ static int netlink_pair(struct inst *in)
 	return 0;
 }
 
-/* What one sends on the loopback device, the other one sees */
+/* in->fd receives what in->peer sends on the loopback device */
 static int packet_pair(struct inst *in)
 {
 	struct sockaddr_ll a = {

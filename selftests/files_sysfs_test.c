@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, those of sysfs, cgroups, tracefs, debugfs, configfs.
+ * The matrix of files: files of sysfs, cgroups, tracefs, debugfs, configfs.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -56,7 +56,7 @@ static const char *cgroup_teardown(struct kind *k)
 		return "";
 	until_ms(!(ret = rmdir(cgroup_dir) ? -errno : 0) || ret != -EBUSY,
 		 5000);
-	return ret ? reason("rmdir of the cgroup: %s", err_name(ret)) : "";
+	return ret ? reason("rmdir of its folder: %s", err_name(ret)) : "";
 }
 
 /* -------------------------------------------------------------- tracefs */
@@ -76,7 +76,7 @@ static const char *tracefs(void)
 	return NULL;
 }
 
-/* An instance of its own: nobody else's events */
+/* Make a trace instance, which has no events of others */
 static const char *trace_setup(struct kind *k)
 {
 	const struct path *p = k->arg;
@@ -93,7 +93,7 @@ static const char *trace_setup(struct kind *k)
 	return "";
 }
 
-/* Events of before are gone */
+/* Clear the earlier events, then open the file */
 static int trace_open(struct inst *in)
 {
 	char path[200];
@@ -115,7 +115,7 @@ static void trace_feed(struct inst *in)
 		perror("feed");
 }
 
-/* A line has times and pids in it */
+/* A line contains times and pids, so look for the datum only */
 static void trace_canon(struct cell *c, struct inst *in, const void *p, int res)
 {
 	note(c, "datum=%d", !!memmem(p, res, "a datum", 7));
@@ -185,7 +185,8 @@ static struct kind kinds[] = {
 	RO("securityfs", "/sys/kernel/security/lsm"),
 };
 
-#define WAITS	"io_uring's rule: a file with O_NONBLOCK that has nothing is waited for by its poll"
+#define WAITS	"io_uring's rule: a read of an O_NONBLOCK file without data " \
+		"waits for the file's poll"
 
 static const struct argued argued[] = {
 	{ "trace_pipe", "nonblock", NULL, WAITS },
