@@ -452,7 +452,7 @@ RING_TEST(any_and_all_cancel_everything)
 {
 	const struct key any = { ALL | ANY, 0, -1, 0 };
 	struct iouring2_cqe cqe;
-	unsigned int i, nr = 0, n, pass;
+	unsigned int i, nr = 0, n;
 	struct scene s;
 	struct ring r;
 	int ret;
@@ -470,15 +470,12 @@ RING_TEST(any_and_all_cancel_everything)
 	EXPECT_EQ(nr, fdinfo(r.fd, "Inflight"));
 	ret = cancel(&r, &any, false);
 	EXPECT_LT(0, ret);
-	for (n = 0, pass = 0; n < nr; n++) {
+	for (n = 0; n < nr; n++) {
 		ASSERT_EQ(0, ring_take(&r, VICTIM, &cqe)) {
 			TH_LOG("%u of %u requests ended", n, nr);
 		}
-		EXPECT_TRUE(cancelled(cqe.res)) {
-			pass++;
-		}
+		EXPECT_TRUE(cancelled(cqe.res));
 	}
-	EXPECT_EQ(0, (int)pass);
 	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
 	ring_exit(&r);
 	scene_close(&s);
