@@ -130,7 +130,7 @@ FIXTURE_SETUP(herd)
 {
 	state_read(&self->before);
 	if (variant->make(&self->a) || variant->make(&self->b))
-		SKIP(return, "no such file here");
+		SKIP(return, "cannot open such a file");
 	ASSERT_EQ(0, ring_init(&self->r, 512, 1024));
 }
 

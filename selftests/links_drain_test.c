@@ -544,7 +544,7 @@ TEST_F_TIMEOUT(cq, drain_waits_for_all_before_it, LIMIT)
 			  n == 5 ? 5 : 6,
 			  i < 2 ? 0 : i == 2 ? 2 : i < 5 ? 3 :
 			  i == 5 ? 5 : 6) {
-			TH_LOG("%d came as number %d", i, n);
+			TH_LOG("request %d came as number %d", i, n);
 		}
 		EXPECT_EQ(i < 2 ? POLLIN : 0, cqe.res);
 	}

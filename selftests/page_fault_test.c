@@ -275,7 +275,7 @@ static const char *killed(enum child_does what)
 	pid_t pid;
 
 	if (talk_open(&t) || pipe2(msg, O_CLOEXEC))
-		return "pipes";
+		return "cannot make pipes";
 	pid = fork();
 	if (!pid) {
 		talk_child(&t);
@@ -283,7 +283,7 @@ static const char *killed(enum child_does what)
 	}
 	talk_parent(&t);
 	if (listen_to(&t) != '+')
-		return WEXITSTATUS(reap(pid)) == 4 ? NULL : "child";
+		return WEXITSTATUS(reap(pid)) == 4 ? NULL : "the child failed";
 	if (read(msg[0], &a, sizeof(a)) != sizeof(a))
 		return "the child sent no page";
 	/*
@@ -295,7 +295,7 @@ static const char *killed(enum child_does what)
 	if (a.fd < 0)
 		return "pidfd_getfd";
 	if (pthread_create(&a.rescuer, NULL, rescue, &a))
-		return "thread";
+		return "cannot start a thread";
 	if (!until(proc_state(pid) == (what == IS_BEHIND ? 'D' : 'S')))
 		return "the child does not wait";
 	/*
@@ -512,9 +512,9 @@ static const char *enter_after_close(bool other)
 
 	ret = absent_make(&a);
 	if (ret)
-		return ret == -ENODEV ? NULL : "absent page";
+		return ret == -ENODEV ? NULL : "cannot make the page";
 	if (pipe2(fds, O_CLOEXEC) || ring_init(&r, 8, 0))
-		return "ring";
+		return "cannot make a ring";
 	memset(e, 0, sizeof(*e));
 	e->to_submit = 1;
 	prep_read(ring_sqe(&r), fds[0], page, 1, 0);
@@ -522,7 +522,7 @@ static const char *enter_after_close(bool other)
 	l.fd = r.fd;
 	l.arg = a.page;
 	if (pthread_create(&l.self, NULL, enter_late, &l))
-		return "thread";
+		return "cannot start a thread";
 	if (!until(absent_wanted(&a)))
 		return "ENTER did not read its argument";
 	if (other)
@@ -535,7 +535,7 @@ static const char *enter_after_close(bool other)
 		return other ? "ENTER failed although a descriptor remains" :
 			       "ENTER submitted after the last close";
 	if (*r.sq_head != (other ? 1 : 0))
-		return "SQ head";
+		return "wrong SQ head";
 	if (counter("files") != (other ? 1 : 0))
 		return "wrong number of files held by requests";
 	if (other)

@@ -570,7 +570,7 @@ TEST_F_TIMEOUT(posted, said_is_mapped, LIMIT)
 		there = ring_peek(&r, &cqe);
 		still = variant->said(&r);
 		ASSERT_TRUE(said == 1 && there && !still) {
-			TH_LOG("round %d: reported %d, in CQ %d, reported %d",
+			TH_LOG("round %d: reported %d, in CQ %d, still %d",
 			       i, said, there, still);
 		}
 	}

@@ -89,7 +89,7 @@ TEST_F_TIMEOUT(stream, read_waits_for_data, LIMIT)
 	int fd[2];
 
 	if (stream_open(variant->kind, fd))
-		SKIP(return, "no such file here");
+		SKIP(return, "cannot open such a file");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (async = 0; async <= ASYNC; async += ASYNC) {
 		for (o = 0; o < ARRAY_SIZE(offs); o++) {
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(stream, progress_without_entering, LIMIT)
 	int fd[2];
 
 	if (stream_open(variant->kind, fd))
-		SKIP(return, "no such file here");
+		SKIP(return, "cannot open such a file");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (async = 0; async <= ASYNC; async += ASYNC) {
 		queue(&r, IOURING2_OP_READ, fd[0], buf, 8, 0, async);
@@ -239,16 +239,16 @@ static const char *read_last(struct ring *r, int fd[2])
 
 	prep_read(ring_sqe(r), fd[0], buf, 1, 0);
 	if (ring_submit(r) != 1)
-		return "submit";
+		return "cannot submit";
 	close(fd[0]);
 	if (write(fd[1], line, 1) != 1)
-		return "write";
+		return "cannot write";
 	while (!ring_ready(r))
 		sched_yield();
 	gone = hung_up(fd[1]);
 	close(fd[1]);
 	if (!ring_peek(r, &cqe) || cqe.res != 1)
-		return "result";
+		return "wrong result";
 	return gone ? "" : "the file was open after the CQE";
 }
 

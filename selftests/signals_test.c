@@ -93,7 +93,7 @@ static const char *sigpipe(void *arg)
 	ret = broken_write(&r, w);
 	if (w->fatal) {
 		usleep(500000);
-		return reason("survived, result %d", ret);
+		return reason("the process survived, result %d", ret);
 	}
 	if (ret != -EPIPE)
 		return reason("result %d", ret);
@@ -222,7 +222,7 @@ static const char *sigxfsz(void *arg)
 	 */
 	ring_exit(&r);
 	if (caught)
-		return "a signal for a short write";
+		return "a signal came for a short write";
 	if (ring_init(&r, 8, 0))
 		return "no second ring";
 	ret = do_how(&r, w->how, w->op, fd, vec ? (void *)&iov : buf,

@@ -274,7 +274,7 @@ static const char *waits_in_enter(void *arg)
 	if (res_ms(r, 5, 4000) != NEVER)
 		return "the read ended without data";
 	if (write(p[1], "x", 1) != 1)
-		return "no write";
+		return "cannot write";
 	return res_ms(r, 5, SOON) == 1 ? "" : "the read did not end";
 }
 
@@ -311,7 +311,7 @@ BOUNDED_TEST(waiting_process)
 BOUNDED_TEST(settings)
 {
 	if (access("/sys/power/pm_test", W_OK) || !intrusive())
-		SKIP(return, "nothing was set");
+		SKIP(return, "no setting to restore");
 	EXPECT_EQ(0, write_text("/sys/power/pm_test", "none"));
 	EXPECT_EQ(0, write_text("/sys/power/pm_freeze_timeout", "20000"));
 	write_text("/sys/module/suspend/parameters/pm_test_delay", "5");

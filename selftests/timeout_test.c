@@ -725,7 +725,7 @@ static const char *times_in_namespace(void *arg)
 	/* A time that is wrongly taken as the host's may be hours away */
 	alarm(10);
 	if (ring_init(&r, 8, 0))
-		return "SETUP";
+		return "cannot set up a ring";
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
 		if (!comes_at(&r, i, false))
 			return reason("TIMEOUT, clock %u", i);
@@ -733,7 +733,7 @@ static const char *times_in_namespace(void *arg)
 			return reason("update, clock %u", i);
 	}
 	if (!waits_until(&r))
-		return "ENTER";
+		return "ENTER until an absolute time";
 	ring_exit(&r);
 	return "";
 }
