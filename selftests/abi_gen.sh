@@ -53,7 +53,7 @@ declared()
 			want = t == ","
 		}
 	}
-	# The members of one struct, after its {; those of inner ones with them
+	# Print the members of one struct, from behind its {, with those of inner structs
 	function members(tag,  depth, name, flex, i, prev) {
 		depth = 0; nm = 0; name = ""; flex = 0; prev = ""
 		while (1) {
@@ -115,7 +115,7 @@ declared()
 	}'
 }
 
-# io_uring's names as linux/iouring2.h has them, behind the original
+# Print io_uring's names as they are in linux/iouring2.h, followed by the original
 renamed()
 {
 	awk '
@@ -142,7 +142,7 @@ renamed()
 	}' | sort -u
 }
 
-# Names that stand for nothing to compare
+# Remove names that have no counterpart to compare with
 ours_only()
 {
 	awk '
@@ -153,7 +153,7 @@ ours_only()
 	{ print }' | sort -u
 }
 
-# Reserved fields come and go with what is reserved
+# Remove reserved fields, which differ between versions of the header
 not_reserved()
 {
 	grep -Ev '^[FA] [^ ]+ ([a-z_]+\.)?_*(resv|pad|rsvd|empty)[^ ]*( |$)'
@@ -177,7 +177,7 @@ for header in liburing/io_uring.h linux/io_uring.h; do
 	$CC $CPPFLAGS -E -P -dD "$dir/in.h" > "$dir/pp" 2> /dev/null ||
 		continue
 	declared < "$dir/pp" | renamed | not_reserved > "$dir/theirs"
-	# One line a name: its kind, our name, then theirs
+	# Print a line for each name: its kind, our name, and io_uring's name
 	awk '
 	NR == FNR { have[$2 (NF == 3 ? " " $3 : "")] = $1; next }
 	{

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A write holds its file system against being frozen until it has ended, and no
- * longer, where one file system is stacked on another too.
+ * A write keeps its file system from being frozen until the write ends, and no
+ * longer. This must also hold where one file system is stacked on another
+ * (overlayfs).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -104,12 +105,18 @@ BOUNDED_TEST(overlay)
 			EXPECT_EQ(0, thaw(o.upper.mnt));
 	}
 	ring_exit(&r);
-	/* What waits to be frozen keeps everything */
+	/*
+	 * While a freeze waits, nothing can be unmounted: unmount only if none
+	 * failed
+	 */
 	if (!ret)
 		EXPECT_TRUE(overlay_unmount(&o));
 }
 
-/* It waits while that is frozen, with all that comes behind it */
+/*
+ * While the upper file system is frozen, a write through the overlay waits, and
+ * so does each write behind it
+ */
 BOUNDED_TEST(overlay_frozen)
 {
 	struct overlay o;
@@ -144,7 +151,7 @@ BOUNDED_TEST(overlay_frozen)
 		EXPECT_TRUE(overlay_unmount(&o));
 }
 
-/* One that fails gives its hold back as well */
+/* A write that fails also lets the file system be frozen again */
 BOUNDED_TEST(overlay_failed_writes)
 {
 	struct overlay o;

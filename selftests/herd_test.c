@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many reads wait for one file. One datum ends one of them; the others go on to
- * wait, and keep no worker from what else there is to do.
+ * Many reads wait for one file. When data for one read arrives, exactly one
+ * read ends. The other reads continue to wait, and they occupy no workers that
+ * other requests need.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 #define NR	400
 #define OTHER	1000
 #define PIPED	1001
-#define FEW	4	/* workers */
+#define FEW	4	/* the most workers that may run */
 
 struct source {
 	int rd, wr;
@@ -129,7 +130,7 @@ FIXTURE_SETUP(herd)
 {
 	state_read(&self->before);
 	if (variant->make(&self->a) || variant->make(&self->b))
-		SKIP(return, "no such file here");
+		SKIP(return, "cannot open such a file");
 	ASSERT_EQ(0, ring_init(&self->r, 512, 1024));
 }
 
@@ -141,7 +142,7 @@ FIXTURE_TEARDOWN(herd)
 	source_free(&self->b);
 }
 
-/* Who submits them waits for none, not even 50 ms each */
+/* The submitter does not wait for the reads, not even 50 ms for each */
 static void start_herd(struct __test_metadata *_metadata, struct ring *r, int fd,
 		       unsigned int flags)
 {
@@ -156,8 +157,8 @@ static void start_herd(struct __test_metadata *_metadata, struct ring *r, int fd
 }
 
 /*
- * One of them has ended with what there was, and no other one. In ENTER, as that
- * is where some files are read.
+ * Exactly one read has ended, with the data that arrived. This enters the
+ * kernel because some files are read by the task in ENTER.
  */
 static void one_ends(struct __test_metadata *_metadata, struct ring *r)
 {
@@ -185,7 +186,7 @@ TEST_F_TIMEOUT(herd, one_datum, 100)
 	}
 	EXPECT_EQ(NR - 3, fdinfo(r->fd, "Inflight"));
 
-	/* What has data is read, whatever else waits */
+	/* A file that has data is read, however many other reads wait */
 	ASSERT_EQ(0, variant->feed(&self->b));
 	add(r, IOURING2_OP_READ, self->b.rd, buf[NR], 64, 0, 0, OTHER);
 	ASSERT_EQ(0, submit_all(r));
@@ -200,7 +201,7 @@ TEST_F_TIMEOUT(herd, one_datum, 100)
 	close(p[1]);
 }
 
-/* The same of reads that a worker has from the start */
+/* As one_datum, but with reads that go to a worker from the start */
 TEST_F_TIMEOUT(herd, one_datum_async, 100)
 {
 	struct ring *r = &self->r;
@@ -219,7 +220,7 @@ TEST_F_TIMEOUT(herd, one_datum_async, 100)
 	close(p[1]);
 }
 
-/* As much as there are reads ends all of them, and each has something */
+/* When data for all reads arrives, each read ends with some data */
 TEST_F_TIMEOUT(herd, all_end, 100)
 {
 	struct ring *r = &self->r;
@@ -232,7 +233,10 @@ TEST_F_TIMEOUT(herd, all_end, 100)
 		add(r, IOURING2_OP_READ, self->a.rd, buf[i], size, 0,
 		    i % 2 ? ASYNC : 0, i);
 	ASSERT_EQ(0, submit_all(r));
-	/* Several events may be one datum: more than there are reads */
+	/*
+	 * One read may take several events, so more events than reads are
+	 * needed
+	 */
 	while (left > 0 && now_ns(CLOCK_MONOTONIC) < end) {
 		ASSERT_EQ(0, variant->feed(&self->a));
 		enter_timeout(r->fd, 0, 1, 20 * NSEC_PER_MSEC);
@@ -242,7 +246,7 @@ TEST_F_TIMEOUT(herd, all_end, 100)
 	EXPECT_EQ(0, left);
 }
 
-/* Nor do reads of as many files take as many workers */
+/* Reads that wait for different files do not occupy a worker each either */
 BOUNDED_TEST(many_files)
 {
 	struct source s[100];

@@ -19,12 +19,12 @@ skip_all() {
 	exit "$KSFT_SKIP"
 }
 
-# The kernel's log since the tests began, without the times
+# Print the kernel's log since the tests began, without timestamps
 log() {
 	dmesg -t | awk -v begin="$begin" 'found { print } index($0, begin) { found = 1 }'
 }
 
-# A test of a suite is indented by four, a case of its table by eight
+# A test of a suite is indented by four spaces, a case of its table by eight
 tests() {
 	log | awk '
 		/^    # Subtest: / { suite = $3 }
@@ -38,7 +38,7 @@ tests() {
 
 [ "$(id -u)" = 0 ] || skip_all "only root loads modules"
 modprobe -n iouring2_kunit 2>/dev/null ||
-	skip_all "no module iouring2_kunit: only a debug build where the kernel has KUnit has it"
+	skip_all "no module iouring2_kunit: it is part of a debug build for a kernel with KUnit"
 modprobe kunit enable=1 2>/dev/null || skip_all "KUnit cannot be loaded"
 echo "$begin" >/dev/kmsg || skip_all "the kernel's log cannot be written to"
 if ! modprobe iouring2_kunit; then
@@ -54,7 +54,7 @@ echo "TAP version 13"
 echo "1..$(printf '%s\n' "$results" | grep -c .)"
 printf '%s\n' "$results"
 if [ -z "$results" ] || printf '%s\n' "$results" | grep -q '^not ok'; then
-	# which expectation it was
+	# the log names the expectation that failed
 	log | sed 's/^/# /'
 	exit "$KSFT_FAIL"
 fi

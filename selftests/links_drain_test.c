@@ -24,21 +24,21 @@
 #define GETEVENTS IOURING2_ENTER_GETEVENTS
 
 #define FILE_BYTES	10
-#define NOTHING		9999	/* no completion at all */
+#define NOTHING		9999	/* the request posts no completion */
 #define MAX_CHAIN	6
 
 enum kind {
-	END,		/* of the row */
+	END,		/* end of the variant's list */
 	NOP,
-	FULL_READ,	/* all it asks for */
+	FULL_READ,	/* reads all that it asks for */
 	SHORT_READ,	/* less than it asks for: a failure, to a link */
 	EOF_READ,	/* nothing, at the end of the file */
-	BAD_READ,	/* into memory that is not there: fails as it runs */
+	BAD_READ,	/* into an unmapped address: fails as it runs */
 	BAD_FD,		/* descriptor -1: may fail before it runs */
-	BAD_OP,		/* refused before it starts */
-	EXPIRE,		/* a time-out that runs out */
-	EXPIRE_OK,	/* and for which that is success */
-	WAIT,		/* a poll that somebody else has to satisfy */
+	BAD_OP,		/* rejected before it starts */
+	EXPIRE,		/* a timeout that expires */
+	EXPIRE_OK,	/* the same, but expiry counts as success */
+	WAIT,		/* a poll that waits until the test makes it ready */
 };
 
 struct chain {
@@ -266,7 +266,7 @@ static void fill(struct iouring2_sqe *sqe, enum kind kind, unsigned int flags,
 	sqe->flags = flags;
 }
 
-/* Completions are to come in this order if the chain is one */
+/* Must the completions come in the order of the entries? */
 static bool in_one_chain(const struct chain *c, int nr)
 {
 	int i;
@@ -289,10 +289,13 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 	for (nr = 0; nr < MAX_CHAIN && c->e[nr].kind != END; nr++)
 		;
 	ordered = in_one_chain(c, nr);
-	/* Refusals must not stop the batch here: enter.c looks at that */
+	/*
+	 * An invalid entry must not stop the batch here: enter_test.c tests
+	 * that
+	 */
 	ASSERT_EQ(0, ring_init_params(&r, 8, 8, IOURING2_SETUP_SUBMIT_ALL, 0));
 	/*
-	 * A CQ that is full but for @places slots. A smaller CQ would need a
+	 * Leave only @places free slots in the CQ. A smaller CQ would need a
 	 * smaller SQ, which would cut the chain in two.
 	 */
 	for (i = 0; i < 8 - (int)places; i++)
@@ -309,7 +312,7 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 	EXPECT_EQ(nr, ring_submit(&r)) {
 		TH_LOG("%u places", places);
 	}
-	/* All of them ended, those without a CQE included */
+	/* All requests have ended, including those that post no CQE */
 	EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0)) {
 		TH_LOG("%u places", places);
 	}
@@ -324,14 +327,14 @@ static void run_chain(struct __test_metadata *_metadata, const struct chain *c,
 		got[cqe.user_data] = cqe.res;
 		if (ordered) {
 			EXPECT_LT(last, (int)cqe.user_data) {
-				TH_LOG("%u places: entry %d late", places,
+				TH_LOG("%u places: entry %d misplaced", places,
 				       (int)cqe.user_data);
 			}
 		}
 		last = cqe.user_data;
 	}
 	EXPECT_FALSE(ring_peek(&r, &cqe)) {
-		TH_LOG("%u places: entry %d as well", places,
+		TH_LOG("%u places: unexpected CQE of entry %d", places,
 		       (int)cqe.user_data);
 	}
 	for (i = 0; i < nr; i++) {
@@ -358,7 +361,7 @@ TEST_F_TIMEOUT(chain, chain_results, LIMIT)
 	files_close(&f);
 }
 
-/* The same results when every entry goes to a worker */
+/* The results are the same when every entry goes to a worker */
 TEST_F_TIMEOUT(chain, chain_results_in_workers, LIMIT)
 {
 	struct files f;
@@ -376,7 +379,7 @@ RING_FIXTURE(how) {
 FIXTURE_VARIANT_ADD(how, inline) { 0 };
 FIXTURE_VARIANT_ADD(how, in_worker) { A };
 
-/* A request sees the effects of those before it in its chain */
+/* A request sees the effects of the requests before it in its chain */
 TEST_F_TIMEOUT(how, data_flows_along_a_chain, LIMIT)
 {
 	char out[64], in[64];
@@ -408,7 +411,9 @@ TEST_F_TIMEOUT(how, data_flows_along_a_chain, LIMIT)
 	close(fd);
 }
 
-/* Four wait, of which the first is a poll of the eventfd: its event ends all */
+/*
+ * Four requests wait. The first is a poll of the eventfd: its event ends all.
+ */
 static void four_end_in_order(struct __test_metadata *_metadata, struct ring *r,
 			      struct files *f)
 {
@@ -442,7 +447,10 @@ RING_TEST(link_waits)
 		fill(sqe, i ? NOP : WAIT, i < 3 ? L : 0, &f);
 		sqe->user_data = i;
 	}
-	/* Not part of it, not held up by it */
+	/*
+	 * This request is not part of the chain, and the chain does not delay
+	 * it
+	 */
 	ASSERT_EQ(0, ring_nop(&r, 4));
 	EXPECT_EQ(5, ring_submit(&r));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -453,7 +461,7 @@ RING_TEST(link_waits)
 	files_close(&f);
 }
 
-/* Cancelling the head of a waiting chain ends all of it */
+/* Cancelling the head of a waiting chain ends the whole chain */
 RING_TEST(waiting_chain_cancelled)
 {
 	struct iouring2_sqe *sqe;
@@ -496,8 +504,8 @@ FIXTURE_VARIANT_ADD(cq, of_64) { 64 };
 FIXTURE_VARIANT_ADD(cq, of_8) { 8 };
 
 /*
- * A barrier starts when all requests before it have ended; all after it wait
- * for it
+ * A barrier starts when all requests before it have ended. All requests after
+ * it wait for it.
  */
 TEST_F_TIMEOUT(cq, drain_waits_for_all_before_it, LIMIT)
 {
@@ -520,7 +528,7 @@ TEST_F_TIMEOUT(cq, drain_waits_for_all_before_it, LIMIT)
 	EXPECT_EQ(7, ring_submit(&r));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
 					20 * NSEC_PER_MSEC));
-	/* Later batches wait as well */
+	/* Requests of later batches wait as well */
 	ASSERT_EQ(0, ring_nop(&r, 7));
 	EXPECT_EQ(1, ring_submit(&r));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
@@ -536,11 +544,11 @@ TEST_F_TIMEOUT(cq, drain_waits_for_all_before_it, LIMIT)
 			  n == 5 ? 5 : 6,
 			  i < 2 ? 0 : i == 2 ? 2 : i < 5 ? 3 :
 			  i == 5 ? 5 : 6) {
-			TH_LOG("%d came as number %d", i, n);
+			TH_LOG("request %d came as number %d", i, n);
 		}
 		EXPECT_EQ(i < 2 ? POLLIN : 0, cqe.res);
 	}
-	/* The barrier has ended: nothing waits any more */
+	/* The barrier has ended, so new requests do not wait */
 	ASSERT_EQ(0, ring_nop(&r, 8));
 	EXPECT_EQ(0, ring_do(&r));
 	ring_exit(&r);
@@ -548,14 +556,15 @@ TEST_F_TIMEOUT(cq, drain_waits_for_all_before_it, LIMIT)
 }
 
 RING_FIXTURE(next) {
-	bool together;	/* submitted with the barrier */
+	bool together;	/* the later requests are submitted with the barrier */
 };
 
 FIXTURE_VARIANT_ADD(next, alone) { false };
 FIXTURE_VARIANT_ADD(next, together) { true };
 
 /*
- * With nothing before it, a barrier starts at once, and what is after it waits
+ * With no request before it, a barrier starts at once, and the requests after
+ * it wait for it
  */
 TEST_F_TIMEOUT(next, drain_under_way, LIMIT)
 {
@@ -650,7 +659,7 @@ RING_TEST(drain_waits_for_each)
 		close(efd[i]);
 }
 
-/* To a barrier, a request whose CQE is in the backlog has ended */
+/* For a barrier, a request whose CQE is in the backlog has ended */
 RING_TEST(drain_across_overflow)
 {
 	struct iouring2_sqe *sqe;
@@ -671,7 +680,7 @@ RING_TEST(drain_across_overflow)
 	}
 	EXPECT_EQ(0, (int)ring_ready(&r));
 	EXPECT_EQ((ssize_t)sizeof(v), write(f.efd, &v, sizeof(v)));
-	/* Nobody reaps, and yet all six end */
+	/* No CQE is reaped, and yet all six requests end */
 	EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 5));
 	for (i = 0; i < 6; i++) {
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -688,7 +697,7 @@ RING_TEST(drain_across_overflow)
 	files_close(&f);
 }
 
-/* A barrier does not depend on counters that user space can write to */
+/* A barrier does not depend on counters that user space can overwrite */
 RING_TEST(drain_ignores_scribbles)
 {
 	struct iouring2_sqe *sqe;
@@ -749,7 +758,7 @@ RING_TEST(drain_and_chain)
 
 /* ------------------------------------------------- many, through a small CQ */
 
-/* A long row of chains with failures in them, through a CQ of 4 */
+/* Many chains that contain failures, through a CQ of 4 entries */
 RING_TEST(chains_through_small_cq)
 {
 	enum { ROUNDS = 500 };

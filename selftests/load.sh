@@ -60,7 +60,7 @@ unload() {
 
 # --- whether it may be done at all ------------------------------------------
 
-# The file that load() takes, or nothing
+# Print the file that load() takes, or nothing
 module_file() {
 	if [ -n "$IOURING2_KO" ]; then
 		echo "$IOURING2_KO"
@@ -69,7 +69,7 @@ module_file() {
 	fi
 }
 
-# Is it what is loaded?
+# Is the file $1 the module that is loaded?
 same_module() {
 	[ ! -e "$module/srcversion" ] ||
 		[ "$(modinfo -F srcversion "$1")" = "$(cat "$module/srcversion")" ]
@@ -84,8 +84,8 @@ file=$(module_file)
 was_loaded=0
 if loaded; then
 	was_loaded=1
-	same_module "$file" || skip_all "$file is not what is loaded"
-	[ -e "$module/refcnt" ] || skip_all "it cannot be unloaded: built in?"
+	same_module "$file" || skip_all "$file is not the loaded module"
+	[ -e "$module/refcnt" ] || skip_all "the module cannot be unloaded: is it built in?"
 	[ "$(refcnt)" = 0 ] || skip_all "the module is in use"
 fi
 
@@ -101,7 +101,7 @@ for p in inflight_default inflight_max workers_bounded workers_unbounded; do
 	params="$params $p=$(cat "$module/parameters/$p")"
 done
 
-# As it was found
+# Restore the state from before the test
 restore() {
 	if [ "$was_loaded" = 1 ]; then
 		loaded || load || return
@@ -124,7 +124,7 @@ trap 'exit 1' INT TERM HUP
 
 # --- parts of tests ------------------------------------------------------------
 
-# A process that has a ring; see main() in mmap.c. hold open|mapped
+# Start a process that holds a ring; see main() in mmap_test.c. hold open|mapped
 hold() {
 	rm -f "$tmp/in" "$tmp/out"
 	mkfifo "$tmp/in" "$tmp/out" || return
@@ -135,18 +135,18 @@ hold() {
 	[ "$word" = ready ]
 }
 
-# It looks whether its ring is unharmed, and ends
+# Let the process check its ring and exit
 let_go() {
 	exec 8>&-
 	wait "$holder"
 	status=$?
 	holder=
-	[ "$status" = 0 ] || say "the holder's status is $status"
+	[ "$status" = 0 ] || say "the process with the ring: status $status"
 	return "$status"
 }
 
 refused() {
-	said=$(unload 2>&1) && { say "it was unloaded"; return 1; }
+	said=$(unload 2>&1) && { say "the module was unloaded while in use"; return 1; }
 	case $said in
 	*"in use"*) ;;
 	*) say "$said"; return 1 ;;
@@ -162,16 +162,16 @@ all_zero() {
 	[ "$(refcnt)" = 0 ] || { say "refcnt: $(refcnt)"; return 1; }
 }
 
-# A ring can be made and used
+# Check that a ring can be set up and used
 works() {
 	hold open && let_go && all_zero
 }
 
-# expect NAME=VALUE...
+# Compare parameters: expect NAME=VALUE...
 expect() {
 	for p in "$@"; do
 		read -r value <"$module/parameters/${p%%=*}"
-		[ "$value" = "${p#*=}" ] || { say "$p: it is $value"; return 1; }
+		[ "$value" = "${p#*=}" ] || { say "expected $p, but it is $value"; return 1; }
 	done
 }
 
@@ -233,7 +233,7 @@ test_unload() {
 	works && unload && ! loaded && [ ! -e "$node" ] && [ ! -e "$counters" ]
 }
 
-# Each time from nothing, and used each time
+# Load, use and unload the module repeatedly
 test_again() {
 	i=0
 	while [ "$i" -lt "$loops" ]; do
@@ -263,12 +263,12 @@ run_test() {
 	case $helper in
 	*" $1 "*)
 		if [ ! -x "$dir/mmap" ]; then
-			why="the test program mmap is not there"
+			why="there is no test program mmap"
 			return "$KSFT_SKIP"
 		fi
 		;;
 	esac
-	# a test may need what the one before it took away
+	# the test before this one may have unloaded the module
 	[ "$1" = load ] || loaded || load || return
 	"test_$1"
 }
@@ -292,7 +292,7 @@ run_tests() {
 
 run_tests
 if ! restore; then
-	say "what was loaded could not be loaded again"
+	say "the module could not be loaded again"
 	failed=1
 fi
 [ "$failed" = 0 ] || exit "$KSFT_FAIL"

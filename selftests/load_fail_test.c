@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading the module when a step of it has no memory: there is an errno, and
- * neither a module nor a device; and then it can be loaded.
+ * Load the module while the allocations of one step of its initialisation fail.
+ * Loading must fail with an errno and leave neither the module nor its device.
+ * Loading without the failure must then succeed.
  *
- * Unloads the module that it finds. IOURING2_MODULE=FILE says what to load,
- * if modinfo does not know.
+ * This test unloads the module that it finds. IOURING2_MODULE=FILE names the
+ * file to load if modinfo does not know it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,12 +19,13 @@
 #include "inject.h"
 
 /*
- * Whose allocations fail. Not kmem_cache_create(): it complains in the log,
- * where a complaint about our cache is to be a failure.
+ * The functions whose allocations are made to fail. kmem_cache_create() is not
+ * among them: it prints a warning when it fails, and the judge of the log
+ * counts a warning about our cache as a failure.
  */
 static const struct step {
 	const char *name;
-	const char *symbols[4];	/* what it is called, by kernel */
+	const char *symbols[4];	/* name of the function, by kernel */
 } steps[] = {
 	{ "workqueue", { "alloc_workqueue", "alloc_workqueue_noprof",
 			 "__alloc_workqueue" } },
@@ -32,7 +34,7 @@ static const struct step {
 
 static const char * const faults[] = { "failslab", "fail_page_alloc" };
 
-/* Return: whether there is such a function; from where to where */
+/* Find the address range of a kernel function. Return: whether it exists. */
 static bool find_function(const char *name, unsigned long *start,
 			  unsigned long *end)
 {
@@ -108,7 +110,7 @@ static int module_file(void)
 	nl = strchr(text, '\n');
 	if (nl)
 		*nl = '\0';
-	/* others are compressed */
+	/* A compressed module cannot be loaded from its file here */
 	nl = strrchr(text, '.');
 	return nl && !strcmp(nl, ".ko") ? open(text, O_RDONLY | O_CLOEXEC) : -1;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A request that computes for longer than a task in ENTER may block for it, and that
- * looks for signals meanwhile: it is done once.
+ * A request may compute for longer than a task in ENTER may block, and look for
+ * signals meanwhile. Such a request must be executed exactly once.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #define GROUP		"/sys/fs/cgroup/io2-long"
 #define MIB		1048576L
 
-/* Has the page cache full of @want bytes of disks, charged to its cgroup */
+/* Fill the page cache with @want bytes of disks, charged to our cgroup */
 static long fill_page_cache(long want)
 {
 	static const char * const disks[] = {
@@ -33,7 +33,7 @@ static long fill_page_cache(long want)
 		fd = open(disks[i], O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		/* what is there already is charged to somebody else */
+		/* Drop cached pages, which are charged to another cgroup */
 		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 		while (got < want && (n = read(fd, mem, MIB)) > 0)
 			got += n;
@@ -43,7 +43,7 @@ static long fill_page_cache(long want)
 	return got;
 }
 
-/* For a second nearly all of a processor's time is for somebody more important */
+/* For one second, a realtime task takes nearly all of the processor's time */
 static void *hog_cpu(void *arg)
 {
 	struct sched_param first = { .sched_priority = 1 };
@@ -52,7 +52,7 @@ static void *hog_cpu(void *arg)
 	int i;
 
 	pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
-	/* what is slow enough by itself need not be slower */
+	/* Stop early if the write is slow enough by itself */
 	for (i = 0; i < 40 && !ld_acq(stop); i++) {
 		end = now_ns(CLOCK_MONOTONIC) + 25 * NSEC_PER_MSEC;
 		while (now_ns(CLOCK_MONOTONIC) < end)
@@ -62,7 +62,7 @@ static void *hog_cpu(void *arg)
 	return NULL;
 }
 
-/* So that it lasts for longer than a request may block, on any machine */
+/* Make the write last longer than a request may block, on any machine */
 static int write_slowly(struct ring *r, int fd, const char *text)
 {
 	bool stop = false;
@@ -94,7 +94,7 @@ static const char *reclaims(void *arg)
 	ret = write_text(GROUP "/cgroup.procs", "0");
 	fd = open(GROUP "/memory.reclaim", O_WRONLY | O_CLOEXEC);
 	if (ret || fd < 0 || ring_init(&r, 8, 0))
-		return reason("not begun: %d", ret);
+		return reason("setup failed: %d", ret);
 	if (fill_page_cache(240 * MIB) < 240 * MIB)
 		return "no disk is large enough";
 	before = group_bytes();
@@ -103,19 +103,21 @@ static const char *reclaims(void *arg)
 	took = now_ns(CLOCK_MONOTONIC) - took;
 	after = group_bytes();
 	ring_exit(&r);
-	printf("# of %ld MiB, %ld less in %ld ms\n", before / MIB,
+	printf("# %ld MiB charged, %ld MiB reclaimed in %ld ms\n", before / MIB,
 	       (before - after) / MIB, took / (long)NSEC_PER_MSEC);
 	if (ret != 4)
 		return reason("WRITE of \"160M\": %d", ret);
 	if (before - after < 130 * MIB || before - after > 200 * MIB)
-		return reason("of %ld MiB it took %ld", before / MIB,
+		return reason("of %ld MiB it reclaimed %ld", before / MIB,
 			      (before - after) / MIB);
 	return "";
 }
 
 /*
- * Who does a long piece of work looks for signals, and would end before it is done:
- * that its time is over is told to who sleeps. It would be done once more, and more.
+ * A write to memory.reclaim looks for signals, and ends early if one is
+ * pending. The module must not interrupt it when the time to block is over:
+ * only a sleeping task is to be told. Otherwise the write would be executed
+ * again, and reclaim more than was asked for.
  */
 BOUNDED_TEST(done_once)
 {

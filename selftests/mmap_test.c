@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mappings of a ring: which offsets, lengths and kinds there are, that
- * one of them alone keeps the ring, and that the last one to go ends it (I9);
- * and I10: the kernel takes nothing that user space can write at its word,
- * whatever is written there, and whenever.
+ * The mappings of a ring: which offsets, lengths and protections are valid; one
+ * mapping alone keeps the ring, and the ring ends with its last mapping (I9).
+ *
+ * I10: the kernel trusts nothing that user space can write, whatever is written
+ * there, and whenever.
  */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
@@ -31,7 +32,7 @@ static const __u64 offsets[] = {
 	IOURING2_OFF_SQ_RING, IOURING2_OFF_CQ_RING, IOURING2_OFF_SQES,
 };
 
-/* mmap() that returns 0 and unmaps again, or -errno */
+/* Map and unmap again. Return: 0, or -errno. */
 static int try_map(int fd, size_t len, int prot, int flags, __u64 off)
 {
 	void *p = mmap(NULL, len, prot, flags, fd, off);
@@ -47,7 +48,7 @@ static size_t page_up(size_t len)
 	return (len + page - 1) / page * page;
 }
 
-/* Without mappings */
+/* Set up a ring without mapping it */
 static int setup_only(struct iouring2_params *p, unsigned int sq,
 		      unsigned int cq, unsigned int flags)
 {
@@ -71,7 +72,7 @@ static size_t sqes_len(const struct iouring2_params *p)
 	return p->sq_entries * sizeof(struct iouring2_sqe);
 }
 
-/* What the rings need, the index array included only if there is one */
+/* The size of the rings, with the index array only if there is one */
 static size_t rings_len(const struct iouring2_params *p)
 {
 	size_t cq = p->cq_off.cqes +
@@ -112,13 +113,13 @@ RING_TEST(offsets)
 		EXPECT_EQ(-EINVAL, try_map(fd, page, RW, MAP_SHARED,
 					   offsets[i] - page));
 	}
-	/* Each other bit of an offset counts, alone and with a good one */
+	/* Each other bit of an offset counts, set alone or in a valid offset */
 	for (bit = __builtin_ctzl(page); bit < 63; bit++) {
 		for (i = 0; i < ARRAY_SIZE(offsets); i++) {
 			off = offsets[i] ^ (1ULL << bit);
 			if (is_offset(off))
 				continue;
-			/* The kernel itself refuses what is past 64 bits */
+			/* The kernel itself rejects an offset beyond 64 bits */
 			EXPECT_NE(0, try_map(fd, page, RW, MAP_SHARED, off)) {
 				TH_LOG("offset %#llx", off);
 			}
@@ -130,7 +131,7 @@ RING_TEST(offsets)
 			}
 		}
 	}
-	/* io_uring's, which are not there (yet) */
+	/* io_uring's offsets of features that the module does not have (yet) */
 	EXPECT_EQ(-EINVAL, try_map(fd, page, RW, MAP_SHARED,
 				   IOURING2_OFF_PBUF_RING));
 	close(fd);
@@ -153,8 +154,8 @@ static const struct size_row {
 };
 
 /*
- * All sizes, and then, in a debug build of the module, all sizes as they are where
- * there is no contiguous memory.  Return: whether there is an @i-th.
+ * Run all sizes. In a debug build of the module, then run them again with
+ * contiguous allocations failing. Return: whether there is an @i-th size.
  */
 static bool sizes_again(unsigned int i)
 {
@@ -167,7 +168,10 @@ static bool sizes_again(unsigned int i)
 	return more;
 }
 
-/* Any length up to the region's, rounded up to pages, and not a page more */
+/*
+ * Any length up to that of the region is valid, rounded up to pages, and not a
+ * page more
+ */
 RING_TEST(lengths)
 {
 	const struct size_row *row;
@@ -208,7 +212,7 @@ RING_TEST(lengths)
 	}
 }
 
-/* Up to its last byte the memory is there, and is zero where nobody wrote */
+/* The memory exists up to its last byte, and is zero where nobody wrote */
 RING_TEST(all_of_it_is_memory)
 {
 	unsigned char *map, *sqes;
@@ -226,7 +230,9 @@ RING_TEST(all_of_it_is_memory)
 		map = mmap(NULL, len, RW, MAP_SHARED, fd,
 			   IOURING2_OFF_CQ_RING);
 		ASSERT_NE(MAP_FAILED, map);
-		/* No old data of somebody else behind the head */
+		/*
+		 * The memory behind the head holds no old data of other users
+		 */
 		for (at = p.cq_off.cqes; at < len && !map[at]; at++)
 			;
 		EXPECT_EQ(len, at);
@@ -245,7 +251,7 @@ RING_TEST(all_of_it_is_memory)
 	}
 }
 
-/* What a debugger sees: /proc/PID/mem takes the way that ptrace() takes */
+/* A debugger can read and write it: /proc/PID/mem uses the path of ptrace() */
 RING_TEST(debuggers_see_it)
 {
 	unsigned char *maps[2], byte;
@@ -273,7 +279,7 @@ RING_TEST(debuggers_see_it)
 				maps[j][at] = pattern_byte(at + i + j);
 		}
 		for (j = 0; j < 2; j++) {
-			/* across pages, from somewhere inside of one */
+			/* Read and write across page boundaries */
 			for (at = 1; at < len[j]; at += sizeof(seen)) {
 				size_t n = len[j] - at;
 
@@ -288,7 +294,7 @@ RING_TEST(debuggers_see_it)
 			ASSERT_EQ(1, pwrite(mem, &byte, 1, (uintptr_t)maps[j] +
 					    len[j] - 1));
 			EXPECT_EQ(byte, maps[j][len[j] - 1]);
-			/* a part that was mapped alone, or is left alone */
+			/* The same works after a part has been unmapped */
 			if (len[j] > page) {
 				munmap(maps[j], page);
 				ASSERT_EQ(1, pread(mem, seen, 1,
@@ -329,7 +335,7 @@ RING_TEST(kinds_of_mappings)
 	close(fd);
 }
 
-/* The device itself has nothing to map */
+/* The device node itself cannot be mapped */
 RING_TEST(device_node)
 {
 	unsigned int i;
@@ -342,7 +348,7 @@ RING_TEST(device_node)
 	close(fd);
 }
 
-/* FEAT_SINGLE_MMAP: both offsets are the same memory, as often as mapped */
+/* FEAT_SINGLE_MMAP: both offsets map the same memory, however often mapped */
 RING_TEST(single_mmap)
 {
 	unsigned char *sq, *cq, *ro;
@@ -363,7 +369,7 @@ RING_TEST(single_mmap)
 	EXPECT_EQ(0, memcmp(sq, cq, len));
 	EXPECT_EQ(0, memcmp(sq, ro, len));
 
-	/* What the kernel writes is seen in all of them */
+	/* All mappings show what the kernel writes */
 	ASSERT_EQ(0, ring_nop(&r, 0x1234));
 	EXPECT_EQ(1, ring_submit(&r));
 	EXPECT_EQ(0, memcmp(sq, cq, len));
@@ -388,7 +394,7 @@ static void catch_faults(void)
 	signal(SIGBUS, on_fault);
 }
 
-/* The signal that writing there, or reading, brings; else 0 */
+/* Return: the signal that an access there raises, else 0 */
 static int touch(char *p, bool write)
 {
 	int sig = sigsetjmp(faulted, 1);
@@ -423,7 +429,7 @@ RING_TEST(read_only)
 
 /* ----------------------------------------------------- how long they last */
 
-/* The ring itself, its memory and its module: what a mapping keeps */
+/* Do the ring, its memory and the reference to the module still exist? */
 static bool kept(const struct state *open)
 {
 	return counter("rings") == open->counter[0] &&
@@ -431,7 +437,7 @@ static bool kept(const struct state *open)
 	       module_refcnt() == open->refcnt;
 }
 
-/* A mapping alone keeps the ring, until it goes */
+/* A mapping alone keeps the ring until it is unmapped */
 RING_TEST(outlives_the_descriptor)
 {
 	struct state open;
@@ -488,7 +494,7 @@ RING_TEST(unmapped_page_by_page)
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 
-/* What the rest of a partly unmapped ring says is still true */
+/* The part of a ring that is still mapped shows correct values */
 RING_TEST(partly_unmapped)
 {
 	struct iouring2_cqe cqe;
@@ -501,7 +507,7 @@ RING_TEST(partly_unmapped)
 	ASSERT_LT(4 * page, r.map_len);
 	ASSERT_EQ(0, munmap((char *)r.map + 2 * page,
 			    page_up(r.map_len) - 2 * page));
-	/* The kernel's own mapping does not care */
+	/* The kernel does not depend on the mapping of user space */
 	for (i = 0; i < 8; i++)
 		ASSERT_EQ(0, ring_nop(&r, i));
 	EXPECT_EQ(8, ring_submit(&r));
@@ -532,7 +538,7 @@ RING_TEST(mremap)
 	ASSERT_EQ(0, ring_init(&r, 8, 4096));
 	map = mmap(NULL, 4 * page, RW, MAP_SHARED, r.fd, IOURING2_OFF_SQ_RING);
 	ASSERT_NE(MAP_FAILED, map);
-	/* Not even within what the region has */
+	/* Growing fails even within the size of the region */
 	EXPECT_EQ(MAP_FAILED, mremap(map, 4 * page, 8 * page, MREMAP_MAYMOVE));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(MAP_FAILED, mremap(map, 4 * page, 64 * 4096 * page,
@@ -551,7 +557,7 @@ RING_TEST(mremap)
 	ring_exit(&r);
 }
 
-/* Whatever the advice: the memory stays the ring's, and so does the ring */
+/* Whatever the advice, the memory remains the ring's, and the ring works */
 RING_TEST(madvise_mprotect)
 {
 	static const int advice[] = {
@@ -580,7 +586,10 @@ RING_TEST(madvise_mprotect)
 		ASSERT_EQ(0, ring_nop(&r, i));
 		EXPECT_EQ(1, ring_submit(&r));
 		memcpy(was, r.map, len);
-		/* May be refused; may cost the caller the mapping; no more */
+		/*
+		 * The advice may be rejected, or may drop the caller's mapping,
+		 * and no more
+		 */
 		madvise(map, len, advice[i]);
 		EXPECT_EQ(0, memcmp(was, r.map, len)) {
 			TH_LOG("advice %d", advice[i]);
@@ -610,7 +619,9 @@ RING_TEST(madvise_mprotect)
 	ring_exit(&r);
 }
 
-/* mlock(2) and reading into ring memory pin pages; they are given back */
+/*
+ * mlock(2) and reads into ring memory pin pages, which must be unpinned again
+ */
 RING_TEST(pinned)
 {
 	struct iouring2_cqe cqe;
@@ -629,7 +640,10 @@ RING_TEST(pinned)
 	EXPECT_EQ(64, ring_do(&r));
 	for (i = 0; i < 64; i++)
 		EXPECT_EQ(pattern_byte(i), into[i]);
-	/* A request may even write over its own SQE, and its CQE's place */
+	/*
+	 * A request may even write over its own SQE, and over the slot of its
+	 * CQE
+	 */
 	prep_read(ring_sqe(&r), fd, r.sqes, 64 * sizeof(*r.sqes), 0);
 	EXPECT_EQ((int)(64 * sizeof(*r.sqes)), ring_do(&r));
 	prep_read(ring_sqe(&r), fd, r.cqes, 64, 0);
@@ -641,7 +655,7 @@ RING_TEST(pinned)
 	close(fd);
 }
 
-/* Both sides of a fork see one ring */
+/* Both processes of a fork share one ring */
 RING_TEST(fork_shares)
 {
 	struct iouring2_cqe cqe;
@@ -655,7 +669,9 @@ RING_TEST(fork_shares)
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid) {
-			/* The one that the parent queued, and one more */
+			/*
+			 * Submit the entry that the parent queued, and one more
+			 */
 			if (ring_nop(&r, 2 * i + 1) || ring_submit(&r) != 2)
 				_exit(1);
 			_exit(0);
@@ -672,7 +688,9 @@ RING_TEST(fork_shares)
 	ring_exit(&r);
 }
 
-/* A child that has but the mapping keeps the ring; its exit ends it */
+/*
+ * A child that has only the mapping keeps the ring; the ring ends with its exit
+ */
 RING_TEST(child_keeps_it)
 {
 	int status, go[2];
@@ -690,7 +708,7 @@ RING_TEST(child_keeps_it)
 		close(go[1]);
 		if (read(go[0], &c, 1) != 0)
 			_exit(1);
-		/* The parent's last words */
+		/* The parent wrote this value before it unmapped the ring */
 		_exit(*r.cq_flags == 0x55 ? 0 : 2);
 	}
 	*r.cq_flags = 0x55;
@@ -706,7 +724,7 @@ RING_TEST(child_keeps_it)
 
 /* ------------------------------------------------ I10, one word at a time */
 
-/* The sizes are for the application to read; the kernel has its own */
+/* The sizes are for the application to read; the kernel uses its own copies */
 RING_TEST(sizes_overwritten)
 {
 	static const __u32 values[] = {
@@ -743,7 +761,7 @@ static const __u32 junk[] = {
 	0xffffffff,
 };
 
-/* The words that the kernel writes are never read back */
+/* The kernel never reads back the words that it writes */
 RING_TEST(kernel_words_overwritten)
 {
 	struct iouring2_cqe cqe;
@@ -771,7 +789,7 @@ RING_TEST(kernel_words_overwritten)
 		EXPECT_EQ(n, fdinfo(r.fd, "CachedCqTail"));
 		ASSERT_TRUE(ring_peek(&r, &cqe));
 		EXPECT_EQ(n - 1, cqe.user_data);
-		/* Nor does waiting, or poll, believe them */
+		/* Waiting and poll do not use them either */
 		*r.cq_tail += junk[i];
 		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
 		*r.cq_tail = n;
@@ -779,7 +797,10 @@ RING_TEST(kernel_words_overwritten)
 	ring_exit(&r);
 }
 
-/* The flag tells the application of the backlog; the kernel knows by itself */
+/*
+ * The flag only tells the application of the backlog; the kernel does not read
+ * it
+ */
 RING_TEST(flags_overwritten)
 {
 	struct ring r;
@@ -804,7 +825,7 @@ RING_TEST(flags_overwritten)
 	ring_exit(&r);
 }
 
-/* The SQ tail: never more than there are entries, whatever it says */
+/* The SQ tail: ENTER never takes more entries than there are */
 RING_TEST(sq_tail_overwritten)
 {
 	static const __u32 ahead[] = {
@@ -836,8 +857,8 @@ RING_TEST(sq_tail_overwritten)
 }
 
 /*
- * The CQ head: a wrong one makes the ring look full. What does not fit waits,
- * unharmed, and comes when the head is right again.
+ * The CQ head: a wrong value makes the ring look full. CQEs that do not fit
+ * wait, undamaged, and are posted when the head is right again.
  */
 RING_TEST(cq_head_overwritten)
 {
@@ -846,16 +867,19 @@ RING_TEST(cq_head_overwritten)
 	struct pollfd p = { .events = POLLIN };
 	struct ring r;
 
-	/* So small that the head has to be looked at every time */
+	/* The CQ is so small that the kernel has to read the head every time */
 	ASSERT_EQ(0, ring_init(&r, 1, 1));
 	p.fd = r.fd;
 	for (i = 0; i < ARRAY_SIZE(junk); i++) {
 		real = *r.cq_head;
-		/* Ahead of the tail: more was reaped than ever was there */
+		/*
+		 * The head is ahead of the tail: more was reaped than was ever
+		 * posted
+		 */
 		*r.cq_head = real + junk[i];
 		ASSERT_EQ(0, ring_nop(&r, n));
 		EXPECT_EQ(1, ring_submit(&r));
-		/* No wait can hang on it */
+		/* No wait may hang because of it */
 		enter_timeout(r.fd, 0, 16, NSEC_PER_MSEC);
 		poll(&p, 1, 0);
 		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
@@ -875,7 +899,7 @@ RING_TEST(cq_head_overwritten)
 	ring_exit(&r);
 }
 
-/* An SQE is read once: what is changed after ENTER changes nothing */
+/* An SQE is read once: changes after ENTER have no effect */
 RING_TEST(sqe_overwritten)
 {
 	struct iouring2_sqe *sqe;
@@ -908,8 +932,8 @@ RING_TEST(sqe_overwritten)
 #define CAP		128
 
 /*
- * A child does this, with nothing open that matters: what a random SQE does
- * by chance, it does to the child.
+ * A child runs this with no important files open, because random SQEs may do
+ * anything to the files and the memory of the child.
  */
 struct scribbler {
 	pthread_t self;
@@ -936,7 +960,9 @@ static __u32 rnd(unsigned int *seed)
 	}
 }
 
-/* Something that the kernel may take, so that garbage reaches every opcode */
+/*
+ * Write an SQE that the kernel may accept, so that garbage reaches every opcode
+ */
 static void scribble_sqe(struct scribbler *s)
 {
 	unsigned int *seed = &s->seed;
@@ -965,7 +991,7 @@ static void scribble_words(struct scribbler *s)
 		w = r->map;
 		w[rand_r(seed) % (r->setup.params.cq_off.cqes / 4)] = rnd(seed);
 		break;
-	case 1:		/* plausible ones: just beside the truth */
+	case 1:		/* plausible values, close to the true ones */
 		*r->sq_tail = *r->sq_head + rand_r(seed) % 16;
 		*r->cq_head = *r->cq_tail - rand_r(seed) % 20;
 		break;
@@ -980,7 +1006,7 @@ static void scribble_words(struct scribbler *s)
 	}
 }
 
-/* Mostly one that exists, else one far from what does */
+/* Mostly an index that exists, else one far beyond the last */
 static __u32 any_index(unsigned int *seed)
 {
 	return rand_r(seed) % 8 | (rand_r(seed) % 8 ? 0 : 0x40000000);
@@ -1000,7 +1026,7 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
-/* Everything that must be true of the numbers that the kernel goes by */
+/* Check all that must hold for the kernel's own counters */
 static int numbers_sane(const struct ring *r, __u32 taken)
 {
 	long long completed = fdinfo(r->fd, "Completed");
@@ -1011,10 +1037,10 @@ static int numbers_sane(const struct ring *r, __u32 taken)
 		return 1;
 	if (fdinfo(r->fd, "CqMask") != r->setup.params.cq_entries - 1)
 		return 2;
-	/* nobody else submits, so this holds still */
+	/* nobody else submits, so the number is stable */
 	if ((__u32)submitted != taken)
 		return 3;
-	/* invalid indices move the head, too, but are not submitted */
+	/* an invalid index moves the head, but is not counted as submitted */
 	if (head < submitted || head > submitted + 100000000)
 		return 4;
 	if (completed > submitted)
@@ -1064,7 +1090,7 @@ static int scribble_round(struct ring *r, unsigned int *seed, int ep,
 		return 20;
 	if (ret > 0)
 		*taken += ret;
-	/* Milliseconds were asked for; the machine may be slow */
+	/* The waits were of milliseconds, but the machine may be slow */
 	if (now_ns(CLOCK_MONOTONIC) - start > 20 * NSEC_PER_SEC)
 		return 21;
 	return numbers_sane(r, *taken);
@@ -1093,7 +1119,7 @@ static int scribbled_child(unsigned int seed, unsigned int flags)
 	s.fds[3] = r.fd;
 	if (pthread_create(&s.self, NULL, scribble, &s))
 		return 32;
-	/* On a slow machine, until something did happen */
+	/* On a slow machine, continue until some requests were taken */
 	while (!ret && (now_ns(CLOCK_MONOTONIC) < end ||
 			(taken < 10 && now_ns(CLOCK_MONOTONIC) <
 				       end + 30 * NSEC_PER_SEC)))
@@ -1126,7 +1152,9 @@ RING_TEST(scribbled_over)
 		}
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		EXPECT_TRUE(WIFEXITED(status));
-		/* See scribbled_child(), numbers_sane() */
+		/*
+		 * scribbled_child() and numbers_sane() define the exit status
+		 */
 		EXPECT_EQ(0, WEXITSTATUS(status));
 		EXPECT_STREQ("", state_diff(&self->before, true));
 	}
@@ -1135,8 +1163,9 @@ RING_TEST(scribbled_over)
 /* ---------------------------------------------------------- for load.sh */
 
 /*
- * A ring for load.sh to find in use: says so on standard output, waits for
- * the end of standard input, and then looks whether the ring still works.
+ * Hold a ring open while load.sh tests that it is found in use: print "ready"
+ * on standard output, wait for the end of standard input, and then check
+ * whether the ring still works.
  */
 static int hold_open(void)
 {
@@ -1153,7 +1182,7 @@ static int hold_open(void)
 	return ring_do(&r) ? 2 : 0;
 }
 
-/* The same with nothing but a mapping, which is looked at again and again */
+/* The same with only a mapping, whose contents must be unchanged at the end */
 static int hold_mapped(void)
 {
 	struct ring r;

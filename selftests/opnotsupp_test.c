@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * EOPNOTSUPP is what some files say to a request that must not wait: then it is
- * done so that it may. And it is what others mean.
+ * Some files answer EOPNOTSUPP to a request that must not wait. The module then
+ * executes the request again in a way that may wait. Other files answer
+ * EOPNOTSUPP as their true result.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 
 #define SIZE	16384
 
-/* A device of its own, of the driver's control: the number, or -1 */
+/* Make a new zram device. Return: its number, or -1. */
 static int zram_new(void)
 {
 	char text[32], path[64];
@@ -45,7 +46,7 @@ static int zram_free(int nr)
 
 static char *mem, *want;
 
-/* Writes and reads through a ring and by system calls have the same answers */
+/* Writes and reads through a ring have the same results as system calls */
 static void as_by_system_calls(struct __test_metadata *_metadata, struct ring *r,
 			       int fd, const char *name)
 {
@@ -101,7 +102,7 @@ BOUNDED_TEST(zram)
 				   flags[i] ? "zram, O_DIRECT" : "zram");
 		close(fd);
 	}
-	/* And below a file system */
+	/* The same with a file system on the device */
 	tmp_path(dir, sizeof(dir), "zram");
 	ASSERT_NE(NULL, mkdtemp(dir));
 	ASSERT_EQ(0, shell("mke2fs -q -t ext4 %s && mount %s %s", path, path, dir));
@@ -121,7 +122,7 @@ BOUNDED_TEST(zram)
 
 MANNER_FIXTURE(manner);
 
-/* The device says so itself, and that is the result */
+/* The device itself answers EOPNOTSUPP, and that is the request's result */
 TEST_F_TIMEOUT(manner, error_of_the_device, 100)
 {
 	const enum manner how = variant->how;
@@ -148,7 +149,7 @@ TEST_F_TIMEOUT(manner, error_of_the_device, 100)
 				      mem, 64, 0)) {
 		TH_LOG("WRITE");
 	}
-	/* once without waiting, maybe, and once as it is */
+	/* each request asks once without waiting, perhaps, and once with */
 	EXPECT_GE(asked + 4, ld_acq(&c->asked));
 	st_rel(&c->error, 0);
 	EXPECT_EQ(64, do_one(&r, IOURING2_OP_READ, fd, mem, 64, 0, 0));

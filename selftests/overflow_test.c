@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * More completions than the CQ has room for: none is lost, none comes twice
- * (I1), they come in the order in which they were posted (I2), entering the
- * kernel moves as many as fit (I3), and the SQ ring says exactly while some
- * are waiting (I4) - from every context that can complete a request, with
- * CQs of 1, 2 and 4096 entries, and while the application reaps at random.
+ * Post more completions than the CQ has room for. No completion is lost or
+ * comes twice (I1). They come in the order in which they were posted (I2).
+ * Entering the kernel moves as many from the backlog as fit (I3). The flag of
+ * the SQ ring is set exactly while some are in the backlog (I4).
+ *
+ * All of this holds for every context that can complete a request, with CQs of
+ * 1, 2 and 4096 entries, and while the application reaps at random moments.
  *
  * IOURING2_STRESS=full runs the long versions, IOURING2_STRESS_N sets the
  * number of NOPs, IOURING2_SEED repeats a run.
@@ -92,9 +94,9 @@ static void do_timeout_count(struct iouring2_sqe *sqe, struct ctx *c)
 struct completer {
 	void (*prep)(struct iouring2_sqe *sqe, struct ctx *c);
 	int res;
-	bool held;	/* completes only when the eventfd is written to */
-	bool timer;	/* completes by itself, later */
-	bool fifo;	/* in the order of submission */
+	bool held;	/* completes only once the eventfd is written to */
+	bool timer;	/* completes when its timer expires */
+	bool fifo;	/* completes in the order of submission */
 };
 
 enum {
@@ -114,8 +116,8 @@ static const struct completer completers[] = {
 };
 
 /*
- * Used one at a time: the first read takes the whole counter. A worker posts
- * the CQE.
+ * Submit only one at a time, because the first read takes the whole counter. A
+ * worker posts the CQE.
  */
 static const struct completer late_read = {
 	do_late_read, sizeof(uint64_t), .held = true
@@ -149,8 +151,8 @@ static void ctx_exit(struct ctx *c)
 }
 
 /*
- * Submit @nr requests, all at once as far as the SQ goes or one by one, with
- * user_data from @first on. Entries accepted.
+ * Submit @nr requests with user_data from @first on: as many at once as the SQ
+ * holds, or one by one. Return: the number of entries accepted.
  */
 static unsigned int submit(struct ring *r, const struct completer *k,
 			   struct ctx *c, unsigned int first, unsigned int nr,
@@ -177,7 +179,7 @@ static unsigned int submit(struct ring *r, const struct completer *k,
 
 static unsigned char seen[4096 * 4];
 
-/* Reap @nr completions, entering only to have the CQ filled again */
+/* Reap @nr completions, and enter only to have the CQ filled again */
 static void reap_all(struct __test_metadata *_metadata, struct ring *r,
 		     const struct completer *k, unsigned int nr)
 {
@@ -187,7 +189,9 @@ static void reap_all(struct __test_metadata *_metadata, struct ring *r,
 
 	for (;;) {
 		while (ring_peek(r, &cqe)) {
-			/* known, and not seen before */
+			/*
+			 * the CQE is of a submitted request, and is its first
+			 */
 			ASSERT_GT(nr, cqe.user_data);
 			ASSERT_EQ(0, seen[cqe.user_data]++);
 			if (k->fifo)
@@ -195,10 +199,13 @@ static void reap_all(struct __test_metadata *_metadata, struct ring *r,
 			ASSERT_EQ(k->res, cqe.res);
 			got++;
 		}
-		/* Reaping alone does not clear the flag: nothing was flushed */
+		/*
+		 * Reaping alone does not clear the flag: it does not flush the
+		 * backlog
+		 */
 		left = fdinfo(r->fd, "Backlog");
 		ASSERT_EQ(left > 0, flagged(r)) {
-			TH_LOG("%lld wait", left);
+			TH_LOG("%lld in the backlog", left);
 		}
 		if (!left)
 			break;
@@ -211,8 +218,8 @@ static void reap_all(struct __test_metadata *_metadata, struct ring *r,
 }
 
 /*
- * Return: true if a timer of @wait ns may have expired too soon, so that
- * nothing is proved
+ * Return: true if a timer of @wait ns may have expired too soon, so that the
+ * result proves nothing
  */
 static bool overflow_try(struct __test_metadata *_metadata,
 			 const struct completer *k, unsigned int cq,
@@ -232,7 +239,7 @@ static bool overflow_try(struct __test_metadata *_metadata,
 				      0));
 	memset(seen, 0, sizeof(seen));
 
-	/* What can be accepted before the first completion waits */
+	/* Submit as many as can complete without using the backlog */
 	began = now_ns(CLOCK_MONOTONIC);
 	taken = submit(&r, k, &c, 0, cq, one_by_one);
 	if (!k->held && !k->timer) {
@@ -241,7 +248,9 @@ static bool overflow_try(struct __test_metadata *_metadata,
 		EXPECT_FALSE(flagged(&r));
 		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
 	}
-	/* Then a batch, or one, that finds the CQ full */
+	/*
+	 * Then submit requests that find the CQ full: a batch, or a single one
+	 */
 	if (k->held || k->timer)
 		more = cq < 100 ? cq + 1 : 100;
 	else
@@ -311,7 +320,10 @@ TEST_F_TIMEOUT(completions, none_lost_one_by_one, LIMIT)
 	}
 }
 
-/* A time-out that counts is completed by a CQE that goes to the backlog */
+/*
+ * A timeout that counts completions is completed by a CQE that goes to the
+ * backlog
+ */
 RING_TEST(timeout_by_count)
 {
 	struct iouring2_sqe *sqe;
@@ -349,8 +361,9 @@ RING_TEST(timeout_by_count)
 
 /*
  * The CQ has room again while the backlog is not empty, and a request completes
- * outside of ENTER: after @wait ns, or when the eventfd is written to. Return:
- * true if it may have completed before there was room.
+ * outside of ENTER: after @wait ns, or when the eventfd is written to.
+ *
+ * Return: true if the request may have completed before there was room.
  */
 static bool overtake_try(struct __test_metadata *_metadata,
 			 const struct completer *k, long long wait)
@@ -413,7 +426,7 @@ FIXTURE_VARIANT_ADD(overtaker, poll_with_error_bits) {
 FIXTURE_VARIANT_ADD(overtaker, timer) { &completers[TIMER] };
 FIXTURE_VARIANT_ADD(overtaker, read_that_waited) { &late_read };
 
-/* I2: its CQE must not pass those of the backlog */
+/* I2: a new CQE must not overtake those of the backlog */
 TEST_F_TIMEOUT(overtaker, nothing_overtakes, LIMIT)
 {
 	long long wait = FIRST_WAIT;
@@ -424,7 +437,7 @@ TEST_F_TIMEOUT(overtaker, nothing_overtakes, LIMIT)
 	}
 }
 
-/* The flag at each step of a backlog that grows and shrinks by one */
+/* The flag is right at each step of a backlog that grows and shrinks by one */
 RING_TEST(flag_is_exact)
 {
 	struct iouring2_cqe cqe;
@@ -450,12 +463,12 @@ RING_TEST(flag_is_exact)
 		/* One slot is free: ENTER moves one CQE there */
 		EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
 	}
-	/* The other flags are not touched */
+	/* The other flags are not changed */
 	EXPECT_EQ(0, (int)*r.sq_flags);
 	ring_exit(&r);
 }
 
-/* ENTER without GETEVENTS and without entries flushes as well (I3) */
+/* ENTER without GETEVENTS and without entries also flushes the backlog (I3) */
 RING_TEST(every_enter_flushes)
 {
 	struct ring r;
@@ -485,7 +498,9 @@ static unsigned long stress_count(unsigned long few, unsigned long many)
 	return env_long("IOURING2_STRESS_N", full_stress() ? many : few);
 }
 
-/* NOPs through a CQ of 4, reaped at random moments: each once, in order */
+/*
+ * NOPs through a CQ of 4, reaped at random moments: each comes once, in order
+ */
 RING_TEST(stress_random_reaping)
 {
 	unsigned long n = stress_count(100000, 2000000);
@@ -514,7 +529,7 @@ RING_TEST(stress_random_reaping)
 				TH_LOG("seed %u", first);
 			}
 			busy++;
-			/* As full as it can be */
+			/* The CQ is as full as it can be */
 			ASSERT_EQ(4, (int)ring_ready(&r)) {
 				TH_LOG("seed %u", first);
 			}
@@ -551,7 +566,7 @@ RING_TEST(stress_random_reaping)
 struct reaper {
 	struct ring *r;
 	unsigned long n, reaped, wrong;
-	unsigned char *bitmap;	/* NULL: in order */
+	unsigned char *bitmap;	/* NULL: CQEs must come in order */
 	unsigned int seed;
 	int err;
 };
@@ -594,7 +609,7 @@ static void *reap_in_thread(void *arg)
 	return NULL;
 }
 
-/* One thread submits, another one reaps */
+/* One thread submits, and another one reaps */
 static void stress_two_threads(struct __test_metadata *_metadata,
 			       unsigned long n, bool mixed)
 {
@@ -675,7 +690,7 @@ static void *look_at_it(void *arg)
 
 	while (!ld_acq(&p->err)) {
 		submitted = fdinfo(p->r->fd, "Submitted");
-		/* read later, so it may only be larger */
+		/* it is read later, so it may only be larger */
 		p->wrong += fdinfo(p->r->fd, "Submitted") < submitted;
 		p->wrong += fdinfo(p->r->fd, "Completed") > p->n;
 		p->reaped++;
@@ -683,7 +698,10 @@ static void *look_at_it(void *arg)
 	return NULL;
 }
 
-/* fdinfo of a ring at work shows possible numbers, and does not block it */
+/*
+ * The fdinfo of a ring in use shows possible numbers, and reading it does not
+ * block the ring
+ */
 RING_TEST(looked_at_meanwhile)
 {
 	struct reaper p = { .n = ~0U };
@@ -727,7 +745,7 @@ RING_TEST(stress_mixed_contexts)
 	stress_two_threads(_metadata, stress_count(10000, 200000), true);
 }
 
-/* A backlog as long as the default cap allows, in one go */
+/* A backlog as long as the default cap allows, from one submission */
 RING_TEST(long_backlog)
 {
 	enum { SQ = 32768 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I9 where a page fault never ends: the memory of a request is a page that
- * nobody provides. Whatever context of the module touches it, close must not
- * wait for it, nor SIGKILL, and nothing may be started behind a close.
+ * I9 with a page fault that does not end: the memory of a request is a page
+ * that no one provides. Whatever context of the module touches it, neither
+ * close nor SIGKILL may wait for it. No request may start after a close.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -29,8 +29,8 @@
 #define RESCUE_MS	60000
 
 /*
- * A page that is not there until it is provided; and the pipe of a request that
- * waits for it, which holds the pipe's mutex meanwhile
+ * A page that is missing until the test provides it. @pipe belongs to a request
+ * that waits for the page and holds the mutex of the pipe meanwhile.
  */
 struct absent {
 	int fd;
@@ -52,7 +52,7 @@ static int absent_make(struct absent *a)
 	a->len = sysconf(_SC_PAGESIZE);
 	a->fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (a->fd < 0)
-		return -ENODEV;		/* not configured, not permitted */
+		return -ENODEV;		/* not configured, or not permitted */
 	a->page = mmap(NULL, a->len, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	reg.range.start = (uintptr_t)a->page;
@@ -89,7 +89,10 @@ static void absent_free(struct absent *a)
 	munmap(a->page, a->len);
 }
 
-/* So that a module that waits for it fails a test and not the machine */
+/*
+ * Provide the page after a time limit, so that a module that waits for it fails
+ * one test and does not stop the machine
+ */
 static void *rescue(void *arg)
 {
 	struct absent *a = arg;
@@ -105,8 +108,9 @@ static void *rescue(void *arg)
 }
 
 /*
- * Ways to have the kernel touch the page while the submitter does something
- * else: 0 or -errno when it is about to happen by itself.
+ * Ways to make the kernel touch the page while the submitter does something
+ * else. Return: 0, or -errno. After 0, the touch happens without further
+ * action.
  */
 static int touch_in_worker(struct ring *r, struct absent *a, int file)
 {
@@ -117,7 +121,7 @@ static int touch_in_worker(struct ring *r, struct absent *a, int file)
 	return ring_submit(r) == 1 ? 0 : -EIO;
 }
 
-/* The file becomes ready: the request is tried again */
+/* The file becomes ready, so the request is tried again */
 static int touch_in_retry(struct ring *r, struct absent *a, int file)
 {
 	if (pipe2(a->pipe, O_CLOEXEC))
@@ -128,7 +132,7 @@ static int touch_in_retry(struct ring *r, struct absent *a, int file)
 	return 0;
 }
 
-/* What came before it in the chain has ended in some other context */
+/* The predecessor in the chain ends in another context */
 static int touch_in_link(struct ring *r, struct absent *a, int file)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -145,7 +149,10 @@ static int touch_in_link(struct ring *r, struct absent *a, int file)
 	return ret;
 }
 
-/* The same after a worker, which is not on record for what follows */
+/*
+ * The same, where the predecessor ends in a worker, which is not registered as
+ * the one that runs its successor
+ */
 static int touch_in_link_of_worker(struct ring *r, struct absent *a, int file)
 {
 	static char buf[64];
@@ -201,7 +208,7 @@ RING_TEST(close_does_not_wait)
 		ASSERT_EQ(0, ring_init(&r, 8, 0));
 		ASSERT_EQ(0, touches[i].start(&r, &a, file));
 		ASSERT_TRUE(until(absent_wanted(&a))) {
-			TH_LOG("%s: not touched", touches[i].name);
+			TH_LOG("%s: page not touched", touches[i].name);
 		}
 		ASSERT_EQ(0, pthread_create(&a.rescuer, NULL, rescue, &a));
 		ring_exit(&r);
@@ -209,14 +216,15 @@ RING_TEST(close_does_not_wait)
 		st_rel(&a.done, true);
 		pthread_join(a.rescuer, NULL);
 		EXPECT_FALSE(a.rescued) {
-			TH_LOG("%s: close waited", touches[i].name);
+			TH_LOG("%s: close waited for the page",
+			       touches[i].name);
 		}
 		absent_free(&a);
 	}
 	close(file);
 }
 
-/* What the child that is to be killed does besides */
+/* What the child that will be killed is doing */
 enum child_does {
 	SLEEPS,
 	IS_BEHIND,	/* waits for a lock that the worker holds */
@@ -258,7 +266,7 @@ static char proc_state(pid_t pid)
 	return end && end[1] == ' ' ? end[2] : 0;
 }
 
-/* Return: "", what was wrong, or NULL where there is no userfaultfd */
+/* Return: "", what went wrong, or NULL if there is no userfaultfd */
 static const char *killed(enum child_does what)
 {
 	struct absent a;
@@ -267,7 +275,7 @@ static const char *killed(enum child_does what)
 	pid_t pid;
 
 	if (talk_open(&t) || pipe2(msg, O_CLOEXEC))
-		return "pipes";
+		return "cannot make pipes";
 	pid = fork();
 	if (!pid) {
 		talk_child(&t);
@@ -275,19 +283,25 @@ static const char *killed(enum child_does what)
 	}
 	talk_parent(&t);
 	if (listen_to(&t) != '+')
-		return WEXITSTATUS(reap(pid)) == 4 ? NULL : "child";
+		return WEXITSTATUS(reap(pid)) == 4 ? NULL : "the child failed";
 	if (read(msg[0], &a, sizeof(a)) != sizeof(a))
-		return "what the child says";
-	/* Ours as well: its exit does not close it */
+		return "the child sent no page";
+	/*
+	 * Take a copy of the descriptor, so that the child's exit does not
+	 * close it
+	 */
 	pidfd = syscall(__NR_pidfd_open, pid, 0);
 	a.fd = syscall(__NR_pidfd_getfd, pidfd, a.fd, 0);
 	if (a.fd < 0)
 		return "pidfd_getfd";
 	if (pthread_create(&a.rescuer, NULL, rescue, &a))
-		return "thread";
+		return "cannot start a thread";
 	if (!until(proc_state(pid) == (what == IS_BEHIND ? 'D' : 'S')))
 		return "the child does not wait";
-	/* longer than the module's look after busy workers is apart */
+	/*
+	 * this is longer than the period at which the module checks busy
+	 * workers
+	 */
 	if (what == IS_BEHIND)
 		sleep(2);
 	kill(pid, SIGKILL);
@@ -300,7 +314,7 @@ static const char *killed(enum child_does what)
 	close(pidfd);
 	close(a.fd);
 	if (status != SIGKILL)
-		return "the child's end";
+		return "the child was not ended by SIGKILL";
 	return a.rescued ? "SIGKILL waited for the page" : "";
 }
 
@@ -315,8 +329,8 @@ RING_TEST(killed)
 }
 
 /*
- * The process cannot come to its own end, as it sleeps uninterruptibly for
- * what the worker holds: the worker has to be ended first.
+ * The process cannot exit, because it sleeps uninterruptibly for a lock that
+ * the worker holds: the worker has to be ended first.
  */
 RING_TEST(killed_behind_worker)
 {
@@ -328,7 +342,9 @@ RING_TEST(killed_behind_worker)
 	EXPECT_STREQ("", state_diff(&self->before, false));
 }
 
-/* One that waits for its page does not keep the others from being cancelled */
+/*
+ * A request that waits for its page does not prevent the cancellation of others
+ */
 RING_TEST(cancel_beside)
 {
 	struct iouring2_cqe cqe;
@@ -348,13 +364,16 @@ RING_TEST(cancel_beside)
 	prep_read(ring_sqe(&r), fds[0], &c, 1, 0);
 	r.sqes[1].user_data = 7;
 	ASSERT_EQ(1, ring_submit(&r));
-	/* ready as well, but behind the other one; nobody is in ENTER */
+	/* it is ready as well, but behind the other one; no task is in ENTER */
 	ASSERT_EQ(1, write(fds[1], "x", 1));
 	usleep(50000);
 	prep_cancel(ring_sqe(&r), 7, 0);
 	r.sqes[2].user_data = 8;
 	ASSERT_EQ(1, ring_submit(&r));
-	/* it may have been tried by our own ENTER, or cancelled, not lost */
+	/*
+	 * our own ENTER may have executed it, or it was cancelled, but it is
+	 * not lost
+	 */
 	ASSERT_EQ(0, ring_take(&r, 7, &cqe));
 	EXPECT_TRUE(cqe.res == 1 || cqe.res == -ECANCELED);
 	ASSERT_EQ(0, ring_take(&r, 8, &cqe));
@@ -386,7 +405,10 @@ static int cancel_it(struct ring *r, __u64 id)
 	return ring_do(r);
 }
 
-/* Buffered writes of one file run one after the other, those of others beside it */
+/*
+ * Buffered writes of one file run one after the other; a write of another file
+ * does not wait for them
+ */
 RING_TEST(writes_in_order)
 {
 	static char data[4096];
@@ -409,7 +431,7 @@ RING_TEST(writes_in_order)
 	ASSERT_EQ(0, ring_take(&r, 3, &cqe));
 	EXPECT_EQ(64, cqe.res);
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 100 * NSEC_PER_MSEC));
-	/* It has not been begun */
+	/* The second write has not started */
 	EXPECT_EQ(0, cancel_it(&r, 2));
 	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
@@ -422,7 +444,7 @@ RING_TEST(writes_in_order)
 	absent_free(&a);
 }
 
-/* No more workers for files than there may be: the next one waits */
+/* With as many workers for files as are allowed, the next request waits */
 RING_TEST(file_workers_limited)
 {
 	long was = module_param("workers_bounded");
@@ -474,9 +496,10 @@ static void *enter_late(void *arg)
 }
 
 /*
- * A thread inside ENTER that has not submitted yet when the process closes its
- * last descriptor: nothing would end what it submits. @mapped: the mapping is
- * what keeps the ring.
+ * A thread is inside ENTER and has not submitted yet when its process closes
+ * the last descriptor. Nothing would end a request that it then submits, so
+ * ENTER must fail. With @other, a second descriptor remains, and ENTER must
+ * succeed.
  */
 static const char *enter_after_close(bool other)
 {
@@ -489,9 +512,9 @@ static const char *enter_after_close(bool other)
 
 	ret = absent_make(&a);
 	if (ret)
-		return ret == -ENODEV ? NULL : "absent page";
+		return ret == -ENODEV ? NULL : "cannot make the page";
 	if (pipe2(fds, O_CLOEXEC) || ring_init(&r, 8, 0))
-		return "ring";
+		return "cannot make a ring";
 	memset(e, 0, sizeof(*e));
 	e->to_submit = 1;
 	prep_read(ring_sqe(&r), fds[0], page, 1, 0);
@@ -499,7 +522,7 @@ static const char *enter_after_close(bool other)
 	l.fd = r.fd;
 	l.arg = a.page;
 	if (pthread_create(&l.self, NULL, enter_late, &l))
-		return "thread";
+		return "cannot start a thread";
 	if (!until(absent_wanted(&a)))
 		return "ENTER did not read its argument";
 	if (other)
@@ -509,12 +532,12 @@ static const char *enter_after_close(bool other)
 		return "page not provided";
 	pthread_join(l.self, NULL);
 	if (l.ret != (other ? 1 : -EBADF))
-		return other ? "refused with a descriptor left" :
-			       "accepted behind the last close";
+		return other ? "ENTER failed although a descriptor remains" :
+			       "ENTER submitted after the last close";
 	if (*r.sq_head != (other ? 1 : 0))
-		return "SQ head";
+		return "wrong SQ head";
 	if (counter("files") != (other ? 1 : 0))
-		return "the request's file";
+		return "wrong number of files held by requests";
 	if (other)
 		close(fd2);
 	if (counter("files"))
@@ -561,7 +584,7 @@ static void *submit_stuck(void *arg)
 	return NULL;
 }
 
-/* It reads its segments from the page, with the ring's lock held */
+/* The submitter reads the iovecs from the page, and holds the ring's lock */
 static int stuck_start(struct stuck_submitter *s, struct ring *r, int file)
 {
 	s->r = r;
@@ -582,7 +605,7 @@ static int stuck_end(struct stuck_submitter *s)
 	return ret ? ret : s->ret;
 }
 
-/* A process that was handed a ring and never used it closes it at any time */
+/* A process that inherited a ring and never used it can close it at any time */
 RING_TEST(close_beside_submitter)
 {
 	struct stuck_submitter s;
@@ -604,14 +627,17 @@ RING_TEST(close_beside_submitter)
 		_exit(0);
 	}
 	EXPECT_TRUE(until(waitpid(pid, &status, WNOHANG) == pid)) {
-		TH_LOG("the child's close waits");
+		TH_LOG("the child's close waits for the submitter");
 	}
 	EXPECT_EQ(1, stuck_end(&s));
 	ring_exit(&r);
 	close(file);
 }
 
-/* One that has requests waits for the lock; what others defer meanwhile is run */
+/*
+ * A process with requests waits for the lock when it closes the ring. Work that
+ * others defer meanwhile is run.
+ */
 RING_TEST(leaver_is_no_waiter)
 {
 	struct __kernel_timespec ts = ts_ns(700 * NSEC_PER_MSEC);
@@ -649,11 +675,17 @@ RING_TEST(leaver_is_no_waiter)
 	r.sqes[1].user_data = 7;
 	EXPECT_EQ(1, ring_submit(&r));
 	ASSERT_EQ(0, stuck_start(&s, &r, file));
-	/* the child goes on to close, and waits for who is stuck */
+	/*
+	 * the child goes on to close the ring, and waits for the stuck
+	 * submitter
+	 */
 	talk_close(&t);
-	/* its poll's CQE, and the timeout's, with nobody in ENTER but that one */
+	/*
+	 * The CQEs of the child's poll and of the timeout must come, with no
+	 * task in ENTER but the stuck one
+	 */
 	EXPECT_TRUE(until(ring_ready(&r) == 2)) {
-		TH_LOG("%u are there", ring_ready(&r));
+		TH_LOG("%u CQEs", ring_ready(&r));
 	}
 	EXPECT_EQ(1, stuck_end(&s));
 	EXPECT_EQ(0, reap(pid));
@@ -681,7 +713,10 @@ static void *use_first(void *arg)
 	return NULL;
 }
 
-/* In a process that has never used the ring: its first ENTER and its last close */
+/*
+ * In a process that has never used the ring, its first ENTER races with its
+ * last close
+ */
 static void first_and_last(struct ring *r, int efd, unsigned int spin)
 {
 	struct first_use u = { .r = r };
@@ -698,7 +733,7 @@ static void first_and_last(struct ring *r, int efd, unsigned int spin)
 	pthread_join(u.self, NULL);
 	if (u.ret != 1 && u.ret != -EBADF)
 		_exit(2);
-	/* It was too late, or it has ended */
+	/* Either ENTER came too late, or the close has ended the request */
 	_exit(counter("files") ? 3 : 0);
 }
 
@@ -728,7 +763,7 @@ RING_TEST(first_enter_and_last_close)
 
 /* --------------------------------------------- what was done before a cancel */
 
-/* The first half of a file is in the page cache, the second is not */
+/* Cache only the first half of a file in the page cache */
 static bool cache_half(int fd, size_t half)
 {
 	char *mem = malloc(half);
@@ -743,8 +778,9 @@ static bool cache_half(int fd, size_t half)
 }
 
 /*
- * A read that has got half of what it wants waits for a worker, and is cancelled:
- * what it has got is its result, and the file's position is behind that.
+ * A read that has got half of its data waits for a worker, and is cancelled.
+ * Its result is the number of bytes that it got, and the file position is
+ * behind them.
  */
 RING_TEST(cancelled_half_way)
 {
@@ -784,7 +820,10 @@ RING_TEST(cancelled_half_way)
 		prep_nop(sqe);
 		sqe->user_data = 3;
 		ASSERT_EQ(2, ring_submit(&r));
-		/* unless the disk was faster than that */
+		/*
+		 * the disk may have been so fast that the read has ended: try
+		 * again
+		 */
 		if (!ring_ready(&r))
 			break;
 		ASSERT_EQ(0, ring_take(&r, 2, &cqe));
@@ -798,7 +837,10 @@ RING_TEST(cancelled_half_way)
 		EXPECT_EQ(cqe.res, lseek(file, 0, SEEK_CUR));
 		for (i = 0; i < cqe.res; i++)
 			ASSERT_EQ(pattern_byte(i), (unsigned char)data[i]);
-		/* It is not what was asked for: what is linked does not run */
+		/*
+		 * A short read counts as failed, so the linked request does not
+		 * run
+		 */
 		ASSERT_EQ(0, ring_take(&r, 3, &cqe));
 		EXPECT_EQ(-ECANCELED, cqe.res);
 		i = 0;
@@ -811,7 +853,7 @@ RING_TEST(cancelled_half_way)
 	absent_free(&a);
 	EXPECT_EQ(0, module_param_set("workers_bounded", was));
 	if (i)
-		SKIP(return, "nothing is ever half in the page cache");
+		SKIP(return, "no read stopped at the end of the cached half");
 }
 
 /* ------------------------------------------------ one who waits is stuck */
@@ -832,8 +874,8 @@ static void *wait_for_one(void *arg)
 }
 
 /*
- * A thread in ENTER tries a read again and faults. What is deferred meanwhile
- * reaches the CQ all the same, for those who look there.
+ * A thread in ENTER tries a read again and faults. The CQEs of deferred work
+ * must nevertheless reach the CQ, for other threads that look there.
  */
 RING_TEST(others_do_not_wait_for_it)
 {
@@ -850,7 +892,7 @@ RING_TEST(others_do_not_wait_for_it)
 		SKIP(return, "no userfaultfd");
 	ASSERT_EQ(0, ret);
 	s.ring = &r;
-	/* every kernel reads it without a worker */
+	/* every kernel reads an eventfd without a worker */
 	efd = eventfd(0, EFD_CLOEXEC);
 	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
@@ -875,7 +917,10 @@ RING_TEST(others_do_not_wait_for_it)
 
 enum { READ_ID = 21, CANCEL_ID };
 
-/* By another thread than the one that tries it: what it was told, or -errno */
+/*
+ * Cancel the read from a thread other than the one that executes it. Return:
+ * the result of the cancellation, or -errno.
+ */
 static int cancel_read(struct ring *r)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -890,7 +935,10 @@ static int cancel_read(struct ring *r)
 	return cqe.res;
 }
 
-/* It is found, and that it is too late is said: it has its data */
+/*
+ * The read is found while it is being executed. The cancellation reports that
+ * it is too late, and the read returns its data.
+ */
 RING_TEST(cancelled_while_tried_again)
 {
 	static char data[4096];
@@ -934,7 +982,7 @@ struct receiver {
 	int sock, ret;
 };
 
-/* It has what it receives put into the page, and the socket's lock meanwhile */
+/* Receive into the page: the fault holds the lock of the socket */
 static void *receive_into_page(void *arg)
 {
 	struct receiver *v = arg;
@@ -948,8 +996,11 @@ static void *receive_into_page(void *arg)
 }
 
 /*
- * What it was to read has gone to somebody else: it would wait again, and does not.
- * Who gets it is the more important of two tasks of one processor.
+ * The data that the read was to get is taken by another task. The read,
+ * cancelled meanwhile, must end instead of waiting again.
+ *
+ * The other task gets the data because it has the higher priority of two tasks
+ * on one processor.
  */
 RING_TEST(cancelled_before_it_waits_again)
 {
@@ -980,7 +1031,7 @@ RING_TEST(cancelled_before_it_waits_again)
 	ASSERT_EQ(0, pthread_create(&s.self, NULL, wait_for_one, &s));
 	EXPECT_TRUE(until(ld_acq(&s.tid) && task_waits(s.tid)));
 	if (v.ret)
-		SKIP(goto end, "no task is more important than others");
+		SKIP(goto end, "no permission for a realtime priority");
 	ASSERT_EQ(1, write(sv[1], "x", 1));
 	EXPECT_TRUE(until(absent_wanted(&a)));
 	EXPECT_TRUE(until(task_wants_lock(s.tid)));
@@ -989,10 +1040,10 @@ RING_TEST(cancelled_before_it_waits_again)
 	pthread_join(v.self, NULL);
 	EXPECT_EQ(1, v.ret);
 	EXPECT_TRUE(until(ring_ready(&r))) {
-		TH_LOG("it waits for ever");
+		TH_LOG("the cancelled read still waits");
 	}
 end:
-	/* for a read that goes on, too */
+	/* This also ends a read that wrongly waits */
 	EXPECT_EQ(1, write(sv[1], "y", 1));
 	pthread_join(s.self, NULL);
 	ASSERT_EQ(0, ring_take(&r, READ_ID, &cqe));
@@ -1004,7 +1055,7 @@ end:
 	absent_free(&a);
 }
 
-/* The same of one that a task in ENTER begins, behind a timer */
+/* The same with a read that a task in ENTER starts, after a timer */
 RING_TEST(cancelled_on_first_attempt)
 {
 	struct __kernel_timespec ts = ts_ns(100 * NSEC_PER_MSEC);
@@ -1026,7 +1077,7 @@ RING_TEST(cancelled_on_first_attempt)
 	s.ring = &r;
 	v.a = &a;
 	v.sock = sv[0];
-	/* The socket's lock is taken first */
+	/* The receiver takes the lock of the socket first */
 	ASSERT_EQ(1, write(sv[1], "x", 1));
 	ASSERT_EQ(0, pthread_create(&v.self, NULL, receive_into_page, &v));
 	EXPECT_TRUE(until(absent_wanted(&a)));
@@ -1046,7 +1097,7 @@ RING_TEST(cancelled_on_first_attempt)
 	ASSERT_EQ(0, absent_provide(&a, data));
 	pthread_join(v.self, NULL);
 	EXPECT_TRUE(until(ring_ready(&r) == 2)) {
-		TH_LOG("it waits for ever");
+		TH_LOG("the cancelled read still waits");
 	}
 	EXPECT_EQ(1, write(sv[1], "y", 1));
 	pthread_join(s.self, NULL);

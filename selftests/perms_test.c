@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may have rings, and with whose rights they work: the node's mode alone
- * decides (whatever kernel.io_uring_disabled says), requests act with the
- * credentials and limits of the task that submitted them, whoever runs them
- * and whatever became of that task since. And what the module shows of itself:
- * fdinfo, parameters, counters.
+ * Who may set up rings, and whose rights their requests use. Only the mode of
+ * the device node decides who may set up a ring, whatever
+ * kernel.io_uring_disabled says. Requests act with the credentials and limits
+ * of the task that submitted them, whichever task runs them, and whatever that
+ * task does afterwards.
+ *
+ * The files by which the module shows its state are tested as well: fdinfo,
+ * parameters, counters.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,14 +32,14 @@
 
 static char scratch[4096];
 
-/* Gives up root for good */
+/* Give up root for good */
 static int become_nobody(void)
 {
 	return setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
 	       setresuid(NOBODY, NOBODY, NOBODY) ? -errno : 0;
 }
 
-/* Changes the effective user: the capabilities go, or come back */
+/* Change the effective user, which drops the capabilities or restores them */
 static int act_as(uid_t uid)
 {
 	return syscall(SYS_setresuid, -1, uid, -1) ? -errno : 0;
@@ -51,7 +54,10 @@ static int submit(struct ring *r, int nr)
 
 /* ------------------------------------------------------------------ node */
 
-/* -1: there is no such group. No getgrnam(): programs may be static */
+/*
+ * Return: -1 if there is no such group. This does not use getgrnam(), because
+ * the program may be static.
+ */
 static int group_id(const char *name)
 {
 	char text[65536], *line, *id;
@@ -77,7 +83,7 @@ RING_TEST(node_mode)
 	EXPECT_TRUE(S_ISCHR(st.st_mode));
 	EXPECT_EQ(0660, st.st_mode & 07777);
 	EXPECT_EQ(0, (int)st.st_uid);
-	/* As made, or as our udev rule has it */
+	/* The group is the default, or the one that our udev rule sets */
 	EXPECT_TRUE(st.st_gid == 0 ||
 		    (int)st.st_gid == group_id("iouring2"));
 }
@@ -112,7 +118,7 @@ static const char *open_in_group(void *arg)
 	return fd < 0 ? strerror(-fd) : "";
 }
 
-/* The group of the node, whichever it is, and no other */
+/* The group of the node may open it, and no other group */
 RING_TEST(group_may_open)
 {
 	struct stat st;
@@ -139,14 +145,14 @@ static const char *use_as_nobody(struct ring *r, int fd)
 		return "no pipe";
 	prep_write(ring_sqe(r), pipe_fds[1], "x", 1, -1);
 	if (ring_do(r) != 1)
-		return "write to a pipe";
+		return "cannot write to a pipe";
 	prep_read(ring_sqe(r), pipe_fds[0], &c, 1, -1);
 	r->sqes[(r->sqe_tail - 1) % 8].flags = ASYNC;
 	if (ring_do(r) != 1 || c != 'x')
-		return "read of a pipe in a worker";
-	/* A descriptor that root opened is as good as with read(2) */
+		return "cannot read a pipe in a worker";
+	/* A descriptor that root opened works as it does with read(2) */
 	prep_read(ring_sqe(r), fd, scratch, 64, 0);
-	return ring_do(r) == 64 ? "" : "read of root's file";
+	return ring_do(r) == 64 ? "" : "cannot read root's file";
 }
 
 struct inherited {
@@ -155,7 +161,7 @@ struct inherited {
 	int file;
 };
 
-/* A process that inherits the open device may make rings */
+/* A process that inherits the open device node may set up rings */
 static const char *setup_as_nobody(void *arg)
 {
 	struct inherited *in = arg;
@@ -223,7 +229,7 @@ static void disabled_set(long value)
 	fclose(f);
 }
 
-/* kernel.io_uring_disabled does not apply to the module */
+/* kernel.io_uring_disabled has no effect on the module */
 RING_TEST(io_uring_disabled)
 {
 	long was = disabled_get(), params[30] = { };
@@ -254,7 +260,7 @@ RING_TEST(io_uring_disabled)
 
 /*
  * A write to a set-user-ID file clears the bit, unless the writer has
- * CAP_FSETID: so the file shows whose rights the write had.
+ * CAP_FSETID. So the mode of the file shows whose rights the write used.
  */
 static int suid_file(void)
 {
@@ -281,16 +287,16 @@ static bool has_suid(int fd)
 }
 
 enum pending {
-	NOW,		/* done within ENTER, or by a worker at once */
-	CHAINED,	/* behind a poll: done when root is somebody else */
+	NOW,		/* runs within ENTER, or in a worker at once */
+	CHAINED,	/* behind a poll: runs after root changed its user ID */
 	DRAINED,	/* behind a barrier */
 };
 
 RING_FIXTURE(submitter) {
-	uid_t submits, later;	/* who submits; who it is when it is done */
+	uid_t submits, later;	/* user ID then, and when it runs */
 	enum pending pending;
 	unsigned int flags;
-	bool in_enter;		/* done while it waits in ENTER */
+	bool in_enter;		/* runs while its submitter waits in ENTER */
 };
 
 #define SUBMITTER(name, ...)						\
@@ -356,7 +362,9 @@ TEST_F_TIMEOUT(submitter, credentials_of_the_submitter, LIMIT)
 	close(fd);
 }
 
-/* One ring, several submitters, each with its own rights, all at once */
+/*
+ * One ring with several submitters, each with its own rights, at the same time
+ */
 RING_TEST(credentials_side_by_side)
 {
 	enum { NR = 12 };
@@ -398,7 +406,7 @@ RING_TEST(credentials_side_by_side)
 	close(efd);
 }
 
-/* The file size limit is that of the submitter when it submitted */
+/* The file size limit is the one that the submitter had when it submitted */
 static const char *write_over_limit(void *arg)
 {
 	struct rlimit small = { .rlim_cur = 4096, .rlim_max = RLIM_INFINITY };
@@ -415,16 +423,16 @@ static const char *write_over_limit(void *arg)
 	prep_write(sqe, fd, scratch, 100, 4096);
 	sqe->flags = ASYNC;
 	if (submit(&r, 1) || setrlimit(RLIMIT_FSIZE, &large))
-		return "submit with a limit";
+		return "cannot submit with a limit";
 	prep_nop(ring_sqe(&r));
 	if (submit(&r, 1))
-		return "submit without one";
+		return "cannot submit without a limit";
 	if (!until(ring_ready(&r) == 2))
-		return "never done";
+		return "the requests do not end";
 	ret = r.cqes[0].res ? r.cqes[0].res : r.cqes[1].res;
 	if (ret != -EFBIG)
-		return reason("beyond the limit: %d", ret);
-	/* Up to the limit it works */
+		return reason("write beyond the limit: %d", ret);
+	/* A write up to the limit works */
 	*r.cq_head = *r.cq_tail;
 	if (setrlimit(RLIMIT_FSIZE, &small))
 		return "setrlimit";
@@ -432,14 +440,14 @@ static const char *write_over_limit(void *arg)
 	prep_write(sqe, fd, scratch, 100, 4096 - 50);
 	sqe->flags = ASYNC;
 	if (ring_do(&r) != 50)
-		return "up to the limit";
-	/* And without it altogether */
+		return "cannot write up to the limit";
+	/* A write without a limit works */
 	if (setrlimit(RLIMIT_FSIZE, &large))
 		return "setrlimit";
 	sqe = ring_sqe(&r);
 	prep_write(sqe, fd, scratch, 100, 4096);
 	sqe->flags = ASYNC;
-	return ring_do(&r) == 100 ? "" : "without a limit";
+	return ring_do(&r) == 100 ? "" : "cannot write without a limit";
 }
 
 RING_TEST(file_size_limit)
@@ -456,7 +464,7 @@ static const char * const keys[] = {
 	"Completed", "Workers",
 };
 
-/* The whole value of a key, or NULL */
+/* Return: the whole value of a key, or NULL */
 static const char *value_of(const char *text, const char *key)
 {
 	static char value[64];
@@ -501,7 +509,7 @@ RING_TEST(fdinfo_format)
 		}
 		if (!v)
 			continue;
-		/* Decimal, all of it */
+		/* The whole value is decimal */
 		EXPECT_NE(0, (int)*v);
 		EXPECT_EQ(strlen(v), strspn(v, "0123456789")) {
 			TH_LOG("%s: '%s'", keys[i], v);
@@ -544,7 +552,7 @@ RING_TEST(fdinfo_values)
 	EXPECT_EQ(1, fdinfo(r.fd, "CachedCqTail"));
 	EXPECT_EQ(0, fdinfo(r.fd, "CqHead"));
 
-	/* Two more than fit, then refused, then reaped */
+	/* Submit more than fits; the next submission is rejected; then reap */
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, ring_nop(&r, 2));
 		ASSERT_EQ(0, ring_nop(&r, 3));
@@ -623,7 +631,7 @@ RING_TEST(parameters)
 		ASSERT_LT(0, read_text(path, text, sizeof(text)));
 		EXPECT_EQ(strlen(text), strspn(text, "0123456789\n"));
 	}
-	/* And no others */
+	/* There are no other parameters */
 	dir = opendir(PARAMS);
 	ASSERT_NE(NULL, dir);
 	while ((de = readdir(dir)))
@@ -632,7 +640,7 @@ RING_TEST(parameters)
 	EXPECT_EQ(known, nr);
 }
 
-/* What the parameters say is what QUERY and SETUP do */
+/* QUERY and SETUP use the values of the parameters */
 RING_TEST(parameters_work)
 {
 	long def = module_param("inflight_default");
@@ -656,7 +664,7 @@ RING_TEST(parameters_work)
 	EXPECT_EQ(-EINVAL, ring_init_params(&r, 8, 0, 0, 2001));
 	EXPECT_EQ(0, ring_init_params(&r, 8, 0, 0, 2000));
 	ring_exit(&r);
-	/* Not what is no number */
+	/* A negative value is rejected */
 	EXPECT_NE(0, module_param_set("inflight_max", -1));
 	EXPECT_EQ(2000, module_param("inflight_max"));
 	ASSERT_EQ(0, module_param_set("inflight_default", def));
@@ -681,7 +689,7 @@ static const char *write_as_nobody(void *arg)
 /* The number of workers stays within its limit, however many requests block */
 RING_TEST(workers_limited)
 {
-	/* each eventfd polls as writable, but has no room for this much */
+	/* each eventfd polls as writable, but has no room for this value */
 	static const __u64 too_much = UINT64_MAX - 1;
 	enum { NR = 8, MAX = 2 };
 	long was = module_param("workers_unbounded");
@@ -700,7 +708,7 @@ RING_TEST(workers_limited)
 	}
 	EXPECT_EQ(NR, ring_submit(&r));
 	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") == MAX));
-	/* the others are queued by now, and have not made more */
+	/* the others are queued by now, and have not created more workers */
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
 	EXPECT_EQ(MAX, fdinfo(r.fd, "Workers"));
 	EXPECT_EQ(NR, fdinfo(r.fd, "Inflight"));
@@ -739,7 +747,10 @@ RING_TEST(module_information)
 {
 	char text[64];
 
-	/* A version; and a licence that does not taint the kernel */
+	/*
+	 * The module has a version, and a licence that does not taint the
+	 * kernel
+	 */
 	ASSERT_LT(0, read_text("/sys/module/iouring2/version", text,
 			       sizeof(text)));
 	EXPECT_NE('\n', text[0]);

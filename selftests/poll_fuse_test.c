@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * POLL_ADD on a file that has to ask somebody for its events: of a FUSE file
- * system, whose server is a thread here. One that does not answer keeps nobody
- * from closing a ring, nor what else the ring has to do from being done. Reads of
- * such a file do not ask for them.
+ * POLL_ADD on a file that has to ask a server for its events: a file of a FUSE
+ * file system, whose server is a thread of this test. A server that does not
+ * answer prevents neither closing the ring nor the execution of other requests.
+ * Reads of such a file do not ask for its events.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -22,24 +22,24 @@
 #include "polls.h"
 
 #define LINK		IOURING2_SQE_IO_LINK
-#define NODE		2	/* of the only file there is */
+#define NODE		2	/* the only file of the file system */
 #define RESCUE_MS	60000
 #define READS		4
 
 /*
  * @dev: the server's end
- * @file: open on the file
- * @events: that the file has
- * @asked: polls answered
- * @reads: reads that came; none is answered before there are READS of them
- * @refused: writes and syncs that were answered with EINTR
- * @held: those that are not answered yet
- * @held_off: from where on they are
- * @deaf: nothing is read from @dev; then @asked stays
+ * @file: a descriptor of the file
+ * @events: the file's current events
+ * @asked: number of polls that were answered
+ * @reads: number of reads that came; none is answered before there are READS
+ * @refused: number of writes and syncs that were answered with EINTR
+ * @held: the reads that are not answered yet
+ * @held_off: the offsets of these reads
+ * @deaf: the server reads nothing from @dev, so @asked does not change
  * @idle: the server has seen that it is deaf
- * @deaf_at: after so many answers, if not 0
+ * @deaf_at: the server becomes deaf after so many answers, if not 0
  * @stop: the server is to end
- * @rescued: it took the test too long, and @deaf has ended
+ * @rescued: the test took too long, and the rescuer has ended @deaf
  */
 struct server {
 	int dev, file;
@@ -76,7 +76,7 @@ static struct fuse_attr attr_of(__u64 node)
 	return a;
 }
 
-/* The bytes of a file tell where they are */
+/* Each byte of the file is a function of its offset */
 static int answer_reads(struct server *s)
 {
 	int ret = 0;
@@ -176,7 +176,7 @@ static int server_start(struct server *s)
 
 	memset(s, 0, sizeof(*s));
 	if (system("modprobe -q fuse >/dev/null 2>&1"))
-		errno = 0;	/* built in, or the node says that it is not there */
+		errno = 0;	/* it may be built in; else open() fails */
 	strcpy(s->dir, "/tmp/io2fuseXXXXXX");
 	s->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (s->dev < 0 || !mkdtemp(s->dir))
@@ -207,7 +207,7 @@ static void server_end(struct server *s)
 	rmdir(s->dir);
 }
 
-/* There is something new: whoever polls the file asks again */
+/* Tell the kernel of a new event, so that each poller of the file asks again */
 static int notify(struct server *s)
 {
 	struct {
@@ -235,7 +235,7 @@ static void busy_ns(long long ns)
 		;
 }
 
-/* Somebody waits for an answer that does not come */
+/* Is there a request that the server does not answer? */
 static bool unanswered(struct server *s)
 {
 	struct pollfd p = { .fd = s->dev, .events = POLLIN };
@@ -243,7 +243,10 @@ static bool unanswered(struct server *s)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* So that a module that waits for it fails a test and not the machine */
+/*
+ * End @deaf after a time limit, so that a module that waits for the server
+ * fails one test and does not stop the machine
+ */
 static void *rescue(void *arg)
 {
 	struct server *s = arg;
@@ -285,12 +288,12 @@ RING_TEST(oneshot)
 
 	START(&s);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* there already */
+	/* the event is there before the poll */
 	s.events = POLLIN;
 	EXPECT_EQ(1, arm(&r, s.file, POLLIN, 1, false));
 	ASSERT_EQ(0, ring_take(&r, 1, &cqe));
 	EXPECT_EQ(POLLIN, cqe.res);
-	/* later, with nobody in ENTER */
+	/* the event comes later, while no task is in ENTER */
 	s.events = 0;
 	EXPECT_EQ(1, arm(&r, s.file, POLLIN, 2, false));
 	EXPECT_EQ(0, (int)ring_ready(&r));
@@ -299,7 +302,7 @@ RING_TEST(oneshot)
 	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
 	EXPECT_EQ(POLLIN, cqe.res);
 	EXPECT_EQ(0, cqe.flags);
-	/* told, but of nothing that was asked for: it goes on waiting */
+	/* A wake-up without a requested event: the poll continues to wait */
 	s.events = 0;
 	EXPECT_EQ(1, arm(&r, s.file, POLLIN, 3, false));
 	EXPECT_EQ(0, happens(&s, POLLOUT));
@@ -311,7 +314,7 @@ RING_TEST(oneshot)
 	server_end(&s);
 }
 
-/* Told again and again, with nobody in ENTER, and with somebody */
+/* Several wake-ups, while no task is in ENTER, and while one is */
 RING_TEST(multishot)
 {
 	struct iouring2_cqe cqe;
@@ -329,7 +332,7 @@ RING_TEST(multishot)
 		ASSERT_EQ(0, ring_take(&r, 1, &cqe));
 		EXPECT_EQ(POLLIN, cqe.res);
 		EXPECT_EQ(MORE, cqe.flags);
-		/* not any more: nothing is to be told */
+		/* a wake-up without an event posts nothing */
 		EXPECT_EQ(0, happens(&s, 0));
 		usleep(20000);
 		EXPECT_EQ(0, (int)ring_ready(&r));
@@ -348,7 +351,10 @@ RING_TEST(multishot)
 
 /* ------------------------------------------------------- who does not answer */
 
-/* Ways to have the file asked by whoever runs what is deferred: 0 or -errno */
+/*
+ * Ways to make a task that runs deferred work ask the server. Return: 0, or
+ * -errno.
+ */
 static int ask_oneshot(struct ring *r, struct server *s)
 {
 	return arm(r, s->file, POLLIN, 1, false) == 1 ? 0 : -EIO;
@@ -359,7 +365,10 @@ static int ask_multishot(struct ring *r, struct server *s)
 	return arm(r, s->file, POLLIN, 1, true) == 1 ? 0 : -EIO;
 }
 
-/* It may be reading already: what comes after this is not read. False: too slow */
+/*
+ * Make the server deaf. It may be in a read, so wait until it has noticed.
+ * Return: false if that took too long.
+ */
 static bool deafen(struct server *s)
 {
 	st_rel(&s->idle, false);
@@ -372,7 +381,7 @@ static int wake(struct server *s)
 	return deafen(s) ? notify(s) : -EIO;
 }
 
-/* Not asked until something else has ended */
+/* The server is asked only after another request has ended */
 static int ask_behind_link(struct ring *r, struct server *s)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -411,19 +420,19 @@ RING_TEST(close_does_not_wait)
 		if (ways[i].wake)
 			ASSERT_EQ(0, ways[i].wake(&s));
 		ASSERT_TRUE(until(unanswered(&s))) {
-			TH_LOG("%s: not asked", ways[i].name);
+			TH_LOG("%s: the server was not asked", ways[i].name);
 		}
 		ASSERT_EQ(0, rescue_start(&s));
 		ring_exit(&r);
 		EXPECT_STREQ("", state_diff(&self->before, false));
 		EXPECT_FALSE(rescue_end(&s)) {
-			TH_LOG("%s: close waited", ways[i].name);
+			TH_LOG("%s: close waited for the server", ways[i].name);
 		}
 		server_end(&s);
 	}
 }
 
-/* What a worker has been told is not asked once more */
+/* After a worker has got the answer, the server is not asked again */
 RING_TEST(answer_is_taken)
 {
 	struct iouring2_cqe cqe;
@@ -431,7 +440,10 @@ RING_TEST(answer_is_taken)
 	struct ring r;
 
 	START(&s);
-	/* for whoever arms it, and for the worker */
+	/*
+	 * the server answers once when the poll is armed, and once to the
+	 * worker
+	 */
 	s.deaf_at = 2;
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	ASSERT_EQ(0, ask_multishot(&r, &s));
@@ -449,7 +461,10 @@ RING_TEST(answer_is_taken)
 	server_end(&s);
 }
 
-/* Told to end at any moment between the wake-up and the answer, it ends */
+/*
+ * A poll that is cancelled at any moment between the wake-up and the answer
+ * ends
+ */
 RING_TEST(cancelled_on_its_way)
 {
 	struct iouring2_cqe cqe;
@@ -478,7 +493,7 @@ RING_TEST(cancelled_on_its_way)
 	server_end(&s);
 }
 
-/* What else is deferred is run all the same, and the poll can be told to end */
+/* Other deferred work runs nevertheless, and the poll can be cancelled */
 RING_TEST(others_go_on)
 {
 	struct iouring2_cqe cqe;
@@ -494,13 +509,13 @@ RING_TEST(others_go_on)
 	ASSERT_EQ(0, wake(&s));
 	ASSERT_TRUE(until(unanswered(&s)));
 	ASSERT_EQ(0, rescue_start(&s));
-	/* nobody is in ENTER */
+	/* no task is in ENTER */
 	EXPECT_EQ(0, poke(efd));
 	EXPECT_TRUE(until(ring_ready(&r)));
 	EXPECT_FALSE(ld_acq(&s.rescued));
 	ASSERT_EQ(0, ring_take(&r, 2, &cqe));
 	EXPECT_EQ(POLLIN, cqe.res);
-	/* it is being asked for */
+	/* the poll is waiting for the answer */
 	EXPECT_EQ(-EALREADY, update(&r, 1, EVENTS, POLLOUT, 0));
 	prep_cancel(ring_sqe(&r), 1, 0);
 	EXPECT_EQ(-EALREADY, ring_do(&r));
@@ -515,7 +530,9 @@ RING_TEST(others_go_on)
 
 /* ---------------------------------------------------------------- an update */
 
-/* user_data of the poll, its next one, the timer, and the update */
+/*
+ * user_data of: the poll, the updated poll, the timer, the update, the cancel
+ */
 enum { OLD = 1, NEW, WAITED, UPDATED, ASKS_TO_END };
 
 struct waiter {
@@ -547,7 +564,10 @@ static int cancel(struct ring *r, __u64 target)
 	return cqe.res;
 }
 
-/* Behind a timer: whoever waits in ENTER does it, and not who submits */
+/*
+ * Update the poll behind a timer, so that the task that waits in ENTER runs the
+ * update, and not the submitter
+ */
 static int update_late(struct ring *r, unsigned int what)
 {
 	static struct __kernel_timespec ts = { .tv_nsec = 50000000 };
@@ -567,8 +587,8 @@ static int update_late(struct ring *r, unsigned int what)
 }
 
 /*
- * While a poll is armed anew it can be told to end, by the name that it has from
- * then on: it does not go on to wait for ever.
+ * While an update arms a poll again, the poll can be cancelled under its new
+ * user_data. It must then end, and not wait for ever.
  */
 RING_TEST(cancelled_while_updated)
 {
@@ -597,9 +617,10 @@ RING_TEST(cancelled_while_updated)
 		EXPECT_EQ(-EALREADY, cancel(&r, name));
 		st_rel(&s.deaf, false);
 		EXPECT_TRUE(until_ms(ring_ready(&r) == 3, 15000)) {
-			TH_LOG("update %x: it waits for ever", what[i]);
+			TH_LOG("update %x: the cancelled poll still waits",
+			       what[i]);
 		}
-		/* for one that goes on, too */
+		/* This also ends a poll that wrongly waits */
 		EXPECT_EQ(0, happens(&s, POLLIN));
 		EXPECT_FALSE(rescue_end(&s));
 		ASSERT_EQ(0, pthread_join(w.self, NULL));
@@ -614,7 +635,7 @@ RING_TEST(cancelled_while_updated)
 
 /* -------------------------------------------------------------------- reads */
 
-/* The server has all of them at once: none waits for another one's end */
+/* The server gets all reads at once: no read waits for the end of another */
 RING_TEST(reads_at_once)
 {
 	struct iouring2_sqe *sqe;
@@ -649,7 +670,10 @@ RING_TEST(reads_at_once)
 	server_end(&s);
 }
 
-/* A server may answer EINTR by itself: it is asked once, as by the system calls */
+/*
+ * A server may answer EINTR. The module then asks only once, as the system
+ * calls do.
+ */
 RING_TEST(interrupted_by_the_server)
 {
 	static const char data[8];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * POLL_REMOVE: polls that are removed and changed, also while their event comes,
- * and by what is linked to another removal. See poll.c for polls that are not.
+ * POLL_REMOVE: remove and update polls, also while their event comes, and from
+ * requests that are linked to another removal. poll_test.c tests polls that
+ * nobody removes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -24,16 +25,16 @@ RING_TEST(remove)
 	efd = new_eventfd();
 	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* Nothing there */
+	/* There is no poll */
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 1);
 	EXPECT_EQ(-ENOENT, ring_do(&r));
-	/* Another one there */
+	/* There is only another poll */
 	EXPECT_EQ(1, arm(&r, efd, POLLIN, 1, false));
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 0);
 	EXPECT_EQ(-ENOENT, ring_do(&r));
-	/* It there */
+	/* The poll is there */
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 1);
 	sqe->user_data = 0;
@@ -45,25 +46,25 @@ RING_TEST(remove)
 	}
 	EXPECT_EQ(0, res[0]);
 	EXPECT_EQ(-ECANCELED, res[1]);
-	/* The poll is gone, and its file reference, too */
+	/* The poll and its file reference are gone */
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 1);
 	EXPECT_EQ(-ENOENT, ring_do(&r));
 	EXPECT_EQ(self->before.counter[5], counter("files"));
-	/* After it completed */
+	/* The poll has completed */
 	EXPECT_EQ(0, poke(efd));
 	EXPECT_EQ(1, arm(&r, efd, POLLIN, 1, false));
 	sqe = ring_sqe(&r);
 	prep_poll_remove(sqe, 1);
 	EXPECT_EQ(-ENOENT, ring_do(&r));
-	/* Only polls: not a request of another kind */
+	/* POLL_REMOVE removes polls only, no other kind of request */
 	close(efd);
 	ring_exit(&r);
 }
 
 RING_FIXTURE(poll) {
-	bool multi;		/* as POLL_ADD says */
-	unsigned int flags;	/* what the update says of it, too */
+	bool multi;		/* the kind that POLL_ADD asks for */
+	unsigned int flags;	/* the kind that the update asks for */
 };
 
 FIXTURE_VARIANT_ADD(poll, once) { false, 0 };
@@ -195,7 +196,7 @@ RING_TEST(update_of_nothing)
 
 /* ------------------------------------------------------------------ races */
 
-/* A removal, or a cancel, races with the event: the results of both agree */
+/* A removal, or a cancel, races with the event: both results must agree */
 RING_TEST(remove_races_wakeup)
 {
 	int i, n, linked, done, removed, late = 0;
@@ -217,7 +218,7 @@ RING_TEST(remove_races_wakeup)
 		sqe = ring_sqe(&r);
 		prep_poll(sqe, s.efd, POLLIN);
 		sqe->user_data = 1;
-		/* with a link it is not completed by its wake-up alone */
+		/* with a link, the wake-up alone does not complete the poll */
 		linked = i & 1;
 		if (linked) {
 			sqe->flags = IOURING2_SQE_IO_LINK;
@@ -251,7 +252,7 @@ RING_TEST(remove_races_wakeup)
 		late += removed == -EALREADY;
 		ASSERT_TRUE(until(ld_acq(&s.done) == i + 1));
 	}
-	TH_LOG("%d of %d removals came while it was completed", late, rounds);
+	TH_LOG("%d of %d removals came while the poll completed", late, rounds);
 	st_rel(&s.stop, true);
 	pthread_join(s.self, NULL);
 	EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
@@ -284,10 +285,10 @@ RING_TEST(cancel_races_events)
 		prep_cancel(sqe, 1, 0);
 		sqe->user_data = 2;
 		EXPECT_EQ(1, ring_submit(&r));
-		/* the cancel's own, and the poll's last */
+		/* the CQE of the cancel, and the poll's last one */
 		for (nr = 0; nr < 2;) {
 			ASSERT_TRUE(until(ring_peek(&r, &cqe))) {
-				TH_LOG("round %d, %d of 2 came", i, nr);
+				TH_LOG("round %d, %d of 2 CQEs came", i, nr);
 			}
 			if (cqe.flags & MORE) {
 				ASSERT_EQ(1, (int)cqe.user_data);
@@ -342,7 +343,7 @@ static void chain_of_removals(struct __test_metadata *_metadata, __u32 flags)
 	sqe->poll32_events = flags ? POLLOUT : 0;
 	sqe->user_data = 20000;
 	ASSERT_EQ(1, ring_submit(&r));
-	/* 2000 polls, as many removals of them, and one of none */
+	/* 2000 polls, 2000 removals of them, and one removal that finds none */
 	EXPECT_EQ(4001, (int)ring_ready(&r));
 	while (ring_peek(&r, &cqe)) {
 		int want = flags ? POLLOUT : -ECANCELED;

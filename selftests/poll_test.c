@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * POLL_ADD: one-shot and multishot, on every kind of file that can be waited
- * for, the ring itself among them; see poll_remove.c for polls that are removed
- * and changed. A multishot request takes a CQ slot before it takes an event, and ends
- * rather than lose one (I6); wake-ups may come in any context and at the
- * worst moment, such as when the file's wait queue goes away.
+ * POLL_ADD: one-shot and multishot, on every kind of file that can be polled,
+ * the ring itself included. poll_remove_test.c tests polls that are removed and
+ * updated.
+ *
+ * A multishot request takes a CQ slot before it takes an event, and ends rather
+ * than lose an event (I6). Wake-ups may come in any context and at the worst
+ * moment, such as when the file's wait queue is freed.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -29,7 +31,7 @@
 /* ------------------------------------------------------- kinds of files */
 
 struct kind {
-	unsigned int events;		/* that come when triggered */
+	unsigned int events;		/* the events that trigger() causes */
 	int (*open)(int fd[2]);		/* fd[0] is polled */
 	int (*trigger)(int fd[2]);
 };
@@ -95,7 +97,7 @@ static int open_listen(int fd[2])
 {
 	struct sockaddr sa = { .sa_family = AF_UNIX };
 
-	/* A name of the kernel's choosing */
+	/* Let the kernel choose a name */
 	fd[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	fd[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(fd[0], &sa, sizeof(sa.sa_family)))
@@ -151,7 +153,7 @@ FIXTURE_VARIANT_ADD(kind, timerfd) { { POLLIN, open_timer, set_timer } };
 FIXTURE_VARIANT_ADD(kind, epoll) { { POLLIN, open_epoll, write_event } };
 FIXTURE_VARIANT_ADD(kind, signalfd) { { POLLIN, open_signal, send_signal } };
 
-/* What poll(2) sees, as a completion's result */
+/* The events that poll(2) reports, as the result of a completion */
 static int now_ready(int fd, unsigned int events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
@@ -181,7 +183,7 @@ static void poll_kind(struct __test_metadata *_metadata, const struct kind *k,
 	EXPECT_EQ(multi ? MORE : 0, cqe.flags & MORE);
 	ring_exit(&r);
 
-	/* And when it is ready before it is asked */
+	/* The file may be ready before the poll is armed */
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(1, arm(&r, fd[0], k->events, 8, multi));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -203,7 +205,7 @@ TEST_F_TIMEOUT(kind, each_kind_of_file_multishot, LIMIT)
 	poll_kind(_metadata, &variant->is, true);
 }
 
-/* Files that are always ready; errors and hang-ups that nobody asked for */
+/* Files that are always ready; errors and hang-ups that were not requested */
 RING_TEST(what_is_asked_for)
 {
 	struct iouring2_cqe cqe;
@@ -221,11 +223,11 @@ RING_TEST(what_is_asked_for)
 	EXPECT_EQ(POLLIN | POLLOUT, cqe.res);
 	close(fd);
 
-	/* A writable socket, asked whether it is readable */
+	/* A writable socket is polled for input only */
 	ASSERT_EQ(0, open_socket(p));
 	EXPECT_EQ(1, arm(&r, p[0], POLLIN, 1, false));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * NSEC_PER_MSEC));
-	/* Errors and hang-ups come unasked */
+	/* Errors and hang-ups are reported without being requested */
 	EXPECT_EQ(1, arm(&r, p[0], 0, 2, false));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 5 * NSEC_PER_MSEC));
 	close(p[1]);
@@ -289,8 +291,8 @@ RING_TEST(multishot)
 }
 
 /*
- * What is added to data that is there already is an event, too, on a pipe and on
- * a socket, whether or not somebody waits in ENTER, and whoever is told of it.
+ * Data that is added to existing data is a new event for a multishot poll, on a
+ * pipe and on a socket.
  */
 RING_TEST(multishot_each_event)
 {
@@ -318,7 +320,7 @@ RING_TEST(multishot_each_event)
 			EXPECT_EQ(POLLIN, cqe.res);
 			EXPECT_EQ(MORE, (int)cqe.flags);
 		}
-		/* and so it is after its events were changed */
+		/* the same holds after an update of the poll's events */
 		sqe = ring_sqe(&r);
 		prep_poll_remove(sqe, 9);
 		sqe->len = IOURING2_POLL_UPDATE_EVENTS;
@@ -353,7 +355,10 @@ RING_TEST(multishot_without_room)
 		ASSERT_LE(0, efd);
 		ASSERT_EQ(0, ring_init(&r, cq, cq));
 		EXPECT_EQ(1, arm(&r, efd, POLLIN, 9, true));
-		/* One event after the other, each drained so that it is one */
+		/*
+		 * One event after the other; each is drained, so that the next
+		 * is a new one
+		 */
 		for (nr = 0; nr < cq; nr++) {
 			EXPECT_EQ(0, poke(efd));
 			EXPECT_TRUE(until(ring_ready(&r) == nr + 1));
@@ -361,13 +366,13 @@ RING_TEST(multishot_without_room)
 		}
 		EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 		EXPECT_EQ(0, fdinfo(r.fd, "Backlog"));
-		/* This one finds the CQ full */
+		/* This event finds the CQ full */
 		EXPECT_EQ(0, poke(efd));
 		EXPECT_TRUE(until(fdinfo(r.fd, "Backlog") == 1)) {
 			TH_LOG("CQ of %u", cq);
 		}
 		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
-		/* It has ended: nothing more comes of more events */
+		/* The poll has ended: further events post nothing */
 		EXPECT_EQ(0, drain(efd));
 		EXPECT_EQ(0, poke(efd));
 		more = 0;
@@ -385,7 +390,7 @@ RING_TEST(multishot_without_room)
 		EXPECT_EQ(cq + 1, last);
 		EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
 		EXPECT_EQ(0, (int)*r.cq_overflow);
-		/* The event is still there for who asks again */
+		/* The event is still there for the next poll */
 		EXPECT_EQ(1, arm(&r, efd, POLLIN, 10, true));
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 		EXPECT_EQ(10, (int)cqe.user_data);
@@ -397,8 +402,8 @@ RING_TEST(multishot_without_room)
 }
 
 /*
- * A multishot poll posts behind a backlog that is being flushed, and does not
- * end
+ * A multishot poll posts its CQE behind a backlog that is being flushed, and
+ * does not end
  */
 RING_TEST(multishot_behind_backlog)
 {
@@ -416,7 +421,7 @@ RING_TEST(multishot_behind_backlog)
 		EXPECT_EQ(1, ring_submit(&r));
 	}
 	EXPECT_EQ(1, fdinfo(r.fd, "Backlog"));
-	/* Nobody enters: the event finds both, room and backlog */
+	/* No task enters: the event finds both room in the CQ and a backlog */
 	*r.cq_head += CQ;
 	EXPECT_EQ(0, poke(efd));
 	EXPECT_TRUE(until(ring_ready(&r) == 2));
@@ -597,7 +602,7 @@ RING_TEST(refused)
 			TH_LOG("POLL_REMOVE flag bit %d", bit);
 		}
 	}
-	/* Fields that are not in use */
+	/* Fields that POLL_ADD does not use */
 	sqe = ring_sqe(&r);
 	prep_poll(sqe, efd, POLLIN);
 	sqe->off = 1;
@@ -618,10 +623,10 @@ RING_TEST(refused)
 	prep_poll_remove(sqe, 1);
 	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
-	/* New user_data without the flag that says so */
+	/* New user_data without the flag that announces it */
 	EXPECT_EQ(-EINVAL, update(&r, 1, 0, 0, 2));
 	EXPECT_EQ(-EINVAL, update(&r, 1, EVENTS, POLLIN, 2));
-	/* A multishot that may not speak */
+	/* A multishot poll that may post no CQE */
 	sqe = ring_sqe(&r);
 	prep_poll_multi(sqe, efd, POLLIN);
 	sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
@@ -633,7 +638,7 @@ RING_TEST(refused)
 	sqe = ring_sqe(&r);
 	prep_poll(sqe, path, POLLIN);
 	EXPECT_EQ(-EBADF, ring_do(&r));
-	/* Two rings that wait for each other would never go away */
+	/* Two rings that poll each other would never be freed */
 	sqe = ring_sqe(&r);
 	prep_poll(sqe, other.fd, POLLIN);
 	EXPECT_EQ(-EOPNOTSUPP, ring_do(&r));
@@ -646,7 +651,7 @@ RING_TEST(refused)
 
 /* ------------------------------------------------------------ odd files */
 
-/* A ring waits for itself; its own completion does not wake it twice */
+/* A ring polls itself; its own completion does not wake the poll twice */
 RING_TEST(own_ring)
 {
 	struct iouring2_cqe cqe;
@@ -667,17 +672,20 @@ RING_TEST(own_ring)
 	}
 	EXPECT_EQ(3, (int)bits);
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, NSEC_PER_MSEC));
-	/* Writable at once */
+	/* The ring is writable at once */
 	EXPECT_EQ(1, arm(&r, r.fd, POLLOUT, 3, false));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(POLLOUT, cqe.res);
-	/* Armed and left: the ring goes away all the same */
+	/*
+	 * A poll of the ring is armed when the ring is closed: the ring ends
+	 * nevertheless
+	 */
 	EXPECT_EQ(1, arm(&r, r.fd, POLLIN, 4, false));
 	EXPECT_EQ(1, arm(&r, r.fd, POLLIN, 5, true));
 	ring_exit(&r);
 }
 
-/* A ring waits for an epoll that waits for the ring */
+/* A ring polls an epoll set that contains the ring */
 RING_TEST(epoll_of_own_ring)
 {
 	struct iouring2_cqe cqe;
@@ -697,13 +705,14 @@ RING_TEST(epoll_of_own_ring)
 	close(ep);
 	ring_exit(&r);
 	/*
-	 * The ring's request may be what keeps the epoll, and the end of an epoll
-	 * holds what it watches for a moment: then the ring ends after that.
+	 * The ring's request may have the last reference to the epoll set. When
+	 * an epoll set is freed, it holds the files that it watches for a
+	 * moment, so the ring may end after that.
 	 */
 	until(!*state_diff(&self->before, false));
 }
 
-/* One wait queue, many requests */
+/* One wait queue with many requests */
 RING_TEST(many_on_one_file)
 {
 	enum { NR = 1000 };
@@ -726,14 +735,15 @@ RING_TEST(many_on_one_file)
 		EXPECT_EQ(0, seen[cqe.user_data]++);
 		EXPECT_EQ(POLLIN, cqe.res);
 	}
-	/* An idle ring keeps some for the next, but not all of them */
+	/* An idle ring keeps some requests for reuse, but not all of them */
 	EXPECT_GT(NR * 3 / 4, counter("requests") - before);
 	close(efd);
 	ring_exit(&r);
 }
 
 /*
- * A poll that has completed does not hold its file: the writer finds no reader
+ * A poll that has completed does not hold its file: the writer then finds no
+ * reader
  */
 RING_TEST(lets_go_of_file)
 {
@@ -756,8 +766,8 @@ RING_TEST(lets_go_of_file)
 }
 
 /*
- * The wait queue of a signalfd belongs to the process that armed the request;
- * it goes away with that process while the ring and the file live on.
+ * The wait queue of a signalfd belongs to the process that armed the request.
+ * It is freed with that process while the ring and the file continue to exist.
  */
 RING_TEST(wait_queue_goes_away)
 {
@@ -777,9 +787,12 @@ RING_TEST(wait_queue_goes_away)
 				      0 : 1);
 			EXPECT_EQ(pid, waitpid(pid, &status, 0));
 			EXPECT_EQ(0, status);
-			/* The child moved the tail, in its copy of r */
+			/* The child moved the tail in its own copy of r */
 			r.sqe_tail = *r.sq_tail;
-			/* Whatever became of the request, it became it once */
+			/*
+			 * The request must complete exactly once, with whatever
+			 * result
+			 */
 			EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
 			ASSERT_EQ(0, ring_wait(&r, &cqe));
 			EXPECT_EQ(i, (int)cqe.user_data);
@@ -794,7 +807,10 @@ RING_TEST(wait_queue_goes_away)
 	close(fd[1]);
 }
 
-/* Shares memory and descriptors with its parent, but not signal handlers */
+/*
+ * Runs in a process that shares memory and descriptors with its parent, but not
+ * signal handlers
+ */
 static int arm_and_end(void *arg)
 {
 	struct ring *r = arg;
@@ -803,8 +819,8 @@ static int arm_and_end(void *arg)
 }
 
 /*
- * The wait queue goes away while a request is armed on it, if the request
- * belongs to a process that lives on and shares the descriptor table.
+ * The wait queue is freed while a request is armed on it. The request belongs
+ * to a process that continues to exist and shares the descriptor table.
  */
 RING_TEST(wait_queue_goes_first)
 {
@@ -836,8 +852,9 @@ RING_TEST(wait_queue_goes_first)
 }
 
 /*
- * A signalfd has the signals of the task that polls it: with no task in ENTER,
- * those of a kernel thread
+ * A signalfd reports the signals of the task that polls it. With no task in
+ * ENTER, these are the signals of a kernel thread. A signal to the process must
+ * nevertheless complete the poll.
  */
 RING_TEST(signal_outside_of_enter)
 {
@@ -881,7 +898,10 @@ static void *send_to_sleeper(void *arg)
 	return NULL;
 }
 
-/* A task in ENTER polls for its own signals: another signal is no event */
+/*
+ * A task in ENTER polls for its own signals: a signal that the signalfd does
+ * not select is no event
+ */
 RING_TEST(signal_of_another_kind)
 {
 	struct sender s = { .tid = gettid() };
@@ -912,8 +932,9 @@ RING_TEST(signal_of_another_kind)
 }
 
 /*
- * A kernel thread does not arm a poll of a signalfd, which would be for its own
- * signals: the request waits until the submitter is in ENTER.
+ * A kernel thread must not arm a poll of a signalfd, because the poll would
+ * then be for the signals of the kernel thread. The request waits until the
+ * submitter is in ENTER.
  */
 RING_TEST(signal_not_ours)
 {
@@ -934,7 +955,7 @@ RING_TEST(signal_not_ours)
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(POLLIN, cqe.res);
 	EXPECT_EQ(sizeof(info), read(fd[0], &info, sizeof(info)));
-	/* begun by whoever ends what it is linked to */
+	/* this poll is started by the context that ends its predecessor */
 	sqe = ring_sqe(&r);
 	prep_poll(sqe, efd, POLLIN);
 	sqe->flags = IOURING2_SQE_IO_LINK;
@@ -960,7 +981,7 @@ RING_TEST(signal_not_ours)
 	close(fd[1]);
 }
 
-/* Of two exclusive polls one is woken, and the other by the next event */
+/* One event wakes one of two exclusive polls; the next event wakes the other */
 RING_TEST(exclusive)
 {
 	struct iouring2_cqe cqe;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffered writes of one file are done one after the other, in their order, by
- * one worker, however many there are; those of other files do not wait for them.
+ * Buffered writes of one file are executed one after the other, in their order,
+ * by one worker, however many there are. Writes of other files do not wait for
+ * them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 
 static char data[NR][SIZE];
 
-/* Write number @i goes to block @i % BLOCKS, over what was there */
+/* Write number @i goes to block @i % BLOCKS, and overwrites earlier data */
 static void add_writes(struct ring *r, int fd, int nr)
 {
 	int i;
@@ -64,7 +65,10 @@ static long most_workers(struct ring *r, long most)
 	return nr > most ? nr : most;
 }
 
-/* All are there before one can end: the first one's page is not */
+/*
+ * All writes are queued before the first one can end, because the page of the
+ * first one is missing
+ */
 BOUNDED_TEST(one_file)
 {
 	struct iouring2_cqe cqe;
@@ -101,7 +105,10 @@ BOUNDED_TEST(one_file)
 	close(fd);
 }
 
-/* Of two files, in turn, while the first of each is under way: a worker each */
+/*
+ * The writes alternate between two files, and the first of each is blocked:
+ * each file has one worker
+ */
 BOUNDED_TEST(two_files)
 {
 	struct iouring2_cqe cqe;
@@ -146,8 +153,8 @@ BOUNDED_TEST(two_files)
 }
 
 /*
- * The first of many waits, on a frozen file system: all of them have one worker,
- * and what is written elsewhere does not wait.
+ * The first of many writes waits for a frozen file system. All of them use one
+ * worker, and a write of another file does not wait.
  */
 BOUNDED_TEST(head_waits)
 {
@@ -165,7 +172,10 @@ BOUNDED_TEST(head_waits)
 	ASSERT_EQ(0, freeze(image.mnt));
 	add_writes(&r, fd, NR);
 	EXPECT_EQ(0, submit_all(&r));
-	/* Enough for further workers to come, if they were asked for */
+	/*
+	 * This is long enough for further workers to start, if any were
+	 * requested
+	 */
 	EXPECT_FALSE(until_ms(fdinfo(r.fd, "Workers") > 1 || ring_ready(&r),
 			      A_WHILE));
 	EXPECT_EQ(1, fdinfo(r.fd, "Workers"));
@@ -185,7 +195,10 @@ BOUNDED_TEST(head_waits)
 	EXPECT_TRUE(image_unmount(&image));
 }
 
-/* From the middle of the queue, and the others keep their order */
+/*
+ * Writes in the middle of the queue are cancelled, and the others keep their
+ * order
+ */
 BOUNDED_TEST(cancelled_in_queue)
 {
 	int fd, i, res, cancelled = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * REGISTER: PROBE as io_uring has it, and the errno of everything that is
- * refused. A register opcode is carried out exactly if QUERY says so.
+ * REGISTER: PROBE works as in io_uring, and each invalid call fails with the
+ * right errno. A register opcode is implemented exactly if QUERY says so.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -106,7 +106,7 @@ RING_TEST(probe_refused)
 	ring_exit(&r);
 }
 
-/* Opcodes that QUERY does not name are refused with any argument */
+/* Opcodes that QUERY does not name are rejected with any argument */
 RING_TEST(opcodes_refused)
 {
 	struct iouring2_query q;
@@ -132,14 +132,14 @@ RING_TEST(opcodes_refused)
 				       IOURING2_REGISTER_PROBE, buf, 1));
 	}
 	EXPECT_EQ(-EINVAL, reg(r.fd, UINT_MAX, buf, 1));
-	/* None of that did anything */
+	/* None of the rejected calls had an effect */
 	EXPECT_EQ(0, (int)ring_ready(&r));
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	EXPECT_EQ(1, ring_submit(&r));
 	ring_exit(&r);
 }
 
-/* PROBE can be asked while requests are under way and completions wait */
+/* PROBE works while requests are running and completions wait */
 RING_TEST(probe_while_busy)
 {
 	struct ring r;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A ring as a file that is polled: readable exactly while there is a
- * completion, in the CQ or behind it, writable exactly while the SQ has room;
- * whoever sleeps in select(2), poll(2) or epoll_wait(2) is woken from each
- * context that completes; and polling moves the backlog (I3). Rings and epoll
- * sets that watch each other do not run in circles.
+ * A ring is a file that can be polled. It is readable exactly while there is a
+ * completion, in the CQ or in the backlog, and writable exactly while the SQ
+ * has room. A task that sleeps in select(2), poll(2) or epoll_wait(2) is woken
+ * from each context that completes requests. Polling also flushes the backlog
+ * (I3). Rings and epoll sets that watch each other do not cause endless loops.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -22,7 +22,7 @@
 #define ASYNC	IOURING2_SQE_ASYNC
 #define LIMIT_MS	30000
 
-/* What poll(2) says at once */
+/* The events that poll(2) reports without waiting */
 static int now_ready(int fd)
 {
 	struct pollfd p = {
@@ -59,7 +59,7 @@ TEST_F_TIMEOUT(size, exactly_when, LIMIT)
 	EXPECT_EQ(OUT, now_ready(r.fd));
 	for (i = 0; i < sq; i++) {
 		ASSERT_EQ(0, ring_nop(&r, i));
-		/* Not known to the kernel yet */
+		/* The kernel does not know this entry yet */
 		EXPECT_EQ(OUT, now_ready(r.fd));
 	}
 	for (i = 1; i <= sq; i++) {
@@ -80,7 +80,7 @@ TEST_F_TIMEOUT(size, exactly_when, LIMIT)
 	ring_exit(&r);
 }
 
-/* Full SQ, and CQEs: one says nothing about the other */
+/* A full SQ and a CQ with entries: readable and writable are independent */
 RING_TEST(in_without_out)
 {
 	struct ring r;
@@ -99,7 +99,7 @@ RING_TEST(in_without_out)
 	ring_exit(&r);
 }
 
-/* A request that posts nothing makes nothing readable */
+/* A request that posts no CQE does not make the ring readable */
 RING_TEST(skipped_cqe)
 {
 	struct iouring2_sqe *sqe;
@@ -174,7 +174,10 @@ static int by_epoll_nested(int fd, int ms)
 	return ret;
 }
 
-/* How to wait for it: 1 readable, 0 not within that time, or -errno */
+/*
+ * A way to wait for the ring. It returns 1 if the ring is readable, 0 if it did
+ * not become so within the time, or -errno.
+ */
 RING_FIXTURE(way) {
 	int (*wait)(int fd, int ms);
 };
@@ -185,7 +188,7 @@ FIXTURE_VARIANT_ADD(way, epoll) { by_epoll };
 FIXTURE_VARIANT_ADD(way, edge_triggered_epoll) { by_epoll_edge };
 FIXTURE_VARIANT_ADD(way, nested_epoll) { by_epoll_nested };
 
-/* Nothing to read: each way of waiting lasts for its whole time */
+/* With nothing to read, each way of waiting lasts for its whole time */
 TEST_F_TIMEOUT(way, nothing_to_read, LIMIT)
 {
 	long long start;
@@ -200,7 +203,7 @@ TEST_F_TIMEOUT(way, nothing_to_read, LIMIT)
 
 /* ---------------------------------------------------------------- backlog */
 
-/* A full CQ and as many completions behind it */
+/* Fill the CQ, and post as many completions to the backlog */
 static int overflown(struct ring *r, unsigned int n)
 {
 	unsigned int i;
@@ -261,7 +264,7 @@ static int sleeper_start(struct sleeper *s, int fd, int (*wait)(int, int))
 	*s = (struct sleeper) { .fd = fd, .wait = wait };
 	if (pthread_create(&s->self, NULL, sleeper_fn, s))
 		return -EAGAIN;
-	/* On its way there it may sleep for other reasons, but not for long */
+	/* The thread may sleep elsewhere before it polls, but not for long */
 	return until(ld_acq(&s->tid) && task_sleeps(s->tid)) ? 0 : -ETIMEDOUT;
 }
 
@@ -316,7 +319,7 @@ static int arm_poll_multi(struct ring *r, int efd)
 	return ring_submit(r) == 1 ? 0 : -EPROTO;
 }
 
-/* Behind a barrier that another request holds */
+/* The request waits behind a barrier, which waits for another request */
 static int arm_drained(struct ring *r, int efd)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -355,9 +358,9 @@ static int signal_efd(struct ring *r, int efd)
 	return write(efd, &v, sizeof(v)) == sizeof(v) ? 0 : -errno;
 }
 
-/* Where the completion comes from that is to wake the sleeper */
+/* The source of the completion that must wake the sleeper */
 RING_FIXTURE(waker) {
-	int (*before)(struct ring *r, int efd);		/* it sleeps */
+	int (*before)(struct ring *r, int efd);		/* before it sleeps */
 	int (*complete)(struct ring *r, int efd);	/* once it sleeps */
 	int (*wait)(int fd, int ms);
 };
@@ -453,8 +456,8 @@ RING_TEST(child_woken)
 }
 
 /*
- * CQEs of a worker that are reaped after poll(2), many times over: this shows a
- * wake-up that is lost once in a while.
+ * A worker posts CQEs that are reaped after poll(2), many times. This finds a
+ * wake-up that is lost only rarely.
  */
 RING_TEST(woken_each_time)
 {
@@ -504,7 +507,7 @@ static int said_by_enter(struct ring *r)
 	return ret == -ETIME ? 0 : ret ? ret : 1;
 }
 
-/* Posts a CQE for each that it is asked for. */
+/* The thread posts one CQE each time that @asked is incremented. */
 struct poster {
 	struct ring *r;
 	unsigned int asked;
@@ -527,7 +530,10 @@ static void *poster(void *arg)
 	return NULL;
 }
 
-/* Who says whether there is a CQE: 1, 0 or -errno; and who posts it */
+/*
+ * @said returns whether the kernel reports a CQE: 1, 0 or -errno. @post posts
+ * one.
+ */
 RING_FIXTURE(posted) {
 	int (*said)(struct ring *r);
 	int (*post)(struct ring *r, int efd);
@@ -540,9 +546,9 @@ FIXTURE_VARIANT_ADD(posted, poll_worker) { said_by_poll, submit_async_nop };
 FIXTURE_VARIANT_ADD(posted, enter_worker) { said_by_enter, submit_async_nop };
 
 /*
- * Another processor posts. At the moment at which the kernel says that there is
- * a CQE, it is in the CQ (even rounds). Once the application has reaped it, the
- * kernel does not say so any more (odd rounds).
+ * Another processor posts. When the kernel reports that there is a CQE, it must
+ * be in the CQ (even rounds). Once the application has reaped it, the kernel
+ * must no longer report it (odd rounds).
  */
 TEST_F_TIMEOUT(posted, said_is_mapped, LIMIT)
 {
@@ -564,8 +570,8 @@ TEST_F_TIMEOUT(posted, said_is_mapped, LIMIT)
 		there = ring_peek(&r, &cqe);
 		still = variant->said(&r);
 		ASSERT_TRUE(said == 1 && there && !still) {
-			TH_LOG("round %d: said %d, there %d, still %d", i,
-			       said, there, still);
+			TH_LOG("round %d: reported %d, in CQ %d, still %d",
+			       i, said, there, still);
 		}
 	}
 	st_rel(&p.asked, UINT_MAX);
@@ -584,7 +590,7 @@ static int edge(int ep, int ms)
 	return ret < 0 ? -errno : ret ? ev.events & EPOLLIN : 0;
 }
 
-/* Each burst is told of once, whether or not what was there is reaped */
+/* Each burst causes one edge, whether or not earlier CQEs are reaped */
 RING_TEST(edge_for_each_burst)
 {
 	struct iouring2_cqe cqe;
@@ -615,7 +621,10 @@ RING_TEST(edge_for_each_burst)
 	}
 }
 
-/* Also of those that go to the backlog, and those that come out of it */
+/*
+ * There is also an edge for CQEs that go to the backlog, and for those that
+ * leave it
+ */
 RING_TEST(edge_of_backlog)
 {
 	struct iouring2_cqe cqe;
@@ -634,7 +643,10 @@ RING_TEST(edge_of_backlog)
 	EXPECT_EQ(0, edge(ep, 0));
 	for (i = 0; i < 4; i++)
 		ASSERT_TRUE(ring_peek(&r, &cqe));
-	/* ENTER brings the rest: whoever drained the CQ before is told */
+	/*
+	 * ENTER flushes the rest: a task that drained the CQ before gets an
+	 * edge
+	 */
 	EXPECT_EQ(0, enter(r.fd, 0, 0, 0, NULL, 0));
 	EXPECT_EQ(EPOLLIN, edge(ep, LIMIT_MS));
 	EXPECT_EQ(4, (int)ring_ready(&r));
@@ -667,8 +679,9 @@ RING_TEST(oneshot)
 /* ------------------------------------------------------- in each other */
 
 /*
- * The ring polls an epoll set that has the ring: a completion makes the set
- * readable, which completes, which makes it readable... once is enough.
+ * The ring polls an epoll set that contains the ring. A completion makes the
+ * set readable, which completes the poll, which would make the set readable
+ * again. It must stop there.
  */
 RING_TEST(ring_in_polled_epoll_set)
 {
@@ -691,7 +704,7 @@ RING_TEST(ring_in_polled_epoll_set)
 			EXPECT_EQ(0, (int)ring_ready(&r));
 			ASSERT_EQ(0, ring_nop(&r, 2));
 			EXPECT_EQ(1, ring_submit(&r));
-			/* The NOP's, and what it sets off */
+			/* The CQE of the NOP, and those that it causes */
 			EXPECT_TRUE(until(ring_ready(&r) >= 2));
 			usleep(20000);
 			nr = ring_ready(&r);
@@ -703,7 +716,7 @@ RING_TEST(ring_in_polled_epoll_set)
 			ASSERT_TRUE(ring_peek(&r, &cqe));
 			EXPECT_EQ(1, (int)cqe.user_data);
 			EXPECT_EQ(POLLIN, cqe.res);
-			/* Still alive */
+			/* The ring still works */
 			while (ring_peek(&r, &cqe))
 				;
 			ASSERT_EQ(0, submit_nop(&r, -1));
@@ -714,7 +727,7 @@ RING_TEST(ring_in_polled_epoll_set)
 	}
 }
 
-/* The same with something else in the set that sets it off */
+/* The same with an eventfd in the set, which makes the set readable */
 RING_TEST(epoll_set_with_ring_and_eventfd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -737,7 +750,7 @@ RING_TEST(epoll_set_with_ring_and_eventfd)
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 		EXPECT_TRUE(cqe.res & POLLIN);
 		EXPECT_EQ((ssize_t)sizeof(v), read(efd, &v, sizeof(v)));
-		/* Off, if it has not ended by itself */
+		/* Remove the poll, if it has not ended by itself */
 		prep_poll_remove(ring_sqe(&r), 0);
 		EXPECT_EQ(1, ring_submit(&r));
 		EXPECT_TRUE(until(fdinfo(r.fd, "Inflight") == 0));
@@ -795,7 +808,7 @@ RING_TEST(polls_itself_writable)
 	ring_exit(&r);
 }
 
-/* A request that would make two rings hold each other is refused */
+/* A request that would make two rings hold each other is rejected */
 RING_TEST(polls_another_ring)
 {
 	struct ring a, b;
@@ -811,7 +824,10 @@ RING_TEST(polls_another_ring)
 	ring_exit(&b);
 }
 
-/* By way of epoll sets they may: each ring polls the set that has the other */
+/*
+ * With epoll sets between them, this is allowed: each ring polls the set that
+ * contains the other
+ */
 RING_TEST(two_rings_by_epoll)
 {
 	struct ring r[2];
@@ -843,7 +859,9 @@ RING_TEST(two_rings_by_epoll)
 	}
 }
 
-/* An epoll set cannot be told that the ring is gone too early */
+/*
+ * An epoll set that contains the ring reports no event after the ring is closed
+ */
 RING_TEST(set_outlives_ring)
 {
 	struct epoll_event ev = { .events = EPOLLIN };

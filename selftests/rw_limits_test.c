@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What reads and writes are refused, and the submitter's limits, which hold in
- * a worker as well (section 4 of the design: a worker has the submitter's
- * memory, credentials and limits).
+ * Which reads and writes are rejected, and the submitter's limits, which also
+ * hold in a worker: a worker uses the submitter's memory, credentials and
+ * limits.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -53,7 +53,7 @@ static int open_one(enum file file)
 		return open("/dev/full", O_RDWR | O_CLOEXEC);
 	case READ_END:
 	case WRITE_END:
-		/* the other end goes with the test */
+		/* the other end is closed when the test exits */
 		return pipe2(p, O_CLOEXEC) ? -errno : p[file == WRITE_END];
 	case REGULAR:
 		return tmp_file(8192);
@@ -61,7 +61,7 @@ static int open_one(enum file file)
 	return -1;
 }
 
-/* Three pages, the second of which cannot be touched; the third only be read */
+/* Map three pages: the second is not accessible, the third is read-only */
 static char *three_pages(void)
 {
 	char *p = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
@@ -71,7 +71,7 @@ static char *three_pages(void)
 	       mprotect(p + 8192, 4096, PROT_READ) ? NULL : p;
 }
 
-/* Where to read to or write from: these, or an address */
+/* Where to read to or write from: one of these, or an address */
 #define BUF	0L
 #define HOLE	1L
 #define READABLE 2L
@@ -111,7 +111,7 @@ REQUEST(read_negative_offset, READ, REGULAR, BUF, -2ULL, -EINVAL);
 REQUEST(write_negative_offset, WRITE, REGULAR, BUF, -4096ULL, -EINVAL);
 REQUEST(read_ring, READ, RING, BUF, 0, -EOPNOTSUPP);
 REQUEST(write_ring, WRITE, RING, BUF, 0, -EOPNOTSUPP);
-/* These succeed, to show that the set-up is right */
+/* These succeed, which shows that the set-up is right */
 REQUEST(read_zero, READ, ZERO, BUF, 0, 8);
 REQUEST(write_null, WRITE, NULL_DEVICE, BUF, 0, 8);
 REQUEST(write_readable, WRITE, REGULAR, READABLE, 0, 8);
@@ -148,7 +148,7 @@ RING_FIXTURE(how) {
 FIXTURE_VARIANT_ADD(how, inline) { 0 };
 FIXTURE_VARIANT_ADD(how, in_worker) { ASYNC };
 
-/* A directory: an error, which depends on the file system */
+/* Reading a directory fails with an error that depends on the file system */
 TEST_F_TIMEOUT(how, directory_refused, LIMIT)
 {
 	int dir = open_one(DIRECTORY);
@@ -161,7 +161,7 @@ TEST_F_TIMEOUT(how, directory_refused, LIMIT)
 	close(dir);
 }
 
-/* A read stops where memory ends, as read(2) does */
+/* A read stops where the mapped memory ends, as read(2) does */
 TEST_F_TIMEOUT(how, read_up_to_a_hole, LIMIT)
 {
 	char *pages = three_pages();
@@ -179,7 +179,7 @@ TEST_F_TIMEOUT(how, read_up_to_a_hole, LIMIT)
 	munmap(pages, 3 * 4096);
 }
 
-/* Fields and flags */
+/* Invalid fields and flags */
 TEST_F_TIMEOUT(how, refused, LIMIT)
 {
 	const unsigned int flags = variant->flags;
@@ -195,7 +195,7 @@ TEST_F_TIMEOUT(how, refused, LIMIT)
 	sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, flags);
 	sqe->ioprio = 7 << 13;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
-	/* Metadata, and streams of written data */
+	/* Metadata (protection information) and write streams */
 	sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, flags);
 	sqe->attr_type_mask = IOURING2_RW_ATTR_FLAG_PI;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
@@ -207,10 +207,10 @@ TEST_F_TIMEOUT(how, refused, LIMIT)
 	close(fd);
 }
 
-/* A length above the limit of read(2) is cut, which is not a failure */
+/* A length above the limit of read(2) is reduced to it, and is no failure */
 TEST_F_TIMEOUT(how, longest, LIMIT)
 {
-	enum { MOST = 0x7ffff000 };	/* read(2) */
+	enum { MOST = 0x7ffff000 };	/* the limit of read(2) */
 	static const unsigned int lens[] = {
 		1U << 31, 0xffffffff, 0x7fffffff, MOST + 1U,
 	};
@@ -218,7 +218,7 @@ TEST_F_TIMEOUT(how, longest, LIMIT)
 	struct ring r;
 	int fd, i;
 
-	/* It accepts any number of bytes without reading them */
+	/* /dev/null accepts any number of bytes without reading them */
 	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
@@ -257,7 +257,7 @@ RING_FIXTURE(ioprio) {
 
 enum { NONE, RT, BE, IDLE };
 
-/* As ioprio_set(2) judges them: for root, and without privileges */
+/* The results are those of ioprio_set(2): for root, and without privileges */
 FIXTURE_VARIANT_ADD(ioprio, none) { NONE, 0, 8, 8 };
 FIXTURE_VARIANT_ADD(ioprio, none_level_1) { NONE, 1, -EINVAL, -EINVAL };
 FIXTURE_VARIANT_ADD(ioprio, realtime_highest) { RT, 0, 8, -EPERM };
@@ -287,7 +287,7 @@ static const char *read_as_nobody(void *arg)
 	return res == p->res ? "" : reason("%d", res);
 }
 
-/* Whoever submits it needs the privilege */
+/* The submitter needs the privilege for the priority */
 TEST_F_TIMEOUT(ioprio, io_priorities, LIMIT)
 {
 	struct prioritized p = {
@@ -327,7 +327,7 @@ TEST_F_TIMEOUT(how, file_size_limit, LIMIT)
 			      4096, async));
 	EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITEV, fd, &iov, 1,
 			      1 << 20, async));
-	/* Up to the limit, and no further */
+	/* A write ends at the limit */
 	EXPECT_EQ(96, one(&r, IOURING2_OP_WRITE, fd, buf, 200, 4000,
 			  async));
 	EXPECT_EQ(96, one(&r, IOURING2_OP_WRITEV, fd, &iov, 1, 4000,
@@ -336,7 +336,7 @@ TEST_F_TIMEOUT(how, file_size_limit, LIMIT)
 			   async));
 	EXPECT_EQ(0, fstat(fd, &st));
 	EXPECT_EQ(4096, (int)st.st_size);
-	/* Appending begins at the end, whatever the offset says */
+	/* Appending starts at the end of the file, whatever the offset */
 	ASSERT_EQ(0, fcntl(fd, F_SETFL, O_APPEND));
 	EXPECT_EQ(-EFBIG, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 0,
 			      async));
@@ -345,14 +345,16 @@ TEST_F_TIMEOUT(how, file_size_limit, LIMIT)
 			  async));
 	ASSERT_EQ(0, fcntl(fd, F_SETFL, 0));
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
-	/* The limit is the current one, not that of when the worker started */
+	/*
+	 * The limit is the current one, and not the one when the worker started
+	 */
 	EXPECT_EQ(100, one(&r, IOURING2_OP_WRITE, fd, buf, 100, 4096,
 			   async));
 	close(fd);
 	ring_exit(&r);
 }
 
-/* A worker sees what was mapped, and unmapped, after it had started */
+/* A worker sees memory that was mapped, or unmapped, after it had started */
 RING_TEST(workers_see_current_memory)
 {
 	char *mem;
@@ -378,7 +380,7 @@ RING_TEST(workers_see_current_memory)
 	ring_exit(&r);
 }
 
-/* A write of 0 bytes is within every limit */
+/* A write of 0 bytes does not exceed any limit */
 TEST_F_TIMEOUT(how, limit_nothing, LIMIT)
 {
 	struct rlimit old, lim;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * READ, WRITE, READV, WRITEV and FSYNC give what the system calls give, on
+ * READ, WRITE, READV, WRITEV and FSYNC have the results of the system calls, on
  * every kind of file, whether they complete at once or in a worker. Data is
- * compared byte by byte. See rw_wait.c for files that are not ready, and
- * rw_limits.c for what is refused.
+ * compared byte by byte. rw_wait_test.c tests files that are not ready, and
+ * rw_limits_test.c tests requests that are rejected.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 
 /* -------------------------------------------------- directories and files */
 
-/* One directory of each file system there is to write to */
+/* One directory on each file system that we can write to */
 static const char *dirs[5];
 
 static int find_dirs(void)
@@ -94,13 +94,16 @@ RING_TEST(files)
 				EXPECT_EQ(0, memcmp(buf, want, len)) {
 					TH_LOG("READ of %u at %u", len, off);
 				}
-				/* The file has it, and not only the ring */
+				/* The file itself has the data */
 				memset(buf, 0, len);
 				EXPECT_EQ((ssize_t)len,
 					  pread(fd, buf, len, off));
 				EXPECT_EQ(0, memcmp(buf, want, len));
 
-				/* Gathered from and scattered to three places */
+				/*
+				 * Write from three buffers, and read into three
+				 * buffers
+				 */
 				fill(want, len, l + 50);
 				iov[0].iov_base = want;
 				iov[0].iov_len = len / 3;
@@ -163,7 +166,10 @@ RING_TEST(direct_io)
 				TH_LOG("%s", dirs[d]);
 			}
 			EXPECT_EQ(0, memcmp(mem, src, 65536));
-			/* Part of it, and what the file system refuses */
+			/*
+			 * Read beyond the end, and at an address that the file
+			 * system rejects
+			 */
 			EXPECT_EQ(4096, one(&r, IOURING2_OP_READ, fd, mem,
 					    8192, 65536 - 4096, async));
 			EXPECT_EQ(pread(fd, mem + 1, 4096, 0) < 0 ? -errno :
@@ -194,7 +200,7 @@ RING_TEST(file_position)
 		fd = tmp_file(1000);
 		ASSERT_LE(0, fd);
 		fill(want, 1000, 0);
-		/* -1: read on from where the file is, and move it */
+		/* -1: read from the file position, and move it */
 		EXPECT_EQ(100, one(&r, IOURING2_OP_READ, fd, buf, 100, CUR_POS,
 				   async));
 		EXPECT_EQ(100, lseek(fd, 0, SEEK_CUR));
@@ -208,7 +214,7 @@ RING_TEST(file_position)
 		EXPECT_EQ(50, one(&r, IOURING2_OP_READV, fd, &iov, 1, CUR_POS,
 				  async));
 		EXPECT_EQ(0, memcmp(buf, want + 200, 50));
-		/* An offset: leave it where it is */
+		/* An offset: do not move the file position */
 		EXPECT_EQ(100, one(&r, IOURING2_OP_READ, fd, buf, 100, 700,
 				   async));
 		EXPECT_EQ(0, memcmp(buf, want + 700, 100));
@@ -221,7 +227,10 @@ RING_TEST(file_position)
 		EXPECT_EQ(260, lseek(fd, 0, SEEK_CUR));
 		EXPECT_EQ(10, pread(fd, buf, 10, 250));
 		EXPECT_EQ(0, memcmp(buf, "0123456789", 10));
-		/* The end: 0, again and again, also far behind it */
+		/*
+		 * At the end of the file, and far behind it, each read returns
+		 * 0
+		 */
 		EXPECT_EQ(0, one(&r, IOURING2_OP_READ, fd, buf, 100, 1000,
 				 async));
 		EXPECT_EQ(0, one(&r, IOURING2_OP_READ, fd, buf, 100, 1UL << 40,
@@ -266,7 +275,7 @@ RING_TEST(append)
 	ring_exit(&r);
 }
 
-/* Buffered writes of one file, all in workers: none is torn or lost */
+/* Many buffered writes append to one file in workers: none is torn or lost */
 RING_TEST(parallel_appends)
 {
 	enum { NR = 64, LEN = 100 };
@@ -299,7 +308,9 @@ RING_TEST(parallel_appends)
 	ring_exit(&r);
 }
 
-/* Many at once, of every kind, through a CQ smaller than they are */
+/*
+ * Many reads of every kind run at once, through a CQ smaller than their number
+ */
 RING_TEST(parallel_reads)
 {
 	enum { NR = 256, SIZE = 1 << 20, LEN = 1500 };
@@ -347,7 +358,7 @@ static const struct iov_row {
 	const char *name;
 	unsigned int nr;
 	bool read_ok;
-	int res;	/* READV and WRITEV alike; 1: the number of iovecs */
+	int res;	/* of READV and WRITEV; 1: the number of iovecs */
 } iov_rows[] = {
 	{ "none", 0, true, 0 },
 	{ "one", 1, true, 1 },
@@ -391,7 +402,7 @@ RING_TEST(iovec_counts)
 				TH_LOG("WRITEV, %s", row->name);
 			}
 		}
-		/* An array or a length that is none */
+		/* An invalid address of the array, or an invalid length */
 		EXPECT_EQ(-EFAULT, one(&r, IOURING2_OP_READV, fd,
 				       (void *)8, 1, 0, async));
 		EXPECT_EQ(-EFAULT, one(&r, IOURING2_OP_WRITEV, fd,
@@ -409,7 +420,7 @@ RING_TEST(iovec_counts)
 	ring_exit(&r);
 }
 
-/* FEAT_SUBMIT_STABLE: the array may go as soon as ENTER has returned */
+/* FEAT_SUBMIT_STABLE: the array may be reused as soon as ENTER has returned */
 RING_TEST(iovec_array_reused)
 {
 	struct iouring2_sqe *sqe;
@@ -448,7 +459,7 @@ RING_TEST(iovec_array_reused)
 	ring_exit(&r);
 }
 
-/* Each RWF flag as preadv2(2) and pwritev2(2) take it, on this kernel */
+/* Each RWF flag has the result of preadv2(2) and pwritev2(2) on this kernel */
 RING_TEST(rwf_flags)
 {
 	struct iovec iov = { buf, 16 };
@@ -467,7 +478,7 @@ RING_TEST(rwf_flags)
 				want_res = preadv2(fd, &iov, 1, 0, 1U << bit);
 			if (want_res < 0)
 				want_res = -errno;
-			/* needs a ring of its own kind */
+			/* RWF_HIPRI needs a ring with IOPOLL */
 			if (1U << bit == RWF_HIPRI)
 				want_res = -EINVAL;
 			sqe = queue(&r, write ? IOURING2_OP_WRITE :
@@ -486,7 +497,10 @@ RING_TEST(rwf_flags)
 
 /* ------------------------------------------------- what is not in memory */
 
-/* Bytes of @map, which is mapped for that alone, that are in the page cache */
+/*
+ * Return: how many bytes of the file are in the page cache. @map is a mapping
+ * of the file that nobody accesses.
+ */
 static size_t cached(void *map, size_t len)
 {
 	unsigned char vec[BIG / 4096];
@@ -499,7 +513,10 @@ static size_t cached(void *map, size_t len)
 	return n * 4096;
 }
 
-/* Every other piece is in the page cache, and no more.  Return: whether it is so */
+/*
+ * Cache every other piece of the file only. Return: whether the cache has
+ * holes.
+ */
 static bool make_holes(int fd, void *map)
 {
 	enum { PIECE = 65536 };
@@ -517,8 +534,8 @@ static bool make_holes(int fd, void *map)
 }
 
 /*
- * A read that finds part of what it wants in memory goes on, at the right place
- * of file and memory, until it has all: nothing less is an answer.
+ * A read that finds part of its data in the page cache continues at the right
+ * place of file and memory until it has all of it: a short result is wrong.
  */
 RING_TEST(cache_holes)
 {
@@ -533,13 +550,13 @@ RING_TEST(cache_holes)
 
 	fd = file_in("/var/tmp", O_RDWR);
 	if (fd < 0)
-		SKIP(return, "/var/tmp is not there to write to");
+		SKIP(return, "cannot write to /var/tmp");
 	fill(want, BIG, 3);
 	ASSERT_EQ(BIG, pwrite(fd, want, BIG, 0));
 	map = mmap(NULL, BIG, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* READ, READV, both at the position of the file, too */
+	/* READ and READV, with an offset and at the file position */
 	for (how = 0; how < 4; how++) {
 		__u64 pos = how & 2 ? CUR_POS : 0;
 
@@ -558,7 +575,7 @@ RING_TEST(cache_holes)
 			TH_LOG("way %u", how);
 		}
 		EXPECT_EQ(how & 2 ? BIG : 0, lseek(fd, 0, SEEK_CUR));
-		/* All of it: what is linked goes on */
+		/* The read is complete, so the linked request runs */
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 		EXPECT_EQ(2, (int)cqe.user_data);
 		EXPECT_EQ(0, cqe.res);
@@ -567,7 +584,7 @@ RING_TEST(cache_holes)
 	close(fd);
 	ring_exit(&r);
 	if (!holes)
-		SKIP(return, "the page cache keeps everything");
+		SKIP(return, "no read found a hole in the page cache");
 }
 
 /* ------------------------------------------------- who else hears of it */
@@ -584,7 +601,10 @@ static bool heard(int in, unsigned int what)
 	return false;
 }
 
-/* Those who watch a file are told, whoever did it: once the CQE can be seen */
+/*
+ * A watcher of a file is notified of each read and write, in whichever context
+ * it runs, by the time that the CQE can be seen
+ */
 RING_TEST(watched)
 {
 	static const struct {
@@ -629,7 +649,7 @@ RING_TEST(watched)
 	free(mem);
 }
 
-/* Return: whether @command, with @dir for its %s, went well */
+/* Run @command, with @dir for its %s. Return: whether it succeeded. */
 static bool shell(const char *command, const char *dir)
 {
 	char cmd[PATH_MAX];
@@ -638,7 +658,7 @@ static bool shell(const char *command, const char *dir)
 	return !system(cmd);
 }
 
-/* A file system of one's own, to be frozen, below @dir */
+/* Mount a new file system below @dir that the test can freeze */
 static bool mount_image(char *dir, size_t size)
 {
 	tmp_path(dir, size, "image");
@@ -652,7 +672,10 @@ static bool unmount_image(const char *dir)
 	return shell("cd %s && umount mnt", dir) && shell("rm -r %s", dir);
 }
 
-/* FIFREEZE waits for writers: in a process of its own, and not for ever */
+/*
+ * FIFREEZE waits for writers, so run it in another process and with a time
+ * limit
+ */
 static int freeze(const char *dir)
 {
 	int status, fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -678,8 +701,8 @@ static int thaw(const char *dir)
 }
 
 /*
- * A write is over for its file system as well: that can be frozen. What is
- * written while it is waits, and not its submitter.
+ * A write also ends for its file system, which can then be frozen. A write to a
+ * frozen file system waits, but its submitter does not.
  */
 RING_TEST(frozen)
 {
@@ -746,7 +769,7 @@ RING_TEST(fsync)
 			EXPECT_EQ(8, write(fd, "1234567\n", 8));
 			EXPECT_EQ(0, one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0,
 					 async));
-			/* A range of it */
+			/* FSYNC of a range of the file */
 			EXPECT_EQ(0, one(&r, IOURING2_OP_FSYNC, fd, NULL, 4096,
 					 4096, async));
 			sqe = queue(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0,
@@ -785,7 +808,10 @@ RING_TEST(fsync)
 
 /* ------------------------------------------- files that know no iterators */
 
-/* Segments one by one, and what the first attempt did is not done again */
+/*
+ * The module reads the segments one by one. After a first attempt, it must not
+ * read the segments again that this attempt has filled.
+ */
 RING_TEST(file_with_read_only)
 {
 	static const char path[] = "/proc/self/environ";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads and writes that have to wait: for a file that is not ready, in a
- * worker where the file cannot tell, and for a device that is busy.
+ * Reads and writes that have to wait: for a file that is not ready, in a worker
+ * if the file cannot be polled, and for a busy device.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static const char * const stream_names[NR_STREAMS] = {
 	"pipe", "socket", "eventfd", "terminal",
 };
 
-/* fd[0] to read from, fd[1] to write to */
+/* fd[0] is to read from, fd[1] is to write to */
 static int stream_open(enum stream_kind kind, int fd[2])
 {
 	char *name;
@@ -69,7 +69,7 @@ close:
 }
 
 static const char line[8] = "1234567\n";
-#define MORE	16	/* than a line: what is there is an answer */
+#define MORE	16	/* more than a line: a shorter read is complete */
 
 RING_FIXTURE(stream) {
 	enum stream_kind kind;
@@ -89,11 +89,11 @@ TEST_F_TIMEOUT(stream, read_waits_for_data, LIMIT)
 	int fd[2];
 
 	if (stream_open(variant->kind, fd))
-		SKIP(return, "no such file here");
+		SKIP(return, "cannot open such a file");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (async = 0; async <= ASYNC; async += ASYNC) {
 		for (o = 0; o < ARRAY_SIZE(offs); o++) {
-			/* Nothing there: it waits */
+			/* There is no data: the read waits */
 			memset(buf, 0, 16);
 			queue(&r, IOURING2_OP_READ, fd[0], buf, MORE,
 			      offs[o], async);
@@ -104,7 +104,9 @@ TEST_F_TIMEOUT(stream, read_waits_for_data, LIMIT)
 			ASSERT_EQ(0, ring_wait(&r, &cqe));
 			EXPECT_EQ(8, cqe.res);
 			EXPECT_EQ(0, memcmp(buf, line, 8));
-			/* Through the ring both ways, and ready */
+			/*
+			 * Write and read through the ring, with the file ready
+			 */
 			EXPECT_EQ(8, one(&r, IOURING2_OP_WRITE, fd[1],
 					 line, 8, offs[o], async));
 			memset(buf, 0, 16);
@@ -119,8 +121,9 @@ TEST_F_TIMEOUT(stream, read_waits_for_data, LIMIT)
 }
 
 /*
- * Completes while nobody is in the kernel: the CQ is all one looks at.  A terminal
- * asks who reads it: its read waits for the next ENTER, and says so.
+ * A read completes while no task enters the kernel: the application only looks
+ * at the CQ. A read of a terminal depends on the task that reads. It waits for
+ * the next ENTER, and the ring's flags say so.
  */
 TEST_F_TIMEOUT(stream, progress_without_entering, LIMIT)
 {
@@ -130,7 +133,7 @@ TEST_F_TIMEOUT(stream, progress_without_entering, LIMIT)
 	int fd[2];
 
 	if (stream_open(variant->kind, fd))
-		SKIP(return, "no such file here");
+		SKIP(return, "cannot open such a file");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (async = 0; async <= ASYNC; async += ASYNC) {
 		queue(&r, IOURING2_OP_READ, fd[0], buf, 8, 0, async);
@@ -152,7 +155,10 @@ TEST_F_TIMEOUT(stream, progress_without_entering, LIMIT)
 	ring_exit(&r);
 }
 
-/* Waits for the parent's read; its own copy of the buffer must stay empty */
+/*
+ * Wait for the parent's read. The child's own copy of the buffer must stay
+ * empty.
+ */
 static void child_waits(struct ring *r, int to)
 {
 	struct iouring2_cqe cqe;
@@ -163,8 +169,8 @@ static void child_waits(struct ring *r, int to)
 }
 
 /*
- * Another process that shares the ring finds the file ready. A socket, because
- * every kernel lets it be tried without blocking, by whoever is there.
+ * Another process that shares the ring finds the file ready. The file is a
+ * socket, because on every kernel any task can try it without blocking.
  */
 RING_TEST(progress_by_another_process)
 {
@@ -195,7 +201,7 @@ RING_TEST(progress_by_another_process)
 	close(msg[1]);
 }
 
-/* The request has the file, whatever becomes of the descriptor */
+/* The request holds the file, even if the descriptor is closed or reused */
 RING_TEST(descriptor_closed_meanwhile)
 {
 	struct iouring2_cqe cqe;
@@ -210,7 +216,7 @@ RING_TEST(descriptor_closed_meanwhile)
 		queue(&r, IOURING2_OP_READ, fd[0], buf, 8, 0, async);
 		EXPECT_EQ(1, ring_submit(&r));
 		close(fd[0]);
-		/* Another file under the same number */
+		/* Another file gets the same descriptor */
 		EXPECT_EQ(fd[0], fcntl(fd[1], F_DUPFD, fd[0]));
 		EXPECT_EQ(8, write(fd[1], line, 8));
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -223,7 +229,9 @@ RING_TEST(descriptor_closed_meanwhile)
 	ring_exit(&r);
 }
 
-/* A read that is the last to have fd[0]; "" or what was wrong */
+/*
+ * A read that has the last reference to fd[0]. Return: "", or what was wrong.
+ */
 static const char *read_last(struct ring *r, int fd[2])
 {
 	struct iouring2_cqe cqe;
@@ -231,20 +239,23 @@ static const char *read_last(struct ring *r, int fd[2])
 
 	prep_read(ring_sqe(r), fd[0], buf, 1, 0);
 	if (ring_submit(r) != 1)
-		return "submit";
+		return "cannot submit";
 	close(fd[0]);
 	if (write(fd[1], line, 1) != 1)
-		return "write";
+		return "cannot write";
 	while (!ring_ready(r))
 		sched_yield();
 	gone = hung_up(fd[1]);
 	close(fd[1]);
 	if (!ring_peek(r, &cqe) || cqe.res != 1)
-		return "result";
-	return gone ? "" : "file after CQE";
+		return "wrong result";
+	return gone ? "" : "the file was open after the CQE";
 }
 
-/* By the time that a completion is seen, its request's file is gone */
+/*
+ * By the time that a completion can be seen, the file reference of its request
+ * has been dropped
+ */
 RING_TEST(file_goes_first)
 {
 	struct ring r;
@@ -253,7 +264,9 @@ RING_TEST(file_goes_first)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < 100; i++) {
 		ASSERT_EQ(0, pipe2(fd, O_CLOEXEC));
-		/* Nobody enters: the kernel reads it by itself */
+		/*
+		 * No task is in ENTER: the kernel executes the read by itself
+		 */
 		EXPECT_STREQ("", read_last(&r, fd)) {
 			TH_LOG("round %d", i);
 		}
@@ -276,7 +289,7 @@ static void *wait_in_enter(void *arg)
 	return NULL;
 }
 
-/* The same where a task in ENTER reads it, and goes on waiting */
+/* The same where a task in ENTER executes the read, and continues to wait */
 RING_TEST(file_goes_first_in_enter)
 {
 	struct __kernel_timespec soon = ts_ns(NSEC_PER_MSEC);
@@ -289,14 +302,14 @@ RING_TEST(file_goes_first_in_enter)
 	ASSERT_EQ(0, pthread_create(&w.self, NULL, wait_in_enter, &w));
 	ASSERT_TRUE(until(ld_acq(&w.tid) && task_waits(w.tid)));
 	for (i = 0; i < 30; i++) {
-		/* which needs no worker to be read from, on any kernel */
+		/* on every kernel, a socket can be read without a worker */
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
 					fd));
 		EXPECT_STREQ("", read_last(&r, fd)) {
 			TH_LOG("round %d", i);
 		}
 	}
-	/* which ends every wait */
+	/* an expired timeout ends every wait */
 	prep_timeout(ring_sqe(&r), &soon, 0, 0);
 	ASSERT_EQ(1, ring_submit(&r));
 	pthread_join(w.self, NULL);
@@ -304,9 +317,12 @@ RING_TEST(file_goes_first_in_enter)
 	ring_exit(&r);
 }
 
-#define LINKS	4	/* the last of them without a file of its own */
+#define LINKS	4	/* the last request of the chain is a NOP */
 
-/* A read that waits, and reads linked to it, of fd[], which nobody else has open */
+/*
+ * A read that waits, followed by linked reads of fd[], each with the last
+ * reference to its file
+ */
 static int chain_of_last(struct ring *r, int held, int fd[][2],
 			 unsigned int flags)
 {
@@ -327,7 +343,7 @@ static int chain_of_last(struct ring *r, int held, int fd[][2],
 		return -EPROTO;
 	for (i = 1; i < LINKS; i++)
 		close(fd[i][0]);
-	/* the chain breaks, in a task that is in ENTER */
+	/* a task in ENTER breaks the chain */
 	sqe = ring_sqe(r);
 	prep_cancel(sqe, 0, 0);
 	sqe->user_data = LINKS + 1;
@@ -335,7 +351,10 @@ static int chain_of_last(struct ring *r, int held, int fd[][2],
 	return enter(r->fd, 1, 0, 0, NULL, 0) == 1 ? 0 : -EPROTO;
 }
 
-/* The CQEs of a chain that breaks keep their order; what never began holds no file */
+/*
+ * The CQEs of a chain that breaks keep their order. Requests that never started
+ * hold no file.
+ */
 RING_TEST(broken_chain)
 {
 	int held[2], fd[LINKS][2], i, j;
@@ -368,7 +387,7 @@ RING_TEST(broken_chain)
 	ring_exit(&r);
 }
 
-/* Where the chain is not to say anything, only the request that failed does */
+/* In a chain with CQE_SKIP_SUCCESS, only the failed request posts a CQE */
 RING_TEST(files_of_silent_links)
 {
 	int held[2], fd[LINKS][2], i, nr;
@@ -381,7 +400,7 @@ RING_TEST(files_of_silent_links)
 				   IOURING2_SQE_CQE_SKIP_SUCCESS));
 	EXPECT_TRUE(until(!fdinfo(r.fd, "Inflight")));
 	for (nr = 0; ring_peek(&r, &cqe); nr++) {
-		/* its canceller says that it has found it */
+		/* the cancellation posts that it has found its request */
 		EXPECT_TRUE(cqe.user_data == LINKS + 1 || !cqe.user_data);
 		EXPECT_EQ(cqe.user_data ? 0 : -ECANCELED, cqe.res);
 	}
@@ -396,8 +415,9 @@ RING_TEST(files_of_silent_links)
 }
 
 /*
- * A request gives back the last reference on a file, in a task that goes on to wait
- * for what only comes when the file is closed. Before ENTER waits, or meanwhile.
+ * A request drops the last reference to a file, in a task that then waits for a
+ * request that only the close of this file ends. Round 0 drops it before ENTER
+ * waits, round 1 during the wait.
  */
 RING_TEST(last_reference)
 {
@@ -410,12 +430,15 @@ RING_TEST(last_reference)
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
 					s));
 		ASSERT_EQ(0, ring_init(&r, 8, 0));
-		/* 1: the only one that has s[0] */
+		/* Request 1 is the only user of s[0] */
 		prep_read(ring_sqe(&r), s[0], &byte, 1, 0);
 		r.sqes[0].user_data = 1;
 		EXPECT_EQ(1, ring_submit(&r));
 		close(s[0]);
-		/* 2: ends with s[0]; 3: ends 1, and with it s[0] */
+		/*
+		 * Request 2 ends when s[0] is closed; 3 ends 1, which then
+		 * closes s[0]
+		 */
 		prep_read(ring_sqe(&r), s[1], in, 1, 0);
 		r.sqes[1].user_data = 2;
 		prep_write(ring_sqe(&r), s[1], "x", 1, 0);
@@ -448,7 +471,7 @@ static int queue_signal(struct ring *r, int fd, struct signalfd_siginfo *info,
 	return ring_submit(r);
 }
 
-/* A signalfd is read by its submitter, whose signals it has, and by nobody else */
+/* A signalfd is read only by its submitter, whose signals it reports */
 RING_TEST(signals)
 {
 	struct signalfd_siginfo info;
@@ -459,13 +482,16 @@ RING_TEST(signals)
 	fd = signals_open(SIGUSR1, SFD_NONBLOCK);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* there already */
+	/* the signal is there before the read */
 	EXPECT_EQ(0, kill(getpid(), SIGUSR1));
 	EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(sizeof(info), cqe.res);
 	EXPECT_EQ(SIGUSR1, (int)info.ssi_signo);
-	/* later, with nobody in ENTER: it is read by the next who is */
+	/*
+	 * the signal comes later, with no task in ENTER: the next task in ENTER
+	 * reads it
+	 */
 	for (i = 0; i < 10; i++) {
 		EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
 		EXPECT_EQ(0, kill(getpid(), SIGUSR1));
@@ -475,12 +501,15 @@ RING_TEST(signals)
 		EXPECT_EQ(sizeof(info), cqe.res);
 		EXPECT_EQ(SIGUSR1, (int)info.ssi_signo);
 	}
-	/* not by a worker, which would wait for signals of its own */
+	/* a worker must not read it, as it would wait for its own signals */
 	EXPECT_EQ(1, queue_signal(&r, fd, &info, ASYNC));
 	EXPECT_EQ(0, kill(getpid(), SIGUSR1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(sizeof(info), cqe.res);
-	/* one that waits is cancelled, and left behind */
+	/*
+	 * a read that waits is cancelled, and another one waits when the ring
+	 * is closed
+	 */
 	EXPECT_EQ(1, queue_signal(&r, fd, &info, 0));
 	prep_cancel(ring_sqe(&r), 0, 0);
 	r.sqes[(r.sqe_tail - 1) & *r.sq_mask].user_data = 9;
@@ -496,7 +525,10 @@ RING_TEST(signals)
 	close(fd);
 }
 
-/* Who gets into ENTER while the kernel finds that it cannot read it is told */
+/*
+ * A kernel thread finds that it cannot execute the read. A task that gets into
+ * ENTER at that moment must be told to execute it.
+ */
 RING_TEST(signals_in_a_hurry)
 {
 	struct signalfd_siginfo info;
@@ -524,7 +556,10 @@ RING_TEST(signals_in_a_hurry)
 	close(fd);
 }
 
-/* Nor is one that blocks, there already or not */
+/*
+ * A worker does not read a blocking signalfd either, whether or not a signal is
+ * there
+ */
 RING_TEST(signals_of_one_that_blocks)
 {
 	struct signalfd_siginfo info;
@@ -550,7 +585,7 @@ RING_TEST(signals_of_one_that_blocks)
 	close(fd);
 }
 
-/* A pipe that is full: what does not fit waits, nothing is lost */
+/* A write to a full pipe: the bytes that do not fit wait, and none is lost */
 RING_TEST(full_pipe)
 {
 	struct iouring2_cqe cqe;
@@ -609,7 +644,7 @@ RING_TEST(broken_pipe)
 	ring_exit(&r);
 }
 
-/* Who asked not to wait does not wait */
+/* A read with RWF_NOWAIT does not wait */
 RING_TEST(nonblocking)
 {
 	struct iouring2_sqe *sqe;
@@ -627,7 +662,10 @@ RING_TEST(nonblocking)
 				if (stream_open(kind, fd))
 					continue;
 				ASSERT_EQ(0, ring_init(&r, 8, 0));
-				/* By the file's flag, or the request's */
+				/*
+				 * Either the file is non-blocking, or the
+				 * request has RWF_NOWAIT
+				 */
 				if (!flag)
 					fcntl(fd[0], F_SETFL, O_NONBLOCK);
 				sqe = queue(&r, IOURING2_OP_READ, fd[0], buf, 8,
@@ -664,9 +702,9 @@ next:
 #define TAGS_NR	16
 
 /*
- * A device that takes one request at a time answers EAGAIN to all that must
- * not wait for their turn: workers wait then, and nobody sees it.  The blocks
- * are apart, or they would be one request.
+ * A device that executes one request at a time answers EAGAIN to the others if
+ * they must not wait. The module then waits in workers, so the application sees
+ * no EAGAIN. The blocks are not adjacent, so that they are not merged.
  */
 RING_TEST(device_is_busy)
 {
@@ -695,7 +733,10 @@ RING_TEST(device_is_busy)
 
 /* ---------------------------------------------------------- idle workers */
 
-/* One that sleeps is woken for the next request, not when its time is up */
+/*
+ * An idle worker is woken for the next request; it does not wait until its idle
+ * time is over
+ */
 RING_TEST(idle_worker_is_woken)
 {
 	int fd = tmp_file(4096), i;
@@ -710,7 +751,7 @@ RING_TEST(idle_worker_is_woken)
 		usleep(100000);
 		EXPECT_EQ(8, one(&r, IOURING2_OP_READ, fd, buf, 8, 0, ASYNC));
 	}
-	/* unwoken it would be 5 times 5 s */
+	/* without the wake-ups, this would take 5 times 5 s */
 	EXPECT_GT(12, (now_ns(CLOCK_MONOTONIC) - begin) / NSEC_PER_SEC);
 	ring_exit(&r);
 	close(fd);
@@ -719,8 +760,8 @@ RING_TEST(idle_worker_is_woken)
 #define BUSY	4
 
 /*
- * All workers but the last of a class end when they have had nothing to do for
- * some seconds, and the last one still works.
+ * Of each class of workers, all but the last one end after some idle seconds,
+ * and the last one still works.
  */
 RING_TEST(idle_workers_end)
 {
@@ -731,8 +772,8 @@ RING_TEST(idle_workers_end)
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	/*
-	 * FIFOs cannot be asked without blocking: a worker for each. A page that
-	 * is not there keeps it.
+	 * A FIFO cannot be read without blocking, so each has a worker. A page
+	 * that is missing keeps the worker busy.
 	 */
 	for (i = 0; i < BUSY; i++) {
 		if (absent_make(&a[i]))
@@ -753,12 +794,15 @@ RING_TEST(idle_workers_end)
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 		EXPECT_EQ(1, cqe.res);
 	}
-	/* one of each class is kept; the others are reaped, too */
+	/*
+	 * one worker of each class remains; the others have ended and been
+	 * freed
+	 */
 	EXPECT_TRUE(until(fdinfo(r.fd, "Workers") <= 2));
 	EXPECT_TRUE(until(counter("workers") - self->before.counter[2] ==
 			  fdinfo(r.fd, "Workers")));
 	EXPECT_EQ(1, one(&r, IOURING2_OP_WRITE, fifo[0], "z", 1, 0, ASYNC));
-	/* the last one does not end, however long that takes: longer than 5 s */
+	/* the last one does not end, even after more than 5 s */
 	EXPECT_LE(1, fdinfo(r.fd, "Workers"));
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, 7 * NSEC_PER_SEC));
 	EXPECT_LE(1, fdinfo(r.fd, "Workers"));

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SETUP failing at each of its steps in turn (I7, I8): there is an errno, and
- * there is nothing else - no descriptor, no object, no charge, no module
- * reference, no write to the caller's struct, and no state assertion fired.
- * The ring after it works. 3341 entries is where io_uring's backlog once
- * crashed the kernel when its ring could not be allocated.
+ * SETUP fails at each of its steps in turn (I7, I8). It must return an errno
+ * and have no other effect: no descriptor, no object, no charge, no module
+ * reference, and no write to the caller's struct. No state assertion may fire,
+ * and the next ring must work.
  *
- * Needs a debug build of the module: others have no setup_fail_nth.
+ * With 3341 entries, io_uring's backlog once crashed the kernel when its ring
+ * could not be allocated.
+ *
+ * This test needs a debug build of the module: other builds have no
+ * setup_fail_nth.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -17,10 +20,10 @@
 
 #define FAIL_POINT	"/sys/module/iouring2/parameters/setup_fail_point"
 
-/* No SETUP has more steps than this */
+/* SETUP has fewer steps than this */
 #define MAX_STEPS	100
 
-/* Each step that can fail; the test fails for a step that never did */
+/* Each step that can fail; the test fails if one of them never failed */
 static const char *const steps[] = {
 	"ring struct",
 	"rings memory", "rings page array", "rings pages", "rings vmap",
@@ -31,8 +34,8 @@ static const char *const steps[] = {
 
 struct combination {
 	unsigned int entries, cq, flags, max_inflight;
-	bool fragmented;	/* there is no contiguous memory */
-	int falls_back;		/* memory that need not be contiguous */
+	bool fragmented;	/* contiguous allocations fail */
+	int falls_back;		/* allocations that need not be contiguous */
 };
 
 RING_FIXTURE(combination) {
@@ -86,7 +89,7 @@ static void last_point(char *name, size_t size)
 		name[0] = '\0';
 }
 
-/* I/O inline, in a worker, by wake-up and by timer */
+/* Execute requests inline, in a worker, after a wake-up and by a timer */
 static const char *works(const struct combination *c)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 1000 };
@@ -131,7 +134,7 @@ static bool expected(int err)
 	       err == -EFAULT;
 }
 
-/* A SETUP of which a step fails.  Return: of dev_setup(); @name: the step */
+/* Call SETUP with a failing step. Return: as dev_setup(). @name: the step. */
 static int setup_failing(const struct combination *c, int nth,
 			 struct iouring2_setup *s, char *name, size_t size)
 {
@@ -157,7 +160,7 @@ static void setup_of(const struct combination *c, struct iouring2_setup *s)
 	}
 }
 
-/* There was no contiguous memory, and SETUP did without */
+/* A contiguous allocation failed, and SETUP succeeded without it */
 static bool fell_back(int fd, const char *name)
 {
 	return fd >= 0 && strstr(name, " memory");
@@ -187,7 +190,7 @@ TEST_F_TIMEOUT(combination, every_step, LIMIT)
 			EXPECT_TRUE(fell_back(fd, name));
 			close(fd);
 			falls++;
-			/* once more: what works now has fallen back */
+			/* run it again: now the fallback memory is used */
 			ASSERT_EQ(0, module_param_set("setup_fail_nth", nth));
 		} else {
 			EXPECT_TRUE(expected(fd));
@@ -199,19 +202,19 @@ TEST_F_TIMEOUT(combination, every_step, LIMIT)
 		ASSERT_STREQ("", state_diff(&self->before, true));
 	}
 	ASSERT_LE(0, fd) {
-		TH_LOG("fails for ever, last with %d", fd);
+		TH_LOG("SETUP still fails after the last step, with %d", fd);
 	}
 	EXPECT_STREQ("", name);
 	EXPECT_EQ(c->falls_back, falls);
 	close(fd);
-	/* One more time, with nothing armed */
+	/* Once more, with no failure armed */
 	EXPECT_STREQ("", works(c));
 	ASSERT_STREQ("", state_diff(&self->before, true));
 	module_param_set("setup_fail_pid", 0);
 	module_param_set("setup_fragmented", 0);
 }
 
-/* Each step listed above fails, with contiguous memory or without */
+/* Each step listed above has failed, with contiguous memory or without */
 RING_TEST(every_step)
 {
 	static const struct combination combinations[] = {
@@ -260,8 +263,7 @@ static long slab_kib(void)
 }
 
 /*
- * A leak that no counter shows adds up: 16 KiB of pointers to pages, for
- * example
+ * A leak that no counter shows accumulates, for example 16 KiB of page pointers
  */
 RING_TEST(nothing_adds_up)
 {
@@ -276,7 +278,10 @@ RING_TEST(nothing_adds_up)
 		SKIP(return, "not a debug build of the module");
 	ASSERT_EQ(0, module_param_set("setup_fail_pid", getpid()));
 	for (nth = 1; nth <= 2 * MAX_STEPS && name[0]; nth++) {
-		/* all steps twice: first there is contiguous memory */
+		/*
+		 * run all steps twice, the second time without contiguous
+		 * memory
+		 */
 		c.fragmented = nth > MAX_STEPS;
 		before = slab_kib();
 		ASSERT_LT(0, before);
@@ -290,7 +295,7 @@ RING_TEST(nothing_adds_up)
 		EXPECT_GT(TIMES * 16, slab_kib() - before) {
 			TH_LOG("step %d", nth);
 		}
-		/* no more steps to fail */
+		/* there are no more steps that can fail */
 		if (!name[0] && nth <= MAX_STEPS) {
 			nth = MAX_STEPS;
 			strcpy(name, "again");

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SETUP and QUERY: every bad value has its errno and changes nothing, every
- * good one gives what was asked for. Proves I7 from the outside (after an
- * error no descriptor, charge or object is left, and the caller's struct is
- * as it was), the bounds of I5, and that a flag is accepted only if QUERY
- * says that it is honoured.
+ * SETUP and QUERY: every invalid value has its errno and no other effect, and
+ * every valid value has the effect that was asked for.
+ *
+ * The test checks I7 from user space: after an error there is no descriptor,
+ * charge or object left, and the caller's struct is unchanged. It also checks
+ * the limits of I5, and that SETUP accepts a flag only if QUERY names it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -34,7 +35,7 @@ static struct iouring2_setup plain(unsigned int entries)
 	return s;
 }
 
-/* A struct of @size bytes of the given type's ioctl number */
+/* The number of an ioctl with an argument of @size bytes instead of @cmd's */
 static unsigned long sized(unsigned long cmd, unsigned int size)
 {
 	return _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), _IOC_NR(cmd), size);
@@ -50,7 +51,7 @@ static int xioctl(int fd, unsigned long cmd, void *arg)
 /* -------------------------------------------------------- what is granted */
 
 static const struct size_row {
-	unsigned int entries, cq, flags;	/* asked for; cq 0: no CQSIZE */
+	unsigned int entries, cq, flags;	/* arguments; cq 0: no CQSIZE */
 	unsigned int sq_got, cq_got;
 } size_rows[] = {
 	{     1,	0, 0,				  1,	    2 },
@@ -79,7 +80,7 @@ static const struct size_row {
 	{     8,	0, IOURING2_SETUP_COOP_TASKRUN,	  8,	   16 },
 };
 
-/* Two byte ranges of the mapping, in bytes */
+/* Do two ranges of the mapping, in bytes, overlap? */
 static bool overlap(size_t a, size_t alen, size_t b, size_t blen)
 {
 	return a < b + blen && b < a + alen;
@@ -105,7 +106,7 @@ RING_TEST(sizes_granted)
 		EXPECT_EQ(row->cq_got, p->cq_entries) {
 			TH_LOG("row %u", i);
 		}
-		/* The rings say the same, and start empty */
+		/* The rings have the same values, and are empty */
 		EXPECT_EQ(p->sq_entries, *r.sq_entries);
 		EXPECT_EQ(p->sq_entries - 1, *r.sq_mask);
 		EXPECT_EQ(p->cq_entries, *r.cq_entries);
@@ -119,13 +120,13 @@ RING_TEST(sizes_granted)
 		EXPECT_EQ(0, (int)*r.cq_flags);
 		EXPECT_EQ(0, (int)*r.cq_overflow);
 
-		/* What was asked for is still there to be read */
+		/* The input fields are unchanged */
 		EXPECT_EQ(row->entries, r.setup.entries);
 		EXPECT_EQ(row->flags, p->flags & ~IOURING2_SETUP_CQSIZE);
 		EXPECT_EQ(module_param("inflight_default"),
 			  (long)r.setup.max_inflight);
 
-		/* Fields aligned, and none on top of another */
+		/* Each field is aligned, and no field overlaps another */
 		const struct {
 			size_t at, len;
 		} f[] = {
@@ -162,7 +163,7 @@ RING_TEST(sizes_granted)
 		EXPECT_EQ(0, (long)p->sq_off.user_addr);
 		EXPECT_EQ(0, (long)p->cq_off.user_addr);
 
-		/* Works at its first and last entry */
+		/* The first and the last entry can be used */
 		for (j = 0; j < p->sq_entries; j++)
 			ASSERT_EQ(0, ring_nop(&r, j));
 		EXPECT_EQ(-EBUSY, ring_nop(&r, j));
@@ -178,8 +179,9 @@ RING_TEST(inputs_ignored)
 	struct iouring2_setup s = plain(4);
 	struct ring r;
 
-	/* As io_uring: outputs may hold anything on entry, and the fields of
-	 * flags that are not set are not looked at
+	/*
+	 * As in io_uring: output fields may have any value on entry, and a
+	 * field is not read if its flag is not set
 	 */
 	s.params.sq_entries = 77;
 	s.params.cq_entries = 12345;
@@ -206,7 +208,7 @@ RING_TEST(descriptor)
 	EXPECT_EQ(FD_CLOEXEC, fcntl(r.fd, F_GETFD));
 	EXPECT_EQ(O_RDWR, fcntl(r.fd, F_GETFL) & O_ACCMODE);
 	EXPECT_EQ(0, fstat(r.fd, &st));
-	/* No file operations but its own */
+	/* A ring has no other file operations */
 	EXPECT_EQ(-1, read(r.fd, &c, 1));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, write(r.fd, &c, 1));
@@ -229,7 +231,7 @@ RING_TEST(counters_rise)
 		ASSERT_EQ(0, ring_init(&r[i], 8, 0));
 	state_read(&s);
 	EXPECT_EQ(self->before.counter[0] + (long)ARRAY_SIZE(r), s.counter[0]);
-	/* Pages are counted, the same for each of them */
+	/* Pages are counted, and each ring has the same number of them */
 	EXPECT_EQ((one.counter[4] - self->before.counter[4]) *
 		  (long)ARRAY_SIZE(r), s.counter[4] - self->before.counter[4]);
 	for (i = 0; i < ARRAY_SIZE(r); i++)
@@ -244,7 +246,7 @@ RING_TEST(counters_rise)
 RING_FIXTURE(bad_value) {
 	size_t offset;		/* of a __u32 in struct iouring2_setup */
 	unsigned int value;
-	unsigned int flags;	/* of params, beside */
+	unsigned int flags;	/* params.flags to set as well */
 };
 
 FIXTURE_VARIANT_ADD(bad_value, entries_0) { AT(entries), 0, 0 };
@@ -319,12 +321,12 @@ TEST_F_TIMEOUT(bad_value, values_refused, LIMIT)
 	memcpy((char *)&s + variant->offset, &variant->value, 4);
 	was = s;
 	EXPECT_EQ(-EINVAL, dev_setup(&s));
-	/* nothing is written to it */
+	/* nothing is written to the caller's struct */
 	EXPECT_EQ(0, memcmp(&s, &was, sizeof(s)));
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 
-/* Each flag alone: taken if and only if QUERY names it */
+/* Each flag alone is accepted if and only if QUERY names it */
 RING_TEST(flags_bit_by_bit)
 {
 	struct iouring2_setup s, was;
@@ -352,7 +354,7 @@ RING_TEST(flags_bit_by_bit)
 			}
 			EXPECT_EQ(0, memcmp(&s, &was, sizeof(s)));
 		}
-		/* A flag that is not known is not saved by one that is */
+		/* An unknown flag is rejected even beside a known one */
 		if (!(q.setup_flags >> bit & 1)) {
 			s = plain(8);
 			s.params.flags = 1U << bit | IOURING2_SETUP_CLAMP |
@@ -407,7 +409,7 @@ RING_TEST(max_inflight)
 		close(fd);
 	}
 
-	/* The parameters take effect at the next SETUP */
+	/* The module parameters take effect at the next SETUP */
 	if (module_param_set("inflight_default", 99) < 0)
 		SKIP(return, "parameters not writable");
 	EXPECT_EQ(0, dev_query(&q));
@@ -417,7 +419,7 @@ RING_TEST(max_inflight)
 	EXPECT_LE(0, fd);
 	EXPECT_EQ(99, (int)s.max_inflight);
 	close(fd);
-	/* None at all would be no ring */
+	/* The limit is at least 1: a ring with a limit of 0 would be useless */
 	EXPECT_EQ(0, module_param_set("inflight_default", 0));
 	s = plain(8);
 	fd = dev_setup(&s);
@@ -448,7 +450,7 @@ static const struct version_row {
 	  true },
 };
 
-/* Make @buf an argument that succeeds; what it then returns may be a new fd */
+/* Make @buf a valid argument. Some calls then return a new descriptor. */
 static void good_arg(const struct version_row *v, void *buf, void *probe)
 {
 	memset(buf, 0, v->size);
@@ -495,7 +497,7 @@ TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 
 	fd = v->ring ? r.fd : dev;
 
-	/* Smaller than its first version, also by one byte */
+	/* Each size smaller than the first version of the struct */
 	for (size = 0; size < v->size; size++) {
 		good_arg(v, page, &probe);
 		EXPECT_EQ(-EINVAL, xioctl(fd, sized(v->cmd, size),
@@ -503,16 +505,16 @@ TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 			TH_LOG("%u bytes", size);
 		}
 	}
-	/* Of exactly its size, with nothing behind it */
+	/* Exactly the size of the struct, with no memory behind it */
 	at = end - v->size;
 	good_arg(v, at, &probe);
 	ret = xioctl(fd, v->cmd, at);
 	EXPECT_LE(0, ret) {
-		TH_LOG("at the end of memory: %d", ret);
+		TH_LOG("at the end of the mapping: %d", ret);
 	}
 	if (v->cmd == IOURING2_IOC_SETUP)
 		close(ret);
-	/* One byte of it out of reach */
+	/* The last byte of the struct is not accessible */
 	good_arg(v, page, &probe);
 	memcpy(at + 1, page, v->size - 1);
 	EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, at + 1));
@@ -520,7 +522,10 @@ TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 	EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, BAD_ADDR));
 	EXPECT_EQ(-EFAULT, xioctl(fd, v->cmd, end));
 
-	/* From a later header: only if what is new there is 0 */
+	/*
+	 * A larger struct, of a later header, is valid only if the unknown part
+	 * is 0
+	 */
 	for (i = 0; i < ARRAY_SIZE(more); i++) {
 		size = v->size + more[i];
 		memset(page, 0, 4 * 4096);
@@ -532,12 +537,12 @@ TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 		}
 		if (v->cmd == IOURING2_IOC_SETUP)
 			close(ret);
-		/* The unknown tail is not written to */
+		/* Nothing is written to the unknown part */
 		for (ret = v->size; ret < (int)size; ret++)
 			ASSERT_EQ(0, page[ret]);
 		EXPECT_EQ(0x5a, page[size]);
 
-		/* Each end of the tail */
+		/* A value in the last or the first byte of the unknown part */
 		good_arg(v, page, &probe);
 		page[size - 1] = 1;
 		EXPECT_EQ(-E2BIG, xioctl(fd, sized(v->cmd, size),
@@ -551,7 +556,7 @@ TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 					 page)) {
 			TH_LOG("%u bytes", size);
 		}
-		/* A tail that cannot be read */
+		/* The unknown part cannot be read */
 		good_arg(v, at, &probe);
 		EXPECT_EQ(-EFAULT, xioctl(fd, sized(v->cmd, size), at));
 	}
@@ -561,7 +566,7 @@ TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 
-/* The answer cannot be written: there must be no ring either */
+/* The result cannot be written: there must be no new ring either */
 RING_TEST(copy_out_fails)
 {
 	struct iouring2_setup *s, was = plain(8);
@@ -619,7 +624,7 @@ RING_TEST(no_such_ioctl)
 		fd = on_ring ? r.fd : dev;
 		for (i = 0; i < ARRAY_SIZE(version_rows); i++) {
 			cmd = version_rows[i].cmd;
-			/* The other kind of file */
+			/* An ioctl of the other kind of file */
 			if (version_rows[i].ring != on_ring) {
 				EXPECT_EQ(-ENOTTY, xioctl(fd, cmd, buf)) {
 					TH_LOG("%s", version_rows[i].name);
@@ -637,7 +642,7 @@ RING_TEST(no_such_ioctl)
 					       version_rows[i].name, dir);
 				}
 			}
-			/* Another driver's number */
+			/* An ioctl number of another driver */
 			EXPECT_EQ(-ENOTTY,
 				  xioctl(fd, _IOC(_IOC_DIR(cmd), 0xba,
 						  _IOC_NR(cmd), _IOC_SIZE(cmd)),
@@ -667,7 +672,7 @@ RING_TEST(descriptors_exhausted)
 	dev = dev_open();
 	ASSERT_LE(0, dev);
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
-	/* Room for none, one, two ... more */
+	/* Leave room for no descriptor, for one, for two, and so on */
 	for (i = 0; i < 4; i++) {
 		int n;
 
@@ -691,7 +696,9 @@ RING_TEST(descriptors_exhausted)
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 
-/* Changes a limit of the whole system, for a moment: only on request */
+/*
+ * This changes a limit of the whole system for a moment, so it must be allowed
+ */
 RING_TEST(files_exhausted)
 {
 	struct iouring2_setup s = plain(8);
@@ -709,7 +716,7 @@ RING_TEST(files_exhausted)
 	if (!pid) {
 		int err = 0;
 
-		/* root is exempt */
+		/* root is not subject to the limit */
 		fd = open("/proc/sys/fs/file-max", O_WRONLY);
 		if (fd < 0 || write(fd, "1", 1) != 1)
 			_exit(1);
@@ -753,7 +760,9 @@ static int write_text(const char *dir, const char *file, const char *text)
 	return ret;
 }
 
-/* I5: the memory of a ring is charged to the cgroup of who makes it */
+/*
+ * I5: the memory of a ring is charged to the cgroup of the task that makes it
+ */
 RING_TEST(memory_is_charged)
 {
 	char root[] = "/tmp/iouring2-cg-XXXXXX", dir[64], pid[16];
@@ -792,16 +801,19 @@ RING_TEST(memory_is_charged)
 	umount(root);
 	rmdir(root);
 	ASSERT_EQ(0, ret);
-	/* SQEs and CQEs at least; the kernel charges 64 pages at a time */
+	/*
+	 * At least SQEs and CQEs are charged; the kernel charges 64 pages at a
+	 * time
+	 */
 	want = 32768L * 64 + 65536L * 16;
 	EXPECT_LE(want - 65 * 4096, with - before);
-	/* And requests, which are not small */
+	/* Requests in flight are charged as well */
 	EXPECT_LE(8192 * 256, busy - with);
 	close(efd);
 	EXPECT_GE(65 * 4096, after - before);
 }
 
-/* The id of the ring that another process has as @fd: itself, or -1 */
+/* The id of the ring that another process has as @fd. Return: the id, or -1. */
 static long long id_in_child(int fd)
 {
 	long long id = -1;
@@ -823,7 +835,9 @@ static long long id_in_child(int fd)
 	return id;
 }
 
-/* A ring has one id in all processes, and no other ring has it, ever */
+/*
+ * A ring has the same id in all processes, and no other ring ever has that id
+ */
 RING_TEST(ring_ids)
 {
 	long long id[4];
@@ -840,13 +854,13 @@ RING_TEST(ring_ids)
 	other = dup(fd[0]);
 	EXPECT_EQ(id[0], fdinfo(other, "RingId"));
 	EXPECT_EQ(id[1], id_in_child(fd[1]));
-	/* closing a descriptor of two changes nothing */
+	/* the id does not change when one of two descriptors is closed */
 	close(fd[0]);
 	EXPECT_EQ(id[0], fdinfo(other, "RingId"));
 	close(other);
 	close(fd[1]);
 	close(fd[2]);
-	/* the number of a ring that is gone is not used again */
+	/* the id of a ring that was freed is not used again */
 	s = plain(8);
 	fd[0] = dev_setup(&s);
 	ASSERT_LE(0, fd[0]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A read that gives less than was asked for: of what is no plain file of data
- * that is the result, as it is of read(2); a regular file on a disk gives all
- * that there is.
+ * A read may return less than was asked for. For a file that is no regular file
+ * on a disk, this is the result, as it is for read(2). A regular file on a disk
+ * returns all data that it has.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -34,7 +34,7 @@ static const char *tracing(void)
 	return NULL;
 }
 
-/* A line is there: it is the result, however much more was asked for */
+/* There is one line: the read returns it, however much more was asked for */
 BOUNDED_TEST(trace_pipe)
 {
 	const char *dir = tracing();
@@ -46,7 +46,7 @@ BOUNDED_TEST(trace_pipe)
 		SKIP(return, "no tracefs");
 	snprintf(path, sizeof(path), "%s/instances/io2-short", dir);
 	if (mkdir(path, 0755))
-		SKIP(return, "no trace of its own");
+		SKIP(return, "no tracing instance can be made");
 	snprintf(marker, sizeof(marker), "%s/trace_marker", path);
 	strcat(path, "/trace_pipe");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -64,7 +64,7 @@ BOUNDED_TEST(trace_pipe)
 		EXPECT_NE(NULL, strstr(got, want)) {
 			TH_LOG("%s: \"%s\"", how_name(how), got);
 		}
-		/* One that failed must not have the next line */
+		/* A read that failed must not take the next line */
 		if (ret < 0) {
 			ring_exit(&r);
 			ASSERT_EQ(0, ring_init(&r, 8, 0));
@@ -74,7 +74,7 @@ BOUNDED_TEST(trace_pipe)
 			fcntl(fd, F_SETFL, 0);
 		}
 	}
-	/* and one that waits for its line */
+	/* a read that waits for its line */
 	for (how = 0; how < NR_HOW; how++) {
 		ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, fd, got,
 				       sizeof(got), 0));
@@ -93,7 +93,9 @@ BOUNDED_TEST(trace_pipe)
 	EXPECT_TRUE(until_ms(!rmdir(path), 5000));
 }
 
-/* Files whose contents are made when they are read, a page or so at a time */
+/*
+ * Files that the kernel generates when they are read, about one page at a time
+ */
 BOUNDED_TEST(made_files)
 {
 	static const char * const paths[] = {
@@ -126,7 +128,9 @@ BOUNDED_TEST(made_files)
 					TH_LOG("%s, %s", paths[i], how_name(how));
 				}
 			}
-			/* and a second time at the end: nothing */
+			/*
+			 * a second read, at the end, has the result of pread(2)
+			 */
 			if (len >= 0 && len < 4096) {
 				EXPECT_EQ(pread(fd, want, sizeof(want), len),
 					  do_how(&r, how, IOURING2_OP_READ, fd,
@@ -141,7 +145,10 @@ BOUNDED_TEST(made_files)
 	ring_exit(&r);
 }
 
-/* Part of it cached, part not: all of it comes, and short only at the end */
+/*
+ * Some pages are cached, others are not: the read returns all data, and is
+ * short only at the end of the file
+ */
 BOUNDED_TEST(data_files)
 {
 	static const int open_flags[] = { 0, O_DIRECT };
@@ -167,7 +174,7 @@ BOUNDED_TEST(data_files)
 		for (how = 0; how < NR_HOW; how++) {
 			posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 			posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-			/* The first and a middle page are there */
+			/* Cache the first page and one in the middle */
 			if (!open_flags[i]) {
 				EXPECT_EQ(1, pread(fd, mem, 1, 0));
 				EXPECT_EQ(1, pread(fd, mem, 1, FILE_SIZE / 2));
@@ -180,7 +187,7 @@ BOUNDED_TEST(data_files)
 			EXPECT_EQ(0, memcmp(mem, all, FILE_SIZE));
 			EXPECT_EQ(4096, do_how(&r, how, IOURING2_OP_READ, fd,
 					       mem, 8192, FILE_SIZE - 4096)) {
-				TH_LOG("the end, %s", how_name(how));
+				TH_LOG("end of file, %s", how_name(how));
 			}
 			EXPECT_EQ(0, do_how(&r, how, IOURING2_OP_READ, fd, mem,
 					    4096, FILE_SIZE));

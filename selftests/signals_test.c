@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Signals that a write sends to its process: SIGPIPE where nobody reads, and
- * SIGXFSZ beyond RLIMIT_FSIZE; whoever makes the write, on every kernel.
+ * Signals that a write sends to its process: SIGPIPE if there is no reader, and
+ * SIGXFSZ beyond RLIMIT_FSIZE. They must be sent whichever task executes the
+ * write, on every kernel.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -28,7 +29,7 @@ struct way {
 	bool waits, socket, ignored, fatal;
 };
 
-/* The signal comes, if a little later than the completion at times */
+/* The signal comes, but sometimes a little later than the completion */
 static int caught_soon(void)
 {
 	int sig;
@@ -46,7 +47,7 @@ static int open_writer(const struct way *w, int fd[2])
 	return pipe2(fd, O_CLOEXEC);
 }
 
-/* A write that finds no reader, or loses the one there is while it waits */
+/* A write that finds no reader, or whose reader leaves while the write waits */
 static int broken_write(struct ring *r, const struct way *w)
 {
 	static struct iovec iov = { buf, 8 };
@@ -92,7 +93,7 @@ static const char *sigpipe(void *arg)
 	ret = broken_write(&r, w);
 	if (w->fatal) {
 		usleep(500000);
-		return reason("survived, result %d", ret);
+		return reason("the process survived, result %d", ret);
 	}
 	if (ret != -EPIPE)
 		return reason("result %d", ret);
@@ -135,7 +136,7 @@ BOUNDED_TEST(pipe_loses_reader)
 
 MANNER_FIXTURE(manner);
 
-/* The reader takes a part of what is written, and leaves */
+/* The reader reads a part of the data, and leaves */
 static const char *sigpipe_half_way(void *arg)
 {
 	static char much[1 << 18], part[1 << 12];
@@ -151,7 +152,10 @@ static const char *sigpipe_half_way(void *arg)
 	if (read(fd[0], part, sizeof(part)) != sizeof(part))
 		return "nothing was written";
 	ret = finish_how(&r, *how, A_WHILE);
-	/* this kernel's pipes take what fits: that was a result of its own */
+	/*
+	 * on this kernel the write ended with what fits into the pipe: nothing
+	 * waits
+	 */
 	if (ret != NEVER)
 		return "";
 	close(fd[0]);
@@ -170,7 +174,7 @@ TEST_F_TIMEOUT(manner, pipe_loses_reader_half_way, 100)
 	EXPECT_STREQ("", child_ms(sigpipe_half_way, (void *)&variant->how, 40000));
 }
 
-/* What SIGPIPE does by default */
+/* The default action of SIGPIPE kills the process */
 TEST_F_TIMEOUT(manner, pipe_without_reader_kills, 100)
 {
 	struct way w = {
@@ -182,7 +186,7 @@ TEST_F_TIMEOUT(manner, pipe_without_reader_kills, 100)
 	EXPECT_STREQ(text, child_ms(sigpipe, &w, 40000));
 }
 
-/* io_uring's sends have MSG_NOSIGNAL; a WRITE is as write(2) is */
+/* io_uring's sends use MSG_NOSIGNAL; a WRITE behaves as write(2) does */
 TEST_F_TIMEOUT(manner, socket_without_peer, 100)
 {
 	struct way w = {
@@ -209,20 +213,22 @@ static const char *sigxfsz(void *arg)
 	unlink(path);
 	if (ring_init(&r, 8, 0) || fd < 0 || setrlimit(RLIMIT_FSIZE, &lim))
 		return "no ring";
-	/* up to it, short, and beyond */
+	/* a write up to the limit is short; a write beyond the limit fails */
 	ret = do_how(&r, w->how, IOURING2_OP_WRITE, fd, buf, 8192, 0);
 	if (ret != 4096)
-		return reason("up to the limit: %d", ret);
-	/* with its ring, whoever could still send one is gone */
+		return reason("write up to the limit: %d", ret);
+	/*
+	 * when the ring has ended, no task can send a signal for its requests
+	 */
 	ring_exit(&r);
 	if (caught)
-		return "a signal for a short write";
+		return "a signal came for a short write";
 	if (ring_init(&r, 8, 0))
 		return "no second ring";
 	ret = do_how(&r, w->how, w->op, fd, vec ? (void *)&iov : buf,
 		     vec ? 1 : 512, 4096);
 	if (ret != -EFBIG)
-		return reason("beyond the limit: %d", ret);
+		return reason("write beyond the limit: %d", ret);
 	sig = w->ignored ? SIGXFSZ : caught_soon();
 	if (sig != SIGXFSZ)
 		return reason("signal %d", sig);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Completing without memory (I1): while requests complete, every allocation
- * that has the module anywhere below it on the stack fails, in every task and
- * in interrupts. Each completion comes exactly once all the same.
+ * Completions need no memory (I1): while requests complete, every allocation
+ * with the module on its call stack fails, in every task and in interrupts.
+ * Each completion must nevertheless come exactly once.
  *
  * The kernel's own io_uring gets the same load with its own allocations
- * failing, and what it loses is printed beside it: that is not judged.
+ * failing. The completions that it loses are printed next to ours, and are not
+ * judged.
  *
- * Every way to complete is a row of the table. IOURING2_STRESS=full: 1000000
- * requests in all; IOURING2_STARVE=N: N. A line for tools/sweeps each.
+ * Each context that completes requests is a row of the table.
+ * IOURING2_STRESS=full runs 1000000 requests in all, and IOURING2_STARVE=N runs
+ * N. Each row prints a line for tools/sweeps.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -33,7 +35,7 @@
 
 #define SQ		64
 #define CQ		64
-#define BATCH		(4 * CQ)	/* three of four do not fit */
+#define BATCH		(4 * CQ)	/* a quarter fits in the CQ */
 
 /* --- the two ----------------------------------------------------------- */
 
@@ -41,7 +43,7 @@ struct range {
 	unsigned long start, end;
 };
 
-/* The structures and constants are the same */
+/* Both engines use the same structures and constants */
 struct engine {
 	const char *name;
 	int (*setup)(struct iouring2_setup *s);
@@ -69,10 +71,13 @@ static int tree_enter(int fd, unsigned int submit, unsigned int min,
 static struct engine ours = { "iouring2", dev_setup, enter };
 static struct engine theirs = { "io_uring", tree_setup, tree_enter };
 
-/* Widen a range by what a line of kallsyms names */
+/* Widen a range to include the function at @at */
 static void range_add(struct range *r, unsigned long at)
 {
-	/* the size is not known: functions are not larger than a page */
+	/*
+	 * the size is not known: assume that a function is not larger than a
+	 * page
+	 */
 	if (!r->start || at < r->start)
 		r->start = at;
 	if (at + 4096 > r->end)
@@ -87,7 +92,7 @@ static bool is_one_of(const char *name, const char * const *names)
 	return false;
 }
 
-/* Functions of one object each, which the linker keeps together */
+/* Functions of a few object files, each of which the linker keeps together */
 static const char * const tree_names[] = {
 	"io_submit_sqes", "io_issue_sqe", "io_cqring_wait", "io_queue_iowq",
 	"io_req_caches_free", "io_ring_exit_work", "io_uring_setup",
@@ -97,7 +102,9 @@ static const char * const tree_names[] = {
 	"__io_submit_flush_completions", "io_req_cqe_overflow", NULL
 };
 
-/* Its memory pool is not to be starved: it would switch itself off */
+/*
+ * The memory pool of debugobjects must not be starved: it would disable itself
+ */
 static const char * const debugobjects_names[] = {
 	"fill_pool", "__debug_object_init", "debug_object_init",
 	"debug_object_activate", "debug_object_free",
@@ -141,7 +148,7 @@ static void fault_hex(const char *fault, const char *name, unsigned long v)
 	fault_knob(fault, name, text);
 }
 
-/* The one filter of its kind may be in use already, for kmemleak's sake */
+/* There is only one stack filter, and kmemleak may use it already */
 static bool filter_is_free(void)
 {
 	char text[32];
@@ -214,13 +221,13 @@ struct load {
 	const struct context *c;
 	struct ring r;
 	int event, pipe[2], file, disk;
-	int go[2];		/* to the other process: a byte, a round */
+	int go[2];		/* each byte makes the other trigger */
 	pid_t other;
 	char *buf;
 	struct __kernel_timespec ts;
 	unsigned int submitted;	/* user_data is 0, 1, ... */
-	unsigned char *seen;	/* of this batch */
-	unsigned int batch;	/* first of it */
+	unsigned char *seen;	/* CQEs seen of this batch */
+	unsigned int batch;	/* first user_data of the batch */
 	long missing, twice, nomem, busy, again, badr;
 };
 
@@ -228,12 +235,12 @@ struct context {
 	const char *name;
 	int share;		/* of a thousand requests */
 	void (*prep)(struct iouring2_sqe *sqe, struct load *l);
-	/* what makes them complete; in the other process if @other */
+	/* completes the requests; called in the other process if @other */
 	void (*trigger)(struct load *l);
 	bool other;
-	bool inside;		/* the submitter waits in the kernel */
-	bool gated;		/* all wait behind a barrier */
-	bool cached;		/* complete as they are submitted */
+	bool inside;		/* the submitter waits in ENTER */
+	bool gated;		/* all requests wait behind a barrier */
+	bool cached;		/* they complete when submitted */
 };
 
 static void p_nop(struct iouring2_sqe *sqe, struct load *l)
@@ -312,7 +319,7 @@ static int eng_submit(struct load *l, unsigned int nr, unsigned int min,
 	return ret;
 }
 
-/* Return: how many have not come, of those that can still come */
+/* Return: how many CQEs of this batch are missing */
 static long reap(struct load *l)
 {
 	struct iouring2_cqe cqe;
@@ -320,7 +327,7 @@ static long reap(struct load *l)
 
 	while (ring_peek(&l->r, &cqe)) {
 		at = cqe.user_data - l->batch;
-		/* an auxiliary request's */
+		/* of an auxiliary request */
 		if (cqe.user_data == -1ULL)
 			continue;
 		if (at >= BATCH || l->seen[at]++)
@@ -342,7 +349,9 @@ static void flush(struct load *l)
 	l->badr += ret == -EBADR;
 }
 
-/* Reaps till all are here that were not dropped; not longer than they need */
+/*
+ * Reap until all CQEs have come that were not dropped, or a time limit is over
+ */
 static void reap_all(struct load *l, unsigned int dropped)
 {
 	long long end = now_ns(CLOCK_MONOTONIC) + 30 * NSEC_PER_SEC;
@@ -352,7 +361,10 @@ static void reap_all(struct load *l, unsigned int dropped)
 		flush(l);
 }
 
-/* The only one to be found: makes @nr more complete */
+/*
+ * Cancel one request, the only one that can be found: its end completes @nr
+ * more
+ */
 static void t_cancel(struct load *l)
 {
 	struct iouring2_sqe *sqe = ring_sqe(&l->r);
@@ -379,7 +391,7 @@ static int queue(struct load *l, unsigned int nr)
 		ret = eng_submit(l, ring_publish(&l->r), 0, 0);
 		if (ret < 0)
 			flush(l);
-		/* nothing holds them back: some have completed already */
+		/* no barrier holds them back, so some have completed already */
 		if (ret == -EBUSY && !l->c->gated) {
 			reap(l);
 			ret = 0;
@@ -388,7 +400,7 @@ static int queue(struct load *l, unsigned int nr)
 	return ret < 0 ? ret : 0;
 }
 
-/* What makes a batch wait until it is all there */
+/* Block the batch until all of it is submitted */
 static void close_gate(struct load *l)
 {
 	struct iouring2_sqe *sqe = ring_sqe(&l->r);
@@ -398,7 +410,10 @@ static void close_gate(struct load *l)
 	l->e->enter(l->r.fd, ring_publish(&l->r), 0, 0, NULL, 0);
 }
 
-/* With a worker there is one at least, as long as the ring lives */
+/*
+ * After one request in a worker, there is at least one worker while the ring
+ * exists
+ */
 static void make_worker(struct load *l)
 {
 	struct iouring2_sqe *sqe = ring_sqe(&l->r);
@@ -409,7 +424,7 @@ static void make_worker(struct load *l)
 	reap(l);
 }
 
-/* Requests that need no memory are those that the ring has kept */
+/* A request needs no memory if the ring has a free one cached, so cache some */
 static void fill_cache(struct load *l)
 {
 	struct iouring2_cqe cqe;
@@ -426,7 +441,10 @@ static void fill_cache(struct load *l)
 		;
 }
 
-/* What the first ENTER gives back the second takes, for a CQ that is full */
+/*
+ * The second ENTER uses the requests that the first one freed, while the CQ is
+ * full
+ */
 static int round_inline(struct load *l)
 {
 	unsigned int dropped = ld_acq(l->r.cq_overflow), i;
@@ -444,7 +462,10 @@ static int round_inline(struct load *l)
 	return ret;
 }
 
-/* They wait for something; then all complete, and three of four have no room */
+/*
+ * All requests of the batch wait, and then complete. There is no room in the CQ
+ * for three quarters of them.
+ */
 static int round_later(struct load *l)
 {
 	unsigned int dropped = ld_acq(l->r.cq_overflow), i;
@@ -458,7 +479,7 @@ static int round_later(struct load *l)
 		close_gate(l);
 	for (i = 0; i < BATCH / SQ && !ret; i++)
 		ret = queue(l, SQ);
-	/* the request that cancels them is not what this is about */
+	/* the allocation of the cancelling request is not tested here */
 	if (l->c->trigger == t_cancel)
 		fill_cache(l);
 	starve(true);
@@ -468,7 +489,7 @@ static int round_later(struct load *l)
 	} else if (l->c->trigger) {
 		l->c->trigger(l);
 	}
-	/* or nobody is in the kernel, and it goes on by itself */
+	/* no task is in ENTER: the requests complete without help */
 	if (!l->c->inside)
 		until_ms(ring_ready(&l->r) == CQ, 20);
 	reap_all(l, dropped);
@@ -479,14 +500,14 @@ static int round_later(struct load *l)
 	return ret;
 }
 
-/* Another process makes things happen when it is told to */
+/* The other process completes the requests when it is told to */
 static void other(struct load *l)
 {
 	char c;
 
 	close(l->go[1]);
 	while (read(l->go[0], &c, 1) == 1) {
-		/* let the submitter fall asleep, if it wants to */
+		/* give the submitter time to fall asleep in ENTER */
 		if (l->c->inside)
 			usleep(500);
 		l->c->trigger(l);
@@ -553,10 +574,15 @@ static struct result run(const struct engine *e, const struct context *c,
 	while (!res.err && (long)l.submitted < nr) {
 		res.err = c->cached ? round_inline(&l) : round_later(&l);
 		res.lost += l.missing;
-		/* ours: one is too many; do not wait for each */
+		/*
+		 * ours: stop at the first loss, because each loss costs the
+		 * whole time limit
+		 */
 		if (e == &ours && res.lost)
 			break;
-		/* in-tree: what is lost stays lost, and the load goes on */
+		/*
+		 * in-tree: a lost completion does not come later, so continue
+		 */
 		if (e == &theirs && (res.err == -EBUSY || res.err == -EAGAIN))
 			res.err = 0;
 	}
@@ -585,7 +611,10 @@ do {									\
 		SKIP(return, "no stack filter for fault injection");	\
 } while (0)
 
-/* It is the module that starves: nothing can be accepted without memory */
+/*
+ * This shows that the module is starved: it cannot accept a request without
+ * memory
+ */
 RING_TEST(nothing_accepted)
 {
 	struct ring r;
@@ -605,8 +634,9 @@ RING_TEST(nothing_accepted)
 }
 
 /*
- * Who waits in ENTER runs what another process submitted, but its memory is for
- * a worker to touch; there is none for it, so the workqueue does it in the end.
+ * A task in ENTER runs a request that another process submitted. Only a worker
+ * may use the memory of the submitter. No worker can be made, so the workqueue
+ * executes the request in the end.
  */
 RING_TEST(run_by_another_process)
 {
@@ -626,7 +656,9 @@ RING_TEST(run_by_another_process)
 	EXPECT_EQ(1, ring_submit(&r));
 	pid = fork();
 	ASSERT_LE(0, pid);
-	/* for two, so that it is still there when the first has come */
+	/*
+	 * wait for two CQEs, so that the task is still in ENTER after the first
+	 */
 	if (!pid)
 		_exit(enter(r.fd, 0, 2, GETEVENTS, NULL, 0) ? 1 : 0);
 	EXPECT_TRUE(until(task_sleeps(pid)));
@@ -651,8 +683,8 @@ RING_TEST(run_by_another_process)
 }
 
 /*
- * A process ends, but shared its descriptors, so that nothing is closed. What ends
- * its request needs no memory.
+ * A process exits, but its descriptors are shared, so no file is closed. Its
+ * request ends without allocating memory.
  */
 RING_TEST(process_ends)
 {
@@ -693,7 +725,7 @@ RING_TEST(process_ends)
 	close(go[1]);
 }
 
-/* Nor does a ring need memory to end, whatever is in flight */
+/* A ring can be freed without memory, whatever is in flight */
 RING_TEST(close)
 {
 	struct state before;
@@ -722,7 +754,7 @@ RING_TEST(close)
 	starve_end();
 }
 
-/* A million take minutes */
+/* A million requests take minutes */
 TEST_F_TIMEOUT(ring, every_context, 10 * LIMIT)
 {
 	struct result us, them;

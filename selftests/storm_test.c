@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Teardown storms: processes whose threads submit, wait, poll, cancel,
- * register, map, unmap, scribble, wake, and pass descriptors on, all at random
- * and on shared rings, and which then end at a random moment and in a random
- * way (close, exit, exec, SIGKILL) with all of that going on. Meanwhile
- * somebody tries to unload the module, which must not work; between rounds it
- * must.
+ * Teardown storms. Each process has threads that submit, wait, poll, cancel,
+ * register, map, unmap, overwrite ring memory, wake, and pass descriptors on,
+ * all at random and on shared rings. The process ends at a random moment and in
+ * a random way (close, exit, exec, SIGKILL) while all of this goes on.
  *
- * Proves I9 and I10 by weight: when the last process of a round has been
- * waited for nothing of any ring is left, at once, and nothing crashed.
- * IOURING2_STORM=seconds makes it longer. IOURING2_MODULE=FILE says what to
- * load again, if modprobe does not know.
+ * Meanwhile another process tries to unload the module, which must fail.
+ * Between rounds, unloading must succeed.
+ *
+ * This tests I9 and I10 with many random cases: when the last process of a
+ * round has been reaped, nothing of any ring is left, and nothing has crashed.
+ *
+ * IOURING2_STORM=seconds makes it longer. IOURING2_MODULE=FILE names the module
+ * to load again, if modprobe does not know it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -51,7 +53,7 @@ static unsigned int rnd(unsigned int n)
 	return rand_r(&seed) % n;
 }
 
-/* One random request; wrong ones are welcome, too */
+/* Make one random request, which may be invalid */
 static void any_sqe(struct storm *s, struct iouring2_sqe *sqe)
 {
 	switch (rnd(14)) {
@@ -102,7 +104,7 @@ static void any_sqe(struct storm *s, struct iouring2_sqe *sqe)
 	sqe->user_data = rnd(16);
 	if (!rnd(3))
 		sqe->flags |= rnd(128);
-	/* neither a file table nor provided buffers: would all be refused */
+	/* without these flags, which would make all such requests fail */
 	sqe->flags &= ~(IOURING2_SQE_FIXED_FILE | IOURING2_SQE_BUFFER_SELECT);
 }
 
@@ -174,7 +176,7 @@ static void use_register(struct storm *s)
 	ioctl(s->r.fd, IOURING2_IOC_REGISTER, &reg);
 }
 
-/* A mapping more, for a moment, and a ring more */
+/* Map the ring once more for a moment, or set up another ring */
 static void map(struct storm *s)
 {
 	static const off_t offs[] = {
@@ -202,7 +204,7 @@ static void map(struct storm *s)
 	munmap(p, 4096);
 }
 
-/* Whatever an application can write into a ring's memory */
+/* Change a word that an application can write */
 static void scribble(struct storm *s)
 {
 	__u32 *words[] = { s->r.cq_head, s->r.sq_tail, s->r.sq_head,
@@ -212,7 +214,7 @@ static void scribble(struct storm *s)
 	__atomic_store_n(p, *p + rnd(3) - 1, __ATOMIC_RELEASE);
 }
 
-/* The ring travels through a socket that its own requests read from */
+/* Pass the ring through a socket that its own requests read from */
 static void pass_on(struct storm *s)
 {
 	int fd;
@@ -292,7 +294,7 @@ static int storm_make(struct storm *s)
 				rnd(2) ? 0 : 100);
 }
 
-/* The end: whatever is going on goes on meanwhile */
+/* End the process while its threads continue to work */
 static void end_somehow(struct storm *s)
 {
 	switch (rnd(6)) {
@@ -327,15 +329,18 @@ static void child(unsigned int s0)
 	int i;
 
 	seed = s0;
-	/* threads that lost their memory die of it, and that is an end, too */
+	/*
+	 * a thread may die because its memory was unmapped, which is an end as
+	 * well
+	 */
 	if (storm_make(&s))
 		_exit(1);
 	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&t, NULL, weather, &s))
 			_exit(1);
-	/* a sibling that shares the ring and goes first */
+	/* a second process shares the ring and exits first */
 	if (!rnd(3) && !fork()) {
-		/* a copy of a lock that one of the threads may hold */
+		/* the copied lock may be held by one of the threads */
 		pthread_mutex_init(&s.sq, NULL);
 		submit(&s);
 		usleep(rnd(3000));
@@ -345,7 +350,7 @@ static void child(unsigned int s0)
 	end_somehow(&s);
 }
 
-/* In use: by this process, and by others that come and go */
+/* Try to unload the module, which is in use by this and by other processes */
 static void vandal(void)
 {
 	int dev = dev_open();
@@ -360,7 +365,7 @@ static void vandal(void)
 	}
 }
 
-/* Return: whether it can be loaded again */
+/* Return: whether the module can be loaded again */
 static bool can_reload(void)
 {
 	return intrusive() &&
@@ -377,7 +382,7 @@ static int reload(void)
 	return system("modprobe iouring2");
 }
 
-/* Return: 0, or what a process of this round said when it ended */
+/* Return: 0, or the exit status of a process of this round that failed */
 static int wait_for_all(pid_t unloader)
 {
 	int status, ret = 0;
@@ -406,7 +411,7 @@ RING_TEST(storm)
 	pid_t pid[CHILDREN], unloader;
 	int status;
 
-	/* grandchildren are waited for here when their parents have gone */
+	/* this process reaps grandchildren when their parents have exited */
 	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	seed = now_ns(CLOCK_REALTIME);
 	TH_LOG("seed %u", seed);
@@ -427,7 +432,7 @@ RING_TEST(storm)
 			ASSERT_LE(0, pid[i]);
 			if (!pid[i])
 				child(s0);
-			/* killed from outside, at any moment of its life */
+			/* kill it from outside, at any moment of its life */
 			if (!rnd(3)) {
 				usleep(rnd(10000));
 				kill(pid[i], SIGKILL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Suspend: workers that write are frozen like any process, so that nothing is
- * written after a memory image was taken; those that wait for somebody do not
- * hold it up. Done as far as the freezer goes (pm_test), and back.
+ * written after a memory image was taken. Workers that wait must not delay
+ * suspend. With pm_test, the kernel only freezes the tasks and then continues.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -20,7 +20,10 @@
 
 static char data[512], buf[64];
 
-/* Freeze all processes, and let them go: 0, or -EBUSY if one was not to be frozen */
+/*
+ * Freeze all tasks and thaw them again. Return: 0, or -EBUSY if one of them
+ * could not be frozen.
+ */
 static int suspend(void)
 {
 	int ret = write_text("/sys/power/state", "freeze");
@@ -30,19 +33,25 @@ static int suspend(void)
 
 static bool no_suspend(const char **why)
 {
-	*why = "not a machine to be suspended";
+	*why = "IOURING2_INTRUSIVE is not set";
 	if (!intrusive())
 		return true;
 	*why = "no /sys/power/pm_test";
 	if (write_text("/sys/power/pm_test", "freezer"))
 		return true;
-	/* seconds that it stays frozen; not there is the default */
+	/*
+	 * how many seconds it stays frozen; a kernel without this uses the
+	 * default
+	 */
 	write_text("/sys/module/suspend/parameters/pm_test_delay", "1");
 	write_text("/sys/power/pm_freeze_timeout", "10000");
 	return false;
 }
 
-/* Kernel threads of the module, and how many of them cannot be frozen */
+/*
+ * Return: the number of the module's kernel threads, and how many cannot be
+ * frozen
+ */
 static int module_threads(int *nofreeze)
 {
 	DIR *dir = opendir("/proc");
@@ -72,7 +81,10 @@ static int module_threads(int *nofreeze)
 	return nr;
 }
 
-/* All can be frozen, once they have begun. Return: how many there are, or -1 */
+/*
+ * All threads of the module can be frozen, once they have started. Return:
+ * their number, or -1.
+ */
 static int freezable_threads(void)
 {
 	int nr, nofreeze;
@@ -108,7 +120,7 @@ BOUNDED_TEST(idle_bounded_worker)
 	close(fd);
 }
 
-/* A worker that goes on with what was waiting, while nobody is in ENTER */
+/* A worker continues a request that waited, while no task is in ENTER */
 BOUNDED_TEST(retry_worker)
 {
 	int p[2];
@@ -118,7 +130,7 @@ BOUNDED_TEST(retry_worker)
 	if (no_suspend(&why))
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* A socket, which every kernel can try without blocking */
+	/* A socket can be read without blocking on every kernel */
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p));
 	add(&r, IOURING2_OP_READ, p[0], buf, 1, 0, 0, 1);
 	ASSERT_EQ(0, submit_all(&r));
@@ -135,7 +147,7 @@ BOUNDED_TEST(retry_worker)
 	close(p[1]);
 }
 
-/* Many writes are under way, from before it to after it */
+/* Many writes are running before, during and after suspend */
 BOUNDED_TEST(queued_writes)
 {
 	enum { NR = 4000 };
@@ -161,7 +173,7 @@ BOUNDED_TEST(queued_writes)
 	close(fd);
 }
 
-/* What is in a pipe */
+/* The number of bytes in a pipe */
 static int in_pipe(int fd)
 {
 	int nr = 0;
@@ -169,7 +181,7 @@ static int in_pipe(int fd)
 	return ioctl(fd, FIONREAD, &nr) ? -errno : nr;
 }
 
-/* Take what is in a pipe: how much it was */
+/* Read all bytes of a pipe. Return: their number. */
 static int drain(int fd)
 {
 	static char out[1 << 16];
@@ -181,8 +193,8 @@ static int drain(int fd)
 }
 
 /*
- * A worker that writes waits until all is written, where the kernel cannot write
- * to a pipe without blocking; whoever reads it may be frozen before the worker.
+ * On a kernel that cannot write to a pipe without blocking, a worker waits
+ * until all is written. The reader of the pipe may be frozen before the worker.
  */
 BOUNDED_TEST(writing_worker)
 {
@@ -209,7 +221,7 @@ BOUNDED_TEST(writing_worker)
 	close(p[1]);
 }
 
-/* Requests that wait for somebody, who may be frozen before them */
+/* Requests wait for another task, which may be frozen before their workers */
 BOUNDED_TEST(blocked_workers)
 {
 	int p[2], sv[2], i;
@@ -260,13 +272,15 @@ static const char *waits_in_enter(void *arg)
 	if (submit_all(r))
 		return "not submitted";
 	if (res_ms(r, 5, 4000) != NEVER)
-		return "a result from nowhere";
+		return "the read ended without data";
 	if (write(p[1], "x", 1) != 1)
-		return "no write";
-	return res_ms(r, 5, SOON) == 1 ? "" : "lost";
+		return "cannot write";
+	return res_ms(r, 5, SOON) == 1 ? "" : "the read did not end";
 }
 
-/* Who waits in ENTER is frozen there, and waits on */
+/*
+ * A task that waits in ENTER is frozen there, and continues to wait afterwards
+ */
 BOUNDED_TEST(waiting_process)
 {
 	const char *why, *said;
@@ -293,11 +307,11 @@ BOUNDED_TEST(waiting_process)
 	ring_exit(&r);
 }
 
-/* Settings as they were, whatever became of the others */
+/* Restore the settings, whatever the results of the other tests */
 BOUNDED_TEST(settings)
 {
 	if (access("/sys/power/pm_test", W_OK) || !intrusive())
-		SKIP(return, "nothing was set");
+		SKIP(return, "no setting to restore");
 	EXPECT_EQ(0, write_text("/sys/power/pm_test", "none"));
 	EXPECT_EQ(0, write_text("/sys/power/pm_freeze_timeout", "20000"));
 	write_text("/sys/module/suspend/parameters/pm_test_delay", "5");

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel asks of the task that does a request, beside its memory and its
- * credentials: the limit of a stack that grows under a buffer, the cgroup that a
- * huge page is charged to, the time namespace of the page with the clocks, and
- * whether its allocations may start I/O. A worker has its own. A request has the
- * result of the system call all the same, and of io_uring where there is one.
+ * Apart from memory and credentials, the kernel uses these properties of the
+ * task that executes a request:
+ * - the limit of a stack that grows below a buffer,
+ * - the cgroup that a huge page is charged to,
+ * - the time namespace of the page with the clocks,
+ * - whether the task's allocations may start I/O.
+ *
+ * A worker has its own. A request must nevertheless have the result of the
+ * system call, and of io_uring where the kernel has it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -34,7 +38,10 @@
 
 MANNER_FIXTURE(manner);
 
-/* The in-tree ring: structures and constants are the same. Or -ENODEV */
+/*
+ * Set up an in-tree ring, which uses the same structures and constants. Return:
+ * 0, or -ENODEV.
+ */
 static int tree_init(struct ring *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -50,7 +57,7 @@ static int tree_submit(struct ring *r, unsigned int wait)
 		       wait ? IOURING2_ENTER_GETEVENTS : 0, NULL, 0);
 }
 
-/* What a worker of the in-tree ring reads */
+/* Read in a worker of the in-tree ring */
 static int tree_read(struct ring *r, int fd, char *buf)
 {
 	struct iouring2_cqe cqe;
@@ -69,8 +76,8 @@ static int call_read(int fd, char *buf)
 #define ROOM	(24 * MIB)
 
 /*
- * A page that grows down like a stack, with room below. The room is nobody's:
- * nothing may be mapped until the page is unmapped.
+ * A page that grows down like a stack, with free address space below. Nothing
+ * else may be mapped until the page is unmapped.
  */
 static char *stack_make(void)
 {
@@ -99,7 +106,7 @@ static int stack_limit(rlim_t size)
 	return setrlimit(RLIMIT_STACK, &l) ? -errno : 0;
 }
 
-/* A kernel thread's limit is 8 MiB */
+/* The limit of a kernel thread is 8 MiB */
 static const struct {
 	rlim_t limit;
 	unsigned long below;
@@ -110,7 +117,7 @@ static const struct {
 	{ 64 * MIB, 12 * MIB, LEN },
 };
 
-/* Data for a pipe's reader comes while nobody is in ENTER */
+/* The data of a read of a pipe comes while no task is in ENTER */
 static int read_pipe(struct ring *r, char *buf)
 {
 	char data[LEN] = "data";
@@ -225,7 +232,7 @@ static void huge_release(struct __test_metadata *_metadata)
 	EXPECT_EQ(0, write_text(NR_HUGE, "%ld", huge_were));
 }
 
-/* "", or the reason why this machine has no huge pages for a test */
+/* Return: "", or the reason why this machine has no huge pages for a test */
 static const char *huge_reserve(struct __test_metadata *_metadata)
 {
 	if (!intrusive())
@@ -258,7 +265,10 @@ static const char *huge_group(void)
 	return "";
 }
 
-/* In a cgroup with one huge page: the first is had, the second is not */
+/*
+ * Reads in a cgroup that may have one huge page: the first page succeeds, the
+ * second one fails
+ */
 struct huge_reads {
 	enum manner how;
 	bool call, tree, ring;
@@ -286,22 +296,23 @@ static const char *reads_in_group(void *arg)
 		return "no file, or no ring";
 	if (write_text(GROUP "/hugetlb.2MB.max", "%lu", HUGE) ||
 	    write_text(GROUP "/cgroup.procs", "0"))
-		return "the limit is not set";
+		return "cannot set the limit of the cgroup";
 	m = huge_map(2);
 	if (!m)
 		return reason("no huge pages: errno %d", errno);
 	ret = huge_read(h, &r, fd, m);
 	if (ret != LEN)
-		return reason("the first page: %d", ret);
+		return reason("read into the first page: %d", ret);
 	charged = number_in(GROUP "/hugetlb.2MB.current");
 	if (charged != HUGE)
 		return reason("%ld bytes charged", charged);
 	ret = huge_read(h, &r, fd, m + HUGE);
 	if (ret != -EFAULT)
-		return reason("the second page: %d", ret);
-	/* The first is there: it needs no more */
+		return reason("read into the second page: %d", ret);
+	/* The first page exists, so this read needs no further page */
 	ret = huge_read(h, &r, fd, m + LEN);
-	return ret == LEN ? "" : reason("the first page again: %d", ret);
+	return ret == LEN ? "" :
+	       reason("second read into the first page: %d", ret);
 }
 
 static void expect_in_group(struct __test_metadata *_metadata,
@@ -346,7 +357,10 @@ RING_TEST(huge_page_is_charged_in_tree)
 	expect_in_group(_metadata, &h);
 }
 
-/* Starts while nobody is in ENTER: only a worker can do it */
+/*
+ * Start a request while no task is in ENTER, so that only a worker can execute
+ * it
+ */
 static int start_away(struct ring *r, int op, int fd, char *buf,
 		      unsigned int flags)
 {
@@ -366,7 +380,7 @@ static bool asks_for_enter(struct ring *r)
 
 static const unsigned int ways[] = { 0, ASYNC };
 
-/* Databases have all their buffers in such memory */
+/* Databases keep all their buffers in huge pages */
 RING_TEST(present_huge_page_by_worker)
 {
 	const char *why = huge_reserve(_metadata);
@@ -383,7 +397,7 @@ RING_TEST(present_huge_page_by_worker)
 	ASSERT_NE(NULL, m);
 	memset(m, 'x', 2 * HUGE);
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		/* in both */
+		/* the buffer is in both pages */
 		EXPECT_EQ(0, start_away(&r, IOURING2_OP_READ, fd,
 					m + HUGE - LEN / 2, ways[i]));
 		EXPECT_EQ(LEN, seen_ms(&r, TRIED, SOON)) {
@@ -423,7 +437,7 @@ RING_TEST(missing_huge_page_by_submitter)
 		EXPECT_EQ(0, start_away(&r, IOURING2_OP_READ, fd,
 					m + HUGE - LEN / 2, ways[i]));
 		EXPECT_TRUE(until_ms(asks_for_enter(&r), SOON)) {
-			TH_LOG("way %u: not parked", i);
+			TH_LOG("way %u: the read does not wait for ENTER", i);
 		}
 		getrusage(RUSAGE_THREAD, &before);
 		EXPECT_EQ(LEN, res_ms(&r, TRIED, SOON));
@@ -455,12 +469,12 @@ static unsigned long vvar_page(void)
 }
 
 /*
- * The page of a time namespace is constant. This much of it has the kind of clock,
- * which is at 128 or at 0.
+ * The page of a time namespace does not change. The first CONSTANT bytes
+ * include the clock mode, which is at offset 128 or 0.
  */
 #define CONSTANT	256
 
-/* In a process that has not looked at a clock yet: mkstemp() would */
+/* The process must not have read a clock before, as mkstemp() would */
 static const char *writes_vvar(char *data, bool by_ring)
 {
 	void *vvar = (void *)vvar_page();
@@ -501,16 +515,19 @@ static const char *in_time_space(void *arg)
 	if (unshare(CLONE_NEWTIME) ||
 	    write_text("/proc/self/timens_offsets", "monotonic 1000000 0"))
 		return "no time namespaces";
-	/* not child_ms(), which looks at a clock */
+	/* not child_ms(), because it reads a clock */
 	said = in_child(writes_by_call, call);
 	if (!*said)
 		said = in_child(writes_by_ring, ring);
 	if (!*said && memcmp(call, ring, CONSTANT))
-		said = "a page of other clocks";
+		said = "the page of another time namespace";
 	return said;
 }
 
-/* A fault there maps the page of current's time namespace for the whole process */
+/*
+ * A fault there maps the page of the time namespace of current, for the whole
+ * process
+ */
 RING_TEST(clocks_are_those_of_the_process)
 {
 	const char *said = child_ms(in_time_space, NULL, 40000);
@@ -522,7 +539,7 @@ RING_TEST(clocks_are_those_of_the_process)
 
 /* --------------------------------------------------------------- allocations */
 
-/* Flags of a task that its allocations go by, in /proc/PID/stat */
+/* The flags of a task that its allocations use, from /proc/PID/stat */
 #define FLUSHER		(0x00080000UL | 0x00100000UL)
 
 static long flags_in(const char *path)
@@ -537,7 +554,10 @@ static long flags_in(const char *path)
 	       (long)(flags & FLUSHER) : -1;
 }
 
-/* Of the one task in a folder of /proc with this name that is not idle; or -1 */
+/*
+ * The flags of the task in a folder of /proc that has this name and is not
+ * idle, or -1
+ */
 static long flags_of_busy(const char *dir, const char *name)
 {
 	char path[300], text[1024], *end;
@@ -573,7 +593,7 @@ static int set_flusher(bool on)
 	return prctl(PR_SET_IO_FLUSHER, on, 0, 0, 0) ? -errno : 0;
 }
 
-/* The flags of the worker that waits for a page meanwhile, or -errno */
+/* Return: the flags of the worker while it waits for a page, or -errno */
 static long flags_while_it_reads(struct ring *r, enum manner how, int fd)
 {
 	struct absent a;
@@ -609,7 +629,10 @@ static bool flusher_skips(const char **why)
 	return false;
 }
 
-/* A worker, for a request that blocks and for one that is tried again */
+/*
+ * A worker gets the flags for a request that blocks, and for one that is tried
+ * again
+ */
 RING_TEST(flusher)
 {
 	static const enum manner hows[] = { AS_ASYNC, AWAY };
@@ -663,7 +686,7 @@ RING_TEST(flusher_in_tree)
 	close(fd);
 }
 
-/* A thread that is no flusher does a request of one that is */
+/* A thread that is no flusher executes a request of one that is */
 struct other {
 	struct ring *r;
 	pthread_t self;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * TIMEOUT and TIMEOUT_REMOVE: on every clock, relative and absolute, by time
- * and by number of completions, once and again and again; changed, removed,
- * refused. A multishot time-out keeps to I6. No time-out comes early.
+ * and by number of completions, one-shot and multishot; updated, removed and
+ * rejected. A multishot timeout obeys I6. No timeout expires early.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -31,7 +31,7 @@
 
 #define MS	NSEC_PER_MSEC
 
-/* So long that it never expires within a test */
+/* so long that it does not expire within a test */
 #define LONG_TIME	(1000 * NSEC_PER_SEC)
 
 static int start(struct ring *r, struct __kernel_timespec ts,
@@ -73,7 +73,7 @@ FIXTURE_VARIANT_ADD(clock, boot_time_at) { BOOT | ABS, CLOCK_BOOTTIME };
 FIXTURE_VARIANT_ADD(clock, real_time_in) { REAL, CLOCK_REALTIME };
 FIXTURE_VARIANT_ADD(clock, real_time_at) { REAL | ABS, CLOCK_REALTIME };
 
-/* What is to be submitted so that a time-out ends @ns after @now */
+/* Return: the timespec of a timeout that expires @ns after @now */
 static struct __kernel_timespec when(unsigned int flags, long long now,
 				     long long ns)
 {
@@ -90,7 +90,7 @@ TEST_F_TIMEOUT(clock, never_early, LIMIT)
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (t = 0; t < ARRAY_SIZE(times); t++) {
-		/* Only a point in time can be over */
+		/* A relative timeout of a negative time is rejected */
 		if (times[t] < 0 && !(variant->flags & ABS))
 			continue;
 		ok = t & 1 ? SUCCESS : 0;
@@ -170,7 +170,7 @@ RING_TEST(many_expire_once_each)
 
 RING_FIXTURE(count) {
 	unsigned int nr;
-	unsigned int flags;	/* of the requests that complete */
+	unsigned int flags;	/* SQE flags of the requests that complete */
 };
 
 FIXTURE_VARIANT_ADD(count, one) { 1, 0 };
@@ -180,7 +180,10 @@ FIXTURE_VARIANT_ADD(count, one_in_a_worker) { 1, IOURING2_SQE_ASYNC };
 FIXTURE_VARIANT_ADD(count, two_in_a_worker) { 2, IOURING2_SQE_ASYNC };
 FIXTURE_VARIANT_ADD(count, five_in_a_worker) { 5, IOURING2_SQE_ASYNC };
 
-/* As many completions as it waits for: success, not a time-out */
+/*
+ * As many completions as the timeout waits for: it ends with success, and not
+ * with ETIME
+ */
 TEST_F_TIMEOUT(count, ends_by_count, LIMIT)
 {
 	struct iouring2_cqe cqe;
@@ -220,7 +223,7 @@ RING_TEST(count_not_reached_in_time)
 	ring_exit(&r);
 }
 
-/* A CQE that is posted by a wake-up counts, too */
+/* A CQE that a wake-up posts counts as well */
 RING_TEST(counts_wakeups)
 {
 	struct iouring2_cqe cqe;
@@ -276,8 +279,8 @@ RING_TEST(counts_multishots)
 }
 
 /*
- * CQEs of timeouts do not count, multishot ones included; and a large count
- * does not wrap
+ * CQEs of timeouts do not count, multishot ones included. A large count does
+ * not wrap.
  */
 RING_TEST(counts_no_timeouts)
 {
@@ -314,7 +317,7 @@ RING_TEST(counts_side_by_side)
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* One alone ends with the third NOP */
+	/* A single timeout ends with the third NOP */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), want[0], 0, 100));
 	for (n = 0; n < 3; n++) {
 		ASSERT_EQ(0, ring_nop(&r, n));
@@ -337,7 +340,10 @@ RING_TEST(counts_side_by_side)
 		ASSERT_EQ(0, ring_nop(&r, n));
 		EXPECT_EQ(1, ring_submit(&r));
 	}
-	/* All three are over now, by the NOPs and by each other */
+	/*
+	 * All three have ended: the CQEs of the NOPs count, those of the
+	 * timeouts do not
+	 */
 	for (i = 0; i < 6; i++) {
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 		EXPECT_EQ(0, cqe.res);
@@ -374,7 +380,7 @@ RING_TEST(removed)
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* A timeout that counts completions, too */
+	/* A timeout that counts completions can be removed as well */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 100, 0, 1));
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
@@ -387,7 +393,7 @@ RING_TEST(removed)
 	EXPECT_EQ(1, ring_submit(&r));
 	EXPECT_EQ(2, (int)ring_ready(&r));
 	*r.cq_head = *r.cq_tail;
-	/* Expired */
+	/* The timeout has expired */
 	EXPECT_EQ(1, start(&r, ts_ns(0), 0, 0, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ENOENT, remove_it(&r, 1));
@@ -403,7 +409,7 @@ TEST_F_TIMEOUT(clock, updated, LIMIT)
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* Sooner, on the clock that it has */
+	/* Update to an earlier time, on the clock of the timeout */
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 0, variant->flags & ~ABS, 1));
 	begin = now_ns(variant->clock);
 	EXPECT_EQ(0, update(&r, 1, when(abs, begin, 20 * MS), abs));
@@ -411,7 +417,7 @@ TEST_F_TIMEOUT(clock, updated, LIMIT)
 	EXPECT_EQ(-ETIME, cqe.res);
 	EXPECT_EQ(1, (int)cqe.user_data);
 	EXPECT_LE(20 * MS, now_ns(variant->clock) - begin);
-	/* Later */
+	/* Update to a later time */
 	EXPECT_EQ(1, start(&r, ts_ns(2000 * MS), 0, 0, 1));
 	EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
 	EXPECT_EQ(0, remove_it(&r, 1));
@@ -434,7 +440,7 @@ RING_TEST(updated)
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
-	/* What has expired cannot be changed */
+	/* A timeout that has expired cannot be updated */
 	EXPECT_EQ(1, start(&r, ts_ns(0), 0, 0, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ENOENT, update(&r, 1, ts_ns(LONG_TIME), 0));
@@ -442,8 +448,8 @@ RING_TEST(updated)
 }
 
 /*
- * An update replaces the whole timeout: the old count and the absolute flag are
- * gone
+ * An update replaces the whole timeout: the old count and the absolute flag no
+ * longer apply
  */
 RING_TEST(update_replaces)
 {
@@ -453,7 +459,7 @@ RING_TEST(update_replaces)
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	EXPECT_EQ(1, start(&r, ts_ns(LONG_TIME), 1, 0, 1));
-	/* The completion of the update itself does not count, nor any later */
+	/* Neither the CQE of the update nor a later one counts */
 	EXPECT_EQ(0, update(&r, 1, ts_ns(LONG_TIME), 0));
 	ASSERT_EQ(0, ring_nop(&r, 2));
 	EXPECT_EQ(0, ring_do(&r));
@@ -461,7 +467,7 @@ RING_TEST(update_replaces)
 	EXPECT_EQ(0, remove_it(&r, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ECANCELED, cqe.res);
-	/* From an absolute time to a relative one */
+	/* Update from an absolute time to a relative one */
 	begin = now_ns(CLOCK_MONOTONIC);
 	EXPECT_EQ(1, start(&r, ts_ns(begin + LONG_TIME), 0, ABS, 1));
 	EXPECT_EQ(0, update(&r, 1, ts_ns(50 * MS), 0));
@@ -472,8 +478,8 @@ RING_TEST(update_replaces)
 }
 
 /*
- * A timeout expires and is updated in one ENTER, with any number of requests
- * between
+ * A timeout expires and is updated in one ENTER, with different numbers of
+ * requests between
  */
 RING_TEST(update_meets_the_end)
 {
@@ -504,7 +510,9 @@ RING_TEST(update_meets_the_end)
 		res = cqe.res;
 		if (!res) {
 			changed++;
-			/* It is in flight, and stays so */
+			/*
+			 * The updated timeout is in flight, and does not expire
+			 */
 			usleep(2000);
 			EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 			EXPECT_EQ(0, remove_it(&r, 1));
@@ -516,7 +524,7 @@ RING_TEST(update_meets_the_end)
 		EXPECT_EQ(res ? -ETIME : -ECANCELED, cqe.res);
 		EXPECT_FALSE(ring_peek(&r, &cqe));
 	}
-	TH_LOG("%d changed, %d too late", changed, late);
+	TH_LOG("%d updated, %d too late", changed, late);
 	ring_exit(&r);
 }
 
@@ -573,14 +581,14 @@ RING_TEST(ends_waits)
 	EXPECT_EQ(1, start(&r, soon, 0, 0, 1));
 	EXPECT_EQ(0, enter_timeout(r.fd, 0, 4, 10 * NSEC_PER_SEC));
 	EXPECT_EQ(1, (int)ring_ready(&r));
-	/* Submitted by the same call */
+	/* The timeout is submitted by the same call */
 	prep_timeout(ring_sqe(&r), &soon, 0, 0);
 	EXPECT_EQ(1, enter_timeout(r.fd, ring_publish(&r), 4,
 				   10 * NSEC_PER_SEC));
 	EXPECT_EQ(2, (int)ring_ready(&r));
 	while (ring_peek(&r, &cqe))
 		EXPECT_EQ(-ETIME, cqe.res);
-	/* By count */
+	/* The timeout ends by count */
 	prep_timeout(ring_sqe(&r), &late, 1, 0);
 	ASSERT_EQ(0, ring_nop(&r, 1));
 	begin = now_ns(CLOCK_MONOTONIC);
@@ -590,7 +598,7 @@ RING_TEST(ends_waits)
 	EXPECT_EQ(2, (int)ring_ready(&r));
 	while (ring_peek(&r, &cqe))
 		EXPECT_EQ(0, cqe.res);
-	/* Each time */
+	/* A multishot timeout ends a wait each time that it expires */
 	EXPECT_EQ(1, start(&r, soon, 3, MULTI, 1));
 	for (i = 0; i < 3; i++) {
 		if (!ring_ready(&r))
@@ -607,7 +615,7 @@ RING_TEST(ends_waits)
 	EXPECT_LE(50 * MS, now_ns(CLOCK_MONOTONIC) - begin);
 	EXPECT_EQ(2, (int)ring_ready(&r));
 	*r.cq_head = *r.cq_tail;
-	/* Nor has a multishot one that expired before, and is removed now */
+	/* Nor has a multishot timeout that expired before and is removed now */
 	EXPECT_EQ(1, start(&r, ts_ns(NSEC_PER_SEC), 0, MULTI, 1));
 	ASSERT_EQ(0, ring_wait(&r, &cqe));
 	EXPECT_EQ(-ETIME, cqe.res);
@@ -635,8 +643,8 @@ static void *take_all(void *arg)
 
 /*
  * Multishot timers that always have a CQE to post, and a thread that reaps. If
- * the thread is too slow, a timer ends for want of room, and another one is
- * started.
+ * the thread is too slow, a timer ends because the CQ has no free slot, and
+ * another one is started.
  */
 RING_TEST(never_stops)
 {
@@ -679,7 +687,7 @@ static const struct {
 	{ REAL, CLOCK_REALTIME },
 };
 
-/* As seen in the namespace: waits for a time that clocks[@c] shows there */
+/* Does a timeout expire at the time that clocks[@c] shows in the namespace? */
 static bool comes_at(struct ring *r, unsigned int c, bool by_update)
 {
 	const clockid_t clock = clocks[c].clock;
@@ -708,16 +716,16 @@ static bool waits_until(struct ring *r)
 		     sizeof(arg)) == -ETIME && now_ns(CLOCK_MONOTONIC) >= t;
 }
 
-/* "", or what is wrong */
+/* Return: "", or what is wrong */
 static const char *times_in_namespace(void *arg)
 {
 	unsigned int i;
 	struct ring r;
 
-	/* A time that is taken for the host's may come in hours */
+	/* A time that is wrongly taken as the host's may be hours away */
 	alarm(10);
 	if (ring_init(&r, 8, 0))
-		return "SETUP";
+		return "cannot set up a ring";
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
 		if (!comes_at(&r, i, false))
 			return reason("TIMEOUT, clock %u", i);
@@ -725,7 +733,7 @@ static const char *times_in_namespace(void *arg)
 			return reason("update, clock %u", i);
 	}
 	if (!waits_until(&r))
-		return "ENTER";
+		return "ENTER until an absolute time";
 	ring_exit(&r);
 	return "";
 }
@@ -757,7 +765,9 @@ TEST_F_TIMEOUT(time_namespace, time_namespace, LIMIT)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(len, write(fd, variant->offsets, len));
 	close(fd);
-	/* Only children are in a namespace that a process has made */
+	/*
+	 * A process that makes a namespace is not in it, but its children are
+	 */
 	EXPECT_STREQ("", in_child(times_in_namespace, NULL));
 }
 
@@ -797,7 +807,10 @@ TEST_F_TIMEOUT(repeats, multishot, LIMIT)
 	ring_exit(&r);
 }
 
-/* Without a number of repeats it goes on until it is removed */
+/*
+ * Without a number of repeats, a multishot timeout continues until it is
+ * removed
+ */
 RING_TEST(multishot)
 {
 	struct iouring2_cqe cqe;
@@ -829,7 +842,10 @@ FIXTURE_VARIANT_ADD(cq, of_1) { 1 };
 FIXTURE_VARIANT_ADD(cq, of_2) { 2 };
 FIXTURE_VARIANT_ADD(cq, of_8) { 8 };
 
-/* I6: without a free slot a multishot ends, and its last CQE has no F_MORE */
+/*
+ * I6: without a free slot a multishot timeout ends, and its last CQE has no
+ * F_MORE
+ */
 TEST_F_TIMEOUT(cq, multishot_without_room, LIMIT)
 {
 	struct iouring2_cqe cqe;
@@ -874,7 +890,9 @@ RING_TEST(refused)
 		}
 	}
 	for (bit = 0; bit < 32; bit++) {
-		/* Of a removal none; the update bit makes it another request */
+		/*
+		 * A removal accepts no flag; the update flag makes it an update
+		 */
 		if (1U << bit == IOURING2_TIMEOUT_UPDATE)
 			continue;
 		sqe = ring_sqe(&r);
@@ -890,7 +908,10 @@ RING_TEST(refused)
 		}
 	}
 
-	/* Two clocks; absolute and multishot; multishot and CQE_SKIP_SUCCESS */
+	/*
+	 * Invalid: two clocks; absolute and multishot; multishot and
+	 * CQE_SKIP_SUCCESS
+	 */
 	sqe = ring_sqe(&r);
 	prep_timeout(sqe, &ts, 0, BOOT | REAL);
 	EXPECT_EQ(-EINVAL, ring_do(&r));
@@ -902,7 +923,7 @@ RING_TEST(refused)
 	sqe->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 
-	/* Times that are none */
+	/* Invalid times */
 	bad = ts_ns(0);
 	bad.tv_nsec = -1;
 	sqe = ring_sqe(&r);
@@ -924,7 +945,7 @@ RING_TEST(refused)
 	sqe->addr2 = 8;
 	EXPECT_EQ(-EFAULT, ring_do(&r));
 
-	/* Fields */
+	/* Fields that must have a fixed value */
 	sqe = ring_sqe(&r);
 	prep_timeout(sqe, &ts, 0, 0);
 	sqe->len = 0;
@@ -966,7 +987,9 @@ RING_TEST(refused)
 	ring_exit(&r);
 }
 
-/* FEAT_SUBMIT_STABLE: the timespec may go as soon as ENTER has returned */
+/*
+ * FEAT_SUBMIT_STABLE: the timespec may be reused as soon as ENTER has returned
+ */
 RING_TEST(timespec_reused)
 {
 	struct __kernel_timespec ts;
@@ -980,7 +1003,7 @@ RING_TEST(timespec_reused)
 		ts = ts_ns(5 * MS);
 		sqe = ring_sqe(&r);
 		prep_timeout(sqe, &ts, i == 1 ? 2 : 0, i == 1 ? MULTI : 0);
-		/* The third one starts long after ENTER has returned */
+		/* The third timeout starts long after ENTER has returned */
 		if (i == 2) {
 			sqe->flags = IOURING2_SQE_IO_LINK |
 				     IOURING2_SQE_ASYNC;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Each tracepoint, read through tracefs: when it fires, and what its fields say,
- * to the letter. Only the events that a test switches on are recorded, so what
- * it compares is all that there is.
+ * Each tracepoint, read through tracefs: when it fires, and the exact text of
+ * its fields. Only the events that a test enables are recorded, so the test
+ * compares the whole trace.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 FIXTURE(event) {
 	struct state before;
 	struct trace t;
-	const char *why;	/* there is no tracing; or NULL */
+	const char *why;	/* why tracing does not work, or NULL */
 };
 
 FIXTURE_SETUP(event)
@@ -42,7 +42,7 @@ FIXTURE_TEARDOWN(event)
 
 #define TRACE_TEST(name) TEST_F_TIMEOUT(event, name, 100)
 
-/* What a test begins with: the events that it wants, up to a NULL */
+/* Start a test: enable the named events */
 #define WANT(...)							\
 do {									\
 	const char *const __names[] = { __VA_ARGS__, NULL };		\
@@ -54,7 +54,10 @@ do {									\
 		ASSERT_EQ(0, trace_event(&self->t, *__n, true));	\
 } while (0)
 
-/* A text that is made as printf(3) does; valid until four others were made */
+/*
+ * Format a text as printf(3) does. It is valid until four others have been
+ * formatted.
+ */
 #define text(...) reason(__VA_ARGS__)
 
 static unsigned long long id_of(const struct ring *r)
@@ -81,7 +84,7 @@ static struct iouring2_sqe *poll_in(struct ring *r, int fd, __u64 ud)
 #define REQ	"u64 ring;u64 user_data;u32 seq;"
 #define OP	"u8 opcode;char op[24];"
 
-/* What programs may rely on: names, types and order of the fields */
+/* The interface for programs: names, types and order of the fields */
 static const struct {
 	const char *event, *fields;
 } formats[] = {
@@ -108,7 +111,7 @@ static const struct {
 	{ "backlog_flush", "u64 ring;u32 count;u32 backlog;" },
 };
 
-/* The event's own fields as its file "format" has them */
+/* Return: the event's own fields, from its file "format" */
 static const char *fields_of(const char *event)
 {
 	static char raw[8192], fields[1024];
@@ -165,7 +168,7 @@ TRACE_TEST(create)
 			  r.fd, "sq_entries=8 cq_entries=32", s.params.flags,
 			  s.flags, "max_inflight=77"),
 		     trace_of(&self->t, id_of(&r)));
-	/* the events of a ring have its id, from whatever descriptor they come */
+	/* the events of a ring have its id, whichever descriptor was used */
 	trace_forget(&self->t);
 	nop(&r, 1);
 	ASSERT_EQ(1, ring_publish(&r));
@@ -204,7 +207,7 @@ TRACE_TEST(create_failed)
 	last = fdinfo(fd, "RingId");
 	close(fd);
 
-	/* before there is a ring */
+	/* there is no ring yet */
 	EXPECT_EQ(-1, ioctl(dev, IOURING2_IOC_SETUP, (void *)-4096L));
 	EXPECT_EQ(EFAULT, errno);
 	setup_in(s)->entries = 0;
@@ -213,7 +216,7 @@ TRACE_TEST(create_failed)
 		     "create_failed: step=arguments error=-22\n",
 		     trace_of(&self->t, 0));
 
-	/* no descriptor */
+	/* no descriptor is free */
 	trace_forget(&self->t);
 	setup_in(s);
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
@@ -228,7 +231,7 @@ TRACE_TEST(create_failed)
 	EXPECT_STREQ("create_failed: step=descriptor error=-24\n",
 		     trace_of(&self->t, ring));
 
-	/* nowhere to write the result to */
+	/* the result cannot be written */
 	trace_forget(&self->t);
 	setup_in(s);
 	ASSERT_EQ(0, mprotect(s, 4096, PROT_READ));
@@ -242,7 +245,10 @@ TRACE_TEST(create_failed)
 	munmap(s, 4096);
 }
 
-/* The step that a point of injection belongs to: "rings vmap" is of "rings" */
+/*
+ * Return: the step of an injection point; for example, "rings vmap" is in step
+ * "rings"
+ */
 static const char *step_of(const char *point)
 {
 	static const struct {
@@ -262,7 +268,10 @@ static const char *step_of(const char *point)
 	return "?";
 }
 
-/* Needs a debug build: every step that can fail, with the errno of SETUP */
+/*
+ * Test every step that can fail, with the errno of SETUP. This needs a debug
+ * build.
+ */
 TRACE_TEST(create_failed_steps)
 {
 	char point[64], seen[512] = "";
@@ -290,7 +299,7 @@ TRACE_TEST(create_failed_steps)
 				       point, sizeof(point)));
 		step = step_of(point);
 		ring = trace_failed_ring(&self->t, step, fd);
-		/* before there is a ring it has no id */
+		/* before there is a ring, the event has no id */
 		EXPECT_EQ(!strcmp(step, "ring"), !ring) {
 			TH_LOG("%s", point);
 		}
@@ -312,7 +321,10 @@ TRACE_TEST(create_failed_steps)
 	module_param_set("setup_fragmented", 0);
 }
 
-/* A process leaves the ring, which ends its requests; then nobody has the ring */
+/*
+ * A process leaves the ring, which ends its requests. Then the ring has no
+ * user.
+ */
 TRACE_TEST(close)
 {
 	unsigned long long id;
@@ -351,7 +363,10 @@ TRACE_TEST(submit)
 	sqe = nop(&r, 2);
 	sqe->flags = LINK;
 	add(&r, IOURING2_OP_FSYNC, 99, NULL, 0, 0, DRAIN | ASYNC, 3);
-	/* what the module does not do, or what nobody does, is accepted, too */
+	/*
+	 * an opcode that the module does not support, or that does not exist,
+	 * is traced as well
+	 */
 	add(&r, IOURING2_OP_SPLICE, 98, NULL, 0, 0, 0, 4);
 	add(&r, 200, 97, NULL, 0, 0, 0, 5);
 	ASSERT_EQ(5, ring_submit(&r));
@@ -375,7 +390,7 @@ static const char *const names[] = {
 	[IOURING2_OP_READ] = "READ", [IOURING2_OP_WRITE] = "WRITE",
 };
 
-/* Each opcode that is supported has its name, and no other has one */
+/* Each supported opcode has its name, and no other opcode has one */
 TRACE_TEST(names)
 {
 	char expected[TRACE_MAX];
@@ -390,7 +405,7 @@ TRACE_TEST(names)
 	ASSERT_EQ(0, dev_query(&q));
 	ASSERT_EQ(0, ring_init_params(&r, 8, 0, IOURING2_SETUP_SUBMIT_ALL, 0));
 	for (i = 0; i < 256; i++) {
-		/* an SQE that fails at once */
+		/* this SQE fails at once */
 		sqe = add(&r, i, -1, NULL, 0, 0, 0, i);
 		sqe->personality = 1;
 		ASSERT_EQ(1, ring_submit_wait(&r, 1));
@@ -408,7 +423,7 @@ TRACE_TEST(names)
 	ring_exit(&r);
 }
 
-/* Fills the CQ of 4, and the backlog with 4 */
+/* Fill the CQ of 4, and put 4 CQEs into the backlog */
 static int overflow(struct ring *r)
 {
 	int i, k;
@@ -447,7 +462,7 @@ TRACE_TEST(wait)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	nop(&r, 1);
 	ring_publish(&r);
-	/* there is nothing to wait for */
+	/* no wait is necessary */
 	EXPECT_EQ(1, enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
 	EXPECT_STREQ("", trace_of(&self->t, id_of(&r)));
 	EXPECT_EQ(0, enter_timeout(r.fd, 0, 3, 1000));
@@ -464,7 +479,7 @@ TRACE_TEST(drain)
 
 	WANT("drain");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* nothing is before it */
+	/* the barrier has no request before it */
 	nop(&r, 1)->flags = DRAIN;
 	ASSERT_EQ(1, ring_submit(&r));
 	EXPECT_STREQ("", trace_of(&self->t, id_of(&r)));
@@ -479,7 +494,7 @@ TRACE_TEST(drain)
 	close(efd);
 }
 
-/* A worker of each class does what it was given */
+/* A worker of each class executes a request that was queued for it */
 TRACE_TEST(queue)
 {
 	int fd = tmp_file(4096);
@@ -500,7 +515,10 @@ TRACE_TEST(queue)
 	close(fd);
 }
 
-/* A terminal that nobody types on can be polled, and not tried: reads queue up */
+/*
+ * A terminal without input can be polled, but a read cannot be tried without
+ * blocking. So the second read is queued behind the first.
+ */
 TRACE_TEST(queue_key)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
@@ -543,7 +561,10 @@ TRACE_TEST(run)
 	close(fd);
 }
 
-/* A file that asks who reads it: only the process itself may do that */
+/*
+ * The contents of the file depend on the task that reads it, so only a task of
+ * the process itself may execute the read
+ */
 TRACE_TEST(park)
 {
 	int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
@@ -606,7 +627,7 @@ TRACE_TEST(poll_wake)
 	EXPECT_EQ(POLLIN, seen_ms(&r, 2, SOON));
 	EXPECT_STREQ("poll_wake: seq=0 user_data=0x2 op=POLL_ADD opcode=6 events=0x1 multishot=1\n",
 		     trace_of(&self->t, id_of(&r)));
-	/* what it did not ask for does not wake it */
+	/* an event that the poll does not request does not wake it */
 	ASSERT_EQ(8, read(efd, &one, 8));
 	trace_forget(&self->t);
 	poll_in(&r, efd, 3);
@@ -628,7 +649,7 @@ TRACE_TEST(timeout_arm)
 	prep_timeout(sqe, &ts, 5, IOURING2_TIMEOUT_BOOTTIME);
 	sqe->user_data = 9;
 	ASSERT_EQ(0, submit_all(&r));
-	/* an update: the same request, which does not count any more */
+	/* an update arms the same request again, without a count */
 	ts.tv_nsec = 8;
 	sqe = ring_sqe(&r);
 	prep_timeout_remove(sqe, 9);
@@ -677,12 +698,12 @@ TRACE_TEST(cancel)
 		     "cancel: user_data=0x6 flags=0x0 opcode=0 found=0 result=-2 leaving=0\n"
 		     "cancel: user_data=0x0 flags=0x21 opcode=6 found=3 result=3 leaving=0\n",
 		     trace_of(&self->t, id));
-	/* a process that leaves the ring cancels its requests */
+	/* when a process leaves the ring, its requests are cancelled */
 	trace_forget(&self->t);
 	poll_in(&r, efd, 7);
 	ASSERT_EQ(0, submit_all(&r));
 	ring_exit(&r);
-	/* and looks for more, until none is left */
+	/* it searches again until it finds no request */
 	trace_of(&self->t, id);
 	EXPECT_EQ(0, strncmp(self->t.text, leaving, strlen(leaving))) {
 		TH_LOG("%s", self->t.text);
@@ -702,12 +723,15 @@ TRACE_TEST(complete)
 
 	WANT("complete");
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	/* with a CQE, without one, and with an error */
+	/*
+	 * the first posts a CQE, the second does not, and the third has an
+	 * error
+	 */
 	nop(&r, 1);
 	nop(&r, 2)->flags = IOURING2_SQE_CQE_SKIP_SUCCESS;
 	add(&r, IOURING2_OP_READ, -1, NULL, 0, 0, 0, 3);
 	ASSERT_EQ(0, submit_all(&r));
-	/* by a wake-up, with more to come */
+	/* a wake-up posts a CQE with F_MORE */
 	sqe = ring_sqe(&r);
 	prep_poll_multi(sqe, efd, POLLIN);
 	sqe->user_data = 4;
@@ -715,7 +739,7 @@ TRACE_TEST(complete)
 	ASSERT_EQ(8, write(efd, &one, 8));
 	ASSERT_EQ(0, see_ms(&r, 4, &cqe, SOON));
 	EXPECT_EQ(IOURING2_CQE_F_MORE, cqe.flags);
-	/* by a wake-up, with that */
+	/* a wake-up posts the final CQE */
 	poll_in(&r, efd, 5);
 	ASSERT_EQ(0, submit_all(&r));
 	EXPECT_STREQ("complete: seq=0 user_data=0x1 res=0 cqe_flags=0x0 skipped=0\n"
@@ -728,7 +752,7 @@ TRACE_TEST(complete)
 	close(efd);
 }
 
-/* The final CQE of a poll that its wake-up posts */
+/* A wake-up posts the final CQE of a poll */
 TRACE_TEST(complete_by_wake)
 {
 	int efd = eventfd(0, EFD_CLOEXEC);
@@ -761,7 +785,7 @@ TRACE_TEST(backlog_add)
 		     "backlog_add: seq=6 user_data=0x6 backlog=3\n"
 		     "backlog_add: seq=7 user_data=0x7 backlog=4\n",
 		     strstr(trace_of(&self->t, id_of(&r)), "backlog_add"));
-	/* each has completed, and is said to have completed, once */
+	/* each request has completed, and has one event "complete" */
 	EXPECT_EQ(8, fdinfo(r.fd, "Completed"));
 	EXPECT_NE(NULL, strstr(self->t.text, "complete: seq=7 user_data=0x7 "));
 	trace_forget(&self->t);
@@ -792,7 +816,9 @@ TRACE_TEST(backlog_flush)
 
 /* --- the way of a request ------------------------------------------------- */
 
-/* A read that waits for its file, with all events on: from SETUP to close */
+/*
+ * A read that waits for its file, with all events enabled, from SETUP to close
+ */
 TRACE_TEST(way_of_a_read)
 {
 	int efd = eventfd(0, EFD_CLOEXEC);
@@ -808,7 +834,7 @@ TRACE_TEST(way_of_a_read)
 	add(&r, IOURING2_OP_READ, efd, &one, sizeof(one), -1, 0, 0x42);
 	ASSERT_EQ(0, submit_all(&r));
 	ASSERT_EQ(8, write(efd, &one, 8));
-	/* nobody is in ENTER: the retry worker reads */
+	/* no task is in ENTER: the retry worker executes the read */
 	EXPECT_EQ(8, seen_ms(&r, 0x42, SOON));
 	trace_of(&self->t, id);
 	at = strchr(self->t.text, '\n');

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many workers there are, and how long they stay: a process that submits as
- * ever more identities does not get ever more of them, and when there are too many
- * each process may have one all the same. Workers are in no cgroup of their process,
- * and what they read and write is accounted to it.
+ * How many workers there are, and how long they exist. A process that submits
+ * under more and more identities does not get more and more workers. When there
+ * are too many workers, each process may nevertheless have one. Workers are in
+ * no cgroup of their process, but their reads and writes are accounted to it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 static long total_was;
 
-/* Return: whether the parameter can be changed; then total_restore() is needed */
+/* Return: whether the parameter can be changed. If so, call total_restore(). */
 static bool total_set(long nr)
 {
 	total_was = module_param(TOTAL);
@@ -32,7 +32,7 @@ static void total_restore(struct __test_metadata *_metadata)
 	EXPECT_EQ(0, module_param_set(TOTAL, total_was));
 }
 
-/* From here on this process submits as somebody else */
+/* From now on, this process submits under another identity */
 static int next_identity(void)
 {
 	static rlim_t size = 1UL << 40;
@@ -64,11 +64,11 @@ static const char *changes_identity(void *arg)
 	}
 	ring_exit(&r);
 	close(fd);
-	/* and one that has not been counted as idle yet */
+	/* one more worker may exist that is not counted as idle yet */
 	return most > FEW + 1 ? reason("%d workers", most) : "";
 }
 
-/* Workers that wait make room for those of other identities */
+/* Idle workers make room for workers of other identities */
 BOUNDED_TEST(identities_share_workers)
 {
 	if (!total_set(8))
@@ -77,7 +77,7 @@ BOUNDED_TEST(identities_share_workers)
 	total_restore(_metadata);
 }
 
-/* A worker of @r is busy for as long as nobody provides the page */
+/* Keep a worker of @r busy until the page is provided */
 static int keep_worker(struct ring *r, struct absent *a, int file)
 {
 	add(r, IOURING2_OP_READ, file, a->page, 8, 0, ASYNC, 1);
@@ -107,7 +107,7 @@ static const char *syncs_in_shared(void *arg)
 
 	ring_sync(&r);
 	ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0);
-	return ret ? reason("FSYNC of who shares the ring: %d", ret) : "";
+	return ret ? reason("FSYNC of a process with this ring: %d", ret) : "";
 }
 
 static const char *is_refused(void *arg)
@@ -121,7 +121,7 @@ static const char *is_refused(void *arg)
 		return "no page, no file, or no ring";
 	ret = keep_worker(&r, &a, fd);
 	if (ret)
-		return reason("the first: %d", ret);
+		return reason("cannot keep a worker busy: %d", ret);
 	ret = next_identity();
 	if (ret)
 		return reason("setrlimit: %d", ret);
@@ -131,7 +131,7 @@ static const char *is_refused(void *arg)
 	if (fdinfo(r.fd, "Workers") != 1 || fdinfo(r.fd, "Inflight") != 1)
 		return reason("%lld workers, %lld in flight",
 			      fdinfo(r.fd, "Workers"), fdinfo(r.fd, "Inflight"));
-	/* Other processes have one each */
+	/* Each other process may have one worker */
 	said = child_ms(syncs_alone, NULL, SOON);
 	if (*said)
 		return reason("%s", said);
@@ -144,14 +144,16 @@ static const char *is_refused(void *arg)
 	ret = res_ms(&r, 1, SOON);
 	if (ret != 8)
 		return reason("READ: %d", ret);
-	/* Its worker waits now, or will soon, and makes room */
+	/*
+	 * The worker of the read is idle now, or will be soon, and makes room
+	 */
 	until_ms((ret = do_one(&r, IOURING2_OP_FSYNC, fd, NULL, 0, 0, 0)) !=
 		 -EAGAIN, SOON);
 	ring_exit(&r);
 	return ret ? reason("FSYNC afterwards: %d", ret) : "";
 }
 
-/* When all are busy, and there are too many */
+/* All workers are busy, and their number is above the limit */
 BOUNDED_TEST(without_any)
 {
 	struct absent a;
@@ -184,7 +186,7 @@ static void group_end(struct __test_metadata *_metadata)
 	}
 }
 
-/* The first number behind a name in a file of the group, or -1 */
+/* Return: the first number behind a name in a file of the group, or -1 */
 static long long group_number(const char *file, const char *name)
 {
 	static char text[4096];
@@ -197,7 +199,7 @@ static long long group_number(const char *file, const char *name)
 	return at ? strtoll(at + strlen(name), NULL, 10) : -1;
 }
 
-/* In the group, with a worker that has done something and stays */
+/* Enter the group, and keep a worker that has executed a request */
 static void has_worker(int said)
 {
 	int fd = tmp_file(4096);
@@ -212,7 +214,7 @@ static void has_worker(int said)
 		pause();
 }
 
-/* A kernel thread in the group would keep it from becoming frozen */
+/* A kernel thread in the group would prevent the group from becoming frozen */
 BOUNDED_TEST(group_freezes)
 {
 	int said[2];
@@ -248,7 +250,7 @@ static const char *reads_disk(void *arg)
 	if (fd < 0 || ring_init(&r, 8, 0))
 		return reason("%s: errno %d", DISK, errno);
 	if (write_text(GROUP "/cgroup.procs", "0"))
-		return "it is not moved";
+		return "cannot move to the group";
 	ret = do_one(&r, IOURING2_OP_READ, fd, buf, 65536, 0, ASYNC);
 	if (ret != 65536)
 		return reason("READ: %d", ret);
@@ -259,11 +261,11 @@ static const char *reads_disk(void *arg)
 	return "";
 }
 
-/* What a worker reads is accounted to the group */
+/* The reads of a worker are accounted to the group */
 BOUNDED_TEST(io_is_accounted)
 {
 	if (access(DISK, R_OK))
-		SKIP(return, "no disk of a virtual machine");
+		SKIP(return, "cannot read the disk of the virtual machine");
 	if (group_make())
 		SKIP(return, "no cgroup v2");
 	if (group_number("io.stat", "") < 0) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A ring that has had more than 2^32 requests works as one that had none: what
- * it counts in 32 bits goes on from 0, for the application as well. A debug
- * build has rings that begin shortly before that.
+ * A ring that has had more than 2^32 requests works like a new one: its 32-bit
+ * counters wrap to 0, also for the application. In a debug build, a ring can
+ * start shortly before that point.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -13,13 +13,13 @@
 #include "kselftest_harness.h"
 #include "fixture.h"
 
-#define SHORT_OF	20	/* requests, until the numbers are 0 */
+#define SHORT_OF	20	/* requests until the counters wrap to 0 */
 #define ROUNDS		40
 
 #define GETEVENTS	IOURING2_ENTER_GETEVENTS
 #define DRAIN		IOURING2_SQE_IO_DRAIN
 
-/* Return: 0, -errno, or -ENODEV: not a debug build */
+/* Return: 0, -errno, or -ENODEV if this is no debug build */
 static int old_ring(struct ring *r, unsigned int sq, unsigned int cq)
 {
 	int ret;
@@ -46,7 +46,7 @@ static bool has_wrapped(struct ring *r)
 	return *r->sq_head < 1U << 31 && *r->cq_tail < 1U << 31;
 }
 
-/* Each entry is taken once, each completion comes once, in order */
+/* Each entry is taken once, and each completion comes once, in order */
 RING_TEST(order)
 {
 	struct iouring2_cqe cqe;
@@ -58,7 +58,7 @@ RING_TEST(order)
 		nr = i % 4 + 1;
 		for (j = 0; j < nr; j++)
 			ASSERT_EQ(0, ring_nop(&r, 10 * i + j));
-		/* and no more than there are */
+		/* ENTER takes no more entries than there are */
 		EXPECT_EQ(nr, enter(r.fd, ring_publish(&r) + 1, 0, 0, NULL, 0));
 		EXPECT_EQ(nr, (int)ring_ready(&r));
 		for (j = 0; j < nr; j++) {
@@ -87,7 +87,10 @@ static void *wait_for_one(void *arg)
 	return NULL;
 }
 
-/* Who waits for one is woken by several at once, which may be past the end */
+/*
+ * A task that waits for one CQE is woken when several come at once, also if
+ * they wrap the counter
+ */
 RING_TEST(waiters)
 {
 	struct iouring2_cqe cqe;
@@ -97,7 +100,7 @@ RING_TEST(waiters)
 
 	OLD_RING(&r, 8, 16);
 	for (i = 0; i < ROUNDS / 2; i++) {
-		/* 7 a round: the third batch goes past the end */
+		/* 7 requests a round: the counter wraps in the third batch */
 		ASSERT_EQ(0, ring_nop(&r, 1));
 		ASSERT_EQ(0, ring_do(&r));
 		w = (struct waiter) { .fd = r.fd };
@@ -115,7 +118,7 @@ RING_TEST(waiters)
 	ring_exit(&r);
 }
 
-/* A barrier waits for what came before it, and not for ever */
+/* A barrier waits for the requests before it, and not for ever */
 RING_TEST(barriers)
 {
 	struct iouring2_sqe *sqe;
@@ -128,7 +131,7 @@ RING_TEST(barriers)
 	ASSERT_LE(0, efd);
 	OLD_RING(&r, 8, 0);
 	for (i = 0; i < ROUNDS / 2; i++) {
-		/* one with nothing to wait for */
+		/* this barrier has no request to wait for */
 		ASSERT_EQ(0, ring_nop(&r, 0));
 		r.sqes[(r.sqe_tail - 1) & *r.sq_mask].flags = DRAIN;
 		ASSERT_EQ(0, ring_do(&r)) {
@@ -159,7 +162,7 @@ RING_TEST(barriers)
 	close(efd);
 }
 
-/* A time-out that counts completions counts across the end */
+/* A timeout that counts completions counts correctly when the counter wraps */
 RING_TEST(counted)
 {
 	struct __kernel_timespec hour = ts_ns(3600 * NSEC_PER_SEC);
@@ -189,7 +192,7 @@ RING_TEST(counted)
 	ring_exit(&r);
 }
 
-/* What does not fit waits, and comes in order; the cap is what it was (I5) */
+/* CQEs that do not fit wait, and come in order. The cap is still right (I5). */
 RING_TEST(overflow)
 {
 	int i, got = 0, queued = 0, ret, busy = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A page that is not there until it is provided: what touches it waits.
+ * A page that is missing until the test provides it. Any access to it waits
+ * until then.
  */
 #ifndef SELFTESTS_IOURING2_ABSENT_H
 #define SELFTESTS_IOURING2_ABSENT_H
@@ -25,7 +26,7 @@ static inline int absent_make(struct absent *a)
 
 	a->fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (a->fd < 0)
-		return -ENODEV;		/* not configured, not permitted */
+		return -ENODEV;		/* not configured, or not permitted */
 	a->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	reg.range.start = (uintptr_t)a->page;
@@ -34,7 +35,7 @@ static inline int absent_make(struct absent *a)
 	       ioctl(a->fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
 }
 
-/* Somebody waits for it, within @ms */
+/* Return: whether a task accesses the page within @ms */
 static inline bool absent_wanted(struct absent *a, int ms)
 {
 	struct pollfd p = { .fd = a->fd, .events = POLLIN };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests and children that may never end: each is waited for with a time
- * limit, so that a module that loses one fails a check and not the run.
+ * Requests and children that may never end. Each wait has a time limit, so that
+ * a module that loses one fails a check and does not stop the run.
  *
  * Include after kselftest_harness.h and fixture.h.
  */
@@ -23,14 +23,14 @@
 #define HARDLINK	IOURING2_SQE_IO_HARDLINK
 #define DRAIN		IOURING2_SQE_IO_DRAIN
 
-/* Instead of a result: no completion came */
+/* The result if no completion came */
 #define NEVER		(-5000)
-/* Milliseconds in which what must happen happens, on a busy machine too */
+/* Time limit in milliseconds for what must happen, even on a busy machine */
 #define SOON		((int)env_long("IOURING2_SOON", 15000))
-/* Milliseconds in which what must not happen would have happened */
+/* How many milliseconds to wait for what must not happen */
 #define A_WHILE		300
 
-/* user_data of the request in question, and of the timer before it */
+/* user_data of the request under test, and of the timer before it */
 #define TRIED		0x7123ULL
 #define TIMER		0x7143ULL
 
@@ -39,8 +39,8 @@
 /* ------------------------------------------------------------ completions */
 
 /*
- * Take the completion of @ud out of the CQ if it is there. @seen is the number of
- * completions that were looked at: another may have come since.
+ * Take the completion of @ud out of the CQ if it is there. @seen is the number
+ * of completions that were checked: another one may have come since.
  */
 static inline bool pick_seen(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
 			     __u32 *seen)
@@ -69,14 +69,20 @@ static inline bool pick(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
 	return pick_seen(r, ud, cqe, &seen);
 }
 
-/* The completion of @ud, without entering the kernel: 0 or -ETIME */
+/*
+ * Wait for the completion of @ud without entering the kernel. Return: 0 or
+ * -ETIME.
+ */
 static inline int see_ms(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
 			 int ms)
 {
 	return until_ms(pick(r, ud, cqe), ms) ? 0 : -ETIME;
 }
 
-/* The completion of @ud, waiting in ENTER: 0, -ETIME or what ENTER said */
+/*
+ * Wait in ENTER for the completion of @ud. Return: 0, -ETIME, or the result of
+ * ENTER.
+ */
 static inline int take_ms(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
 			  int ms)
 {
@@ -95,7 +101,10 @@ static inline int take_ms(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
 	return 0;
 }
 
-/* The result of @ud within @ms, NEVER, or what ENTER said */
+/*
+ * Wait in ENTER for @ud. Return: its result, NEVER after @ms, or the error of
+ * ENTER.
+ */
 static inline int res_ms(struct ring *r, __u64 ud, int ms)
 {
 	struct iouring2_cqe cqe;
@@ -112,7 +121,7 @@ static inline int seen_ms(struct ring *r, __u64 ud, int ms)
 	return see_ms(r, ud, &cqe, ms) ? NEVER : cqe.res;
 }
 
-/* Submit what is queued: 0 if all of it was taken */
+/* Submit all queued entries. Return: 0 if all were accepted. */
 static inline int submit_all(struct ring *r)
 {
 	unsigned int nr = ring_publish(r);
@@ -121,13 +130,16 @@ static inline int submit_all(struct ring *r)
 	return ret == (int)nr ? 0 : ret < 0 ? ret : -EPROTO;
 }
 
-/* A child has its own idea of the SQ's tail: take over what the ring says */
+/*
+ * Set the local SQ tail from the ring, because another process may have moved
+ * it
+ */
 static inline void ring_sync(struct ring *r)
 {
 	r->sqe_tail = ld_acq(r->sq_tail);
 }
 
-/* One more SQE, filled in, with user_data */
+/* Add and fill one SQE */
 static inline struct iouring2_sqe *add(struct ring *r, int op, int fd,
 				       const void *addr, unsigned int len,
 				       __u64 off, unsigned int flags, __u64 ud)
@@ -157,15 +169,16 @@ static inline void add_timer(struct ring *r, unsigned int ms,
 /* ----------------------------------------------- ways to have it done */
 
 /*
- * PLAIN	as it comes
- * AS_ASYNC	with IOURING2_SQE_ASYNC
- * LINKED	it starts behind a timer, while its process waits in ENTER
- * AWAY		it starts behind a timer, while nobody is in ENTER; then its
+ * How a request is executed:
+ * PLAIN	it is submitted without flags
+ * AS_ASYNC	it is submitted with IOURING2_SQE_ASYNC
+ * LINKED	it starts after a timer, while its process waits in ENTER
+ * AWAY		it starts after a timer, while no task is in ENTER; then its
  *		process enters
  */
 enum manner { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
 
-/* A fixture with these for its variants; the tests have variant->how */
+/* A fixture with these as its variants: tests use variant->how */
 #define MANNER_FIXTURE(name)						\
 RING_FIXTURE(name) {							\
 	enum manner how;						\
@@ -208,7 +221,7 @@ static inline int finish_how(struct ring *r, enum manner how, int ms)
 	return res_ms(r, TRIED, ms);
 }
 
-/* The result of one request that is done so */
+/* Execute one request in manner @how. Return: its result. */
 static inline int do_how(struct ring *r, enum manner how, int op, int fd,
 			 const void *addr, unsigned int len, __u64 off)
 {
@@ -229,7 +242,7 @@ static inline int do_one(struct ring *r, int op, int fd, const void *addr,
 
 /* ----------------------------------------------------------------- children */
 
-/* Zeroed memory that children share */
+/* Zeroed memory that is shared with children */
 static inline void *shared_new(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -238,7 +251,7 @@ static inline void *shared_new(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* A child's wait status, or -ETIME: it has not ended */
+/* Return: the wait status of a child, or -ETIME if it has not ended */
 static inline int reap_ms(pid_t pid, int ms)
 {
 	int status;
@@ -248,7 +261,10 @@ static inline int reap_ms(pid_t pid, int ms)
 	return status;
 }
 
-/* It cannot keep the run waiting, even if it never ends */
+/*
+ * Close the output, so that a process that never ends does not keep the run
+ * waiting
+ */
 static inline void let_go_of_output(void)
 {
 	close(0);
@@ -256,7 +272,9 @@ static inline void let_go_of_output(void)
 	close(2);
 }
 
-/* What @fn says in a child: "" if all is well */
+/*
+ * Run @fn in a child. Return: the text that it returns, or how the child ended.
+ */
 static inline const char *child_ms(const char *(*fn)(void *arg), void *arg,
 				   int ms)
 {
@@ -310,14 +328,14 @@ static inline int write_text(const char *path, const char *fmt, ...)
 	return ret;
 }
 
-/* Without the line's end */
+/* Cut off the end of the line */
 static inline char *first_line(char *text)
 {
 	text[strcspn(text, "\n")] = '\0';
 	return text;
 }
 
-/* 0, or that of the shell */
+/* Return: 0, or the status of the shell */
 __printf(1, 2)
 static inline int shell(const char *fmt, ...)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A character device that does what a test wants, made by CUSE: of a kind that
- * no list of the module knows, whose reads wait for as long as they are told to.
- * Its server is a process of its own.
+ * A character device whose behaviour the test controls, made by CUSE. No list
+ * of the module contains its kind. Its reads wait for as long as the test
+ * wants. The server of the device is another process.
  *
  * Include after bounded.h.
  */
@@ -20,11 +20,12 @@
 
 /*
  * Shared with the server.
- * @hold: reads and writes are not answered as long as it is set
- * @error: what they are answered, if not 0
- * @asked: reads and writes that came
- * @interrupted: of these ended with EINTR, as an interrupt came for them
- * @reader: whom the last one was from
+ *
+ * @hold: reads and writes are not answered while it is set
+ * @error: the error of each answer, if not 0
+ * @asked: number of reads and writes that came
+ * @interrupted: how many of these ended with EINTR, because of an interrupt
+ * @reader: the process that sent the last one
  */
 struct cuse {
 	bool hold, stop, deaf;
@@ -33,7 +34,7 @@ struct cuse {
 	pid_t server, reader;
 };
 
-/* As the server has it */
+/* The state of the server */
 struct cuse_server {
 	struct cuse *shared;
 	int dev;
@@ -113,7 +114,7 @@ static inline void cuse_serve(struct cuse_server *s,
 	struct fuse_poll_out ready = {
 		.revents = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM,
 	};
-	/* The layouts of both begin alike */
+	/* Both structs have these fields at the same place */
 	const struct fuse_read_in *in = arg;
 
 	switch (h->opcode) {
@@ -163,7 +164,7 @@ static inline void cuse_loop(struct cuse *c, int dev)
 	}
 }
 
-/* Return: the shared part, or NULL where there is no CUSE */
+/* Return: the shared part, or NULL if there is no CUSE */
 static inline struct cuse *cuse_start(void)
 {
 	struct cuse *c = shared_new(sizeof(*c));
@@ -171,12 +172,12 @@ static inline struct cuse *cuse_start(void)
 	int dev;
 
 	if (!intrusive() || shell("modprobe -q cuse >/dev/null 2>&1"))
-		errno = 0;	/* may be built in */
+		errno = 0;	/* CUSE may be built in */
 	dev = open("/dev/cuse", O_RDWR | O_CLOEXEC);
 	if (dev < 0 || !c)
 		return NULL;
 	fflush(NULL);
-	/* not at once to what the child shares, which would set it to 0 */
+	/* not c->server = fork(): the child would set the shared field to 0 */
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

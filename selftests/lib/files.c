@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What runs a matrix of files and judges its cells; see files.h.
+ * Run a matrix of files and judge its cells; see files.h.
  *
- * A kind has a process of its own, with its own mounts. In it, a way has a
- * process that does all columns, one after the other. One that does not end in
- * time is killed, and another one goes on with the next column.
+ * Each kind has its own process, with its own mounts. In it, each way has a
+ * process that does all columns, one after the other. If a column does not end
+ * in time, its process is killed, and another one continues with the next
+ * column.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -27,30 +28,32 @@
 #include "kselftest.h"
 #include "files.h"
 
-/* Seconds for one column: what takes longer hangs. Machines may be busy */
+/*
+ * Seconds for one column, even on a busy machine: a longer one counts as hung
+ */
 #define COLUMN_LIMIT	20
-#define ARGUED_LIMIT	3	/* and it does not matter whether it does */
+#define ARGUED_LIMIT	3	/* the same, if a difference is argued for */
 #define SETUP_LIMIT	120
-#define MAX_HUNG	2	/* then the rest of a way is not run */
+#define MAX_HUNG	2	/* after these, a way is not continued */
 
-/* Columns of the program that runs the others */
+/* The column that this program adds to those of the matrix */
 enum { LEFT_DATA, NR_OWN };
 
 static const char * const own_columns[NR_OWN] = { "left" };
 
 enum progress { NOT_RUN, RUNNING, RAN, HUNG };
 
-/* What the processes of a kind tell each other */
+/* Memory that the processes of a kind share */
 struct board {
 	char text[NR_WAYS][MAX_COLUMNS + NR_OWN][TEXT_LEN];
 	int state[NR_WAYS][MAX_COLUMNS + NR_OWN];
 	long us[NR_WAYS][MAX_COLUMNS + NR_OWN];
 	long setup_us, teardown_us;
-	char no_way[NR_WAYS][80];	/* why there is none */
+	char no_way[NR_WAYS][80];	/* why the way cannot be used */
 	char skip[200];			/* why there is no such kind */
-	char left[200];			/* after the kind's end */
-	int fds;			/* of kernel threads */
-	int current;			/* column that a way is at */
+	char left[200];			/* what the kind left behind */
+	int fds;			/* open files of kernel threads */
+	int current;			/* column that is running */
 	int set_up, ended;
 };
 
@@ -83,9 +86,8 @@ static int kcmp_files(pid_t a, pid_t b)
 #define NR_KNOWN	65536
 
 /*
- * Does it have the table that kernel threads have from the first of them? For
- * who has ever had it, it is not asked again: that is most of what there is to
- * look at.
+ * Does this process share the file table of kthreadd? A process that once did
+ * is not checked again, because nearly all kernel threads share it.
  */
 static bool has_common_table(pid_t pid)
 {
@@ -99,8 +101,8 @@ static bool has_common_table(pid_t pid)
 }
 
 /*
- * Open files of that kernel thread which has most: there is never one. Most
- * share a table.
+ * Return: the largest number of open files of a kernel thread. None should have
+ * any. Most kernel threads share a table.
  */
 static int kernel_fds(void)
 {
@@ -125,7 +127,10 @@ static int kernel_fds(void)
 	return most;
 }
 
-/* Not a server's delegations, which it takes back when it likes */
+/*
+ * The number of file locks. An NFS server's delegations do not count, because
+ * the server may revoke them at any time.
+ */
 static int nr_locks(void)
 {
 	FILE *f = fopen("/proc/locks", "r");
@@ -180,7 +185,7 @@ static bool applies(const struct kind *k, const struct column *col)
 	return (k->can & col->needs) == col->needs && !(k->can & col->never);
 }
 
-/* What descriptors a process has: to be the same after each column */
+/* The descriptors of a process: they must be the same after each column */
 struct table {
 	int fds, lowest;
 };
@@ -210,7 +215,7 @@ static void do_column(const struct kind *k, struct io *io,
 		     t->lowest - before.lowest);
 }
 
-/* Which of the expected ways that were run has it the same? */
+/* Return: an expected way that ran and has the same text as @ours, or -1 */
 static int same_as(enum io_way ours, unsigned int col)
 {
 	int way;
@@ -228,9 +233,9 @@ static bool in_doubt(unsigned int col)
 }
 
 /*
- * Is a way to do this column? io_uring only decides where ours differ from the
- * call, or where there is no such call; and where something is left after ours,
- * it does all that they did.
+ * Must @way do this column? io_uring does it only where iouring2 differs from
+ * the call, or where there is no such call. If iouring2 left something behind,
+ * io_uring does all columns that iouring2 did.
  */
 static bool wanted_of(const struct kind *k, enum io_way way, unsigned int col)
 {
@@ -288,13 +293,16 @@ static void way_main(struct kind *k, enum io_way way, unsigned int from)
 	_exit(0);
 }
 
-/* Wait for @pid; false: it did not end within @ms */
+/* Wait for @pid. Return: false if it did not end within @ms. */
 static bool reap(pid_t pid, int *status, long ms)
 {
 	return until_ms(waitpid(pid, status, WNOHANG) == pid, ms);
 }
 
-/* Where any difference is argued for, it is enough to see that io_uring hangs */
+/*
+ * If any difference in this column is argued for, io_uring gets a short time
+ * limit
+ */
 static long column_limit(const struct kind *k, enum io_way way, unsigned int col)
 {
 	if (way < WAY_OURS && col < matrix->nr_columns &&
@@ -304,8 +312,9 @@ static long column_limit(const struct kind *k, enum io_way way, unsigned int col
 }
 
 /*
- * Watch a way's process. Return: the column to go on with, or -1 if one of its
- * processes cannot be killed: nothing more can be said about this kind.
+ * Watch a way's process. Return: the column to continue with, or -1 if one of
+ * its processes cannot be killed. Nothing more can then be tested with this
+ * kind.
  */
 static int watch(struct kind *k, enum io_way way, pid_t pid)
 {
@@ -351,7 +360,9 @@ static int hung(enum io_way way)
 	return nr;
 }
 
-/* It would take too long to see all the others hang */
+/*
+ * Mark the remaining columns as hung, because running them would take too long
+ */
 static void give_up(struct kind *k, enum io_way way, int from)
 {
 	for (; from < (int)matrix->nr_columns; from++) {
@@ -391,7 +402,7 @@ static bool run_way(struct kind *k, enum io_way way)
 		return false;
 	if (*board->no_way[way])
 		return true;
-	/* io_uring closes its files some time after the process's end */
+	/* io_uring closes its files some time after the process has exited */
 	until_ms(!*(diff = state_diff(&before, false)) &&
 		 (locks_now = nr_locks()) == locks, 5000);
 	note(&c, "%s", diff);
@@ -446,7 +457,7 @@ static void kind_main(struct kind *k)
 	_exit(0);
 }
 
-/* What is in there is no longer mounted anywhere; often it is empty */
+/* All that was mounted there is unmounted, and the folder is often empty */
 static void remove_work_dir(void)
 {
 	if (*work_dir && rmdir(work_dir))
@@ -516,7 +527,9 @@ static bool judge(struct kind *k, enum io_way ours, unsigned int col)
 	snprintf(name, sizeof(name), "%s%s", column_name(col),
 		 ours == WAY_OURS_ASYNC ? "/async" : "");
 	if (board->state[ours][col] == RAN && way >= 0) {
-		/* nothing to compare with is no reason */
+		/*
+		 * the row gives no reason if there is no call to compare with
+		 */
 		if (way && board->state[WAY_CALL][col] == NOT_RUN)
 			way = 0;
 		row(k->name, name, "same", as[way]);
@@ -527,7 +540,7 @@ static bool judge(struct kind *k, enum io_way ours, unsigned int col)
 		 "call: %s; io_uring: %s; io_uring ASYNC: %s; iouring2: %s",
 		 seen(WAY_CALL, col), seen(WAY_NATIVE, col),
 		 seen(WAY_NATIVE_ASYNC, col), seen(ours, col));
-	/* Only io_uring can say what is right, and there is none */
+	/* Only io_uring can show the right result: this kernel has none */
 	if (board->state[WAY_CALL][col] == NOT_RUN &&
 	    *board->no_way[WAY_NATIVE]) {
 		row(k->name, name, "skip", board->no_way[WAY_NATIVE]);
@@ -539,7 +552,7 @@ static bool judge(struct kind *k, enum io_way ours, unsigned int col)
 	return !why;
 }
 
-/* Where the time went: for whoever makes it less */
+/* Print how long each column took */
 static void print_times(void)
 {
 	unsigned int col, way;
@@ -606,7 +619,7 @@ static void open_tsv(void)
 	tsv = fopen(path, "a");
 	if (!tsv)
 		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
-	/* each row in one piece, and none twice by a fork */
+	/* write each row at once, so that no fork writes it again */
 	setvbuf(tsv, NULL, _IOLBF, 0);
 }
 
@@ -632,7 +645,7 @@ int files_main(const struct matrix *m, int argc, char **argv)
 	if (board == MAP_FAILED || io_buf == MAP_FAILED ||
 	    m->nr_columns > MAX_COLUMNS)
 		ksft_exit_fail_msg("no memory, or too many columns\n");
-	kernel_fds();	/* what it learns, each kind's process knows */
+	kernel_fds();	/* fill its cache before the first fork */
 	ksft_set_plan(m->nr_kinds);
 	for (i = 0; i < m->nr_kinds; i++) {
 		long long begin = now_ns(CLOCK_MONOTONIC);

@@ -57,7 +57,7 @@ static int loop_bind(int nr, int backing)
 		close(fd);
 		return -errno;
 	}
-	return 0;	/* open: cleared with the last who has it open */
+	return 0;	/* stays open: the last close detaches the device */
 }
 
 const char *loop_new(const char *name, long long bytes)
@@ -167,7 +167,7 @@ int dm_table(const char *name, const char *table)
 {
 	int ret = dm_load(name, table);
 
-	/* as it is, without what a file system would have to do for it */
+	/* without flushing or freezing the file system on it */
 	if (!ret)
 		ret = dm_suspend(name, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG |
 				 DM_NOFLUSH_FLAG);
@@ -191,7 +191,7 @@ int dm_remove(const char *name)
 	int ret;
 
 	dm_init(&r, name, 0);
-	/* somebody may look at a new device for a moment */
+	/* another program may have a new device open for a moment */
 	until_ms((ret = dm_call(&r, DM_DEV_REMOVE)) != -EBUSY, 5000);
 	return ret;
 }

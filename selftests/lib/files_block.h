@@ -9,12 +9,15 @@
 
 #define MIB	(1048576LL)
 
-/* A loop device on a file in work_dir, gone with the process; "" : errno */
+/*
+ * Make a loop device on a file in work_dir. It ends with the process. Return:
+ * its node, or "" with errno set.
+ */
 const char *loop_new(const char *name, long long bytes);
 
 /* Device mapper: @table is lines of "START LENGTH TARGET ARGUMENTS" */
 const char *dm_new(const char *name, const char *table);	/* its node */
-int dm_table(const char *name, const char *table);	/* instead of the old */
+int dm_table(const char *name, const char *table);	/* replaces it */
 int dm_message(const char *name, const char *text);
 int dm_remove(const char *name);
 long long dev_sectors(const char *node);

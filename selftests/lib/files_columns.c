@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What is done to a file of any kind: the columns of the matrix; see files.h.
- */
+/* Operations on a file of any kind: the columns of the matrix; see files.h. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -48,7 +46,7 @@ static void col_readv(struct cell *c)
 	end(c);
 }
 
-/* Less room than there is data, and less data than there is room */
+/* A read of less than there is, and a read of more than there is */
 static void col_short(struct cell *c)
 {
 	if (!begin(c, 0))
@@ -92,7 +90,7 @@ static void col_end(struct cell *c)
 	end(c);
 }
 
-/* Positions that no file has */
+/* Offsets beyond the end of any file */
 static void col_edge(struct cell *c)
 {
 	static const __u64 offs[] = {
@@ -117,7 +115,9 @@ static void col_zero(struct cell *c)
 {
 	if (!begin_empty(c, 0))
 		return;
-	/* a read of nothing waits for no datum, where it is asked for */
+	/*
+	 * on some kinds, even a read of 0 bytes waits for data: skip it there
+	 */
 	if (c->kind->can & K_READ && !(c->kind->can & K_FEED))
 		note_res(c, "read", io_read(c->io, c->in.fd, io_buf, 0,
 					    at(c, 0)));
@@ -134,7 +134,7 @@ static void col_zero(struct cell *c)
 	end(c);
 }
 
-/* Memory that is not there: all of it, and its second half */
+/* Inaccessible memory: all of the buffer, and then only its second half */
 static void col_fault(struct cell *c)
 {
 	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
@@ -173,7 +173,10 @@ static int peer_take(int fd, char *to, int len)
 	return n < 0 && errno == ENOTSOCK ? read(fd, to, len) : n;
 }
 
-/* What came of @nr bytes; a terminal hands them on by and by */
+/*
+ * Read the @nr bytes that were written. A terminal passes them on in several
+ * steps.
+ */
 static int peer_read(int fd, char *to, int nr)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -224,7 +227,7 @@ static void col_writev(struct cell *c)
 	end(c);
 }
 
-/* Many blocks, over the end: a file grows */
+/* Write many blocks beyond the end: the file grows */
 static void col_write_big(struct cell *c)
 {
 	if (!begin_empty(c, 0))
@@ -250,7 +253,7 @@ static void col_pos(struct cell *c)
 	if (!begin(c, 0))
 		return;
 	if (!(c->kind->can & K_SEEK)) {
-		/* a position says nothing: as io_uring has it */
+		/* the offset has no effect, as with io_uring */
 		saw(c, io_buf, io_read(c->io, c->in.fd, io_buf,
 				       size_of(c, 5000), 5));
 		end(c);
@@ -299,7 +302,7 @@ static void col_fsync(struct cell *c)
 	end(c);
 }
 
-/* Closed before it is known whether it has run */
+/* Close the descriptor while the write may still be running */
 static void col_close_data(struct cell *c)
 {
 	int ret;
@@ -335,7 +338,7 @@ void signals_count(int sig)
 	sigaction(sig, &sa, NULL);
 }
 
-/* A worker's signal is on its way to the process */
+/* The signal that a worker sends may come a little later */
 void note_signals(struct cell *c)
 {
 	until_ms(ld_acq(&signals), 10);
@@ -389,7 +392,7 @@ static void col_suid(struct cell *c)
 	end(c);
 }
 
-/* Who has read and written has the file no longer open */
+/* After a read and a write, their task must not hold the file open */
 static void col_lease(struct cell *c)
 {
 	int fd, ret = 0;
@@ -425,7 +428,7 @@ static void col_freeze(struct cell *c)
 
 /* ------------------------------------------------- disks that fail or are full */
 
-/* Files are in a small file system: all of it is used up */
+/* The files are in a small file system, and this uses up all of its space */
 static void col_nospc(struct cell *c)
 {
 	int i, ret = 0;
@@ -487,7 +490,7 @@ static void col_ioerr(struct cell *c)
 	c->kind->fail(c->kind, false);
 }
 
-/* Written to memory; the disk's error is for the next fsync, once */
+/* The write goes to memory; the error of the disk is reported once, by fsync */
 static void col_fsync_err(struct cell *c)
 {
 	if (!begin_empty(c, 0))

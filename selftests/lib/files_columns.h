@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What the columns of the matrix of files have in common.
- */
+/* Shared code of the columns of the matrix of files. */
 #ifndef SELFTESTS_IOURING2_FILES_COLUMNS_H
 #define SELFTESTS_IOURING2_FILES_COLUMNS_H
 
 #include "files.h"
 
-/* A fresh file, and the datum that a read would otherwise wait for */
+/* Open a new file. If a read of it would wait, a datum is available. */
 static inline bool begin_empty(struct cell *c, int flags)
 {
 	int ret;
@@ -42,7 +40,7 @@ static inline __u64 at(struct cell *c, __u64 off)
 	return c->kind->can & K_SEEK ? off : NO_POS;
 }
 
-/* Where to write: many texts take it from their begin only */
+/* The offset of a write: many generated files accept writes at offset 0 only */
 static inline __u64 write_at(struct cell *c, __u64 off)
 {
 	return c->kind->can & K_TEXT ? NO_POS : at(c, off);
@@ -77,7 +75,7 @@ static inline unsigned int size_of(struct cell *c, unsigned int usual)
 	return c->kind->datum ? (unsigned int)c->kind->datum : usual;
 }
 
-/* Signals that this process gets, from now on */
+/* Count this signal of the process from now on */
 void signals_count(int sig);
 void note_signals(struct cell *c);
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * How the rows of file systems on a disk are made, in the matrix of files.
- */
+/* How the matrix of files makes the file systems on a disk. */
 #ifndef SELFTESTS_IOURING2_FILES_DISK_H
 #define SELFTESTS_IOURING2_FILES_DISK_H
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What the rows of file systems in the matrix of files have in common.
- */
+/* Shared code of the rows of file systems in the matrix of files. */
 #ifndef SELFTESTS_IOURING2_FILES_FS_H
 #define SELFTESTS_IOURING2_FILES_FS_H
 
@@ -16,14 +14,14 @@
 #define FILES		(K_READ | K_WRITE | K_SEEK | K_DATA | K_NONBLOCK)
 #define ON_DISK		(FILES | K_DISK | K_FS | K_OWNER)
 
-/* How a file system is made: in the row's @arg */
+/* How to make a file system; a row's @arg points to it */
 struct make {
 	const char *type, *tool, *command, *options;
 	long long mib;
 };
 
 static char dir_text[100];
-static const char *frozen;	/* what freeze() freezes */
+static const char *frozen;	/* the folder that freeze() freezes */
 
 static inline int fs_freeze(const struct kind *k, bool on)
 {
@@ -76,7 +74,7 @@ static inline const char *umount_dir(struct kind *k)
 
 	if (!k->dir)
 		return "";
-	/* io_uring may close a file some time later */
+	/* io_uring may close a file only some time later */
 	until_ms((ret = umount2(k->dir, 0) ? -errno : 0) != -EBUSY, 2000);
 	return ret ? reason("umount: %s", err_name(ret)) : "";
 }

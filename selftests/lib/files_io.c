@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include "files.h"
 
-/* The same on every architecture that has them */
+/* The numbers are the same on every architecture that has these calls */
 #define NR_IO_URING_SETUP	425
 #define NR_IO_URING_ENTER	426
 
@@ -95,7 +95,7 @@ int io_submit(struct io *io)
 	return io_enter(io, ring_publish(&io->r), 0);
 }
 
-/* Its place in the CQ, or the tail */
+/* Return: the index of its CQE, or the tail if there is none */
 static __u32 find_cqe(struct io *io, __u64 user_data)
 {
 	struct ring *r = &io->r;
@@ -112,7 +112,10 @@ bool io_done(struct io *io, __u64 user_data)
 	return find_cqe(io, user_data) != ld_acq(io->r.cq_tail);
 }
 
-/* Without a time limit: the process that waits has one */
+/*
+ * There is no time limit here, because the parent limits the time of this
+ * process
+ */
 int io_wait(struct io *io, __u64 user_data)
 {
 	struct ring *r = &io->r;

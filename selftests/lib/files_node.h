@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * How the rows of block devices in the matrix of files are opened.
- */
+/* How the matrix of files opens block devices. */
 #ifndef SELFTESTS_IOURING2_FILES_NODE_H
 #define SELFTESTS_IOURING2_FILES_NODE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rows of texts in the matrix of files have in common: files that are
- * made when they are read.
+ * Shared code of the rows of text files in the matrix of files: the kernel
+ * generates their contents when they are read.
  */
 #ifndef SELFTESTS_IOURING2_FILES_TEXT_H
 #define SELFTESTS_IOURING2_FILES_TEXT_H
@@ -11,7 +11,7 @@
 #include <string.h>
 #include "files.h"
 
-/* What is read is what read(2) says in the same process at the same time */
+/* Compare with the result of read(2) in the same process at the same time */
 static inline void as_call(struct cell *c, struct inst *in, const void *p, int res)
 {
 	static char text[65536];
@@ -27,7 +27,7 @@ static inline void as_call(struct cell *c, struct inst *in, const void *p, int r
 		note(c, "as the call");
 }
 
-/* The file's first line after a write */
+/* Note the first line of the file after a write */
 static inline void first_line(struct cell *c, struct inst *in)
 {
 	char text[60];
@@ -40,7 +40,7 @@ static inline void first_line(struct cell *c, struct inst *in)
 
 struct path {
 	const char *path;
-	const char *value;	/* to be written; the same for each way */
+	const char *value;	/* the value to write, the same for each way */
 };
 
 static inline int path_open(struct inst *in)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What rows and columns of the matrix of files are made with; see files.h.
- */
+/* Helpers for the rows and columns of the matrix of files; see files.h. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdarg.h>
@@ -92,7 +90,7 @@ void note_pos(struct cell *c)
 	note(c, "pos=%lld", pos < 0 ? -(long long)errno : pos);
 }
 
-/* Size and content, by a descriptor that is not the one under test */
+/* Note the size and contents of the file, through another descriptor */
 void note_file(struct cell *c)
 {
 	static char p[BUF_LEN];
@@ -104,7 +102,7 @@ void note_file(struct cell *c)
 	if (fd < 0 || fstat(fd, &st)) {
 		note(c, "file=%s", err_name(-errno));
 	} else {
-		/* what is behind that, nobody writes */
+		/* nothing writes beyond this part of a device */
 		len = pread(fd, p, S_ISBLK(st.st_mode) ? 65536 : BUF_LEN, 0);
 		note(c, "file=%lld:%08x", (long long)st.st_size,
 		     len > 0 ? sum((void *)p, len) : 0);
@@ -148,7 +146,9 @@ bool have_tool(const char *name)
 	return false;
 }
 
-/* Programs are slow to start: modprobe is, for what is there already */
+/*
+ * Do not start modprobe for a module that is loaded: starting programs is slow
+ */
 bool have_module(const char *name)
 {
 	char path[200];
@@ -180,7 +180,9 @@ bool put_text(const char *path, const char *fmt, ...)
 	return ok;
 }
 
-/* Bytes are made once: emulated machines are slow at that */
+/*
+ * The bytes are computed only once, because emulated machines are slow at that
+ */
 void fill_pattern(void *p, size_t len, unsigned int seed)
 {
 	static char made[128 * 1024];
@@ -198,7 +200,7 @@ void fill_pattern(void *p, size_t len, unsigned int seed)
 	}
 }
 
-/* A file of data in the kind's folder */
+/* Open a new data file in the kind's folder */
 int default_open(struct inst *in)
 {
 	static char data[FILE_SIZE];
@@ -238,7 +240,7 @@ void feed_peer(struct inst *in)
 		perror("feed");
 }
 
-/* Everything that waits for a reader */
+/* Read all data that waits for a reader */
 void drain_peer(struct inst *in)
 {
 	static char sink[65536];
@@ -265,7 +267,10 @@ int fill_fd(int fd)
 	return total;
 }
 
-/* Often in a row: one look may find it on its way to somewhere else */
+/*
+ * Check several times, because a task may sleep elsewhere for a moment before
+ * it waits
+ */
 bool waits(pid_t tid, const int *entered, int patience)
 {
 	int i;

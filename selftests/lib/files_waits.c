@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is done to a file of any kind that has to be waited for: columns of the
- * matrix; see files.h.
+ * Operations that have to wait, on a file of any kind: columns of the matrix;
+ * see files.h.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -63,8 +63,8 @@ void col_full(struct cell *c)
 }
 
 /*
- * O_NONBLOCK by the file. The call does not wait; io_uring does on many kinds of
- * file, and then gets the datum.
+ * The file has O_NONBLOCK. The system call does not wait. io_uring waits on
+ * many kinds of file, and then gets the datum.
  */
 void col_nonblock(struct cell *c)
 {
@@ -114,7 +114,7 @@ void col_poll(struct cell *c)
 		return;
 	p.fd = c->in.fd;
 	if (c->kind->can & K_FEED)
-		p.events = POLLIN;	/* the datum may still be on its way */
+		p.events = POLLIN;	/* the datum may not have arrived yet */
 	poll(&p, 1, c->kind->can & K_FEED ? 5000 : 0);
 	if (!(p.revents & (POLLIN | POLLOUT | POLLHUP))) {
 		note(c, "never ready");
@@ -142,7 +142,7 @@ void col_poll_wait(struct cell *c)
 	end(c);
 }
 
-/* Told to end, it ends, and what comes later is for the next reader */
+/* A read that is cancelled ends, and later data is for the next reader */
 void col_cancel(struct cell *c)
 {
 	struct pollfd p;
@@ -157,7 +157,9 @@ void col_cancel(struct cell *c)
 	io_sqe(c->io, IOURING2_OP_ASYNC_CANCEL, -1, (void *)1, 0, 0, 2);
 	note_res(c, "submit", io_submit(c->io));
 	ret = io_wait(c->io, 2);
-	/* where a worker has it, it may be told only */
+	/*
+	 * if a worker executes the read, the cancellation can only interrupt it
+	 */
 	note_res(c, "cancel", ret == -EALREADY ? 0 : ret);
 	ret = io_wait(c->io, 1);
 	note_res(c, "read", ret == -EINTR ? -ECANCELED : ret);
@@ -183,8 +185,8 @@ void col_close(struct cell *c)
 }
 
 /*
- * A file that cannot be tried without blocking is asked by poll() first. One
- * that never says that it is ready keeps a request waiting, in io_uring, too.
+ * A file that cannot be tried without blocking is polled first. If its poll()
+ * never reports it as ready, the request waits forever, in io_uring as well.
  */
 void col_never(struct cell *c)
 {
@@ -221,7 +223,7 @@ static bool has_ended(pid_t pid)
 	       si.si_pid == pid;
 }
 
-/* What a process that waits leaves behind when it is killed */
+/* What is left behind by a process that is killed while it waits */
 void col_kill(struct cell *c)
 {
 	struct state before;
@@ -259,7 +261,7 @@ void col_kill(struct cell *c)
 	end(c);
 }
 
-/* The other end is closed */
+/* Close the other end */
 void col_hup(struct cell *c)
 {
 	if (!begin(c, 0))

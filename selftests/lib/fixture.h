@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What every test program has in common: a fixture that remembers the state
- * of the module before each test and wants it back after, and a main() that
- * skips the whole program where there is no module.
+ * Shared by all test programs: a fixture that records the state of the module
+ * before each test and requires the same state afterwards, and a main() that
+ * skips the whole program if there is no module.
  *
  * Include after kselftest_harness.h.
  */
@@ -12,16 +12,16 @@
 #include "reason.h"
 #include "ring.h"
 
-/* Seconds before a test counts as hung; machines may be emulated ones */
+/* Seconds after which a test counts as hung; machines may be emulated */
 #define LIMIT	240
 
 /*
- * I9: after the last close nothing of a ring is left, at once.
+ * I9: as soon as the last close returns, nothing is left of a ring.
  *
- * Another one is for tests that are done once for each case of a table. What
- * follows RING_FIXTURE(name) says what a case is; FIXTURE_VARIANT_ADD(name, case)
- * is one, and TEST_F_TIMEOUT(name, test, LIMIT) with it is the result
- * "name.case.test".
+ * RING_FIXTURE(name) makes another such fixture, for tests that run once for
+ * each case of a table. The fields of a case follow it in braces.
+ * FIXTURE_VARIANT_ADD(name, case) adds a case. TEST_F_TIMEOUT(name, test,
+ * LIMIT) then has the result "name.case.test" for each case.
  */
 #define RING_FIXTURE(name)						\
 FIXTURE(name) {								\

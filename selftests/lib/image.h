@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A file system of one's own in an image, and freezing it.
+ * A new file system in an image file, and functions to freeze and thaw it.
  *
  * Include after bounded.h.
  */
@@ -34,7 +34,10 @@ static inline bool image_unmount(const struct image *i)
 	return !shell("umount %s && rm -r %s", i->mnt, i->dir);
 }
 
-/* FIFREEZE of what is mounted on @dir: 0, -errno, or -ETIME: it never returns */
+/*
+ * Freeze the file system at @dir. Return: 0, -errno, or -ETIME if FIFREEZE does
+ * not return.
+ */
 static inline int freeze(const char *dir)
 {
 	int status;

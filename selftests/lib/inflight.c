@@ -22,7 +22,7 @@
 
 _Alignas(4096) char scratch[64 << 10];
 
-/* As they are submitted and then forgotten, their time outlives the caller */
+/* Global, as it must outlive the function that queues a timeout */
 struct __kernel_timespec hour = { .tv_sec = HOUR / NSEC_PER_SEC };
 
 bool crowded;
@@ -100,7 +100,10 @@ static int use_epoll(struct hold *h)
 	return 0;
 }
 
-/* An unlinked, locked FIFO: three things to look at, and reads can block */
+/*
+ * An unlinked, locked FIFO: reads can block, and the other end, the lock and
+ * the inode show whether it is still held
+ */
 int use_fifo(struct hold *h)
 {
 	char dir[256], path[300];
@@ -123,7 +126,10 @@ int use_fifo(struct hold *h)
 	return 0;
 }
 
-/* The first holds a file; the others name ends of a pipe that stay open */
+/*
+ * The first one holds a file. The others are ends of a pipe that remain open
+ * elsewhere.
+ */
 int use_chain(struct hold *h)
 {
 	int fds[2];
@@ -152,7 +158,7 @@ int submit(struct ring *r, int nr)
 	return ret == nr ? 0 : ret < 0 ? ret : -EPROTO;
 }
 
-/* For what cannot happen otherwise: an error, or the end of a pipe */
+/* POLLPRI never comes, so the poll ends only with an error or a hang-up */
 static int start_poll(struct ring *r, struct hold *h)
 {
 	prep_poll(ring_sqe(r), h->use[0], POLLPRI);
@@ -188,7 +194,7 @@ static int start_read(struct ring *r, struct hold *h)
 	return submit(r, 1);
 }
 
-/* A worker looks, and arms: the file can tell when it is ready */
+/* A worker finds no data, and arms a poll, because the file can be polled */
 static int start_read_async(struct ring *r, struct hold *h)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -213,7 +219,10 @@ static int start_timeouts(struct ring *r, struct hold *h)
 	return submit(r, 4);
 }
 
-/* Kernel threads of rings that sleep in what they do, and are not idle */
+/*
+ * Return: the number of the rings' workers that sleep in a request, and are not
+ * idle
+ */
 static int blocked_workers(void)
 {
 	struct dirent *de;
@@ -236,8 +245,8 @@ static int blocked_workers(void)
 }
 
 /*
- * A write of twice what the FIFO holds: it can be written to, and then blocks in a
- * worker, since a FIFO cannot be asked without blocking.
+ * Write twice what the FIFO holds. The FIFO polls as writable, so a worker
+ * starts the write and blocks: a FIFO cannot be tried without blocking.
  */
 int start_worker(struct ring *r, struct hold *h)
 {
@@ -259,7 +268,7 @@ int start_worker(struct ring *r, struct hold *h)
 	return 0;
 }
 
-/* May be over before it is closed: all the better if not */
+/* The reads may have ended before the close, but often they have not */
 static int start_direct(struct ring *r, struct hold *h)
 {
 	int i;
@@ -272,7 +281,10 @@ static int start_direct(struct ring *r, struct hold *h)
 	return submit(r, 8);
 }
 
-/* What waits for its turn in a chain holds nothing yet: its file is that of its start */
+/*
+ * A request that waits in a chain holds no file yet: it gets its file when it
+ * starts
+ */
 static int start_chain(struct ring *r, struct hold *h)
 {
 	struct iouring2_sqe *sqe = ring_sqe(r);
@@ -288,7 +300,7 @@ static int start_chain(struct ring *r, struct hold *h)
 	return submit(r, 3);
 }
 
-/* Nor does what waits behind a drain barrier, chain or not */
+/* A request behind a drain barrier holds no file either, in a chain or not */
 static int start_drain(struct ring *r, struct hold *h)
 {
 	struct iouring2_sqe *sqe;
@@ -303,7 +315,7 @@ static int start_drain(struct ring *r, struct hold *h)
 	return submit(r, 4);
 }
 
-#define EXTRA	7	/* CQEs for which there is no room */
+#define EXTRA	7	/* CQEs that do not fit in the CQ */
 
 static int start_backlog(struct ring *r, struct hold *h)
 {
@@ -316,7 +328,7 @@ static int start_backlog(struct ring *r, struct hold *h)
 	return ret;
 }
 
-/* When all else is in flight */
+/* Called when all other requests are in flight */
 static int late_backlog(struct ring *r, struct hold *h)
 {
 	uint64_t v = 1;
@@ -328,7 +340,7 @@ static int late_backlog(struct ring *r, struct hold *h)
 
 static const struct kind {
 	const char *name;
-	int nr;		/* of requests that it leaves in flight */
+	int nr;		/* how many requests it leaves in flight */
 	int (*prepare)(struct hold *h);
 	int (*start)(struct ring *r, struct hold *h);
 	int (*late)(struct ring *r, struct hold *h);
@@ -353,7 +365,7 @@ static const struct kind {
 	{ "direct I/O", 0, use_disk, start_direct },
 	{ "chain", 3, use_chain, start_chain },
 	{ "backlog", 0, use_eventfd, start_backlog, late_backlog },
-	/* holds back what comes after it: the last */
+	/* must be the last, as it delays all requests behind it */
 	{ "drain barrier", 4, use_chain, start_drain },
 };
 
@@ -401,7 +413,7 @@ void close_peers(struct hold *h)
 		close(h->peer[--h->nr_peer]);
 }
 
-/* From now on only the requests have them */
+/* Close our descriptors: from now on only the requests hold the files */
 void load_drop(struct load *l)
 {
 	int i;
@@ -457,7 +469,7 @@ static bool deleted(int fd)
 	       ev.mask & IN_DELETE_SELF;
 }
 
-/* Whose file is held, or not; "": all as @held says */
+/* Return: the kind of a file whose state is not as @held says, or "" */
 const char *load_held(const struct load *l, bool held)
 {
 	const struct hold *h;
@@ -474,7 +486,7 @@ const char *load_held(const struct load *l, bool held)
 	return "";
 }
 
-/* To be called once nothing is held: "" or what is still there */
+/* Call this when no file should be held. Return: "", or what is still held. */
 const char *load_end(struct load *l)
 {
 	const char *bad = load_held(l, false);
@@ -485,7 +497,7 @@ const char *load_end(struct load *l)
 		h = &l->hold[i];
 		close_peers(h);
 		if (h->notify >= 0) {
-			/* our own descriptor was the last but the request's */
+			/* our own descriptor was closed before the request's */
 			if (!*bad && !deleted(h->notify))
 				bad = "inode";
 			close(h->notify);
@@ -526,7 +538,7 @@ void say(struct talk *t, char c)
 		_exit(99);
 }
 
-/* Until the parent lets go */
+/* Wait until the parent closes its end */
 void wait_for_parent(struct talk *t)
 {
 	char c;
@@ -535,7 +547,7 @@ void wait_for_parent(struct talk *t)
 		;
 }
 
-/* The byte that the child said, or 0 */
+/* Return: the byte that the child sent, or 0 */
 char listen_to(struct talk *t)
 {
 	char c = 0;
@@ -571,7 +583,7 @@ const char *failed(const char *what, const char *kind, int err)
 	return text;
 }
 
-/* Both from the module, and from the files' other ends */
+/* Return: "", or what is left in the module or held on the files */
 const char *after(struct load *l, const struct state *before)
 {
 	const char *left = state_diff(before, false);
@@ -591,8 +603,8 @@ static const char *load_name(unsigned int mask)
 static char report[8192];
 
 /*
- * Every kind of request alone, then all together but @without; "" or what went
- * wrong with which.
+ * Run @end with each kind of request alone, and then with all together but
+ * @without. Return: "", or what went wrong with which kind.
  */
 const char *every_load(const char *(*end)(int how, unsigned int mask), int how,
 		       unsigned int without)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests of every kind, in flight on a ring that is about to end, and what
- * can be seen of them from outside: close.c, close_shared.c and close_race.c
- * see to it that nothing can be seen when the end has come.
+ * Requests of every kind, in flight on a ring that is about to end, and ways to
+ * see from outside whether they hold anything. The close_*_test.c programs
+ * check that nothing is held when the ring has ended.
  *
- * Each kind leaves something behind that is looked at: the other end of a
- * pipe or socket that hangs up, a file lock that is free, an inode that goes.
+ * Each kind has something that shows this: the other end of a pipe or socket
+ * that hangs up, a file lock that is released, or an inode that is freed.
  */
 #ifndef SELFTESTS_IOURING2_INFLIGHT_H
 #define SELFTESTS_IOURING2_INFLIGHT_H
@@ -21,32 +21,34 @@
 
 #define SQ		64
 #define CQ		64
-#define FOREVER		CQ	/* as many CQEs as never come */
+#define FOREVER		CQ	/* wait for this many CQEs, which never come */
 
 #define NR_KINDS	20
 #define ALL		((1U << NR_KINDS) - 1)
 
-/* What a kind of request works with, and is seen by */
+/*
+ * The files of a request, and the descriptors that show whether they are held
+ */
 struct hold {
-	int use[4];	/* for requests; closed as soon as they have them */
-	int peer[4];	/* hang up when the last use is released */
+	int use[4];	/* for requests; closed once they are submitted */
+	int peer[4];	/* these hang up when the last use is released */
 	int nr_use, nr_peer;
-	int lock;	/* or -1: file whose lock is held until then */
-	int notify;	/* or -1: tells when the file itself is gone */
-	bool direct;	/* there was a device for it */
+	int lock;	/* or -1: a file that is locked until then */
+	int notify;	/* or -1: reports that the inode is freed */
+	bool direct;	/* there is a device for direct I/O */
 };
 
-/* All that one ring has in flight */
+/* All requests that one ring has in flight */
 struct load {
 	unsigned int mask;		/* bit n: kinds[n] */
 	struct hold hold[NR_KINDS];
-	const char *failed;		/* kind that could not be had */
+	const char *failed;		/* kind that could not be started */
 };
 
-/* Where requests read to and write from; nobody looks at it */
+/* The buffer of all requests; its contents do not matter */
 extern char scratch[64 << 10];
 extern struct __kernel_timespec hour;
-/* Other threads have workers, too: do not count them */
+/* Set if other threads have workers as well, which must not be counted */
 extern bool crowded;
 
 int use_chain(struct hold *h);
@@ -63,9 +65,11 @@ int load_start(struct load *l, struct ring *r);
 void load_drop(struct load *l);
 const char *load_held(const struct load *l, bool held);
 const char *load_end(struct load *l);
-int one_round(unsigned int i);	/* a ring's life with kind @i % NR_KINDS */
+int one_round(unsigned int i);	/* a ring with kind @i % NR_KINDS */
 
-/* Ways for parent and child to talk: the child says a byte, and waits for one */
+/*
+ * Messages between parent and child: the child sends a byte, and waits for one
+ */
 struct talk {
 	int say[2], hear[2];
 };
@@ -79,9 +83,9 @@ void wait_for_parent(struct talk *t);
 char listen_to(struct talk *t);
 
 void *enter_for_ever(void *r);
-int reap(pid_t pid);	/* its wait status, or -errno */
+int reap(pid_t pid);	/* return the wait status, or -errno */
 
-/* What went wrong, in words; "" if nothing is left */
+/* Return: what went wrong, as a text; "" if nothing is left */
 const char *failed(const char *what, const char *kind, int err);
 const char *after(struct load *l, const struct state *before);
 const char *every_load(const char *(*end)(int how, unsigned int mask), int how,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's own fault injection: allocations and user copies that fail
- * because a test wants them to. Needs CONFIG_FAULT_INJECTION_DEBUG_FS, and
- * debugfs where it is usually mounted.
+ * The kernel's fault injection: allocations and user copies fail when a test
+ * wants it. This needs CONFIG_FAULT_INJECTION_DEBUG_FS, and debugfs at its
+ * usual place.
  */
 #ifndef SELFTESTS_IOURING2_INJECT_H
 #define SELFTESTS_IOURING2_INJECT_H
@@ -27,7 +27,7 @@ static inline int knob(const char *path, const char *value)
 	return ret;
 }
 
-/* One knob of one kind of fault: "failslab", "verbose" */
+/* Set one knob of one kind of fault, such as "verbose" of "failslab" */
 static inline int fault_knob(const char *fault, const char *name,
 			     const char *value)
 {
@@ -37,10 +37,12 @@ static inline int fault_knob(const char *fault, const char *name,
 	return knob(path, value);
 }
 
-/* Sleeping allocations are what the module makes: let them fail, too */
+/*
+ * Let allocations that may sleep fail as well, because the module makes these
+ */
 static inline bool inject_ready(void)
 {
-	/* a stack for each of thousands of failures is no use to anybody */
+	/* do not print a stack for each of thousands of failures */
 	fault_knob("failslab", "verbose", "0");
 	fault_knob("fail_page_alloc", "verbose", "0");
 	fault_knob("fail_usercopy", "verbose", "0");
@@ -50,8 +52,8 @@ static inline bool inject_ready(void)
 }
 
 /*
- * From now on all allocations fail, user copies not, of tasks that are marked
- * by make-it-fail; or none.
+ * Let all allocations fail (not user copies), in tasks that are marked by
+ * make-it-fail; or stop that.
  */
 static inline void inject_all(bool on)
 {
@@ -59,7 +61,7 @@ static inline void inject_all(bool on)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		/* or nobody can do anything any more */
+		/* set the filter first, as otherwise every task would fail */
 		fault_knob(faults[i], "probability", "0");
 		fault_knob(faults[i], "task-filter", "Y");
 		fault_knob(faults[i], "interval", "1");
@@ -69,7 +71,7 @@ static inline void inject_all(bool on)
 	}
 }
 
-/* A knob of a task; @pid 0: the calling thread */
+/* Open a knob of a task; @pid 0: the calling thread */
 static inline int task_knob_open(pid_t pid, const char *name)
 {
 	char path[64];
@@ -81,7 +83,10 @@ static inline int task_knob_open(pid_t pid, const char *name)
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 
-/* The N-th fails; also hits itself, when it is to disarm: so try again */
+/*
+ * Let the N-th operation that can fail do so. The write itself may fail for
+ * this reason, so try again.
+ */
 static inline void nth_arm(int fd, unsigned int nth)
 {
 	char s[16];
@@ -95,7 +100,7 @@ static inline void nth_arm(int fd, unsigned int nth)
 static inline bool nth_disarm(int fd)
 {
 	char s[16] = "";
-	/* or it happens to the look at it */
+	/* false if the failure hits this read instead */
 	bool hit = pread(fd, s, sizeof(s) - 1, 0) > 0 && !atoi(s);
 
 	nth_arm(fd, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Polls, what wakes them and what changes them: for the tests of POLL_ADD and
- * of POLL_REMOVE.
+ * Polls, and functions that wake and update them, for the tests of POLL_ADD and
+ * POLL_REMOVE.
  */
 #ifndef SELFTESTS_IOURING2_POLLS_H
 #define SELFTESTS_IOURING2_POLLS_H
@@ -16,7 +16,7 @@
 
 #define MORE	IOURING2_CQE_F_MORE
 
-/* Queue, submit; the request's own completion stays in the CQ */
+/* Queue and submit a poll. Its CQE remains in the CQ. */
 static inline int arm(struct ring *r, int fd, unsigned int events,
 		      __u64 user_data, bool multi)
 {
@@ -65,12 +65,12 @@ static inline int update(struct ring *r, __u64 target, unsigned int flags,
 #define EVENTS		IOURING2_POLL_UPDATE_EVENTS
 #define USER_DATA	IOURING2_POLL_UPDATE_USER_DATA
 
-/* Pokes an eventfd at some moment of each round */
+/* A thread that writes to an eventfd at a random moment of each round */
 struct sniper {
 	pthread_t self;
 	int efd;
-	int burst;		/* shots a round, one if 0 */
-	int go, done;		/* rounds */
+	int burst;		/* writes per round; 0 means 1 */
+	int go, done;		/* number of the round */
 	bool stop;
 };
 
@@ -97,7 +97,7 @@ static inline void *snipe(void *arg)
 	return NULL;
 }
 
-/* Who shoots and who is shot at meet only on two processors */
+/* Put both threads on different processors, because only then they race */
 static inline int start_sniper(struct sniper *s)
 {
 	cpu_set_t all, one;
@@ -117,7 +117,7 @@ static inline int start_sniper(struct sniper *s)
 	return 0;
 }
 
-/* Pairs of descriptors, the second of which has something done to it */
+/* Pairs of descriptors; the functions act on the second one */
 static inline int open_pipe(int fd[2])
 {
 	return pipe2(fd, O_CLOEXEC) ? -errno : 0;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Why a check has failed, in words: "" if it has not. See ring.h.
- */
+/* The reason why a check failed, as a text: "" if it did not. See ring.h. */
 #ifndef SELFTESTS_IOURING2_REASON_H
 #define SELFTESTS_IOURING2_REASON_H
 
@@ -14,7 +12,7 @@
 #include <unistd.h>
 #include "kselftest.h"
 
-/* Valid until four others were made */
+/* Format a text. It is valid until four others have been formatted. */
 static inline __printf(1, 2) const char *reason(const char *fmt, ...)
 {
 	static char text[4][500];
@@ -28,11 +26,11 @@ static inline __printf(1, 2) const char *reason(const char *fmt, ...)
 	return p;
 }
 
-/* What @body returns in a child process, or how that ended */
+/* Run @body in a child process. Return: its text, or how the child ended. */
 static inline
 const char *in_child(const char *(*body)(void *arg), void *arg)
 {
-	static char *said;	/* by the child, in memory that both have */
+	static char *said;	/* memory that is shared with the child */
 	int status;
 	pid_t pid;
 

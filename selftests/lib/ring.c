@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * A ring without a library; see ring.h.
- */
+/* A ring without a library; see ring.h. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,10 +25,10 @@
 #define SYSFS_MODULE	"/sys/module/iouring2"
 #define SYSFS_COUNTERS	"/sys/class/misc/iouring2/counters"
 
-/* Nothing that a test waits for takes longer than this */
+/* Time limit of each wait of a test */
 #define WAIT_LIMIT	(30 * NSEC_PER_SEC)
 
-/* user_data of ring_do(), to tell it from all others */
+/* user_data of ring_do(), different from all others */
 #define DO_DATA		0xd0d0d0d000000000ULL
 
 static const char * const counter_names[NR_COUNTERS] = {
@@ -229,14 +227,14 @@ unsigned int ring_publish(struct ring *r)
 int enter_by_fadvise(int fd, long long to_submit, long long min_complete,
 		     unsigned int flags)
 {
-	/* not "|": of ENTER, ENTER_FADVISE is an unknown flag */
+	/* not "|": for ENTER, ENTER_FADVISE is an unknown flag */
 	int ret = syscall(__NR_fadvise64, fd, to_submit, min_complete,
 			  flags ^ IOURING2_ENTER_FADVISE);
 
 	return ret < 0 ? -errno : ret;
 }
 
-/* Every other time by fadvise64, if the arguments fit */
+/* Enter by fadvise64 every second time, if the arguments allow it */
 int enter(int fd, unsigned int to_submit, unsigned int min_complete,
 	  unsigned int flags, const void *arg, size_t argsz)
 {
@@ -293,10 +291,13 @@ bool ring_peek(struct ring *r, struct iouring2_cqe *cqe)
 
 	if (ld_acq(r->cq_tail) == head)
 		return false;
-	/* Not a struct assignment: cqe has a flexible array behind it */
+	/*
+	 * Not a struct assignment, because the struct has a flexible array at
+	 * its end
+	 */
 	from = &r->cqes[head & (r->setup.params.cq_entries - 1)];
 	memcpy(cqe, from, sizeof(*cqe));
-	/* Whoever reads this slot again before it is written will notice */
+	/* This shows reads of a slot before it is written again */
 	memset(from, 0xa5, sizeof(*from));
 	st_rel(r->cq_head, head + 1);
 	return true;
@@ -315,8 +316,8 @@ int ring_wait(struct ring *r, struct iouring2_cqe *cqe)
 }
 
 /*
- * Wait for the completion of @user_data and take it out of the CQ, whatever
- * came before it: that stays.
+ * Wait for the completion of @user_data and take it out of the CQ. Earlier CQEs
+ * remain in the CQ.
  */
 int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
 {
@@ -326,7 +327,7 @@ int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
 
 	for (;;) {
 		head = *r->cq_head;
-		/* once: what comes later was not looked at */
+		/* read it once, because later CQEs have not been checked */
 		tail = ld_acq(r->cq_tail);
 		for (i = head; i != tail; i++)
 			if (r->cqes[i & mask].user_data == user_data)
@@ -336,7 +337,7 @@ int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
 		ret = enter_timeout(r->fd, 0, i - head + 1, WAIT_LIMIT);
 		if (ret < 0)
 			return ret;
-		/* Also if others came, but the CQ cannot hold more */
+		/* ENTER also returns if the CQ is full of other CQEs */
 		if (ring_ready(r) == i - head)
 			return -ETIME;
 	}
@@ -525,7 +526,7 @@ int count_fds(void)
 	while ((de = readdir(dir)))
 		nr += de->d_name[0] != '.';
 	closedir(dir);
-	return nr - 1;		/* the directory's own */
+	return nr - 1;		/* without that of the directory itself */
 }
 
 int lowest_fd(void)
@@ -537,7 +538,7 @@ int lowest_fd(void)
 	return fd;
 }
 
-/* Descriptors that are reserved but not open are in no folder of /proc */
+/* Descriptors that are reserved but not open are not listed in /proc */
 int taken_fds(void)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -551,7 +552,7 @@ int taken_fds(void)
 		taken += fd - from;
 	}
 	close(null);
-	return taken - 1;	/* without ours */
+	return taken - 1;	/* without our own */
 }
 
 long long fdinfo(int fd, const char *key)
@@ -733,7 +734,7 @@ int epoll_of(int fd, unsigned int events)
 	return -err;
 }
 
-/* One byte, and room for a descriptor */
+/* A message of one byte, with space for a descriptor */
 struct fd_message {
 	struct msghdr msg;
 	struct iovec iov;
@@ -813,7 +814,7 @@ bool task_wants_lock(pid_t tid)
 	return task_state(tid) == 'D';
 }
 
-/* Who is more important then always comes first */
+/* On one processor, the task with the higher priority always runs first */
 int pin_to_one_cpu(void)
 {
 	cpu_set_t all, one;
@@ -858,14 +859,14 @@ int signals_open(int sig, int flags)
 	sigemptyset(&mask);
 	sigaddset(&mask, sig);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
-	/* One from before would make it ready too early */
+	/* An old pending signal would make it ready too early */
 	while (sigtimedwait(&mask, NULL, &now) == sig)
 		;
 	fd = signalfd(-1, &mask, SFD_CLOEXEC | flags);
 	return fd < 0 ? -errno : fd;
 }
 
-/* A block device that takes one request at a time, and @ms for each */
+/* A block device that executes one request at a time, and needs @ms for each */
 int slow_disk(unsigned int ms)
 {
 	char cmd[128];

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A ring without a library: what the test programs need to set one up, to
- * fill and enter it, to reap, and to look at the module's state from outside.
+ * A ring without a library: functions to set up a ring, to fill and enter it,
+ * to reap, and to look at the module's state from outside.
  *
- * What functions of the tests return, here and elsewhere:
- *
- * - One that does something, or makes something: 0, or what it was asked for (a
- *   descriptor, a number), or -errno. What enters the kernel returns what it did.
- * - A check, and the body of a child process: "", or the reason in words, so that
- *   EXPECT_STREQ("", ...) says what is wrong.
- * - bool answers a question. A number of the kernel's that is looked up is -1 if
- *   there is none.
+ * Rules for the return values of the tests' functions, here and elsewhere:
+ * - A function that does or makes something returns 0, or the result (a
+ * descriptor, a number), or -errno. A function that enters the kernel returns
+ * the result of that.
+ * - A check, and the body of a child process, return "", or the reason as a
+ * text, so that EXPECT_STREQ("", ...) prints what is wrong.
+ * - A bool function answers a question. A function that reads a number of the
+ * kernel returns -1 if there is none.
  */
 #ifndef SELFTESTS_IOURING2_RING_H
 #define SELFTESTS_IOURING2_RING_H
@@ -37,7 +37,7 @@ struct ring {
 	size_t map_len;
 	struct iouring2_sqe *sqes;
 	size_t sqes_len;
-	__u32 sqe_tail;			/* SQ tail with what is not published */
+	__u32 sqe_tail;			/* with unpublished entries */
 
 	__u32 *sq_head;
 	__u32 *sq_tail;
@@ -89,13 +89,13 @@ int ring_submit_wait(struct ring *r, unsigned int nr);
 
 /* Completion */
 unsigned int ring_ready(struct ring *r);
-bool ring_peek(struct ring *r, struct iouring2_cqe *cqe);	/* and seen */
+bool ring_peek(struct ring *r, struct iouring2_cqe *cqe);	/* take a CQE */
 int ring_wait(struct ring *r, struct iouring2_cqe *cqe);
 int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe);
-int ring_do(struct ring *r);	/* submit one entry, wait, give cqe.res */
+int ring_do(struct ring *r);	/* submit one entry, wait, return cqe.res */
 int ring_nop(struct ring *r, __u64 user_data);	/* queue a NOP: 0, -EBUSY */
 
-/* Filling entries in; user_data 0 and flags 0 */
+/* Fill an entry; user_data and flags become 0 */
 void prep(struct iouring2_sqe *sqe, int op, int fd, const void *addr,
 	  unsigned int len, __u64 off);
 void prep_nop(struct iouring2_sqe *sqe);
@@ -111,13 +111,13 @@ void prep_timeout(struct iouring2_sqe *sqe, struct __kernel_timespec *ts,
 void prep_timeout_remove(struct iouring2_sqe *sqe, __u64 target);
 void prep_cancel(struct iouring2_sqe *sqe, __u64 target, unsigned int flags);
 
-/* The module seen from outside */
+/* The state of the module, from outside */
 #define NR_COUNTERS	6
 #define FDS_LOOKED_AT	128	/* descriptors that taken_fds() counts */
 
 struct state {
 	long counter[NR_COUNTERS];
-	long warnings;		/* assertions that failed; 0: no counter */
+	long warnings;		/* failed assertions; 0: no counter */
 	long refcnt;
 	int fds;
 	int taken;		/* descriptors that are open or reserved */
@@ -132,35 +132,39 @@ int lowest_fd(void);
 int taken_fds(void);
 long long fdinfo(int fd, const char *key);	/* -1: no such key */
 void state_read(struct state *s);
-/* "" if nothing differs, else what does; @fds: look at descriptors too */
+/*
+ * Return: "" if nothing differs, else what does; @fds: compare descriptors too
+ */
 const char *state_diff(const struct state *before, bool fds);
 
 /* Time, files, threads */
 long long now_ns(clockid_t clock);
 struct __kernel_timespec ts_ns(long long ns);
 int read_text(const char *path, char *buf, size_t size);
-int tmp_file(size_t size);	/* unlinked, of pattern_byte()s */
+int tmp_file(size_t size);	/* unlinked, filled with pattern_byte() */
 int tmp_path(char *path, size_t size, const char *name);
 unsigned char pattern_byte(uint64_t pos);
-int tmp_fifo(void);		/* unlinked, open for both */
+int tmp_fifo(void);		/* unlinked, open to read and write */
 int disk_open(void);	/* some disk, O_RDONLY | O_DIRECT */
 int epoll_of(int fd, unsigned int events);	/* a new set with @fd */
 int send_fd(int sock, int fd, int flags);
 int recv_fd(int sock, int flags);
 bool task_sleeps(pid_t tid);	/* in the kernel, not running */
-bool task_waits(pid_t tid);	/* the same; a signal would end it */
-bool task_wants_lock(pid_t tid);	/* the same; no signal would */
+bool task_waits(pid_t tid);	/* the same; a signal would wake it */
+bool task_wants_lock(pid_t tid);	/* the same; a signal would not */
 int pin_to_one_cpu(void);
 bool full_stress(void);		/* IOURING2_STRESS=full */
-bool debug_kernel(void);	/* one of ours, where all takes its time */
+bool debug_kernel(void);	/* one of our debug kernels, which are slow */
 bool hung_up(int fd);		/* a pipe or socket whose other end is closed */
 int signals_open(int sig, int flags);	/* a signalfd; blocks the signal */
-int slow_disk(unsigned int ms);	/* O_DIRECT, or < 0: none to be had here */
-int slow_disk_close(int fd);	/* and the module of it */
+int slow_disk(unsigned int ms);	/* O_DIRECT, or < 0 if there is none */
+int slow_disk_close(int fd);	/* also unloads its module */
 bool intrusive(void);		/* IOURING2_INTRUSIVE=1: system-wide knobs */
 long env_long(const char *name, long def);
 
-/* Look at a condition until it holds; false if it does not within @ms */
+/*
+ * Wait until a condition holds. The result is false if it does not within @ms.
+ */
 #define until_ms(cond, ms)						\
 ({									\
 	long long __end = now_ns(CLOCK_MONOTONIC) + (ms) * NSEC_PER_MSEC; \

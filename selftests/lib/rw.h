@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Buffers, and one request at a time: for the tests of reads and writes.
+ * Buffers, and functions for a single request, for the tests of reads and
+ * writes.
  */
 #ifndef SELFTESTS_IOURING2_RW_H
 #define SELFTESTS_IOURING2_RW_H
@@ -21,7 +22,7 @@ static inline void fill(char *p, size_t len, unsigned int seed)
 		p[i] = pattern_byte(i + 131 * seed);
 }
 
-/* One request, to be submitted: the SQE, for what else it should say */
+/* Queue one request. Return: its SQE, for further fields. */
 static inline struct iouring2_sqe *queue(struct ring *r, int op, int fd,
 					 const void *addr, unsigned int len,
 					 __u64 off, unsigned int flags)
@@ -33,7 +34,7 @@ static inline struct iouring2_sqe *queue(struct ring *r, int op, int fd,
 	return sqe;
 }
 
-/* One request and its result */
+/* Execute one request. Return: its result. */
 static inline int one(struct ring *r, int op, int fd, const void *addr,
 		      unsigned int len, __u64 off, unsigned int flags)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The module's tracepoints, read through tracefs: an instance of its own for each
- * test, so that it disturbs nobody and nobody disturbs it.
+ * The module's tracepoints, read through tracefs. Each test makes its own
+ * tracing instance, so that tests and other users of tracing do not disturb
+ * each other.
  *
  * Include after kselftest_harness.h and fixture.h.
  */
@@ -18,7 +19,7 @@
 #include "ring.h"
 
 #define TRACEFS		"/sys/kernel/tracing"
-#define TRACE_MAX	65536	/* bytes of text that a test may cause */
+#define TRACE_MAX	65536	/* most bytes of text that a test causes */
 
 struct trace {
 	char dir[64];	/* the instance; "" if there is none */
@@ -40,7 +41,7 @@ static inline int trace_write(const struct trace *t, const char *name,
 	return ret;
 }
 
-/* Switch an event on or off; NULL: all of the module */
+/* Enable or disable an event; NULL: all events of the module */
 static inline int trace_event(const struct trace *t, const char *event, bool on)
 {
 	char name[96];
@@ -51,21 +52,21 @@ static inline int trace_event(const struct trace *t, const char *event, bool on)
 	return trace_write(t, name, on ? "1" : "0");
 }
 
-/* Return: NULL, or why there is no tracing here. */
+/* Return: NULL, or why tracing does not work */
 static inline const char *trace_why_not(void)
 {
 	if (geteuid())
-		return "tracefs is root's";
+		return "only root can use tracefs";
 	if (access(TRACEFS "/instances", F_OK) && intrusive())
 		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
 	if (access(TRACEFS "/instances", F_OK))
-		return "no tracefs, or a kernel without tracing";
+		return "there is no tracefs, or the kernel has no tracing";
 	if (access(TRACEFS "/events/sched", F_OK))
-		return "a kernel without trace events";
+		return "the kernel has no trace events";
 	return NULL;
 }
 
-/* The same; if there is, an instance is made */
+/* Make an instance. Return: NULL, or why tracing does not work. */
 static inline const char *trace_open(struct trace *t)
 {
 	const char *why = trace_why_not();
@@ -77,7 +78,8 @@ static inline const char *trace_open(struct trace *t)
 		 getpid());
 	if (mkdir(t->dir, 0700)) {
 		t->dir[0] = '\0';
-		return reason("no instance of its own: %s", strerror(errno));
+		return reason("cannot make a tracing instance: %s",
+			      strerror(errno));
 	}
 	/* one order for the events of all processors */
 	trace_write(t, "trace_clock", "counter");
@@ -98,7 +100,7 @@ static inline void trace_forget(const struct trace *t)
 	trace_write(t, "trace", "");
 }
 
-/* All of a file of tracefs, which may take more than one read */
+/* Read a whole file of tracefs, which may need several reads */
 static inline int trace_read(const char *path, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -114,7 +116,10 @@ static inline int trace_read(const char *path, char *buf, size_t size)
 	return nr < 0 ? -errno : (int)len;
 }
 
-/* "task [cpu] flags time: iouring2_NAME: FIELDS" is "NAME: FIELDS"; or NULL */
+/*
+ * Return: "NAME: FIELDS" of "task [cpu] flags time: iouring2_NAME: FIELDS", or
+ * NULL
+ */
 static inline char *trace_event_of(char *line)
 {
 	char *at = line[0] == '#' ? NULL : strstr(line, ": iouring2_");
@@ -123,8 +128,8 @@ static inline char *trace_event_of(char *line)
 }
 
 /*
- * The events of a ring, a line each: "NAME: FIELDS\n", where FIELDS are those
- * after the ring's id.
+ * Return: the events of a ring, one "NAME: FIELDS\n" per line, where FIELDS are
+ * those after the ring's id.
  */
 static inline const char *trace_of(struct trace *t, unsigned long long ring)
 {
@@ -152,7 +157,7 @@ static inline const char *trace_of(struct trace *t, unsigned long long ring)
 	return t->text;
 }
 
-/* The ring of the newest event with this name and step; 0: there is none */
+/* Return: the ring of the newest event with this step and error, or 0 */
 static inline unsigned long long trace_failed_ring(const struct trace *t,
 						   const char *step, int err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests in flight, in every state that a request can be in, for cancel.c.
- * Other opcodes are further rows.
+ * Requests in flight, in every state that a request can be in, for
+ * cancel_test.c. A new opcode is another row.
  *
  * Include after kselftest_harness.h.
  */
@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include "ring.h"
 
-/* user_data of those that only hold a victim up, and of the victim */
+/* user_data of requests that only delay a victim, and of the victim */
 #define HOLDER	0xb10cULL
 #define VICTIM	0x51c7ULL
 
@@ -26,7 +26,7 @@ struct scene {
 	int pipe[2];		/* empty */
 	int full[2];		/* full: [1] cannot be written to */
 	int sock[2];		/* silent */
-	int pty[2];		/* [0]: terminal that nobody types on; or -1 */
+	int pty[2];		/* [0]: a terminal without input; or -1 */
 	char buf[64];
 	struct iovec iov;
 	struct __kernel_timespec ts;	/* very long */
@@ -34,9 +34,12 @@ struct scene {
 
 struct victim {
 	unsigned char op;
-	/* Fill one or more SQEs in: holders, then the victim as the last */
+	/*
+	 * Fill SQEs: requests that delay the victim, then the victim as the
+	 * last
+	 */
 	void (*queue)(struct ring *r, struct scene *s);
-	int (*fd)(struct scene *s);	/* the victim's file, NULL: none */
+	int (*fd)(struct scene *s);	/* the victim's file; NULL: none */
 };
 
 #define VICTIM_FN(name) \
@@ -184,18 +187,24 @@ static const struct victim victims[] = {
 				       queue_write_full_async, victim_full },
 };
 
-/* The second of a chain: it has not started, and is not found by opcode or file */
+/*
+ * The second request of a chain has not started, and is not found by opcode or
+ * file
+ */
 static const struct victim linked_victim = {
 	IOURING2_OP_READ, queue_linked, victim_pipe
 };
 
-/* Can this machine have it? (No terminals without devpts) */
+/*
+ * Does this machine have the victim's file? (Without devpts there are no
+ * terminals.)
+ */
 static inline bool victim_possible(const struct victim *v, struct scene *s)
 {
 	return v->fd != victim_pty || s->pty[0] >= 0;
 }
 
-/* Queue and submit; 0 if it is in flight now */
+/* Queue and submit. Return: 0 if the victim is now in flight. */
 static inline int victim_start(const struct victim *v, struct ring *r,
 			       struct scene *s)
 {
