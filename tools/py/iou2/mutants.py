@@ -14,7 +14,7 @@ FOLDER = os.path.join(TOP, 'suites/mutants')
 FIELDS = ('Mutant', 'Invariant', 'Breaks', 'Test', 'Module', 'Kernel')
 # Files on which each result depends, beside the test, its kernel and the module.
 JUDGES = ('suites/mutants/guest', 'tools/py/iou2/logcheck.py')
-HELPERS = ('selftests/lib/ring.c', 'selftests/lib/inflight.c')
+LIB = 'selftests/lib'
 HOST = 'host'
 
 # A selftest program, one of its tests or "-" for all, and how often it runs to meet a race.
@@ -151,12 +151,29 @@ def sources_of(program):
     return sorted(path for path in glob.glob(f'tools/{os.path.dirname(program)}/*') if os.path.isfile(path))
 
 
+def with_helpers(sources):
+    """These files and those of selftests/lib that they use: headers, and the sources beside them."""
+    found, left = [], [*sources, f'{LIB}/ring.c']
+    while left:
+        path = left.pop()
+        if path in found or not os.path.exists(path):
+            continue
+        found.append(path)
+        if not path.endswith(('.c', '.h')):
+            continue
+        for name in re.findall('^#include "(.*)"', contents(path).decode(), re.M):
+            left += [f'{LIB}/{name}', f'{LIB}/{name.removesuffix(".h")}.c']
+        if os.path.basename(path).startswith('files'):
+            left += glob.glob(f'{LIB}/files*.c')
+    return sorted(found)
+
+
 def tests_key(kernel, module, tests):
     """A key of all that the result of these tests depends on, except the module. @tests are lines."""
     parts = [f'{part}\n'.encode() for part in (kernel, module, '\n'.join(tests))]
     for program in sorted({line.split(' ')[0] for line in tests}):
-        parts += map(code_of, sources_of(program))
-    parts += map(code_of, [*HELPERS, *sorted(glob.glob('selftests/lib/*.h')), *JUDGES])
+        parts += map(code_of, with_helpers(sources_of(program)))
+    parts += map(code_of, JUDGES)
     row = kernels.find(kernel)
     return fingerprint(*parts, ' '.join(row).encode() if row else b'')
 

@@ -115,7 +115,7 @@ class Kept(unittest.TestCase):
         """a verdict is valid until the mutant, the module, a test, its judge or the kernel changes"""
         self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
         real = mutants.contents
-        for changed in (self.mutant.patch, 'selftests/overflow_test.c', 'selftests/lib/ring.c', 'selftests/lib/inflight.c',
+        for changed in (self.mutant.patch, 'selftests/overflow_test.c', 'selftests/lib/ring.c', 'selftests/lib/fixture.h',
                         'suites/mutants/guest', 'tools/py/iou2/logcheck.py'):
             with self.subTest(changed), mock.patch.object(
                     mutants, 'contents', lambda path, c=changed: real(path) + (b'\n+x' if path == c else b'')):
@@ -131,6 +131,14 @@ class Kept(unittest.TestCase):
         real = mutants.contents
         with mock.patch.object(mutants, 'contents', lambda path: real(path) + b'x' * ('poll.c' in path)):
             self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
+
+    def test_helpers(self):
+        """a test depends on the helpers that it uses, and not on others"""
+        used = mutants.with_helpers(['selftests/leave_test.c'])
+        for name in ('leave_test.c', 'lib/absent.h', 'lib/inflight.h', 'lib/inflight.c', 'lib/ring.c', 'lib/ring.h'):
+            self.assertIn(f'selftests/{name}', used)
+        self.assertNotIn('selftests/lib/trace.h', used)
+        self.assertIn('selftests/lib/files_io.c', mutants.with_helpers(['selftests/files_dm_test.c']))
 
     def test_comment(self):
         """a change of a comment or an empty line leaves a verdict valid, a change of a string does not"""
