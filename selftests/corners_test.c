@@ -547,7 +547,7 @@ static int changes(void *arg)
 	if (submit_all(&r))
 		return 4;
 	after = submitters(fd);
-	if (after != before + (change != change_nothing))
+	if (after - before != (change == change_nothing ? 0 : 1))
 		return 5;
 	/* both are good for their reads */
 	if (write(p[1], "12", 2) != 2 || res_ms(&r, 1, SOON) != 1 ||
