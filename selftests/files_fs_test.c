@@ -354,7 +354,7 @@ static void tracker_end(void)
  */
 static const char *nfs_setup(struct kind *k)
 {
-	const char *why = no_type("nfsd");
+	const char *why = no_type("nfsd"), *node;
 	char path[120];
 
 	if (!*why)
@@ -363,13 +363,10 @@ static const char *nfs_setup(struct kind *k)
 		return why;
 	snprintf(path, sizeof(path), "%s/export", work_dir);
 	mkdir(path, 0777);
-	if (mount("files", path, "ext4", 0, NULL)) {
-		const char *node = loop_new("image", 24 * MIB);
-
-		if (!*node || run("mkfs.ext4 -q -F %s", node) ||
-		    mount(node, path, "ext4", 0, NULL))
-			return "no ext4 on a loop device";
-	}
+	node = loop_new("image", 24 * MIB);
+	if (!*node || run("mkfs.ext4 -q -F %s", node) ||
+	    mount(node, path, "ext4", 0, NULL))
+		return "no ext4 on a loop device";
 	if (access("/proc/fs/nfsd/threads", F_OK) &&
 	    mount("nfsd", "/proc/fs/nfsd", "nfsd", 0, NULL))
 		return "nfsd cannot be mounted";
