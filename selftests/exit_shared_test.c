@@ -37,6 +37,7 @@ struct play {
 	struct ring r;
 	int step, end;
 	int pipe[2], gate[2];
+	void *mapped;
 	char stack[65536];
 };
 
@@ -180,7 +181,7 @@ static bool has_ended(pid_t pid)
 /*
  * Map the ring in this process. The module does not check a process with a
  * mapping from time to time, so it has to notice the end of the process in
- * another way.
+ * another way: by the end of the mapping, or as a pidfd does.
  */
 static void maps(struct play *p)
 {
@@ -393,6 +394,37 @@ BOUNDED_TEST(left_behind)
 	 */
 	EXPECT_TRUE(until_ms(counter("submitters") ==
 			     self->before.counter[SUBMITTERS], SOON));
+	play_end(p);
+}
+
+/* The child's part: its mapping stays when it exits, because the memory does */
+static int maps_and_exits(void *arg)
+{
+	struct play *p = arg;
+
+	p->mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 p->r.fd, IOURING2_OFF_SQES);
+	return p->mapped == MAP_FAILED || queue_poll(p);
+}
+
+/*
+ * A process shares its memory as well, so that its exit unmaps nothing. Only the
+ * exit itself can tell the ring.
+ */
+BOUNDED_TEST(shares_memory)
+{
+	struct play *p = play_new();
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	pid = clone(maps_and_exits, p->stack + sizeof(p->stack),
+		    CLONE_VM | CLONE_FILES | SIGCHLD, p);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, reap_ms(pid, SOON));
+	EXPECT_EQ(-ECANCELED, seen_ms(&p->r, TRIED, SOON));
+	EXPECT_TRUE(until_ms(counter("submitters") ==
+			     self->before.counter[SUBMITTERS], SOON));
+	munmap(p->mapped, 4096);
 	play_end(p);
 }
 
