@@ -82,11 +82,13 @@ static void cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
 /* Publishes the entries that were written since the last commit. */
 static void cq_commit(struct io2_ring *ring)
 {
-	if (ring->cq_tail != ring->cq_fill) {
+	u32 fill = ring->cq_fill;
+
+	if (ring->cq_tail != fill) {
 		/* release: entries are written before the tail that covers them */
-		smp_store_release(&ring->shared->cq_tail, ring->cq_fill);
+		smp_store_release(&ring->shared->cq_tail, fill);
 		/* release: whoever is told of an entry also finds it */
-		smp_store_release(&ring->cq_tail, ring->cq_fill);
+		smp_store_release(&ring->cq_tail, fill);
 	}
 	if (ring->wait_ends == ring->wait_ends_fill)
 		return;
@@ -100,12 +102,15 @@ static void cq_commit(struct io2_ring *ring)
  */
 static void cq_update_flag(struct io2_ring *ring)
 {
-	u32 flags = ring->nr_backlog ? IOURING2_SQ_CQ_OVERFLOW : 0;
+	u32 flags;
 
-	if (unlikely(READ_ONCE(ring->nr_parked)))
+	if (likely(!(ring->nr_backlog | READ_ONCE(ring->nr_parked) |
+		     ring->sq_flags)))
+		return;
+	flags = ring->nr_backlog ? IOURING2_SQ_CQ_OVERFLOW : 0;
+	if (READ_ONCE(ring->nr_parked))
 		flags |= IOURING2_SQ_TASKRUN;
-
-	if (likely(ring->sq_flags == flags))
+	if (ring->sq_flags == flags)
 		return;
 	ring->sq_flags = flags;
 	WRITE_ONCE(ring->shared->sq_flags, flags);
@@ -310,14 +315,18 @@ static void cq_wake_waiters(struct io2_ring *ring)
 		__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_CQ);
 }
 
+static noinline void cq_wake_pollers(struct io2_ring *ring)
+{
+	__wake_up(&ring->pollers, TASK_NORMAL, 0,
+		  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
+}
+
 static __always_inline void cq_notify(struct io2_ring *ring)
 {
-	io2_assert(io2_ring_may_post(ring));
 	cq_wake_waiters(ring);
 	/* after the barrier in there, which pairs with io2_ring_poll()'s */
 	if (waitqueue_active(&ring->pollers))
-		__wake_up(&ring->pollers, TASK_NORMAL, 0,
-			  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
+		cq_wake_pollers(ring);
 	if (READ_ONCE(ring->nr_counted))
 		io2_counted_expire(ring);
 }
@@ -330,6 +339,7 @@ static __always_inline void cq_notify(struct io2_ring *ring)
  */
 void io2_cq_notify(struct io2_ring *ring)
 {
+	io2_assert(io2_ring_may_post(ring));
 	cq_notify(ring);
 }
 

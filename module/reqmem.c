@@ -139,10 +139,14 @@ int io2_req_get_file(struct io2_req *req)
 	/* registered files are not supported */
 	if (req->flags & IOURING2_SQE_FIXED_FILE)
 		return -EBADF;
-	/* another thread has closed the ring since this submission began */
-	if (!req->sub && unlikely(READ_ONCE(req->ring->submitter->ends)))
-		return -ECANCELED;
-	file = io2_req_lookup(req, req->fd);
+	if (req->sub) {
+		file = io2_req_lookup(req, req->fd);
+	} else {
+		/* has another thread closed the ring since the submission began? */
+		if (unlikely(READ_ONCE(req->ring->submitter->ends)))
+			return -ECANCELED;
+		file = fget(req->fd);
+	}
 	if (!file)
 		return -EBADF;
 	if (io2_is_ring_file(file)) {

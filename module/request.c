@@ -120,11 +120,20 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 	io2_batch_add_done(b, req);
 	if (!link)
 		return;
-	if ((flags & REQ_F_ABORT) ||
-	    ((flags & REQ_F_FAIL) && !(flags & REQ_F_HARDLINK)))
-		req_fail_links(link, flags & REQ_F_SKIP_LINK_CQES, b);
-	else
+	if (likely(!(flags & (REQ_F_ABORT | REQ_F_FAIL))) ||
+	    (flags & (REQ_F_ABORT | REQ_F_HARDLINK)) == REQ_F_HARDLINK)
 		io2_list_add(&b->start, link);
+	else
+		req_fail_links(link, flags & REQ_F_SKIP_LINK_CQES, b);
+}
+
+/* A function of its own: the fast path needs no stack. */
+static noinline void req_complete_slow(struct io2_req *req, struct io2_batch *b)
+{
+	if (unlikely(!io2_req_release(req, b->ctx)))
+		req_end_file(req);
+	else
+		io2_batch_add_done(b, req);
 }
 
 /**
@@ -136,10 +145,11 @@ void io2_req_complete(struct io2_req *req, struct io2_batch *b)
  */
 void io2_req_complete_fast(struct io2_req *req, struct io2_batch *b)
 {
-	if (unlikely(!io2_req_release(req, b->ctx)))
-		req_end_file(req);
-	else
+	if (likely(!req->sub && !(req->flags & REQ_F_DATA) &&
+		   io2_req_put_file(req)))
 		io2_batch_add_done(b, req);
+	else
+		req_complete_slow(req, b);
 }
 
 /**

@@ -20,10 +20,13 @@
 #include "submit.h"
 #include "submitter.h"
 
-#define SQE_FLAGS_VALID	(IOURING2_SQE_FIXED_FILE | IOURING2_SQE_IO_DRAIN | \
-			 IOURING2_SQE_IO_LINK | IOURING2_SQE_IO_HARDLINK | \
-			 IOURING2_SQE_ASYNC | IOURING2_SQE_BUFFER_SELECT | \
-			 IOURING2_SQE_CQE_SKIP_SUCCESS)
+#define SQE_FLAGS_HONOURED	(IOURING2_SQE_FIXED_FILE | IOURING2_SQE_IO_DRAIN | \
+				 IOURING2_SQE_IO_LINK | \
+				 IOURING2_SQE_IO_HARDLINK | \
+				 IOURING2_SQE_ASYNC | \
+				 IOURING2_SQE_CQE_SKIP_SUCCESS)
+/* those that io_uring has: others are EINVAL, and not EOPNOTSUPP */
+#define SQE_FLAGS_VALID		(SQE_FLAGS_HONOURED | IOURING2_SQE_BUFFER_SELECT)
 
 #define SUBMIT_ROUNDS	4096	/* runs of the deferred list at the end of a submission */
 
@@ -115,24 +118,23 @@ static noinline __cold void submit_trace(const struct io2_req *req,
 
 static int sqe_check(const struct iouring2_sqe *sqe, const struct io2_op *op)
 {
-	if (sqe->flags & ~SQE_FLAGS_VALID)
-		return -EINVAL;
-	if (!op->prep || (sqe->flags & IOURING2_SQE_BUFFER_SELECT))
-		return -EOPNOTSUPP;
+	if (unlikely(!op->prep || (sqe->flags & ~SQE_FLAGS_HONOURED)))
+		return sqe->flags & ~SQE_FLAGS_VALID ? -EINVAL : -EOPNOTSUPP;
 	if (sqe->personality || (sqe->ioprio && !op->ioprio))
 		return -EINVAL;
 	return 0;
 }
 
-/* For an SQE that is fast (sqe_is_fast()), or has passed sqe_check(). */
+/*
+ * For an SQE that is fast (sqe_is_fast()), or has passed sqe_check(), and an
+ * opcode that is supported.
+ */
 static __always_inline int req_prep(struct submit_state *st,
 				    struct io2_req *req,
 				    const struct iouring2_sqe *sqe,
 				    const struct io2_op *op,
 				    unsigned int opcode)
 {
-	if (unlikely(!op->prep))
-		return -EOPNOTSUPP;
 	req->opcode = opcode;
 	if (op->plug && st->want_plug)
 		submit_plug(st);
@@ -316,7 +318,8 @@ static __always_inline int submit_one(struct submit_state *st,
 	/* not earlier: a possible call makes the compiler load fields again */
 	if (trace_iouring2_submit_enabled())
 		submit_trace(req, sqe);
-	ret = req_prep(st, req, sqe, op, opcode);
+	ret = likely(op->prep) ? req_prep(st, req, sqe, op, opcode) :
+				 -EOPNOTSUPP;
 	if (unlikely(ret))
 		return submit_slow(st, req, ret);
 	submit_fast(st, req, sqe, op);

@@ -436,7 +436,6 @@ RING_TEST(link_waits)
 	struct iouring2_sqe *sqe;
 	struct iouring2_cqe cqe;
 	struct files f;
-	uint64_t v = 1;
 	struct ring r;
 	int i;
 
@@ -599,8 +598,6 @@ TEST_F_TIMEOUT(next, drain_under_way, LIMIT)
 TEST_F_TIMEOUT(how, drain_in_a_chain, LIMIT)
 {
 	struct iouring2_sqe *sqe;
-	struct iouring2_cqe cqe;
-	uint64_t v = 1;
 	struct files f;
 	struct ring r;
 	int i;
