@@ -170,16 +170,13 @@ static bool ring_is_idle(struct io2_ring *ring, void *files)
 		       io2_cq_all_done(ring);
 }
 
-/*
- * Cancels, and runs the requests that this defers. Return: true if there were
- * any.
- */
-static bool ring_cancel_armed(struct io2_ring *ring, void *files)
+/* Cancels, and runs the requests that this defers. */
+static void ring_cancel_armed(struct io2_ring *ring, void *files)
 {
 	io2_defer_waiter(ring);
 	io2_cancel_armed(ring, files);
 	io2_defer_waiter_left(ring);
-	return io2_deferred_run(ring, IO2_CTX_LEAVE);
+	io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
 static void ring_wait_idle(struct io2_ring *ring, void *files)
@@ -192,24 +189,19 @@ static void ring_wait_idle(struct io2_ring *ring, void *files)
 }
 
 /*
- * Waits until no request is left, of all processes or of one. A request that a
- * worker was just about to start is cancelled in a later round.
+ * Waits until no request is left, of all processes or of one. None starts
+ * meanwhile. A request that somebody was just about to start is cancelled in a
+ * later round.
  */
 static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
 {
-	bool more;
-
 	for (;;) {
-		more = ring_cancel_armed(ring, files);
+		ring_cancel_armed(ring, files);
 		/* not as a waiter: this may wait for another submission */
 		io2_cancel_drained(ring, files);
 		if (ring_is_idle(ring, files))
 			break;
-		/* what has ended may have let others end: look again at once */
-		if (more)
-			cond_resched();
-		else
-			ring_wait_idle(ring, files);
+		ring_wait_idle(ring, files);
 	}
 }
 
