@@ -413,8 +413,7 @@ static void submitter_set_ends(struct io2_submitter *sub, unsigned int why)
  * process unless it gets a descriptor again, and none of its requests starts or
  * waits. One that did start, for example from behind a drain barrier, could find
  * another file under the number of a descriptor that the program has closed by
- * now. A process that has never
- * submitted has no submitter, and need not wait for the requests of others.
+ * now. A process without a submitter need not wait for the requests of others.
  *
  * A leaving process pins its own mm until its requests have ended. Otherwise a
  * worker could drop the last user of the mm and unmap the rings. fput() in a
