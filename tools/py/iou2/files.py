@@ -6,6 +6,8 @@ import hashlib
 import os
 import signal
 import subprocess
+import threading
+import time
 
 from iou2 import TOP
 
@@ -70,10 +72,16 @@ class Lock:
         return True
 
 
+# set when a signal ends this program: its threads must not start other programs
+ending = threading.Event()
+
+
 def run(*command, output=None, errors=None, mode='w', lock=None, cwd=None):
     """Run a program without standard input. Returns its exit status. Its output goes to the
     file @output, and its errors to the file @errors, or to the same file.
     """
+    if ending.is_set():
+        raise SystemExit(1)
     files = [open(path, mode, encoding='utf-8') if path else None for path in (output, errors)]
     out, err = files
     if output and not errors:
@@ -95,21 +103,31 @@ def said(*command, cwd=None):
 
 
 def kill_below(pid):
-    """End the descendants of a process, and nothing else, children before their parents."""
-    found = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(pid)], check=False,
-                           stdout=subprocess.PIPE, text=True)
-    for child in map(int, found.stdout.split()):
+    """End the descendants of a process, and nothing else, children before their parents.
+
+    Returns whether there were any.
+    """
+    with subprocess.Popen(['ps', '-o', 'pid=,state=', '--ppid', str(pid)], stdout=subprocess.PIPE, text=True) as ps:
+        rows = [line.split() for line in ps.stdout]
+    found = [int(child) for child, state in rows if int(child) != ps.pid and state != 'Z']
+    for child in found:
         kill_below(child)
         try:
             os.kill(child, signal.SIGTERM)
         except ProcessLookupError:
             pass
+    return bool(found)
 
 
 def end_with_children():
     """Let a signal that ends this program end its descendants, too."""
     def end(*_):
-        kill_below(os.getpid())
+        ending.set()
+        # more than once: a thread may be about to start one
+        for _ in range(20):
+            if not kill_below(os.getpid()):
+                break
+            time.sleep(0.1)
         os._exit(1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
