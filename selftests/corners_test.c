@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Small things in which a request is to be like its system call, or like
- * io_uring's: each has been different once.
+ * Details in which a request must have the result of its system call, or of
+ * io_uring. In each of them the module once differed.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -27,6 +27,7 @@ static char buf[4096];
 
 /* ------------------------------------------------------- empty datagrams */
 
+/* Return: the length of the next datagram, or NEVER if none arrives */
 static int next_datagram(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -36,6 +37,7 @@ static int next_datagram(int fd)
 	return recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 }
 
+/* A write of 0 bytes to a datagram socket sends an empty datagram */
 BOUNDED_TEST(empty_datagram)
 {
 	static const int types[] = { SOCK_DGRAM, SOCK_SEQPACKET };
@@ -80,7 +82,10 @@ static int cancel(struct ring *r, __u64 target, unsigned int flags)
 	return res_ms(r, TRIED, SOON);
 }
 
-/* The same by another process that has the ring: what its CQE says */
+/*
+ * The same, but a child submits the cancel request to the shared ring. Return:
+ * the result in the CQE of that request.
+ */
 static int others_cancel(struct ring *r, __u64 target, unsigned int flags)
 {
 	struct iouring2_sqe *sqe;
@@ -100,9 +105,10 @@ static int others_cancel(struct ring *r, __u64 target, unsigned int flags)
 }
 
 /*
- * What a worker is at work on is EALREADY, and counts where another process
- * cancels by ALL or ANY. (Where its own does, io_uring looks for it twice and
- * counts it or not, as it comes.)
+ * A worker runs a READ, which is stuck in a page fault. A cancel request for it
+ * fails with EALREADY. With ALL or ANY, the cancel request succeeds and counts
+ * the READ. In that case another process cancels: if the submitter cancels,
+ * io_uring searches twice, and whether it counts the READ depends on timing.
  */
 static void cancel_running(struct __test_metadata *_metadata, unsigned int flags,
 			   int want)
@@ -144,7 +150,7 @@ BOUNDED_TEST(cancel_of_running)
 	cancel_running(_metadata, any | all, 1);
 }
 
-/* As see_ms(), with no time between its coming and being seen */
+/* As see_ms(), but does not sleep, so that it sees the CQE at once */
 static bool spin_for(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
 {
 	long long end = now_ns(CLOCK_MONOTONIC) + SOON * NSEC_PER_MSEC;
@@ -155,7 +161,10 @@ static bool spin_for(struct ring *r, __u64 ud, struct iouring2_cqe *cqe)
 	return true;
 }
 
-/* It can be removed at any moment, the one of its firing too */
+/*
+ * A multishot timeout can be removed at any moment, also while it fires. The
+ * last CQE of the timeout is then ECANCELED, and no other CQE follows it.
+ */
 BOUNDED_TEST(multishot_timeout_removed)
 {
 	struct __kernel_timespec ts;
@@ -180,7 +189,7 @@ BOUNDED_TEST(multishot_timeout_removed)
 			TH_LOG("round %d", i);
 		}
 		bad += cqe.res != 0;
-		/* some from before may be there */
+		/* the CQEs of earlier expirations may come first */
 		for (n = 0; n < 100000 && cqe.res != -ECANCELED; n++) {
 			if (see_ms(&r, 1, &cqe, 2000))
 				break;
@@ -220,7 +229,11 @@ static const char *waits_a_second(void *arg)
 	return "";
 }
 
-/* Stopped and continued oftener than its time is long: it is over some time */
+/*
+ * A child waits in ENTER for one second. SIGSTOP and SIGCONT interrupt the wait
+ * again and again, for longer than that. The wait must end, with ETIME or
+ * EINTR: it must not begin anew with each interruption.
+ */
 BOUNDED_TEST(relative_wait_restarted)
 {
 	struct waiter *w = shared_new(sizeof(*w));
@@ -247,7 +260,7 @@ BOUNDED_TEST(relative_wait_restarted)
 	munmap(w, sizeof(*w));
 }
 
-/* Another process, which writes to @efd every 20 ms for as long as this one lives */
+/* Start a child that writes to @efd every 20 ms for as long as we live */
 static void written_often(int efd)
 {
 	pid_t parent = getpid();
@@ -279,8 +292,9 @@ static int native_submit(struct ring *n)
 }
 
 /*
- * One that has this thread leave the kernel all the time, with no signal: whenever
- * @efd is written to
+ * Make a ring of io_uring with a multishot poll of @efd. Each write to @efd
+ * queues task work for this thread. Task work interrupts a system call of the
+ * thread without a signal.
  */
 static int busy_ring(struct ring *n, int efd)
 {
@@ -298,7 +312,7 @@ static const char *waits_beside(void *arg)
 	struct ring r, n;
 	long long t;
 
-	/* it must not have the ring */
+	/* fork the writer first, so that it does not inherit the ring */
 	written_often(efd);
 	if (busy_ring(&n, efd))
 		return "skip";
@@ -314,7 +328,11 @@ static const char *waits_beside(void *arg)
 	return "";
 }
 
-/* The time that is left when a wait starts again is what was left before */
+/*
+ * A thread waits in ENTER for half a second, while task work of io_uring
+ * interrupts the wait every 20 ms. The kernel restarts the system call each
+ * time. The wait goes on with the time that was left, so it ends in time.
+ */
 BOUNDED_TEST(relative_wait_beside_io_uring)
 {
 	const char *said = child_ms(waits_beside, NULL, SOON);
@@ -324,7 +342,10 @@ BOUNDED_TEST(relative_wait_beside_io_uring)
 	EXPECT_STREQ("", said);
 }
 
-/* ENTER by io_uring's FADVISE, in a thread of io_uring, which is then cancelled */
+/*
+ * A worker thread of io_uring calls ENTER, by a FADVISE request on the ring.
+ * The request is then cancelled.
+ */
 static const char *waits_in_io_uring(void *arg)
 {
 	struct iouring2_sqe *sqe;
@@ -355,7 +376,11 @@ static const char *waits_in_io_uring(void *arg)
 	return "";
 }
 
-/* A code that restarts system calls is no result: io_uring turns it into EINTR */
+/*
+ * There is no system call to restart in a worker thread of io_uring. So the
+ * result of the FADVISE request is EINTR or ECANCELED, and not a code such as
+ * ERESTARTNOINTR.
+ */
 BOUNDED_TEST(wait_of_io_uring_cancelled)
 {
 	const char *said = child_ms(waits_in_io_uring, NULL, SOON);
@@ -367,7 +392,7 @@ BOUNDED_TEST(wait_of_io_uring_cancelled)
 
 /* ---------------------------------------------------------------- offsets */
 
-/* Positions at the end of what there can be */
+/* At positions near the largest one, READ has the result of pread(2) */
 BOUNDED_TEST(large_offsets)
 {
 	static const char * const paths[] = {
@@ -392,7 +417,7 @@ BOUNDED_TEST(large_offsets)
 			want = pread(fd, buf, sizeof(buf), offs[o]);
 			if (want < 0)
 				want = -errno;
-			/* a stream takes no position in the call */
+			/* pread(2) does not accept a position for a stream */
 			if (want == -ESPIPE || !strcmp(paths[i], "/dev/kmsg"))
 				continue;
 			for (how = 0; how < LINKED; how++) {
@@ -417,6 +442,7 @@ struct sharer {
 	int step;
 };
 
+/* The sharer: a signal is pending for it, and it waits in ENTER */
 static void has_a_signal(struct sharer *s)
 {
 	struct ring r = *s->r;
@@ -435,8 +461,10 @@ static void has_a_signal(struct sharer *s)
 }
 
 /*
- * A sharer that has a signal is in ENTER when a chain goes on with a poll of a
- * signalfd: that is about the signals of who submitted it.
+ * A chain of a timer and a poll of a signalfd starts the poll while a sharer of
+ * the ring is in ENTER. A signal is pending for the sharer. The poll must not
+ * report that signal, but only a signal for the process that submitted the
+ * poll.
  */
 BOUNDED_TEST(signals_of_submitter)
 {
@@ -518,7 +546,7 @@ static int change_nothing(void)
 	return 0;
 }
 
-/* From below another root, too */
+/* Read by descriptor, so that it works after chroot() as well */
 static long submitters(int fd)
 {
 	char text[32] = "";
@@ -526,6 +554,10 @@ static long submitters(int fd)
 	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atol(text) : -1;
 }
 
+/*
+ * Submit a read, make the change, and submit another read. The module must
+ * count one more submitter after the change.
+ */
 static int changes(void *arg)
 {
 	int (*change)(void) = arg;
@@ -549,7 +581,7 @@ static int changes(void *arg)
 	after = submitters(fd);
 	if (after - before != (change == change_nothing ? 0 : 1))
 		return 5;
-	/* both are good for their reads */
+	/* the reads of both submitters complete */
 	if (write(p[1], "12", 2) != 2 || res_ms(&r, 1, SOON) != 1 ||
 	    res_ms(&r, 2, SOON) != 1)
 		return 6;
@@ -557,7 +589,7 @@ static int changes(void *arg)
 	return 0;
 }
 
-/* What a process changes between two submissions */
+/* The property that a process changes between two submissions */
 RING_FIXTURE(change) {
 	int (*change)(void);
 };
@@ -579,7 +611,7 @@ TEST_F_TIMEOUT(change, submitters_told_apart, 100)
 
 	if (variant->change == change_cgroup && mkdir(CGROUP, 0755))
 		SKIP(return, "no cgroup: errno %d", errno);
-	/* it shares its fs with us, as a thread does, if it unshares it */
+	/* CLONE_FS: unshare(CLONE_FS) has an effect in the child only then */
 	pid = clone(changes, stack + sizeof(stack), CLONE_FS | SIGCHLD,
 		    variant->change);
 	ASSERT_LT(0, pid);

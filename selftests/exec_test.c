@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A ring that stays open over exec(): the requests of the old program end, those
- * that nobody is at work on in exec() itself, and the ring serves the new one. If
- * exec() does not unmap the ring, they end within some seconds.
+ * A ring that stays open over exec(). The requests of the old program end. The
+ * new program can use the ring. A request that no task is running ends inside
+ * exec(). If exec() does not unmap the ring, or if a worker runs the request,
+ * the request ends within some seconds.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,21 +24,24 @@
 #include "bounded.h"
 #include "absent.h"
 
-/* Time for the module to look at its processes again, on a busy machine */
+/*
+ * Time limit in milliseconds within which the ring's watch must have noticed
+ * the exec(), even on a busy machine
+ */
 #define WORKERS_MS	8000
 
-/* Of the new program: what it found */
+/* Exit status of the new program: bits for what is wrong */
 #define BAD_PIPE	1
 #define BAD_INFLIGHT	2
 #define BAD_RING	4
 #define BAD_CALL	8
 
-/* More than exec() ends one after the other */
+/* Length of a chain: more than the rounds in which exec() cancels requests */
 #define LONG		256
 
 struct kind {
-	bool at_once;	/* when exec() returns */
-	/* Queues it on the read end of a pipe */
+	bool at_once;	/* the requests have ended when exec() returns */
+	/* queue the requests; @fd: the read end of a pipe, which they use */
 	void (*queue)(struct ring *r, int fd);
 };
 
@@ -66,8 +70,9 @@ static void queue_linked(struct ring *r, int fd)
 }
 
 /*
- * Timers in a chain of hard links, each of which starts the next whatever its
- * result, and a poll, so that there is a pipe to look at
+ * A chain of timers by hard links: each timer starts the next one, whatever its
+ * result is. The poll holds the pipe, by which the new program sees that the
+ * requests have ended.
  */
 static void queue_long(struct ring *r, int fd)
 {
@@ -86,7 +91,7 @@ static void queue_drained(struct ring *r, int fd)
 	add(r, IOURING2_OP_NOP, -1, NULL, 0, 0, 0, 3);
 }
 
-/* With a poll, so that there is a pipe to look at */
+/* The poll holds the pipe, as in queue_long() */
 static void queue_timers(struct ring *r, int fd)
 {
 	int i;
@@ -102,8 +107,9 @@ static void queue_async(struct ring *r, int fd)
 }
 
 /*
- * Writes of one file, from a page that never comes. They are done one after the
- * other, so a worker would be killed in each.
+ * Writes to one file, from a page that nobody provides. Workers run them one
+ * after the other. If the module killed a worker for each of them, this would
+ * take longer than WORKERS_MS.
  */
 static void queue_writes(struct ring *r, int fd)
 {
@@ -113,7 +119,7 @@ static void queue_writes(struct ring *r, int fd)
 	file = memfd_create("exec", MFD_CLOEXEC);
 	if (file < 0 || absent_make(&a))
 		return;
-	/* its end would give the page */
+	/* keep userfaultfd open: its close would end the wait for the page */
 	fcntl(a.fd, F_SETFD, 0);
 	for (i = 0; i < 14; i++)
 		add(r, IOURING2_OP_WRITE, file, a.page, 1, i, ASYNC, i);
@@ -136,8 +142,11 @@ FIXTURE_VARIANT_ADD(requests, async_read) { { false, queue_async } };
 FIXTURE_VARIANT_ADD(requests, writes_in_order) { { false, queue_writes } };
 
 /*
- * Start of the new program. argv: "--kept", ring, write end, ms, and the process
- * that has the old table of descriptors, or 0: it has the pipe, too
+ * The new program. Arguments: "--kept", the descriptors of the ring and of the
+ * write end of the pipe, the time limit in milliseconds, and the pid of a
+ * process that shares the old table of descriptors, or 0. Such a process also
+ * has the read end of the pipe, so the pipe cannot show that the requests have
+ * ended.
  */
 static int kept(char **argv)
 {
@@ -149,7 +158,7 @@ static int kept(char **argv)
 		bad |= BAD_PIPE;
 	if (!until_ms(!fdinfo(ring, "Inflight"), ms))
 		bad |= BAD_INFLIGHT;
-	/* It is as good as before */
+	/* the ring still works */
 	if (enter(r.fd, 0, 0, IOURING2_ENTER_GETEVENTS, NULL, 0))
 		bad |= BAD_RING;
 	if (sharer && (kill(sharer, SIGKILL) || reap_ms(sharer, SOON) != SIGKILL))
@@ -180,6 +189,11 @@ static void run_kept(const struct kind *k, struct ring *r, int fds[2])
 	exec_kept(r->fd, fds[1], k->at_once ? 0 : WORKERS_MS, 0);
 }
 
+/*
+ * Run a child that submits the requests of @k and calls exec(). @ours: we set
+ * up the ring and share it with the child. Return: 0, or what the new program
+ * found.
+ */
 static int exec_with(const struct kind *k, bool ours)
 {
 	struct ring r;
@@ -190,7 +204,7 @@ static int exec_with(const struct kind *k, bool ours)
 		return BAD_CALL;
 	pid = fork();
 	if (!pid) {
-		/* The only one that has the ring, unless it is shared */
+		/* without @ours, no other process has the ring */
 		if ((!ours && ring_init(&r, LONG, 0)) || pipe2(fds, O_CLOEXEC))
 			_exit(BAD_CALL);
 		run_kept(k, &r, fds);
@@ -210,13 +224,13 @@ TEST_F_TIMEOUT(requests, requests_end, 100)
 	EXPECT_EQ(0, exec_with(&variant->of, false));
 }
 
-/* The requests end in exec() when another process has the ring, too */
+/* The same if another process shares the ring */
 TEST_F_TIMEOUT(requests, requests_end_shared, 100)
 {
 	EXPECT_EQ(0, exec_with(&variant->of, true));
 }
 
-/* and its requests go on */
+/* A sharer of the ring calls exec(). The requests of this process go on. */
 BOUNDED_TEST(others_go_on)
 {
 	int fds[2], mine[2];
@@ -255,7 +269,10 @@ BOUNDED_TEST(others_go_on)
 
 /* ------------------------------------------------ a ring that is not mapped */
 
-/* Has a read, no mapping of the ring, and maybe a sharer of its descriptors */
+/*
+ * A child submits a read, unmaps the ring, and calls exec(). @sharer: another
+ * process shares its table of descriptors.
+ */
 static void unmaps(struct ring *r, bool sharer)
 {
 	pid_t pid = 0;
@@ -298,13 +315,17 @@ BOUNDED_TEST(unmapped)
 	EXPECT_EQ(0, exec_unmapped(false));
 }
 
-/* Neither exec() nor the exit of the process closes anything */
+/*
+ * Another process shares the table of descriptors of the old program, and keeps
+ * it open. So neither exec() nor the exit of the new program closes anything in
+ * that table.
+ */
 BOUNDED_TEST(unmapped_shared_descriptors)
 {
 	EXPECT_EQ(0, exec_unmapped(true));
 }
 
-/* A child that does not get its parent's mapping, but submits */
+/* A child that does not inherit the mapping of the ring, but submits to it */
 BOUNDED_TEST(never_mapped)
 {
 	struct ring r;
@@ -333,7 +354,6 @@ BOUNDED_TEST(never_mapped)
 	close(fds[1]);
 }
 
-/* Other threads end in exec(), and their requests with them */
 static void *in_thread(void *arg)
 {
 	struct ring *r = arg;
@@ -342,6 +362,9 @@ static void *in_thread(void *arg)
 	return NULL;
 }
 
+/*
+ * The requests end although another thread waits in ENTER until exec() ends it
+ */
 BOUNDED_TEST(with_threads)
 {
 	struct ring r;
@@ -363,11 +386,12 @@ BOUNDED_TEST(with_threads)
 /* ------------------------------------------------ a child with our memory */
 
 /*
- * What vfork() and clone(CLONE_VM) make: a process of its own, with its own table of
- * descriptors, which shares its parent's memory until it executes a program. The
- * memory lives on then.
+ * A child of vfork() or clone(CLONE_VM) is a process with a table of
+ * descriptors of its own. It shares the memory of its parent until it executes
+ * a program. The memory continues to exist then, so exec() does not unmap the
+ * ring.
  */
-#define TARGET	200	/* the descriptor by which the new program has its file */
+#define TARGET	200	/* descriptor at which the new program opens its file */
 #define DONE	42
 
 struct with_vm {
@@ -379,7 +403,11 @@ struct with_vm {
 	char stack[65536];
 };
 
-/* Start of a program with more rights. argv: "--rights", file, where to say so */
+/*
+ * The new program, which has more rights than the old one. Arguments:
+ * "--rights", the file to open, and the descriptor of a pipe by which it
+ * reports success.
+ */
 static int has_rights(char **argv)
 {
 	int fd = open(argv[2], O_RDWR), said = atoi(argv[3]);
@@ -387,10 +415,14 @@ static int has_rights(char **argv)
 
 	if (fd < 0 || dup2(fd, TARGET) != TARGET || write(said, "+", 1) != 1)
 		return 1;
-	/* until nobody has its standard input any more */
+	/* wait until the other end of the standard input is closed */
 	return read(0, &c, 1) ? 2 : DONE;
 }
 
+/*
+ * The child: it submits a chain of a poll, a READ and a WRITE of descriptor
+ * TARGET, which is not open yet, and executes the set-user-ID program
+ */
 static int executes_set_user_id(void *arg)
 {
 	struct with_vm *v = arg;
@@ -411,14 +443,14 @@ static int executes_set_user_id(void *arg)
 	_exit(BAD_CALL);
 }
 
-/* Which nobody else has */
+/* Made in the process under test, so that no other process holds an end */
 static int vm_pipes(struct with_vm *v)
 {
 	return pipe2(v->go, O_CLOEXEC) || pipe2(v->said, O_CLOEXEC) ||
 	       pipe2(v->pipe, O_CLOEXEC);
 }
 
-/* Return: 0 when there is no room left in it */
+/* Fill a pipe. Return: 0 if it is full. */
 static int fill(int fd)
 {
 	static char page[4096];
@@ -433,7 +465,10 @@ static pid_t vm_child(struct with_vm *v, int (*fn)(void *arg))
 		     CLONE_VM | CLONE_VFORK | SIGCHLD, v);
 }
 
-/* Lets the new program end, which waits for that.  "" if it did as it should */
+/*
+ * Let the new program end, by closing its standard input. Return: "", or its
+ * status if that is not DONE.
+ */
 static const char *vm_end(struct with_vm *v, pid_t pid)
 {
 	int status;
@@ -444,7 +479,7 @@ static const char *vm_end(struct with_vm *v, pid_t pid)
 	       reason("status 0x%x", status);
 }
 
-/* Of user 1000, who must not open the file */
+/* Runs as user 1000, who may not open the file */
 static const char *becomes_another(void *arg)
 {
 	struct with_vm *v = arg;
@@ -510,7 +545,10 @@ BOUNDED_TEST(set_user_id)
 	munmap(v, sizeof(*v));
 }
 
-/* Has a WRITE to a full pipe, and is another program when that breaks */
+/*
+ * The child: it submits a WRITE to a full pipe, and executes a program before
+ * the pipe loses its last reader
+ */
 static int executes_with_write(void *arg)
 {
 	struct with_vm *v = arg;
@@ -526,7 +564,7 @@ static int executes_with_write(void *arg)
 	_exit(BAD_CALL);
 }
 
-/* vfork() returns a moment before the other program has replaced the old one */
+/* vfork() returns shortly before the new program has replaced the old one */
 static bool is_executed(pid_t pid)
 {
 	char path[32], text[64];
@@ -551,7 +589,7 @@ static const char *writes_to_none(void *arg)
 	if (!until_ms(is_executed(pid), SOON))
 		return "not executed";
 	close(v->go[1]);
-	/* its last reader */
+	/* the last reader of the pipe goes */
 	close(v->go[0]);
 	res = seen_ms(&v->r, 3, SOON);
 	if (res != -EPIPE && res != -ECANCELED)
@@ -569,7 +607,7 @@ BOUNDED_TEST(no_signal_for_another)
 	munmap(v, sizeof(*v));
 }
 
-/* A worker is busy for it when it executes a program */
+/* The child: a worker runs its WRITE when it executes a program */
 static int executes_with_worker(void *arg)
 {
 	struct with_vm *v = arg;
@@ -600,7 +638,7 @@ static const char *child_executes(void *arg)
 	pid = vm_child(v, executes_with_worker);
 	if (pid < 0)
 		return reason("clone: errno %d", errno);
-	/* the child's ends, within the time in which somebody looks */
+	/* the child's request ends, as soon as the ring's watch runs */
 	res = take_ms(&v->r, 2, &(struct iouring2_cqe){}, SOON);
 	if (res)
 		return reason("the child's WRITE: %d", res);
@@ -614,7 +652,7 @@ static const char *child_executes(void *arg)
 	return vm_end(v, pid);
 }
 
-/* The parent's requests go on: it has not executed anything */
+/* The child executes a program. The requests of the parent go on. */
 BOUNDED_TEST(parent_goes_on)
 {
 	struct with_vm *v = shared_new(sizeof(*v));
@@ -626,7 +664,7 @@ BOUNDED_TEST(parent_goes_on)
 	munmap(v, sizeof(*v));
 }
 
-/* No worker is busy for it: what it has waits */
+/* The child: its READ waits for a pipe, and no worker runs it, at exec() */
 static int executes_with_read(void *arg)
 {
 	struct with_vm *v = arg;
@@ -666,7 +704,10 @@ static const char *waits_and_executes(void *arg)
 	return vm_end(v, pid);
 }
 
-/* What waits of a child that shares our memory, when it executes a program */
+/*
+ * A child that shares our memory executes a program. Its waiting request ends,
+ * and ours goes on.
+ */
 BOUNDED_TEST(child_with_our_memory)
 {
 	struct with_vm *v = shared_new(sizeof(*v));
@@ -675,7 +716,7 @@ BOUNDED_TEST(child_with_our_memory)
 	munmap(v, sizeof(*v));
 }
 
-/* Keeps the memory until its parent is another program */
+/* The child: it keeps the memory until its parent has executed a program */
 static int keeps_memory(void *arg)
 {
 	struct with_vm *v = arg;
@@ -685,7 +726,10 @@ static int keeps_memory(void *arg)
 	return read(v->said[0], &c, 1) ? BAD_CALL : 0;
 }
 
-/* exec() does not unmap the ring, and the last one that does so exits */
+/*
+ * A child shares the memory of the process that calls exec(). So exec() does
+ * not unmap the ring: only the exit of the child does. The requests end then.
+ */
 BOUNDED_TEST(child_keeps_memory)
 {
 	struct with_vm *v = shared_new(sizeof(*v));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files, those that ask who reads or writes them. The rows are
- * places where a process can be: namespaces, a chroot, cgroups. The columns are
- * files that look different from there.
+ * The matrix of files, for files whose contents depend on the process that
+ * reads or writes them. A row is an environment of a process: a namespace, a
+ * chroot or a cgroup. A column is an operation on a file that is different in
+ * some of these environments.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -27,8 +28,10 @@
 #include "files.h"
 
 /*
- * @value: what is written; NULL: it is read
- * @lines: that do not change from one read to the next; 0: all
+ * An operation on the file at @path.
+ * @value: the text to write; NULL: the file is read
+ * @lines: number of lines to compare, from the first; the lines after them
+ * change *       from one read to the next; 0: all lines
  */
 struct ask {
 	const char *path, *value;
@@ -37,7 +40,7 @@ struct ask {
 
 static char cgroup_dir[160];
 
-/* -------------------------------------------------------------- the places */
+/* -------------------------------------------------------- the environments */
 
 static const char *unshared(struct kind *k)
 {
@@ -73,7 +76,7 @@ static const char *enter_mount(struct kind *k)
 	return why;
 }
 
-/* The first process of a namespace, with a procfs of it */
+/* Become the first process of a pid namespace, and mount its procfs */
 static const char *enter_pid(struct kind *k)
 {
 	const char *why = unshared(k);
@@ -93,7 +96,7 @@ static const char *enter_pid(struct kind *k)
 	return "";
 }
 
-/* root in there is an ordinary user outside */
+/* root in the new user namespace is an ordinary user outside of it */
 static const char *enter_user(struct kind *k)
 {
 	const char *why = unshared(k);
@@ -155,7 +158,7 @@ static const char *setup_devices(struct kind *k)
 	put_text(path, "c 1:3 rw");	/* null */
 	put_text(path, "c 5:2 rw");	/* ptmx */
 	put_text(path, "c 136:* rw");	/* ptys */
-	put_text(path, "c 10:* rw");	/* iouring2 is one of misc */
+	put_text(path, "c 10:* rw");	/* misc devices, such as iouring2 */
 	return "";
 }
 
@@ -194,7 +197,7 @@ static void cut_lines(char *text, int lines)
 		*p = '\0';
 }
 
-/* What the process does at this moment says nothing */
+/* Remove the state of the process, which may differ between two reads */
 static void cut_state(char *text)
 {
 	char *p = strstr(text, "\nState:"), *q = p ? strchr(p + 1, '\n') : NULL;
@@ -203,7 +206,7 @@ static void cut_state(char *text)
 		memmove(p, q, strlen(q) + 1);
 }
 
-/* The first line that is not the same */
+/* Note the first difference between two texts, up to the end of the line */
 static void note_line(struct cell *c, const char *a, const char *b)
 {
 	while (*a && *a == *b) {
@@ -268,7 +271,7 @@ static void col_write_text(struct cell *c)
 	close(fd);
 }
 
-/* Nothing outside has been changed: a process that is there looks */
+/* Note the host name in this process, after the write of hostname_write */
 static void col_outside(struct cell *c)
 {
 	struct utsname u;
@@ -277,7 +280,7 @@ static void col_outside(struct cell *c)
 	note(c, "name=%s", u.nodename);
 }
 
-/* "0" is whoever writes it */
+/* Write "0" to cgroup.procs: it moves the process that writes it */
 static void col_cgroup(struct cell *c)
 {
 	char dir[100], path[130], text[400], mine[20];
@@ -298,7 +301,8 @@ static void col_cgroup(struct cell *c)
 	note(c, "me=%d others=%d", !!strstr(text, mine),
 	     strlen(text) > strlen(mine));
 	close(fd);
-	pid = fork();	/* out again: kernel threads, too, if there are any */
+	/* move the first task out again, even if it is a kernel thread */
+	pid = fork();
 	if (!pid) {
 		for (ret = atoi(text); ret; ret = 0)
 			put_text("/sys/fs/cgroup/cgroup.procs", "%d", ret);
@@ -309,7 +313,7 @@ static void col_cgroup(struct cell *c)
 		note_res(c, "rmdir", -errno);
 }
 
-/* What the other end of a socket is told */
+/* Note which sender the receiver of a message is told (SO_PASSCRED) */
 static void col_passcred(struct cell *c)
 {
 	char cb[CMSG_SPACE(sizeof(struct ucred))], b[16];
@@ -335,7 +339,7 @@ static void col_passcred(struct cell *c)
 	close(sv[1]);
 }
 
-/* A listener is told who has read the file */
+/* Note which process a fanotify listener is told as the writer of a file */
 static void col_fanotify(struct cell *c)
 {
 	struct fanotify_event_metadata m;
@@ -367,7 +371,7 @@ out:
 	unlink(path);
 }
 
-/* A process group in the background: no line is taken from the foreground */
+/* Read the terminal from a process group in the background */
 static int background(struct cell *c, int tty, int *flag)
 {
 	struct io *io = mmap(NULL, sizeof(*io), PROT_READ | PROT_WRITE,
@@ -389,6 +393,10 @@ static bool ended(pid_t pid, int *status)
 	return waitpid(pid, status, WNOHANG) == pid;
 }
 
+/*
+ * The session leader: it starts a process in the background that reads the
+ * terminal, and then types a line. The line must stay for the foreground.
+ */
 static void foreground(struct cell *c, int master, int tty, int *flag,
 		       char *text)
 {
@@ -408,13 +416,13 @@ static void foreground(struct cell *c, int master, int tty, int *flag,
 	until(ended(pid, &status) || waits(pid, flag, 40));
 	if (write(master, "mine\n", 5) != 5)
 		_exit(1);
-	/* whoever takes it, takes it now */
+	/* time for the process in the background to take the line */
 	note(&mine, "line=%d", poll(&p, 1, 300));
 	if (!status && !ended(pid, &status)) {
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 	}
-	/* that it fails or waits: io_uring does the one and the other */
+	/* a read may fail or wait: io_uring does both */
 	note(&mine, "background=%s", !WIFEXITED(status) ||
 	     WEXITSTATUS(status) == 10 ? "has nothing" :
 	     WEXITSTATUS(status) == 11 ? "took it" : "?");

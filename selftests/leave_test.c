@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Nothing of a process starts once it has closed its last descriptor of a ring,
- * neither what waits for another request nor what a thread is just submitting.
- * By then the number of a request's descriptor may name another file.
+ * A process closes its last descriptor of a ring. No request of the process
+ * starts after that: neither one that waits for another request, nor one that a
+ * thread is submitting at that moment. The descriptor number in such a request
+ * may name another file by then.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -27,7 +28,12 @@ static int bytes_in(int fd)
 	return ioctl(fd, FIONREAD, &nr) ? -errno : nr;
 }
 
-/* ------------------------------------------------ what waits for another one */
+/* -------------------------------------- requests that wait for another one */
+
+/*
+ * Each of these functions queues a poll of @idle, which never ends, and a write
+ * to @target that has to wait for the poll
+ */
 
 static void tail_alone(struct ring *r, int idle, int target, int flags)
 {
@@ -69,6 +75,7 @@ static void tail_hard_linked(struct ring *r, int idle, int target)
 	prep_write(ring_sqe(r), target, scratch, 1, -1);
 }
 
+/* Submit, let the number of the target name @other, and close the ring */
 static int end_by_close(struct ring *r, int *number, int other)
 {
 	int ret = submit(r, r->sqe_tail - *r->sq_head);
@@ -80,6 +87,7 @@ static int end_by_close(struct ring *r, int *number, int other)
 	return 0;
 }
 
+/* The same in a child, which exits */
 static int end_by_exit(struct ring *r, int *number, int other)
 {
 	pid_t pid = fork();
@@ -92,7 +100,7 @@ static int end_by_exit(struct ring *r, int *number, int other)
 	return reap(pid);
 }
 
-/* Which requests wait for a poll that never ends, and how the process leaves */
+/* How the write waits for the poll, and how the process leaves the ring */
 RING_FIXTURE(leaver) {
 	void (*prepare)(struct ring *r, int idle, int target);
 	int (*end)(struct ring *r, int *number, int other);
@@ -108,9 +116,9 @@ EACH_END(in_chain, tail_in_chain);
 EACH_END(hard_linked, tail_hard_linked);
 
 /*
- * When a process leaves, the poll is cancelled for which a write waits. The
- * write does not start. By now the number of its descriptor names another file,
- * as it may in any program that closes its files and then the ring.
+ * When the process leaves, the poll is cancelled. The write, which waits for
+ * the poll, must not start. By then its descriptor number names another file,
+ * as in a program that closes its files before the ring.
  */
 TEST_F_TIMEOUT(leaver, what_waits_does_not_start, LIMIT)
 {
@@ -138,14 +146,14 @@ TEST_F_TIMEOUT(leaver, what_waits_does_not_start, LIMIT)
 	}
 }
 
-/* ---------------------------------------- what a thread is just submitting */
+/* ---------------------------------- requests that a thread is submitting */
 
 struct call {
 	pthread_t self;
 	pid_t tid;
 	struct ring *r;
-	int nr, min, ret;	/* of ENTER */
-	int number, other;	/* of the thread that closes */
+	int nr, min, ret;	/* arguments and result of ENTER */
+	int number, other;	/* arguments of dup2() before the close */
 };
 
 static void *enters(void *arg)
@@ -163,7 +171,7 @@ static void *closes(void *arg)
 	struct call *c = arg;
 	int fd = c->r->fd;
 
-	/* the number of the target names another file */
+	/* from now on the number of the target names another file */
 	dup2(c->other, c->number);
 	st_rel(&c->tid, syscall(SYS_gettid));
 	c->ret = close(fd);
@@ -182,9 +190,10 @@ static bool sleeps(struct call *c)
 }
 
 /*
- * A thread submits a READ that stalls in its page fault, and a WRITE; meanwhile
- * another one closes the ring. Where the WRITE is: in the chain of the READ, in
- * the same ENTER, or in the ENTER of a third thread, which waits for its turn.
+ * A thread submits a READ that is stuck in a page fault. Meanwhile another
+ * thread closes the ring. A WRITE must not start after that. The WRITE is in
+ * the chain of the READ, in the same ENTER, or in the ENTER of a third thread,
+ * which waits until it can submit.
  */
 RING_FIXTURE(closed) {
 	unsigned int flags;	/* of the READ */
@@ -205,7 +214,7 @@ TEST_F_TIMEOUT(closed, while_submitting, LIMIT)
 	struct absent ab;
 	struct ring r;
 
-	/* tmpfs: the submitting thread reads it itself */
+	/* a file on tmpfs: the submitting thread executes the READ itself */
 	file = syscall(SYS_memfd_create, "file", 1 /* MFD_CLOEXEC */);
 	ASSERT_EQ(0, ftruncate(file, 4096));
 	ASSERT_EQ(0, socketpair(AF_UNIX, TYPE, 0, target));
@@ -252,11 +261,12 @@ TEST_F_TIMEOUT(closed, while_submitting, LIMIT)
 	}
 }
 
-/* ------------------------------------------------- what goes on nevertheless */
+/* ------------------------------------------------------ requests that go on */
 
 /*
- * The process gets a descriptor back while its close() of the last one waits
- * for a request. What it submits by that descriptor is not ended.
+ * While close() of the last descriptor waits for a request, the process
+ * receives a new descriptor of the ring. The requests that it submits by the
+ * new descriptor are not cancelled.
  */
 RING_TEST(descriptor_comes_back)
 {
@@ -268,7 +278,7 @@ RING_TEST(descriptor_comes_back)
 	struct absent ab;
 
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	/* left to the process, whose thread reads it without the ring's lock */
+	/* only the process may read it, and does so without uring_lock */
 	own = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp));
 	if (absent_make(&ab))

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Work that only a task of the submitting process may do. What starts while that
- * process is not in ENTER is parked: the ring says so to it, and to nobody else,
- * and its next ENTER does the work. What would block is done in ENTER, which
- * signals and the wait's time limit end.
+ * Requests that only a task of the submitting process may run. If such a
+ * request starts while no task of the process is in ENTER, it is parked. The
+ * ring is then readable to that process, and to no other one, and the next
+ * ENTER of the process runs the request. A request that blocks does so in
+ * ENTER. A signal, or the timeout of the wait, ends such an ENTER.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -37,7 +38,10 @@ static bool readable(int fd, int ms)
 	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
 }
 
-/* Start a read of @fd that is parked: behind a timer, which fires meanwhile */
+/*
+ * Start a read of @fd that is parked: it is linked behind a timer, which
+ * expires while no task is in ENTER
+ */
 static int park(struct ring *r, int fd)
 {
 	int ret;
@@ -52,7 +56,7 @@ static int park(struct ring *r, int fd)
 	return until_ms(flagged(r), SOON) ? 0 : -ENOMSG;
 }
 
-/* A file that asks who reads it, and that is always ready */
+/* A file that only its process may read, and that is always ready */
 static int made_file(void)
 {
 	return open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
@@ -70,13 +74,13 @@ BOUNDED_TEST(done_by_next_enter)
 		EXPECT_EQ(0, park(&r, fd));
 		EXPECT_FALSE(until_ms(ring_ready(&r), 50));
 		EXPECT_TRUE(readable(r.fd, SOON));
-		/* with and without a wait */
+		/* an ENTER without and one with a wait */
 		EXPECT_EQ(0, enter(r.fd, 0, i % 2, GETEVENTS, NULL, 0));
 		EXPECT_LT(0, seen_ms(&r, TRIED, 0));
 		EXPECT_FALSE(flagged(&r));
 		EXPECT_FALSE(readable(r.fd, 0));
 	}
-	/* An ENTER that submits does it, too */
+	/* an ENTER that submits runs the parked read, too */
 	EXPECT_EQ(0, park(&r, fd));
 	ring_nop(&r, 9);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -87,8 +91,10 @@ BOUNDED_TEST(done_by_next_enter)
 	close(fd);
 }
 
-/* What an ENTER accepts is its turn, also if that says next that it cannot wait */
-/* What has no method for polls is asked by nobody, so anybody can answer */
+/*
+ * A poll of a file that has no poll method is not parked: no method is called,
+ * so any context may complete the poll
+ */
 BOUNDED_TEST(polled_without_a_poll)
 {
 	static const char * const names[] = { "/dev/null", "/etc/passwd" };
@@ -116,6 +122,11 @@ BOUNDED_TEST(polled_without_a_poll)
 	ring_exit(&r);
 }
 
+/*
+ * An ENTER submits a read, and then finds that the argument of its wait is bad.
+ * It runs the parked read nevertheless. If there is nothing to submit, it
+ * fails.
+ */
 BOUNDED_TEST(bad_argument)
 {
 	struct iouring2_getevents_arg arg = { .ts = 8 };
@@ -124,8 +135,8 @@ BOUNDED_TEST(bad_argument)
 		size_t size;
 		int err;
 	} bad[] = {
-		{ (void *)8, sizeof(arg), -EFAULT },	/* not there */
-		{ &arg, sizeof(arg), -EFAULT },		/* nor its time */
+		{ (void *)8, sizeof(arg), -EFAULT },	/* bad address */
+		{ &arg, sizeof(arg), -EFAULT },		/* bad address in it */
 		{ &arg, 1, -EINVAL },
 	};
 	int fd = made_file();
@@ -134,7 +145,7 @@ BOUNDED_TEST(bad_argument)
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		/* with nothing to submit that is all there is to say */
+		/* with nothing to submit, the result is the error */
 		EXPECT_EQ(bad[i].err, enter(r.fd, 0, 1, GETEVENTS |
 					    IOURING2_ENTER_EXT_ARG, bad[i].arg,
 					    bad[i].size));
@@ -149,7 +160,7 @@ BOUNDED_TEST(bad_argument)
 		EXPECT_NE('\0', buf[0]);
 		EXPECT_FALSE(flagged(&r));
 		EXPECT_EQ(0, fdinfo(r.fd, "Inflight"));
-		/* for who has failed */
+		/* if the checks above have failed: get the read done */
 		while (fdinfo(r.fd, "Inflight") > 0)
 			enter(r.fd, 0, 0, GETEVENTS, NULL, 0);
 		seen_ms(&r, TRIED, 0);
@@ -158,7 +169,7 @@ BOUNDED_TEST(bad_argument)
 	close(fd);
 }
 
-/* A program that waits for its ring by epoll only */
+/* A program that waits for its ring by epoll learns of a parked read */
 BOUNDED_TEST(epoll)
 {
 	static const unsigned int events[] = { EPOLLIN, EPOLLIN | EPOLLET };
@@ -175,7 +186,7 @@ BOUNDED_TEST(epoll)
 			add_timer(&r, 20, HARDLINK, TIMER);
 			add(&r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
 			ASSERT_EQ(0, submit_all(&r));
-			/* once or twice: the timer, the parked read */
+			/* one event or two: of the timer, of the parked read */
 			EXPECT_EQ(1, epoll_wait(ep, &ev, 1, SOON));
 			EXPECT_EQ(-ETIME, seen_ms(&r, TIMER, SOON));
 			if (!until_ms(flagged(&r), 100))
@@ -189,7 +200,7 @@ BOUNDED_TEST(epoll)
 			EXPECT_FALSE(flagged(&r));
 			if (events[i] == EPOLLIN)
 				EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
-			/* the edge of the completion */
+			/* consume the event of the completion (EPOLLET) */
 			epoll_wait(ep, &ev, 1, 0);
 		}
 		close(ep);
@@ -201,8 +212,12 @@ BOUNDED_TEST(epoll)
 /* ---------------------------------------------------------- two processes */
 
 /*
- * @step: 1: the owner has submitted; 2: it may enter; 3: it has;
- *	4: it may exit
+ * Shared by the two processes. The owner is the process that submits the read.
+ * @step: 1: the owner has submitted; 2: it may call ENTER; 3: its ENTER has
+ *	returned; 4: it may exit
+ * @result: of the owner's last call
+ * @polled: the ring was readable for the owner
+ * @text: what the owner has read
  */
 struct play {
 	int step, result, polled;
@@ -243,7 +258,10 @@ static pid_t owner_start(struct play *p, struct ring *r)
 	return until(ld_acq(&p->step) == 1) && !p->result ? pid : -1;
 }
 
-/* It comes when its owner enters, and others do not hear of it */
+/*
+ * A parked read completes when its owner calls ENTER. A sharer of the ring is
+ * neither woken nor told that the ring is readable.
+ */
 BOUNDED_TEST(owner_only)
 {
 	struct play *p = shared_new(sizeof(*p));
@@ -255,7 +273,7 @@ BOUNDED_TEST(owner_only)
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(-ETIME, res_ms(&r, TIMER, SOON));
 	EXPECT_TRUE(until_ms(flagged(&r), SOON));
-	/* We wait for it in vain, and are not woken */
+	/* our ENTER does not run the read, and waits until its timeout */
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, A_WHILE * NSEC_PER_MSEC));
 	EXPECT_EQ(0, enter(r.fd, 0, 0, GETEVENTS, NULL, 0));
 	EXPECT_EQ(0U, ring_ready(&r));
@@ -274,7 +292,9 @@ BOUNDED_TEST(owner_only)
 	munmap(p, sizeof(*p));
 }
 
-/* We are in ENTER for it all the time */
+/*
+ * A sharer waits in ENTER all the time, and gets the CQE when the owner enters
+ */
 BOUNDED_TEST(waiting_sharer)
 {
 	struct play *p = shared_new(sizeof(*p));
@@ -301,7 +321,10 @@ BOUNDED_TEST(waiting_sharer)
 	munmap(p, sizeof(*p));
 }
 
-/* Shares the memory and the descriptors of its parent, and waits in vain */
+/*
+ * A process that shares the memory and the descriptors of its parent. It waits
+ * in ENTER for more CQEs than there will be.
+ */
 struct sharer {
 	int ring;
 	char stack[65536];
@@ -321,7 +344,7 @@ struct starter {
 	int fd;
 };
 
-/* Once the main thread sleeps */
+/* Make the pipe readable as soon as the main thread sleeps */
 static void *start_work(void *arg)
 {
 	struct starter *s = arg;
@@ -331,8 +354,10 @@ static void *start_work(void *arg)
 }
 
 /*
- * The first sharer that waits starts the work, which nobody but us may do. The
- * second waits before us, and is not woken in our place.
+ * Two sharers and then we wait in ENTER. The first sharer is woken by the poll,
+ * and starts the read behind it, which only we may run. The second sharer is
+ * ahead of us in the wait queue. We must be woken for the parked read, and not
+ * the second sharer in our place.
  */
 BOUNDED_TEST(told_past_a_sharer)
 {
@@ -363,7 +388,7 @@ BOUNDED_TEST(told_past_a_sharer)
 	ASSERT_EQ(0, pthread_create(&t, NULL, start_work, &starter));
 	ns = now_ns(CLOCK_MONOTONIC);
 	EXPECT_EQ(0, enter_timeout(r.fd, 0, 2, 2 * SOON * NSEC_PER_MSEC));
-	/* The end of our time is not what has woken us */
+	/* we were woken by the read and not by the timeout */
 	EXPECT_GT(SOON * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - ns);
 	EXPECT_EQ(POLLIN, seen_ms(&r, 7, 0));
 	EXPECT_LT(0, seen_ms(&r, TRIED, 0));
@@ -379,7 +404,7 @@ BOUNDED_TEST(told_past_a_sharer)
 	close(p[1]);
 }
 
-/* Parked work is cancelled when its owner exits or is killed */
+/* A parked request is cancelled when its owner is killed */
 BOUNDED_TEST(owner_goes)
 {
 	struct play *p = shared_new(sizeof(*p));
@@ -400,10 +425,13 @@ BOUNDED_TEST(owner_goes)
 	munmap(p, sizeof(*p));
 }
 
-/* As whom it writes is looked at by each write */
+/* Each write to this file checks the credentials of the writer */
 #define SYSCTL	"/proc/sys/kernel/dmesg_restrict"
 
-/* Start a write that is parked, and become another user before it is done */
+/*
+ * Start a write that is parked, and become user @then before ENTER runs it.
+ * Return: the result of the write.
+ */
 static int write_as_before(struct ring *r, int fd, const char *text, uid_t then)
 {
 	add_timer(r, 20, HARDLINK, TIMER);
@@ -439,7 +467,7 @@ static const char *changes_user(void *arg)
 	return "";
 }
 
-/* Parked work has the credentials of its submission */
+/* A parked request runs with the credentials that it was submitted with */
 BOUNDED_TEST(as_it_was_submitted)
 {
 	if (!intrusive() || access(SYSCTL, W_OK))
@@ -447,7 +475,7 @@ BOUNDED_TEST(as_it_was_submitted)
 	EXPECT_CHILD(changes_user, NULL);
 }
 
-/* Another thread of the owner waits in ENTER: it does the work */
+/* Another thread of the owner waits in ENTER: it runs the read */
 static void *wait_for_read(void *arg)
 {
 	return (void *)(long)res_ms(arg, TRIED, SOON);
@@ -473,12 +501,12 @@ BOUNDED_TEST(another_thread)
 	close(fd);
 }
 
-/* ------------------------------------------------ files that need no owner */
+/* ------------------------- files that a kernel thread may read and write */
 
 struct task {
 	const char *name;
 	int op, open_flags;
-	const char *path;	/* NULL: a file of its own */
+	const char *path;	/* NULL: a new file */
 };
 
 static const struct task tasks[] = {
@@ -490,7 +518,7 @@ static const struct task tasks[] = {
 	{ "READ of a disk", IOURING2_OP_READ, O_DIRECT, "/dev/vda" },
 };
 
-/* Submits, and is never seen again */
+/* The submitter: it sleeps outside of the module afterwards */
 static void submits_and_sleeps(struct ring *parent, const struct task *t, int *done,
 			       enum manner how)
 {
@@ -520,8 +548,8 @@ static void submits_and_sleeps(struct ring *parent, const struct task *t, int *d
 }
 
 /*
- * Process A submits and sleeps elsewhere; process B waits on the ring and gets
- * the CQE
+ * One process submits a request and then sleeps outside of the module. Another
+ * process, which waits on the ring, gets the CQE.
  */
 BOUNDED_TEST(others_wait_for_files)
 {
@@ -553,8 +581,9 @@ BOUNDED_TEST(others_wait_for_files)
 	munmap(done, sizeof(*done));
 }
 
-/* ---------------------------------------------------------------- its end */
+/* ---------------------------------------------- end of a parked request */
 
+/* A parked read is cancelled, by its user_data, by its file and by ANY */
 BOUNDED_TEST(cancelled)
 {
 	static const unsigned int flags[] = {
@@ -572,7 +601,7 @@ BOUNDED_TEST(cancelled)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		EXPECT_EQ(0, park(&r, fd));
-		/* By a sharer: an ENTER of ours could do the work first */
+		/* by a sharer, as an ENTER of ours could run the read first */
 		pid = fork();
 		if (!pid) {
 			sqe = ring_sqe(&r);
@@ -602,7 +631,7 @@ BOUNDED_TEST(cancelled)
 	close(fd);
 }
 
-/* Close ends it, and gives its file back */
+/* The close of the ring ends a parked read, and releases its file */
 BOUNDED_TEST(closed)
 {
 	char dir[200], path[256];
@@ -625,7 +654,7 @@ BOUNDED_TEST(closed)
 	rmdir(dir);
 }
 
-/* ------------------------------------------------------- work that blocks */
+/* --------------------------------------------------- requests that block */
 
 static bool good_end(int res)
 {
@@ -634,7 +663,7 @@ static bool good_end(int res)
 
 MANNER_FIXTURE(manner);
 
-/* Its time limit ends a wait, whatever the work is busy with */
+/* The timeout of a wait ends it, even while ENTER is blocked in a read */
 TEST_F_TIMEOUT(manner, time_limit, 100)
 {
 	const enum manner how = variant->how;
@@ -659,7 +688,7 @@ TEST_F_TIMEOUT(manner, time_limit, 100)
 	t = now_ns(CLOCK_MONOTONIC) - t;
 	EXPECT_EQ(how >= LINKED ? 2 : 1, ret);
 	EXPECT_GT(8 * NSEC_PER_SEC, t);
-	/* once more, with nothing to submit */
+	/* the same for an ENTER that has nothing to submit */
 	t = now_ns(CLOCK_MONOTONIC);
 	enter_timeout(r.fd, 0, 2, 300 * NSEC_PER_MSEC);
 	t = now_ns(CLOCK_MONOTONIC) - t;
@@ -680,7 +709,7 @@ struct gate {
 	int p[2];
 };
 
-/* Has the device answer as soon as something is in the pipe */
+/* Let the device answer as soon as something is in the pipe */
 static void *let_through(void *arg)
 {
 	struct gate *g = arg;
@@ -692,8 +721,8 @@ static void *let_through(void *arg)
 }
 
 /*
- * The only thread submits a read that waits for a write which the thread
- * submits later
+ * The only thread of a process submits a read of a device, which answers only
+ * after a write that the same thread submits later. Both must complete.
  */
 TEST_F_TIMEOUT(manner, waits_for_own_request, 100)
 {
@@ -716,7 +745,7 @@ TEST_F_TIMEOUT(manner, waits_for_own_request, 100)
 		add_timer(&r, 20, HARDLINK, TIMER);
 	add(&r, IOURING2_OP_READ, fd, buf, 64, 0,
 	    how == AS_ASYNC ? ASYNC : 0, TRIED);
-	/* in the same ENTER, and in a later one */
+	/* submit both in one ENTER if AS_ASYNC, otherwise in two */
 	if (how != AS_ASYNC)
 		enter_timeout(r.fd, ring_publish(&r), 1,
 			      100 * NSEC_PER_MSEC);
@@ -748,7 +777,7 @@ struct blocked {
 	int cqe;
 };
 
-/* Blocks in ENTER, for as long as the device does not answer */
+/* The child: it blocks in ENTER until the device answers */
 static void blocks(struct blocked *b, struct ring *parent, int fd)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -768,6 +797,7 @@ static void blocks(struct blocked *b, struct ring *parent, int fd)
 	_exit(caught == SIGUSR1 ? 10 : 0);
 }
 
+/* Start the child, and wait until the device has got its read */
 static pid_t start_blocked(struct blocked *b, struct ring *r, struct cuse *c,
 			   int fd)
 {
@@ -791,6 +821,7 @@ FIXTURE_VARIANT_ADD(blocked, plain) { PLAIN };
 FIXTURE_VARIANT_ADD(blocked, async) { AS_ASYNC };
 FIXTURE_VARIANT_ADD(blocked, linked) { LINKED };
 
+/* A signal ends an ENTER that is blocked in a read, and its handler runs */
 TEST_F_TIMEOUT(blocked, signals, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));
@@ -807,7 +838,7 @@ TEST_F_TIMEOUT(blocked, signals, 100)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	pid = start_blocked(b, &r, c, fd);
 	ASSERT_LT(0, pid);
-	/* whose turn it is: that of the process itself */
+	/* the process itself reads, and not a kernel thread */
 	EXPECT_EQ(pid, ld_acq(&c->reader));
 	kill(pid, SIGUSR1);
 	EXPECT_TRUE(until_ms(ld_acq(&b->entered), SOON));
@@ -826,6 +857,7 @@ TEST_F_TIMEOUT(blocked, signals, 100)
 	munmap(b, sizeof(*b));
 }
 
+/* A process that is blocked in ENTER can be stopped, and goes on afterwards */
 TEST_F_TIMEOUT(blocked, stopped_and_continued, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));
@@ -859,6 +891,7 @@ TEST_F_TIMEOUT(blocked, stopped_and_continued, 100)
 	munmap(b, sizeof(*b));
 }
 
+/* A process that is blocked in ENTER can be killed */
 TEST_F_TIMEOUT(blocked, killed, 100)
 {
 	struct blocked *b = shared_new(sizeof(*b));
@@ -875,7 +908,7 @@ TEST_F_TIMEOUT(blocked, killed, 100)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	pid = start_blocked(b, &r, c, fd);
 	ASSERT_LT(0, pid);
-	/* The ring is free for others meanwhile */
+	/* meanwhile other processes can use the ring */
 	ring_sync(&r);
 	ring_nop(&r, 3);
 	EXPECT_EQ(1, ring_submit(&r));
@@ -894,8 +927,8 @@ TEST_F_TIMEOUT(blocked, killed, 100)
 }
 
 /*
- * Another process that has the ring cancels a request whose owner is blocked in
- * it
+ * A request blocks its owner in ENTER. Another process that has the ring
+ * cancels the request.
  */
 TEST_F_TIMEOUT(blocked, cancelled_while_it_blocks, 100)
 {

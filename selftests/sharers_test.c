@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processes that share a ring do not wait for each other: not for a socket that
- * lingers when it is closed, and not for a page that never comes.
+ * Processes that share a ring do not wait for each other. Two cases are tested:
+ * a request of one process drops the last reference of a socket that lingers,
+ * and a request of one process accesses a page that nobody provides.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,13 +23,18 @@
 #include "absent.h"
 
 #define LINGER_S	80
-/* Well below it, and enough for a busy machine */
+/*
+ * Time limit in milliseconds for steps that must not wait for a lingering
+ * socket: well below LINGER_S, and long enough for a busy machine
+ */
 #define AT_ONCE		25000
 
 /*
- * What the processes of a test share.
- * @step: how far they are
- * @owner: has submitted; @victim: likewise
+ * Memory that the processes of a test share.
+ * @step: not 0: a task waits for the absent page
+ * @owner: the process owner has submitted its request
+ * @victim: the process victim has submitted its request
+ * @result: not 0: the owner has no userfaultfd
  */
 struct play {
 	int step;
@@ -38,7 +44,10 @@ struct play {
 
 /* ------------------------------------------------------------ SO_LINGER */
 
-/* s[0] cannot send what it has, so closing it lingers; s[1] is the other end */
+/*
+ * Make a connection. s[0] has data that it cannot send, so its close lingers.
+ * s[1] is the other end.
+ */
 static int lingering(int s[2])
 {
 	struct linger l = { .l_onoff = 1, .l_linger = LINGER_S };
@@ -67,7 +76,10 @@ static int lingering(int s[2])
 	return 0;
 }
 
-/* Reads the socket through the ring, and has no descriptor of it any more */
+/*
+ * The process owner: it submits a read of the socket, and closes its
+ * descriptors of the socket. The read holds the socket from then on.
+ */
 static void owns_socket(struct play *p, struct ring *parent, int s[2],
 			int pipe[2])
 {
@@ -88,7 +100,7 @@ static void owns_socket(struct play *p, struct ring *parent, int s[2],
 		pause();
 }
 
-/* Another one with a read of its own, that may be killed at any time */
+/* The process victim: it submits a read of a pipe. A test may kill it. */
 static void is_victim(struct play *p, struct ring *parent, int s[2], int rd)
 {
 	static char b[8];
@@ -106,6 +118,7 @@ static void is_victim(struct play *p, struct ring *parent, int s[2], int rd)
 		pause();
 }
 
+/* A shared ring with the processes owner and victim, and their files */
 struct scene {
 	struct play *p;
 	struct ring r;
@@ -113,6 +126,11 @@ struct scene {
 	pid_t owner, victim;
 };
 
+/*
+ * Start both processes, and end the read of the socket. Then the module has to
+ * close the socket, which has data that it cannot send. Return: true if the
+ * read has completed.
+ */
 static bool linger_start(struct scene *sc)
 {
 	sc->p = shared_new(sizeof(*sc->p));
@@ -132,21 +150,27 @@ static bool linger_start(struct scene *sc)
 	if (!until(ld_acq(&sc->p->victim)))
 		return false;
 	ring_sync(&sc->r);
-	/* The read ends while its process is away, and the last reference goes */
+	/*
+	 * The read ends while its process is not in ENTER, and drops the last
+	 * reference of the socket. So the module closes the socket, and not the
+	 * process.
+	 */
 	if (write(sc->sock[1], "x", 1) != 1)
 		return false;
-	/* which is what lingers: not the process, that would close it itself */
 	return seen_ms(&sc->r, 1, SOON) == 1;
 }
 
-/* The socket ends, and with it what the module has of it, somewhat later */
+/*
+ * Close the other end, which ends the socket. Return: whether the module then
+ * has released all that it held.
+ */
 static bool linger_over(struct scene *sc, const struct state *before)
 {
 	close(sc->sock[1]);
 	return until_ms(!*state_diff(before, false), SOON);
 }
 
-/* A test may have waited for it already */
+/* Kill and reap a process, which the test may have reaped already */
 static void put_away(pid_t pid)
 {
 	kill(pid, SIGKILL);
@@ -162,7 +186,10 @@ static void linger_end(struct scene *sc)
 	munmap(sc->p, sizeof(*sc->p));
 }
 
-/* Others' requests go on meanwhile: of who is away, and of who is in ENTER */
+/*
+ * While the socket is being closed, requests of other processes complete: those
+ * of the victim, which is not in ENTER, and those of this process
+ */
 BOUNDED_TEST(linger_and_progress)
 {
 	struct scene sc;
@@ -187,7 +214,7 @@ BOUNDED_TEST(linger_and_progress)
 	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
-/* One that has requests of its own is killed, and dies */
+/* While the socket is being closed, another process can be killed */
 BOUNDED_TEST(linger_and_kill)
 {
 	struct scene sc;
@@ -195,13 +222,13 @@ BOUNDED_TEST(linger_and_kill)
 	ASSERT_TRUE(linger_start(&sc));
 	kill(sc.victim, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.victim, AT_ONCE));
-	/* with its read, whose pipe has no reader now */
+	/* its read has ended as well, as the pipe has no reader any more */
 	EXPECT_TRUE(until_ms(hung_up(sc.pipe[1]), AT_ONCE));
 	linger_end(&sc);
 	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
-/* So is the one whose socket it is */
+/* The process that submitted the read of the socket can be killed meanwhile */
 BOUNDED_TEST(linger_and_kill_owner)
 {
 	struct scene sc;
@@ -213,7 +240,7 @@ BOUNDED_TEST(linger_and_kill_owner)
 	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
-/* Nor does closing the ring wait for it */
+/* The close of the ring does not wait for the socket */
 BOUNDED_TEST(linger_and_close)
 {
 	struct scene sc;
@@ -232,9 +259,13 @@ BOUNDED_TEST(linger_and_close)
 	EXPECT_TRUE(linger_over(&sc, &self->before));
 }
 
-/* ----------------------------------------------------- a page that is absent */
+/* ---------------------------------------------------- a page that is absent */
 
-/* Its reads end in that page, when there is data, and it is not in ENTER */
+/*
+ * The child: it submits @nr reads into a page that nobody provides, and does
+ * not call ENTER again. Each read is stuck in a page fault as soon as it has
+ * data.
+ */
 static void reads_into_nowhere(struct play *p, struct ring *parent, int fds[],
 			       int nr, unsigned int flags)
 {
@@ -257,13 +288,18 @@ static void reads_into_nowhere(struct play *p, struct ring *parent, int fds[],
 	st_rel(&p->owner, true);
 	while (!absent_wanted(&a, 1000))
 		;
-	st_rel(&p->step, 1);	/* somebody waits for the page */
+	st_rel(&p->step, 1);	/* a read is stuck in the page fault */
 	for (;;)
 		pause();
 }
 
 enum { MANY = 8 };
 
+/*
+ * Reads of a child are stuck in page faults. Our reads on the same ring
+ * complete, and the child can be killed. @flags: SQE flags of the child's
+ * reads.
+ */
 static void page_never_comes(struct __test_metadata *_metadata,
 			     unsigned int flags)
 {
@@ -289,7 +325,7 @@ static void page_never_comes(struct __test_metadata *_metadata,
 	ASSERT_TRUE(until(ld_acq(&p->owner)));
 	if (p->result)
 		SKIP(goto end, "no userfaultfd");
-	/* Ours wait as well */
+	/* our reads, which wait for data, too */
 	ring_sync(&r);
 	for (round = 0; round < 4; round++)
 		add(&r, IOURING2_OP_READ, mine[0], b, 1, 0,
@@ -304,7 +340,7 @@ static void page_never_comes(struct __test_metadata *_metadata,
 			TH_LOG("read %d of who is not in ENTER", round);
 		}
 	}
-	/* What comes later, too */
+	/* a read that is submitted later completes as well */
 	add(&r, IOURING2_OP_READ, mine[0], b, 1, 0, 0, 10);
 	ASSERT_EQ(0, submit_all(&r));
 	ASSERT_EQ(1, write(mine[1], "5", 1));
@@ -322,27 +358,30 @@ end:
 	munmap(p, sizeof(*p));
 }
 
+/* The retry worker of the child is stuck */
 BOUNDED_TEST(absent_page_in_retry)
 {
 	page_never_comes(_metadata, 0);
 }
 
+/* The child's reads have IOSQE_ASYNC */
 BOUNDED_TEST(absent_page_in_worker)
 {
 	page_never_comes(_metadata, ASYNC);
 }
 
-/* ------------------------------------------- what one task would do in a row */
+/* --------------------------- requests that one task would run in a row */
 
 /*
- * One process wakes its own read, into a page that never comes, and that of another
- * one, and both are in the hands of the same task.
- * @armed: has submitted its read
- * @go: may write
- * @hangs: somebody waits for the page
- * @result: of the other one's read
- * @seen: it has that
- * @gone: it is to end
+ * Two processes have a read on a shared ring. The read of STUCK is into a page
+ * that nobody provides. The read of OTHER must complete, although the same task
+ * finds both reads ready, and would run them one after the other.
+ * @armed: each process sets its own when it has submitted its read
+ * @go: STUCK may write (or, in reads_twice(), has submitted its second read)
+ * @hangs: a task waits for the page
+ * @result: the result of OTHER's read
+ * @seen: OTHER has set @result
+ * @gone: OTHER shall exit
  */
 struct row {
 	bool armed[2], go, hangs, seen, gone;
@@ -357,6 +396,7 @@ struct stuck {
 	struct ring r;
 };
 
+/* A thread of STUCK that sets @hangs when a task accesses the page */
 static void *tells_of_fault(void *arg)
 {
 	struct stuck *s = arg;
@@ -367,10 +407,10 @@ static void *tells_of_fault(void *arg)
 	return NULL;
 }
 
-/* Without userfaultfd it ends with this status */
+/* Exit status of STUCK if there is no userfaultfd */
 #define NO_PAGE	4
 
-/* Reads @len bytes of @fd into the page; others can see when it hangs */
+/* Begin STUCK: submit a read of @len bytes of @fd into the page */
 static void stuck_start(struct stuck *s, struct row *row, struct ring *parent,
 			int fd, unsigned int len)
 {
@@ -390,7 +430,10 @@ static void stuck_start(struct stuck *s, struct row *row, struct ring *parent,
 	st_rel(&row->armed[STUCK], true);
 }
 
-/* One ENTER makes both readable, and ends with all that comes of it */
+/*
+ * STUCK: one ENTER with two writes makes the files of both reads readable. At
+ * its end, this ENTER finds both reads on the deferred list.
+ */
 static void writes_to_both(struct row *row, struct ring *parent, int mine[2],
 			   int others)
 {
@@ -403,12 +446,12 @@ static void writes_to_both(struct row *row, struct ring *parent, int mine[2],
 	add(&s.r, IOURING2_OP_WRITE, mine[1], "x", 1, 0, 0, 1001);
 	add(&s.r, IOURING2_OP_WRITE, others, "y", 1, 0, 0, 1002);
 	submit_all(&s.r);
-	/* a worker was quicker: it hangs instead */
+	/* we get here if a worker runs the read, and is stuck instead of us */
 	for (;;)
 		pause();
 }
 
-/* It waits in ENTER, and finds both readable at once */
+/* STUCK: it waits in ENTER, and finds both reads ready at once */
 static void waits_for_both(struct row *row, struct ring *parent, int efd)
 {
 	struct stuck s;
@@ -418,7 +461,10 @@ static void waits_for_both(struct row *row, struct ring *parent, int efd)
 	_exit(2);
 }
 
-/* The same with one more, which is armed last and therefore ends first */
+/*
+ * STUCK: the same with two reads of its own. The second one is armed last, and
+ * is therefore woken and completed first.
+ */
 static void reads_twice(struct row *row, struct ring *parent, int efd)
 {
 	struct stuck s;
@@ -433,7 +479,10 @@ static void reads_twice(struct row *row, struct ring *parent, int efd)
 	_exit(2);
 }
 
-/* Is never in ENTER when its read ends, and has one more that does not */
+/*
+ * OTHER: it submits a read, and a second one of @silent, which has no data. It
+ * is not in ENTER when the first read completes.
+ */
 static void sees_its_own(struct row *row, struct ring *parent, int fd,
 			 unsigned int len, int silent)
 {
@@ -453,7 +502,10 @@ static void sees_its_own(struct row *row, struct ring *parent, int fd,
 	_exit(0);
 }
 
-/* What nobody closes does not linger: its data goes out by itself */
+/*
+ * A cancelled read drops the last reference of a socket that would linger. The
+ * module closes it without lingering, and the socket sends its data afterwards.
+ */
 BOUNDED_TEST(last_of_cancelled)
 {
 	struct state before;
@@ -471,7 +523,7 @@ BOUNDED_TEST(last_of_cancelled)
 	ASSERT_EQ(0, submit_all(&r));
 	EXPECT_EQ(-ECANCELED, seen_ms(&r, 1, AT_ONCE));
 	EXPECT_TRUE(until_ms(counter("files") == before.counter[5], AT_ONCE));
-	/* its peer has not seen the end yet, as there is more to read */
+	/* the connection still exists: its peer has data to read */
 	EXPECT_FALSE(hung_up(s[1]));
 	close(s[1]);
 	ring_exit(&r);
@@ -479,7 +531,7 @@ BOUNDED_TEST(last_of_cancelled)
 
 /* ------------------------------------------------------------------- vsock */
 
-/* A thread that has a socket's lock, for a page that does not come */
+/* A thread that holds the lock of a socket until the page is provided */
 struct holder {
 	struct absent a;
 	int fd, got;
@@ -511,7 +563,7 @@ static int vsock_pair(int s[2])
 	return s[1] < 0 ? -errno : 0;
 }
 
-/* Is a thread of that name in vsock_poll()? */
+/* Return: whether a thread whose name begins with @name is in vsock_poll() */
 static bool asks_vsock(const char *name)
 {
 	char path[80], text[4096];
@@ -536,8 +588,9 @@ static bool asks_vsock(const char *name)
 }
 
 /*
- * Its poll takes a lock that a reader holds as long as it likes: a work item, which
- * all rings need, does not ask
+ * The poll method of a vsock takes the lock of the socket, which a reader may
+ * hold for any time. So a work item must not call it, because all rings need
+ * the work items. A worker calls it.
  */
 BOUNDED_TEST(vsock_is_locked)
 {
@@ -561,7 +614,7 @@ BOUNDED_TEST(vsock_is_locked)
 	add(&r, IOURING2_OP_POLL_ADD, s[0], NULL, 0, 0, 0, 2)->poll32_events = POLLIN;
 	ASSERT_EQ(0, submit_all(&r));
 	EXPECT_EQ(-ETIME, seen_ms(&r, 1, SOON));
-	/* a worker does, for this ring alone */
+	/* a worker of this ring is in the poll method, and no work item is */
 	EXPECT_TRUE(until_ms(asks_vsock("iou2-wrk"), SOON));
 	EXPECT_FALSE(asks_vsock("kworker"));
 	EXPECT_EQ(0, absent_provide(&h.a));
@@ -620,7 +673,10 @@ FIXTURE_TEARDOWN(row)
 	EXPECT_STREQ("", state_diff(&self->before, false));
 }
 
-/* Return: false if @pid has no such page to wait for */
+/*
+ * Wait until process @who has submitted its read. Return: false, and clear
+ * @pid, if the process has ended instead, because there is no userfaultfd.
+ */
 static bool row_armed(struct row *row, int who, pid_t *pid)
 {
 	int status = 0;
@@ -632,7 +688,10 @@ static bool row_armed(struct row *row, int who, pid_t *pid)
 	return false;
 }
 
-/* One ENTER wakes the other one, and faults in the next write */
+/*
+ * STUCK: one ENTER writes to the file of OTHER's read, and is then stuck in a
+ * page fault of the next write
+ */
 static void writes_then_faults(struct row *row, struct ring *parent, int mine[2],
 			       int others)
 {
@@ -648,6 +707,7 @@ static void writes_then_faults(struct row *row, struct ring *parent, int mine[2]
 	_exit(2);
 }
 
+/* OTHER's read completes while the ENTER that woke it is stuck in a fault */
 TEST_F_TIMEOUT(row, written_before_a_fault, 100)
 {
 	struct row *row = self->row;
@@ -668,6 +728,7 @@ TEST_F_TIMEOUT(row, written_before_a_fault, 100)
 	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
 }
 
+/* One ENTER makes both files readable, and finds both reads ready */
 TEST_F_TIMEOUT(row, written_in_one_enter, 100)
 {
 	struct row *row = self->row;
@@ -685,23 +746,24 @@ TEST_F_TIMEOUT(row, written_in_one_enter, 100)
 	EXPECT_TRUE(until_ms(ld_acq(&row->hangs), SOON));
 	EXPECT_TRUE(until_ms(ld_acq(&row->seen), SOON + 1000));
 	EXPECT_EQ(1, row->result);
-	/* so are the writes themselves */
+	/* the writes of that ENTER have completed as well */
 	EXPECT_EQ(1, seen_ms(&self->r, 1001, SOON));
 	EXPECT_EQ(1, seen_ms(&self->r, 1002, SOON));
 	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
 }
 
+/* A task that waits in ENTER finds both reads ready, STUCK's first */
 TEST_F_TIMEOUT(row, found_by_one_waiter, 100)
 {
 	struct row *row = self->row;
 	uint64_t two = 2;
 
-	/* Who is armed last is woken first */
+	/* arm OTHER first: the read that is armed last is woken first */
 	self->pid[OTHER] = fork();
 	if (!self->pid[OTHER])
 		sees_its_own(row, &self->r, self->efd, 8, self->silent[0]);
 	ASSERT_TRUE(row_armed(row, OTHER, &self->pid[OTHER]));
-	/* What one event wakes, it wakes before any of that runs */
+	/* on one CPU, a write wakes both reads before a woken task runs */
 	EXPECT_EQ(0, pin_to_one_cpu());
 	self->pid[STUCK] = fork();
 	if (!self->pid[STUCK])
@@ -713,7 +775,7 @@ TEST_F_TIMEOUT(row, found_by_one_waiter, 100)
 	EXPECT_TRUE(until_ms(ld_acq(&row->hangs), SOON));
 	EXPECT_TRUE(until_ms(ld_acq(&row->seen), SOON + 1000));
 	EXPECT_EQ(8, row->result);
-	/* It can go, with what it has armed, and can be killed */
+	/* OTHER can exit with its armed read, and a new OTHER can be killed */
 	st_rel(&row->gone, true);
 	EXPECT_EQ(0, reap_ms(self->pid[OTHER], AT_ONCE));
 	EXPECT_EQ(-ECANCELED, seen_ms(&self->r, 3, AT_ONCE));
@@ -728,7 +790,7 @@ TEST_F_TIMEOUT(row, found_by_one_waiter, 100)
 	EXPECT_EQ(-ETIME, reap_ms(self->pid[STUCK], 0));
 }
 
-/* What has ended when the next request hangs is there for all to see */
+/* A completion is posted before the next request is stuck in a page fault */
 TEST_F_TIMEOUT(row, posted_before_a_fault, 100)
 {
 	struct row *row = self->row;
@@ -736,7 +798,7 @@ TEST_F_TIMEOUT(row, posted_before_a_fault, 100)
 
 	prep_poll(ring_sqe(&self->r), self->silent[0], POLLIN);
 	ASSERT_EQ(0, submit_all(&self->r));
-	/* What one event wakes, it wakes before any of that runs */
+	/* on one CPU, a write wakes both reads before a woken task runs */
 	EXPECT_EQ(0, pin_to_one_cpu());
 	self->pid[STUCK] = fork();
 	if (!self->pid[STUCK])

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files whose read or write depends on who does it: namespaces, root, cgroup,
- * the sender of a message, the process group of a terminal, protection keys.
- * A request has the answer that the system call of its submitter has, however
- * it was started.
+ * Reads and writes whose result depends on the task that does them: on its
+ * namespaces, root directory, cgroup, process group or protection keys, or on
+ * who the sender of a message is. A request must have the result of the
+ * submitter's system call, in whichever manner it was started.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 
 static char text_a[65536], text_b[65536];
 
-/* What one READ of a file that is text gives */
+/* Read a text file by one READ. Return: its result. */
 static int read_how(struct ring *r, enum manner how, int fd, char *text,
 		    size_t size)
 {
@@ -45,6 +45,7 @@ static int pread_text(int fd, char *text, size_t size)
 
 MANNER_FIXTURE(manner);
 
+/* Only a thread of the process may write to its /proc/self/comm */
 TEST_F_TIMEOUT(manner, own_name, 100)
 {
 	const enum manner how = variant->how;
@@ -67,6 +68,10 @@ TEST_F_TIMEOUT(manner, own_name, 100)
 
 /* ------------------------------------------------------------- namespaces */
 
+/*
+ * Read and write the host name of the caller's UTS namespace. Return: "", or
+ * what differs from the system call.
+ */
 static const char *host_name(enum manner how, struct ring *r)
 {
 	char name[32];
@@ -76,7 +81,7 @@ static const char *host_name(enum manner how, struct ring *r)
 
 	fd = open("/proc/sys/kernel/hostname", O_RDWR);
 	writable = fd >= 0;
-	/* it belongs to root of the first user namespace */
+	/* only root of the first user namespace may write to the file */
 	if (!writable)
 		fd = open("/proc/sys/kernel/hostname", O_RDONLY);
 	if (fd < 0)
@@ -131,6 +136,7 @@ static const char *in_uts_space(void *arg)
 	return said;
 }
 
+/* The host name outside of the namespace must be unchanged */
 static void expect_host(struct __test_metadata *_metadata,
 			const struct utsname *before)
 {
@@ -152,7 +158,7 @@ BOUNDED_TEST(uts_namespace)
 	expect_host(_metadata, &before);
 }
 
-/* The ring comes from outside of the namespace */
+/* The ring was set up outside of the namespace */
 BOUNDED_TEST(uts_namespace_inherited_ring)
 {
 	struct ring r;
@@ -166,7 +172,7 @@ BOUNDED_TEST(uts_namespace_inherited_ring)
 	ring_exit(&r);
 }
 
-/* Whose user namespace it is, too */
+/* The user who makes a UTS namespace in a new user namespace */
 RING_FIXTURE(of_user) {
 	uid_t user;
 };
@@ -229,7 +235,9 @@ BOUNDED_TEST(ipc_namespace)
 
 /* --------------------------------------------------------------- chroot */
 
-/* The word of @text that ends with @end */
+/*
+ * Return: the word in @text that ends with @end, or NULL; cuts @text after it
+ */
 static char *word_with(char *text, const char *end)
 {
 	char *p = strstr(text, end);
@@ -242,6 +250,9 @@ static char *word_with(char *text, const char *end)
 	return p;
 }
 
+/*
+ * A path in /proc/self/maps is relative to the root of the task that reads it
+ */
 static const char *in_chroot(void *arg)
 {
 	char *dir = arg, path[300], *a, *b;
@@ -256,7 +267,6 @@ static const char *in_chroot(void *arg)
 	    mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
 		return "no mapping";
 	fd = open("/proc/self/maps", O_RDONLY);
-	/* so that it is no longer than one read */
 	if (fd < 0 || chroot(dir) || chdir("/"))
 		return reason("chroot: errno %d", errno);
 	pread_text(fd, text_a, sizeof(text_a));
@@ -286,6 +296,7 @@ BOUNDED_TEST(chroot)
 
 #define CGROUP	"/sys/fs/cgroup/io2-whose"
 
+/* A write of "0" to cgroup.procs moves the process that writes, and no other */
 static const char *move_self(void *arg)
 {
 	enum manner how = *(int *)arg;
@@ -320,7 +331,7 @@ BOUNDED_TEST(cgroup)
 		SKIP(return, "no cgroup v2");
 	for (how = 0; how < NR_HOW; how++)
 		EXPECT_CHILD(move_self, &how);
-	/* A kernel thread that was moved here stays, and keeps the directory */
+	/* this fails if a kernel thread was moved into the cgroup instead */
 	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
 }
 
@@ -335,7 +346,10 @@ static long memory_now(void)
 	       atol(text) : -1;
 }
 
-/* A full pipe is kernel memory, charged to the cgroup of who has filled it */
+/*
+ * Workers fill pipes. The memory of the pipes must be charged to the cgroup of
+ * this process.
+ */
 static const char *fills_pipes(void *arg)
 {
 	int p[PIPES][2], i, ret;
@@ -356,7 +370,7 @@ static const char *fills_pipes(void *arg)
 		if (ret != PIPE)
 			return reason("WRITE: %d", ret);
 	}
-	/* a few of them may be charged already, or not yet */
+	/* half is enough, as some memory may be charged earlier or later */
 	if (memory_now() - before < PIPES * PIPE / 2)
 		return reason("%ld bytes charged", memory_now() - before);
 	ring_exit(&r);
@@ -372,7 +386,9 @@ BOUNDED_TEST(worker_charged)
 	EXPECT_TRUE(until_ms(!rmdir(CGROUP) || errno == ENOENT, 3000));
 }
 
-/* ------------------------------------------------------- who sent, who read */
+/* ------------------------------------------------------- sender and reader */
+
+/* Receive a message. Return: the pid of its sender; @uid: its user id */
 
 static int recv_pid(int fd, int *uid)
 {
@@ -394,7 +410,10 @@ static int recv_pid(int fd, int *uid)
 	return u.pid;
 }
 
-/* A receiver is told the submitter, also if the message had to wait */
+/*
+ * The receiver of a message is told that the submitter has sent it. @full: the
+ * socket is full at first, so that the request has to wait.
+ */
 static void sent_by(struct __test_metadata *_metadata, struct ring *r,
 		    enum manner how, bool full)
 {
@@ -406,7 +425,7 @@ static void sent_by(struct __test_metadata *_metadata, struct ring *r,
 	while (full && send(sv[1], text_b, 16384, MSG_DONTWAIT) > 0)
 		filled++;
 	ASSERT_EQ(0, start_how(r, how, IOURING2_OP_WRITE, sv[1], "hello", 5, 0));
-	/* let it find the socket full */
+	/* let the request start, and find the socket full */
 	if (full && how == AWAY)
 		EXPECT_EQ(0, see_ms(r, TIMER, &cqe, SOON));
 	if (full && how == LINKED)
@@ -440,7 +459,7 @@ TEST_F_TIMEOUT(manner, sender, 100)
 	ring_exit(&r);
 }
 
-/* The pid of the next event of a fanotify group */
+/* Return: the pid in the next event of a fanotify group */
 static int event_pid(int fan)
 {
 	struct fanotify_event_metadata m[4];
@@ -455,8 +474,9 @@ static int event_pid(int fan)
 }
 
 /*
- * A regular file is done by a kernel thread where it has to wait: the listener is
- * told of that, as docs/security.md says. What is done at once is done by us.
+ * Return: whether a worker may run a request on a regular file. The fanotify
+ * listener is told the pid of the worker then, as docs/security.md says. A
+ * request that completes at once is run by the submitter.
  */
 static bool may_be_a_worker(int how)
 {
@@ -493,7 +513,7 @@ TEST_F_TIMEOUT(manner, reader_of_regular_file, 100)
 	EXPECT_EQ(100, do_how(&r, how, IOURING2_OP_WRITE, fd, text_b,
 			      100, 0));
 	pid = event_pid(fan);
-	/* not every kernel can try a buffered write without blocking */
+	/* on some kernels a worker runs each buffered write */
 	EXPECT_LT(0, pid) {
 		TH_LOG("WRITE: %d", pid);
 	}
@@ -506,9 +526,13 @@ TEST_F_TIMEOUT(manner, reader_of_regular_file, 100)
 /* -------------------------------------------------------------- terminals */
 
 /*
- * @step: counts what both sides have done
- * @result: of the read in the background
- * @catch: SIGTTIN has a handler, and the terminal is open for non-blocking use
+ * A read of a terminal by a process in the background.
+ * @step: 1: the process may read; 2: it has submitted its read
+ * @result: of the read
+ * @how: manner of the read
+ * @ring: read by a ring; otherwise by read(2)
+ * @stop: SIGTTIN stops the process; otherwise it is ignored
+ * @catch: SIGTTIN has a handler, and the terminal has O_NONBLOCK
  */
 struct job {
 	char name[64];
@@ -517,7 +541,7 @@ struct job {
 	bool ring, stop, catch;
 };
 
-/* Reads the terminal from a process group that is not in the foreground */
+/* The process in the background: it reads the terminal */
 static int background(struct job *j, int fd)
 {
 	char b[64];
@@ -549,7 +573,7 @@ static void nothing(int sig)
 {
 }
 
-/* What a terminal answers that has just sent its reader a signal */
+/* SIGTTIN has a handler. Return: "" if the read failed with EINTR. */
 static const char *caught(struct job *j, pid_t bg)
 {
 	int status = reap_ms(bg, 30000);
@@ -561,6 +585,11 @@ static const char *caught(struct job *j, pid_t bg)
 	return "";
 }
 
+/*
+ * The session leader, in the foreground: it starts the process in the
+ * background, types a line, and checks the result of the read. The line must
+ * stay for the foreground.
+ */
 static const char *session(void *arg)
 {
 	static const struct sigaction interrupts = { .sa_handler = nothing };
@@ -596,8 +625,8 @@ static const char *session(void *arg)
 	if (j->catch)
 		return caught(j, bg);
 	/*
-	 * A request may ask the terminal whether there is something before it
-	 * reads: type it, and let it try before the foreground has it.
+	 * A request may poll the terminal before it reads. So type a line, and
+	 * give the request time to read it before the foreground does.
 	 */
 	if (j->ring && !until_ms(ld_acq(&j->step) == 2, 3000) && !j->stop)
 		return "not submitted";
@@ -623,7 +652,7 @@ static const char *session(void *arg)
 		return reason("the foreground lost its line: %d", n);
 	if (!j->stop)
 		return "";
-	/* In the foreground it goes on */
+	/* the stopped process goes on when it is in the foreground */
 	fcntl(fd, F_SETFL, 0);
 	tcsetpgrp(fd, bg);
 	kill(bg, SIGCONT);
@@ -653,17 +682,19 @@ static void job_control(struct __test_metadata *_metadata, bool ring, bool stop,
 	munmap(j, sizeof(*j));
 }
 
+/* The process ignores SIGTTIN, so a READ fails with EIO */
 TEST_F_TIMEOUT(manner, background_ignores, 100)
 {
 	job_control(_metadata, true, false, variant->how);
 }
 
-/* What read(2) does */
+/* The same by read(2) */
 BOUNDED_TEST(background_ignores)
 {
 	job_control(_metadata, false, false, PLAIN);
 }
 
+/* SIGTTIN stops the process, by read(2) and by READ */
 BOUNDED_TEST(background_stops)
 {
 	job_control(_metadata, false, true, PLAIN);
@@ -672,7 +703,10 @@ BOUNDED_TEST(background_stops)
 	job_control(_metadata, true, true, LINKED);
 }
 
-/* The code that has read(2) done again is for no completion */
+/*
+ * SIGTTIN has a handler. The terminal returns a code by which the kernel
+ * restarts read(2). A CQE must have EINTR instead.
+ */
 BOUNDED_TEST(background_catches)
 {
 	struct job *j = shared_new(sizeof(*j));
@@ -692,6 +726,7 @@ BOUNDED_TEST(background_catches)
 
 /* --------------------------------------------------------- protection keys */
 
+/* Memory with a protection key that the process may use */
 TEST_F_TIMEOUT(manner, protection_keys, 100)
 {
 	const enum manner how = variant->how;
@@ -734,7 +769,7 @@ TEST_F_TIMEOUT(manner, protection_keys, 100)
 		TH_LOG("READ of a file, not cached");
 	}
 	close(fd);
-	/* It has to wait, and comes while nobody is in ENTER */
+	/* a read that waits, and gets its data while no task is in ENTER */
 	ASSERT_EQ(0, start_how(&r, how, IOURING2_OP_READ, p[0], m, 4, 0));
 	usleep(50000);
 	ASSERT_EQ(4, write(p[1], "data", 4));

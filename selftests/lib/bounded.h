@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests and children that may never end. Each wait has a time limit, so that
- * a module that loses one fails a check and does not stop the run.
+ * Waits for requests and child processes that may never end. Each wait has a
+ * time limit: if the module loses a request, a check fails, and the test run
+ * goes on.
  *
  * Include after kselftest_harness.h and fixture.h.
  */
@@ -25,9 +26,9 @@
 
 /* The result if no completion came */
 #define NEVER		(-5000)
-/* Time limit in milliseconds for what must happen, even on a busy machine */
+/* Time limit in milliseconds of a wait for an event that must happen */
 #define SOON		((int)env_long("IOURING2_SOON", 15000))
-/* How many milliseconds to wait for what must not happen */
+/* Milliseconds to wait for an event that must not happen */
 #define A_WHILE		300
 
 /* user_data of the request under test, and of the timer before it */
@@ -39,8 +40,9 @@
 /* ------------------------------------------------------------ completions */
 
 /*
- * Take the completion of @ud out of the CQ if it is there. @seen is the number
- * of completions that were checked: another one may have come since.
+ * Take the CQE of @ud out of the CQ, wherever it is in the CQ. @seen is set to
+ * the number of CQEs that were checked: others may have been posted since.
+ * Return: false if there is no such CQE.
  */
 static inline bool pick_seen(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
 			     __u32 *seen)
@@ -130,10 +132,7 @@ static inline int submit_all(struct ring *r)
 	return ret == (int)nr ? 0 : ret < 0 ? ret : -EPROTO;
 }
 
-/*
- * Set the local SQ tail from the ring, because another process may have moved
- * it
- */
+/* Set our copy of the SQ tail, because another process may have submitted */
 static inline void ring_sync(struct ring *r)
 {
 	r->sqe_tail = ld_acq(r->sq_tail);
@@ -166,7 +165,7 @@ static inline void add_timer(struct ring *r, unsigned int ms,
 	sqe->user_data = ud;
 }
 
-/* ----------------------------------------------- ways to have it done */
+/* ------------------------------------------------- manners of execution */
 
 /*
  * How a request is executed:
@@ -178,7 +177,7 @@ static inline void add_timer(struct ring *r, unsigned int ms,
  */
 enum manner { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
 
-/* A fixture with these as its variants: tests use variant->how */
+/* A fixture that runs each test once for each manner, variant->how */
 #define MANNER_FIXTURE(name)						\
 RING_FIXTURE(name) {							\
 	enum manner how;						\
@@ -198,6 +197,7 @@ static inline const char *how_name(unsigned int how)
 	return how < NR_HOW ? names[how] : "";
 }
 
+/* Submit one request in manner @how. Return: 0 or an error. */
 static inline int start_how(struct ring *r, enum manner how, int op, int fd,
 			    const void *addr, unsigned int len, __u64 off)
 {
@@ -207,6 +207,7 @@ static inline int start_how(struct ring *r, enum manner how, int op, int fd,
 	return submit_all(r);
 }
 
+/* Wait for the request of start_how(). Return: its result, or NEVER. */
 static inline int finish_how(struct ring *r, enum manner how, int ms)
 {
 	struct iouring2_cqe cqe;
@@ -230,6 +231,7 @@ static inline int do_how(struct ring *r, enum manner how, int op, int fd,
 	return ret ? ret : finish_how(r, how, SOON);
 }
 
+/* Execute one request with SQE flags @flags. Return: its result. */
 static inline int do_one(struct ring *r, int op, int fd, const void *addr,
 			 unsigned int len, __u64 off, unsigned int flags)
 {
@@ -262,8 +264,8 @@ static inline int reap_ms(pid_t pid, int ms)
 }
 
 /*
- * Close the output, so that a process that never ends does not keep the run
- * waiting
+ * Close the standard descriptors. Otherwise a process that never ends keeps the
+ * output open, and the test run waits for it.
  */
 static inline void let_go_of_output(void)
 {
@@ -307,7 +309,7 @@ static inline const char *child_ms(const char *(*fn)(void *arg), void *arg,
 
 #define EXPECT_CHILD(fn, arg)	EXPECT_STREQ("", child_ms(fn, arg, 40000))
 
-/* ------------------------------------------------------------------ the rest */
+/* ----------------------------------------------------------------- the rest */
 
 __printf(2, 3)
 static inline int write_text(const char *path, const char *fmt, ...)

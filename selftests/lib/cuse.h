@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A character device whose behaviour the test controls, made by CUSE. No list
- * of the module contains its kind. Its reads wait for as long as the test
- * wants. The server of the device is another process.
+ * A character device that a test controls, made by CUSE. The server of the
+ * device is another process. Reads of the device wait as long as the test
+ * wants. The module does not know this kind of device, so only the submitter
+ * may read it.
  *
  * Include after bounded.h.
  */
@@ -21,11 +22,14 @@
 /*
  * Shared with the server.
  *
- * @hold: reads and writes are not answered while it is set
+ * @hold: the server does not answer reads and writes while it is set
+ * @stop: the server shall exit
+ * @deaf: the server ignores interrupts
  * @error: the error of each answer, if not 0
- * @asked: number of reads and writes that came
- * @interrupted: how many of these ended with EINTR, because of an interrupt
- * @reader: the process that sent the last one
+ * @asked: number of reads and writes that the server has got
+ * @interrupted: number of these that ended with EINTR, because of an interrupt
+ * @server: the process of the server
+ * @reader: the process that sent the last read or write
  */
 struct cuse {
 	bool hold, stop, deaf;
@@ -114,7 +118,7 @@ static inline void cuse_serve(struct cuse_server *s,
 	struct fuse_poll_out ready = {
 		.revents = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM,
 	};
-	/* Both structs have these fields at the same place */
+	/* the size is at the same place in fuse_read_in and fuse_write_in */
 	const struct fuse_read_in *in = arg;
 
 	switch (h->opcode) {
@@ -164,7 +168,7 @@ static inline void cuse_loop(struct cuse *c, int dev)
 	}
 }
 
-/* Return: the shared part, or NULL if there is no CUSE */
+/* Start the server. Return: the shared struct, or NULL if there is no CUSE. */
 static inline struct cuse *cuse_start(void)
 {
 	struct cuse *c = shared_new(sizeof(*c));

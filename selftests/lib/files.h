@@ -45,7 +45,7 @@ struct io {
 	struct ring r;
 	bool open;
 	pid_t tid;
-	int entered;		/* the call that may wait has started */
+	int entered;		/* not 0: the call that may wait has started */
 };
 
 int io_open(struct io *io, enum io_way way);
@@ -82,7 +82,7 @@ struct inst {
 	char path[200];
 };
 
-/* What a kind can do. A column names what it needs. */
+/* Properties of a kind of file. A column names those that it needs. */
 #ifndef BIT
 #define BIT(n)		(1U << (n))
 #endif
@@ -110,8 +110,8 @@ struct inst {
 /*
  * A row.
  *
- * @setup: prepare it once, in its own process. Return: "", or why it cannot be
- * had
+ * @setup: prepare the kind once, in a process of its own. Return: "", or why
+ *	the kind is not available
  * @open: open a new file, always in the same state. Return: 0 or -errno
  * @feed: make one datum available to a read
  * @drain: make room for a write
@@ -130,8 +130,8 @@ struct kind {
 	void (*effect)(struct cell *c, struct inst *in);
 	int (*freeze)(const struct kind *k, bool on);
 	int (*fail)(const struct kind *k, bool on);
-	const char *(*teardown)(struct kind *k);	/* "" or what is left */
-	const char *(*enter)(struct kind *k);	/* in each way's process */
+	const char *(*teardown)(struct kind *k);	/* "" or what failed */
+	const char *(*enter)(struct kind *k);	/* in the process of each way */
 	const void *arg;
 	const char *dir;		/* folder of a file system */
 	int datum;			/* bytes of a read; 0: any */
@@ -156,9 +156,9 @@ struct column {
 };
 
 /*
- * A known difference with a reason. A field that is NULL matches any; @kernels:
- * names, separated by blanks. @why names a missing export or a rule of
- * mainline's.
+ * A known difference, with the reason in @why: a symbol that mainline does not
+ * export, or a rule of mainline. A field that is NULL matches all. @kernels has
+ * names, separated by blanks.
  */
 struct argued {
 	const char *kind, *column, *kernels, *why;
@@ -192,7 +192,7 @@ int default_open(struct inst *in);
 void default_close(struct inst *in);
 void feed_peer(struct inst *in);	/* write a datum to the other end */
 void drain_peer(struct inst *in);
-int fill_fd(int fd);		/* until it would block; returns bytes */
+int fill_fd(int fd);	/* write until it would block; returns bytes */
 
 extern char work_dir[64];	/* of the kind's process; removed later */
 extern char *io_buf;		/* BUF_LEN, page aligned */

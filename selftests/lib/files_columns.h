@@ -5,7 +5,7 @@
 
 #include "files.h"
 
-/* Open a new file. If a read of it would wait, a datum is available. */
+/* Open a new file. Return: false if that fails. */
 static inline bool begin_empty(struct cell *c, int flags)
 {
 	int ret;
@@ -18,6 +18,7 @@ static inline bool begin_empty(struct cell *c, int flags)
 	return !ret;
 }
 
+/* The same; if a read of the file would wait, make a datum available */
 static inline bool begin(struct cell *c, int flags)
 {
 	if (!begin_empty(c, flags))
@@ -35,6 +36,7 @@ static inline void end(struct cell *c)
 		default_close(&c->in);
 }
 
+/* The offset of a read: a file that cannot seek takes none */
 static inline __u64 at(struct cell *c, __u64 off)
 {
 	return c->kind->can & K_SEEK ? off : NO_POS;
@@ -46,6 +48,7 @@ static inline __u64 write_at(struct cell *c, __u64 off)
 	return c->kind->can & K_TEXT ? NO_POS : at(c, off);
 }
 
+/* Note the result @res of a read, and the data at @p */
 static inline void saw(struct cell *c, const void *p, int res)
 {
 	if (c->kind->can & K_VARIES && res > 0) {
@@ -61,6 +64,7 @@ static inline void saw(struct cell *c, const void *p, int res)
 		note_data(c, p, res);
 }
 
+/* Note the result @res of a write, and its effect on the file */
 static inline void wrote(struct cell *c, int res)
 {
 	note_res(c, "res", res);
@@ -75,7 +79,7 @@ static inline unsigned int size_of(struct cell *c, unsigned int usual)
 	return c->kind->datum ? (unsigned int)c->kind->datum : usual;
 }
 
-/* Count this signal of the process from now on */
+/* Count the signals @sig that this process gets from now on */
 void signals_count(int sig);
 void note_signals(struct cell *c);
 

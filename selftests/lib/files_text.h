@@ -11,7 +11,7 @@
 #include <string.h>
 #include "files.h"
 
-/* Compare with the result of read(2) in the same process at the same time */
+/* Compare what was read with what read(2) gives in the same process now */
 static inline void as_call(struct cell *c, struct inst *in, const void *p, int res)
 {
 	static char text[65536];

@@ -16,12 +16,13 @@
 #define LIMIT	240
 
 /*
- * I9: as soon as the last close returns, nothing is left of a ring.
+ * RING_FIXTURE(name) makes a fixture that checks rule I9 of docs/lifetime.md
+ * after each test: as soon as the last close returns, nothing is left of a
+ * ring.
  *
- * RING_FIXTURE(name) makes another such fixture, for tests that run once for
- * each case of a table. The fields of a case follow it in braces.
- * FIXTURE_VARIANT_ADD(name, case) adds a case. TEST_F_TIMEOUT(name, test,
- * LIMIT) then has the result "name.case.test" for each case.
+ * The fields of a case follow RING_FIXTURE(name) in braces. A fixture can have
+ * cases: FIXTURE_VARIANT_ADD(name, case) adds one. TEST_F_TIMEOUT(name, test,
+ * LIMIT) then runs once for each case, and its result is "name.case.test".
  */
 #define RING_FIXTURE(name)						\
 FIXTURE(name) {								\

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests of every kind, in flight on a ring that is about to end, and ways to
- * see from outside whether they hold anything. The close_*_test.c programs
- * check that nothing is held when the ring has ended.
+ * Requests of every kind that are in flight when a ring ends. The
+ * close_*_test.c programs check that the requests hold no file any more when
+ * the ring has ended.
  *
- * Each kind has something that shows this: the other end of a pipe or socket
- * that hangs up, a file lock that is released, or an inode that is freed.
+ * Each kind of request has a sign that shows this from outside: the other end
+ * of a pipe or socket hangs up, a file lock is released, or an inode is freed.
  */
 #ifndef SELFTESTS_IOURING2_INFLIGHT_H
 #define SELFTESTS_IOURING2_INFLIGHT_H
@@ -30,11 +30,11 @@
  * The files of a request, and the descriptors that show whether they are held
  */
 struct hold {
-	int use[4];	/* for requests; closed once they are submitted */
-	int peer[4];	/* these hang up when the last use is released */
+	int use[4];	/* for requests; closed after these are submitted */
+	int peer[4];	/* these hang up when the last of @use is released */
 	int nr_use, nr_peer;
-	int lock;	/* or -1: a file that is locked until then */
-	int notify;	/* or -1: reports that the inode is freed */
+	int lock;	/* a file that is locked until then, or -1 */
+	int notify;	/* inotify: reports that the inode is freed; or -1 */
 	bool direct;	/* there is a device for direct I/O */
 };
 
@@ -48,7 +48,7 @@ struct load {
 /* The buffer of all requests; its contents do not matter */
 extern char scratch[64 << 10];
 extern struct __kernel_timespec hour;
-/* Set if other threads have workers as well, which must not be counted */
+/* Set if other threads have workers, too, which a test must not count */
 extern bool crowded;
 
 int use_chain(struct hold *h);
@@ -68,7 +68,7 @@ const char *load_end(struct load *l);
 int one_round(unsigned int i);	/* a ring with kind @i % NR_KINDS */
 
 /*
- * Messages between parent and child: the child sends a byte, and waits for one
+ * Messages between a parent and a child: each sends single bytes to the other
  */
 struct talk {
 	int say[2], hear[2];

@@ -52,8 +52,8 @@ static inline bool inject_ready(void)
 }
 
 /*
- * Let all allocations fail (not user copies), in tasks that are marked by
- * make-it-fail; or stop that.
+ * @on: let all allocations fail, but no user copy, in the tasks that are marked
+ * by make-it-fail. Otherwise stop that.
  */
 static inline void inject_all(bool on)
 {
@@ -84,8 +84,8 @@ static inline int task_knob_open(pid_t pid, const char *name)
 }
 
 /*
- * Let the N-th operation that can fail do so. The write itself may fail for
- * this reason, so try again.
+ * Let the @nth operation of the task that can fail do so. The injected failure
+ * may hit the write to the knob itself, so try again.
  */
 static inline void nth_arm(int fd, unsigned int nth)
 {
@@ -100,7 +100,7 @@ static inline void nth_arm(int fd, unsigned int nth)
 static inline bool nth_disarm(int fd)
 {
 	char s[16] = "";
-	/* false if the failure hits this read instead */
+	/* false if the injected failure hits this read */
 	bool hit = pread(fd, s, sizeof(s) - 1, 0) > 0 && !atoi(s);
 
 	nth_arm(fd, 0);

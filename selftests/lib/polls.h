@@ -97,7 +97,7 @@ static inline void *snipe(void *arg)
 	return NULL;
 }
 
-/* Put both threads on different processors, because only then they race */
+/* Put the two threads on different processors, because they race only then */
 static inline int start_sniper(struct sniper *s)
 {
 	cpu_set_t all, one;
@@ -117,7 +117,7 @@ static inline int start_sniper(struct sniper *s)
 	return 0;
 }
 
-/* Pairs of descriptors; the functions act on the second one */
+/* Pairs of descriptors. A test polls fd[0], and wakes the poll by fd[1]. */
 static inline int open_pipe(int fd[2])
 {
 	return pipe2(fd, O_CLOEXEC) ? -errno : 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The reason why a check failed, as a text: "" if it did not. See ring.h. */
+/*
+ * A check returns the reason why it failed as a text, or "" if it passed; see
+ * ring.h.
+ */
 #ifndef SELFTESTS_IOURING2_REASON_H
 #define SELFTESTS_IOURING2_REASON_H
 
@@ -30,7 +33,7 @@ static inline __printf(1, 2) const char *reason(const char *fmt, ...)
 static inline
 const char *in_child(const char *(*body)(void *arg), void *arg)
 {
-	static char *said;	/* memory that is shared with the child */
+	static char *said;	/* the child's text, in shared memory */
 	int status;
 	pid_t pid;
 

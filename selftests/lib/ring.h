@@ -4,13 +4,13 @@
  * to reap, and to look at the module's state from outside.
  *
  * Rules for the return values of the tests' functions, here and elsewhere:
- * - A function that does or makes something returns 0, or the result (a
- * descriptor, a number), or -errno. A function that enters the kernel returns
- * the result of that.
- * - A check, and the body of a child process, return "", or the reason as a
- * text, so that EXPECT_STREQ("", ...) prints what is wrong.
- * - A bool function answers a question. A function that reads a number of the
- * kernel returns -1 if there is none.
+ * - A function that does or makes something returns 0, or its result (a
+ *   descriptor, a number), or -errno. A function that calls ENTER returns the
+ *   result of ENTER.
+ * - A check, and the body of a child process, return "" or the reason of the
+ *   failure as a text. So EXPECT_STREQ("", ...) prints what is wrong.
+ * - A bool function answers a question. A function that reads a number from the
+ *   kernel returns -1 if there is no such number.
  */
 #ifndef SELFTESTS_IOURING2_RING_H
 #define SELFTESTS_IOURING2_RING_H
@@ -37,7 +37,7 @@ struct ring {
 	size_t map_len;
 	struct iouring2_sqe *sqes;
 	size_t sqes_len;
-	__u32 sqe_tail;			/* with unpublished entries */
+	__u32 sqe_tail;			/* includes unpublished entries */
 
 	__u32 *sq_head;
 	__u32 *sq_tail;
@@ -132,9 +132,7 @@ int lowest_fd(void);
 int taken_fds(void);
 long long fdinfo(int fd, const char *key);	/* -1: no such key */
 void state_read(struct state *s);
-/*
- * Return: "" if nothing differs, else what does; @fds: compare descriptors too
- */
+/* Return: "" or what differs; @fds: compare the number of descriptors, too */
 const char *state_diff(const struct state *before, bool fds);
 
 /* Time, files, threads */
@@ -162,9 +160,7 @@ int slow_disk_close(int fd);	/* also unloads its module */
 bool intrusive(void);		/* IOURING2_INTRUSIVE=1: system-wide knobs */
 long env_long(const char *name, long def);
 
-/*
- * Wait until a condition holds. The result is false if it does not within @ms.
- */
+/* Wait until @cond is true. The result is false if it is not within @ms. */
 #define until_ms(cond, ms)						\
 ({									\
 	long long __end = now_ns(CLOCK_MONOTONIC) + (ms) * NSEC_PER_MSEC; \

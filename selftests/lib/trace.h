@@ -19,7 +19,7 @@
 #include "ring.h"
 
 #define TRACEFS		"/sys/kernel/tracing"
-#define TRACE_MAX	65536	/* most bytes of text that a test causes */
+#define TRACE_MAX	65536	/* bytes of text: no test causes more */
 
 struct trace {
 	char dir[64];	/* the instance; "" if there is none */
@@ -81,7 +81,7 @@ static inline const char *trace_open(struct trace *t)
 		return reason("cannot make a tracing instance: %s",
 			      strerror(errno));
 	}
-	/* one order for the events of all processors */
+	/* with this clock the events of all processors have one order */
 	trace_write(t, "trace_clock", "counter");
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests in flight, in every state that a request can be in, for
- * cancel_test.c. A new opcode is another row.
+ * The requests that cancel_test.c cancels (victims): one for each state that a
+ * request in flight can be in. A new opcode needs a row in victims[].
  *
  * Include after kselftest_harness.h.
  */
@@ -34,10 +34,7 @@ struct scene {
 
 struct victim {
 	unsigned char op;
-	/*
-	 * Fill SQEs: requests that delay the victim, then the victim as the
-	 * last
-	 */
+	/* fill SQEs: requests that delay the victim, if any, then the victim */
 	void (*queue)(struct ring *r, struct scene *s);
 	int (*fd)(struct scene *s);	/* the victim's file; NULL: none */
 };
@@ -188,16 +185,15 @@ static const struct victim victims[] = {
 };
 
 /*
- * The second request of a chain has not started, and is not found by opcode or
- * file
+ * The second request of a chain. It has not started, so a cancel request does
+ * not find it by its opcode or file.
  */
 static const struct victim linked_victim = {
 	IOURING2_OP_READ, queue_linked, victim_pipe
 };
 
 /*
- * Does this machine have the victim's file? (Without devpts there are no
- * terminals.)
+ * Return: whether this machine has the victim's file. A terminal needs devpts.
  */
 static inline bool victim_possible(const struct victim *v, struct scene *s)
 {
