@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that share a ring do not wait for each other: not for a socket that
- * lingers when it is closed, and not for a page that never comes.
+ * lingers when it is closed, not for a server that does not answer when its file
+ * is closed, and not for a page that never comes.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,6 +21,7 @@
 #include "fixture.h"
 #include "bounded.h"
 #include "absent.h"
+#include "cuse.h"
 
 #define LINGER_S	80
 /* Well below it, and enough for a busy machine */
@@ -36,7 +38,7 @@ struct play {
 	int result;
 };
 
-/* ------------------------------------------------------------ SO_LINGER */
+/* ------------------------------------------------- a close that takes long */
 
 /* s[0] cannot send what it has, so closing it lingers; s[1] is the other end */
 static int lingering(int s[2])
@@ -67,83 +69,211 @@ static int lingering(int s[2])
 	return 0;
 }
 
-/* Reads the socket through the ring, and has no descriptor of it any more */
-static void owns_socket(struct play *p, struct ring *parent, int s[2],
-			int pipe[2])
+/*
+ * A file whose close waits for somebody else, and what the test has of it
+ * @fd: the file, while the test has a descriptor
+ * @peer: the other end of a socket, or -1
+ * @c: the server of a device, or NULL
+ */
+struct scene {
+	struct play *p;
+	struct ring r;
+	int fd, peer, pipe[2];
+	struct cuse *c;
+	pid_t owner, victim;
+};
+
+/*
+ * @open: opens the file. Return: NULL, or why there is none
+ * @ask: the owner's request
+ * @answer: ends that request while the owner is away
+ * @result: of the request
+ * @closing: is somebody waiting for the end of the close?
+ * @end: lets the close end
+ */
+struct slow_file {
+	const char *(*open)(struct scene *sc);
+	void (*ask)(struct ring *r, int fd);
+	bool (*answer)(struct scene *sc);
+	int result;
+	bool (*closing)(struct scene *sc);
+	void (*end)(struct scene *sc);
+};
+
+static const char *socket_open(struct scene *sc)
+{
+	int s[2];
+
+	if (lingering(s))
+		return "no connection";
+	sc->fd = s[0];
+	sc->peer = s[1];
+	return NULL;
+}
+
+static void socket_ask(struct ring *r, int fd)
 {
 	static char b[8];
-	struct ring r = *parent;
+
+	add(r, IOURING2_OP_READ, fd, b, 1, 0, 0, 1);
+}
+
+static bool socket_answer(struct scene *sc)
+{
+	return write(sc->peer, "x", 1) == 1;
+}
+
+/* The module does not let it linger, as nobody waits for that close */
+static bool socket_closing(struct scene *sc)
+{
+	return true;
+}
+
+static void socket_end(struct scene *sc)
+{
+	close(sc->peer);
+}
+
+/*
+ * The server of the device does not answer FUSE_RELEASE. On every kernel the
+ * last fput() of a device of CUSE waits for the answer, and a signal does not
+ * end that wait. The files of a FUSE file system are released in the
+ * background.
+ */
+static const char *device_open(struct scene *sc)
+{
+	sc->c = cuse_start();
+	if (!sc->c)
+		return "no CUSE";
+	st_rel(&sc->c->quiet, true);
+	st_rel(&sc->c->hold_release, true);
+	sc->fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	return sc->fd < 0 ? "no device" : NULL;
+}
+
+static void device_ask(struct ring *r, int fd)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_poll(sqe, fd, POLLIN);
+	sqe->user_data = 1;
+}
+
+/* Whoever completes the cancelled poll drops the last reference to its file */
+static bool device_answer(struct scene *sc)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&sc->r);
+
+	prep_cancel(sqe, 1, 0);
+	sqe->user_data = 5;
+	return !submit_all(&sc->r) && seen_ms(&sc->r, 5, AT_ONCE) == 0;
+}
+
+static bool device_closing(struct scene *sc)
+{
+	return until_ms(ld_acq(&sc->c->releasing), SOON) &&
+	       counter("files") > 0;
+}
+
+static void device_end(struct scene *sc)
+{
+	st_rel(&sc->c->hold_release, false);
+}
+
+static const struct slow_file slow_socket = {
+	socket_open, socket_ask, socket_answer, 1, socket_closing, socket_end,
+};
+
+static const struct slow_file slow_device = {
+	device_open, device_ask, device_answer, -ECANCELED, device_closing,
+	device_end,
+};
+
+/* Has a request for the file, and no descriptor of it any more */
+static void owns_file(const struct slow_file *f, struct scene *sc)
+{
+	struct ring r = sc->r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ring_sync(&r);
-	close(s[1]);
-	close(pipe[0]);
-	close(pipe[1]);
-	add(&r, IOURING2_OP_READ, s[0], b, 1, 0, 0, 1);
+	close(sc->peer);
+	close(sc->pipe[0]);
+	close(sc->pipe[1]);
+	f->ask(&r, sc->fd);
 	if (submit_all(&r))
 		_exit(1);
-	close(s[0]);
-	st_rel(&p->owner, true);
+	close(sc->fd);
+	st_rel(&sc->p->owner, true);
 	for (;;)
 		pause();
 }
 
 /* Another one with a read of its own, that may be killed at any time */
-static void is_victim(struct play *p, struct ring *parent, int s[2], int rd)
+static void is_victim(struct scene *sc)
 {
 	static char b[8];
-	struct ring r = *parent;
+	struct ring r = sc->r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ring_sync(&r);
-	close(s[0]);
-	close(s[1]);
-	add(&r, IOURING2_OP_READ, rd, b, 1, 0, 0, 2);
+	close(sc->fd);
+	close(sc->peer);
+	add(&r, IOURING2_OP_READ, sc->pipe[0], b, 1, 0, 0, 2);
 	if (submit_all(&r))
 		_exit(1);
-	st_rel(&p->victim, true);
+	st_rel(&sc->p->victim, true);
 	for (;;)
 		pause();
 }
 
-struct scene {
-	struct play *p;
-	struct ring r;
-	int sock[2], pipe[2];
-	pid_t owner, victim;
-};
-
-static bool linger_start(struct scene *sc)
+/* Return: NULL, or why there is no such file */
+static const char *scene_open(const struct slow_file *f, struct scene *sc)
 {
+	memset(sc, 0, sizeof(*sc));
+	sc->peer = -1;
+	return f->open(sc);
+}
+
+static bool scene_start(const struct slow_file *f, struct scene *sc)
+{
+	long long t;
+
 	sc->p = shared_new(sizeof(*sc->p));
-	if (lingering(sc->sock) || pipe2(sc->pipe, O_CLOEXEC) ||
-	    ring_init(&sc->r, 8, 0))
+	if (pipe2(sc->pipe, O_CLOEXEC) || ring_init(&sc->r, 8, 0))
 		return false;
 	sc->owner = fork();
 	if (!sc->owner)
-		owns_socket(sc->p, &sc->r, sc->sock, sc->pipe);
+		owns_file(f, sc);
 	if (!until(ld_acq(&sc->p->owner)))
 		return false;
 	sc->victim = fork();
 	if (!sc->victim)
-		is_victim(sc->p, &sc->r, sc->sock, sc->pipe[0]);
-	close(sc->sock[0]);
+		is_victim(sc);
+	close(sc->fd);
 	close(sc->pipe[0]);
 	if (!until(ld_acq(&sc->p->victim)))
 		return false;
 	ring_sync(&sc->r);
-	/* The read ends while its process is away, and the last reference goes */
-	if (write(sc->sock[1], "x", 1) != 1)
+	/* The request ends, and the last reference goes */
+	t = now_ns(CLOCK_MONOTONIC);
+	if (!f->answer(sc) || seen_ms(&sc->r, 1, AT_ONCE) != f->result)
 		return false;
-	/* which is what lingers: not the process, that would close it itself */
-	return seen_ms(&sc->r, 1, SOON) == 1;
+	/* which is what waits: not the process, that would close it itself */
+	return now_ns(CLOCK_MONOTONIC) - t < AT_ONCE * NSEC_PER_MSEC &&
+	       f->closing(sc);
 }
 
-/* The socket ends, and with it what the module has of it, somewhat later */
-static bool linger_over(struct scene *sc, const struct state *before)
+/* The close ends, and with it what the module has of it, somewhat later */
+static bool scene_over(const struct slow_file *f, struct scene *sc,
+		       const struct state *before)
 {
-	close(sc->sock[1]);
-	return until_ms(!*state_diff(before, false), SOON);
+	bool over;
+
+	f->end(sc);
+	over = until_ms(!*state_diff(before, false), SOON);
+	if (sc->c)
+		cuse_end(sc->c);
+	return over;
 }
 
 /* A test may have waited for it already */
@@ -153,7 +283,7 @@ static void put_away(pid_t pid)
 	until_ms(waitpid(pid, NULL, WNOHANG), SOON);
 }
 
-static void linger_end(struct scene *sc)
+static void scene_end(struct scene *sc)
 {
 	close(sc->pipe[1]);
 	put_away(sc->owner);
@@ -162,14 +292,29 @@ static void linger_end(struct scene *sc)
 	munmap(sc->p, sizeof(*sc->p));
 }
 
+RING_FIXTURE(closing) {
+	const struct slow_file *file;
+};
+
+FIXTURE_VARIANT_ADD(closing, linger) { &slow_socket };
+FIXTURE_VARIANT_ADD(closing, fuse) { &slow_device };
+
+#define START(sc) do {							\
+	const char *why_not = scene_open(variant->file, sc);		\
+									\
+	if (why_not)							\
+		SKIP(return, "%s", why_not);				\
+	ASSERT_TRUE(scene_start(variant->file, sc));			\
+} while (0)
+
 /* Others' requests go on meanwhile: of who is away, and of who is in ENTER */
-BOUNDED_TEST(linger_and_progress)
+TEST_F_TIMEOUT(closing, progress, 100)
 {
 	struct scene sc;
-	int p[2];
 	char b[8];
+	int p[2];
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	ASSERT_EQ(1, write(sc.pipe[1], "y", 1));
 	EXPECT_EQ(1, seen_ms(&sc.r, 2, AT_ONCE));
 	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
@@ -181,45 +326,52 @@ BOUNDED_TEST(linger_and_progress)
 	ASSERT_EQ(0, submit_all(&sc.r));
 	ASSERT_EQ(1, write(p[1], "z", 1));
 	EXPECT_EQ(1, seen_ms(&sc.r, 4, AT_ONCE));
+	add(&sc.r, IOURING2_OP_READ, p[0], b, 1, 0, 0, 6);
+	ASSERT_EQ(0, submit_all(&sc.r));
+	ASSERT_EQ(1, write(p[1], "z", 1));
+	EXPECT_EQ(1, res_ms(&sc.r, 6, AT_ONCE));
 	close(p[0]);
 	close(p[1]);
-	linger_end(&sc);
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(variant->file->closing(&sc));
+	scene_end(&sc);
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
 /* One that has requests of its own is killed, and dies */
-BOUNDED_TEST(linger_and_kill)
+TEST_F_TIMEOUT(closing, kill, 100)
 {
 	struct scene sc;
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	kill(sc.victim, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.victim, AT_ONCE));
 	/* with its read, whose pipe has no reader now */
 	EXPECT_TRUE(until_ms(hung_up(sc.pipe[1]), AT_ONCE));
-	linger_end(&sc);
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(variant->file->closing(&sc));
+	scene_end(&sc);
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
-/* So is the one whose socket it is */
-BOUNDED_TEST(linger_and_kill_owner)
+/* So is the one whose file it is */
+TEST_F_TIMEOUT(closing, kill_owner, 100)
 {
 	struct scene sc;
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	kill(sc.owner, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
-	linger_end(&sc);
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(variant->file->closing(&sc));
+	scene_end(&sc);
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
 /* Nor does closing the ring wait for it */
-BOUNDED_TEST(linger_and_close)
+TEST_F_TIMEOUT(closing, close, 100)
 {
 	struct scene sc;
 	long long t;
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	kill(sc.owner, SIGKILL);
 	kill(sc.victim, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
@@ -227,9 +379,10 @@ BOUNDED_TEST(linger_and_close)
 	t = now_ns(CLOCK_MONOTONIC);
 	ring_exit(&sc.r);
 	EXPECT_GT(AT_ONCE * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - t);
+	EXPECT_TRUE(variant->file->closing(&sc));
 	close(sc.pipe[1]);
 	munmap(sc.p, sizeof(*sc.p));
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
 /* ----------------------------------------------------- a page that is absent */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A character device whose behaviour the test controls, made by CUSE. No list
- * of the module contains its kind. Its reads wait for as long as the test
- * wants. The server of the device is another process.
+ * of the module contains its kind. Its reads, and the close of its file, wait
+ * for as long as the test wants. The server of the device is another process.
  *
  * Include after bounded.h.
  */
@@ -17,18 +17,26 @@
 
 #define CUSE_NAME	"io2cuse"
 #define CUSE_NODE	"/dev/" CUSE_NAME
+/*
+ * Seconds after which a release is answered in any case. The wait for the
+ * answer cannot be killed, so a module that waits would stop the machine.
+ */
+#define CUSE_RELEASE_S	80
 
 /*
  * Shared with the server.
  *
  * @hold: reads and writes are not answered while it is set
+ * @hold_release: the release of a file is not answered while it is set
+ * @quiet: no event is reported
  * @error: the error of each answer, if not 0
  * @asked: number of reads and writes that came
  * @interrupted: how many of these ended with EINTR, because of an interrupt
+ * @releasing: a release came that is not answered yet
  * @reader: the process that sent the last one
  */
 struct cuse {
-	bool hold, stop, deaf;
+	bool hold, hold_release, quiet, stop, deaf, releasing;
 	int error;
 	unsigned int asked, interrupted;
 	pid_t server, reader;
@@ -41,6 +49,8 @@ struct cuse_server {
 	struct fuse_in_header held[8];
 	unsigned int held_len[8];
 	unsigned int nr_held;
+	__u64 release;
+	long long release_ends;
 };
 
 static inline int cuse_reply(int dev, __u64 unique, int error, const void *data,
@@ -80,6 +90,26 @@ static inline void cuse_release_held(struct cuse_server *s)
 	for (i = 0; i < s->nr_held; i++)
 		cuse_answer(s, &s->held[i], s->held_len[i], s->shared->error);
 	s->nr_held = 0;
+}
+
+/* One release is held at a time */
+static inline void cuse_hold_release(struct cuse_server *s, __u64 unique)
+{
+	s->release = unique;
+	s->release_ends = now_ns(CLOCK_MONOTONIC) +
+			  CUSE_RELEASE_S * NSEC_PER_SEC;
+	st_rel(&s->shared->releasing, true);
+}
+
+static inline void cuse_answer_release(struct cuse_server *s)
+{
+	if (!s->shared->releasing)
+		return;
+	if (ld_acq(&s->shared->hold_release) &&
+	    now_ns(CLOCK_MONOTONIC) < s->release_ends)
+		return;
+	st_rel(&s->shared->releasing, false);
+	cuse_reply(s->dev, s->release, 0, NULL, 0);
 }
 
 static inline void cuse_interrupt(struct cuse_server *s, __u64 unique)
@@ -137,11 +167,18 @@ static inline void cuse_serve(struct cuse_server *s,
 	case FUSE_INTERRUPT:
 		cuse_interrupt(s, ((const struct fuse_interrupt_in *)arg)->unique);
 		break;
-	case FUSE_FLUSH:
 	case FUSE_RELEASE:
+		if (ld_acq(&s->shared->hold_release) && !s->shared->releasing)
+			cuse_hold_release(s, h->unique);
+		else
+			cuse_reply(s->dev, h->unique, 0, NULL, 0);
+		break;
+	case FUSE_FLUSH:
 		cuse_reply(s->dev, h->unique, 0, NULL, 0);
 		break;
 	case FUSE_POLL:
+		if (ld_acq(&s->shared->quiet))
+			ready.revents = 0;
 		cuse_reply(s->dev, h->unique, 0, &ready, sizeof(ready));
 		break;
 	default:
@@ -159,6 +196,7 @@ static inline void cuse_loop(struct cuse *c, int dev)
 	while (!ld_acq(&c->stop)) {
 		if (!ld_acq(&c->hold))
 			cuse_release_held(&s);
+		cuse_answer_release(&s);
 		if (poll(&p, 1, 2) == 1 && read(dev, in, sizeof(in)) > 0)
 			cuse_serve(&s, h, h + 1);
 	}
@@ -192,6 +230,8 @@ static inline struct cuse *cuse_start(void)
 static inline void cuse_end(struct cuse *c)
 {
 	st_rel(&c->hold, false);
+	st_rel(&c->hold_release, false);
+	until_ms(!ld_acq(&c->releasing), SOON);
 	st_rel(&c->stop, true);
 	if (reap_ms(c->server, SOON) == -ETIME)
 		kill(c->server, SIGKILL);
