@@ -280,12 +280,21 @@ static bool sock_ends_here(const struct file *file)
 	}
 }
 
+/* A file on a block device may wait for its server as well: that of fuseblk. */
+static bool fs_ends_here(const struct super_block *sb)
+{
+	if (sb->s_magic == FUSE_SUPER_MAGIC)
+		return false;
+	return sb->s_type->fs_flags & FS_REQUIRES_DEV ||
+	       sb->s_magic == TMPFS_MAGIC;
+}
+
 /**
  * io2_file_ends_here() - can a file be closed without waiting for others?
  * @file: the file
  *
- * A socket may linger, a terminal may wait until its output is sent, and a
- * network file system may wait for its server.
+ * A socket may linger, a terminal may wait until its output is sent, and a file
+ * system of FUSE or of the network may wait for its server.
  *
  * Context: any.
  * Return: true if the close takes no longer than a local device.
@@ -297,8 +306,7 @@ bool io2_file_ends_here(const struct file *file)
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		if (inode->i_sb->s_magic != ANON_INODE_FS_MAGIC)
-			return inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV ||
-			       inode->i_sb->s_magic == TMPFS_MAGIC;
+			return fs_ends_here(inode->i_sb);
 		fallthrough;
 	case 0:
 		return kind_anon(file) & KIND_RW;

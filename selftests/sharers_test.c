@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that share a ring do not wait for each other. Two cases are tested:
- * a request of one process drops the last reference of a socket that lingers,
- * and a request of one process accesses a page that nobody provides.
+ * a request of one process drops the last reference of a file whose close takes
+ * long, and a request of one process accesses a page that nobody provides.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -21,6 +21,7 @@
 #include "fixture.h"
 #include "bounded.h"
 #include "absent.h"
+#include "cuse.h"
 
 #define LINGER_S	80
 /*
@@ -42,7 +43,7 @@ struct play {
 	int result;
 };
 
-/* ------------------------------------------------------------ SO_LINGER */
+/* ------------------------------------------------- a close that takes long */
 
 /*
  * Make a connection. s[0] has data that it cannot send, so its close lingers.
@@ -77,97 +78,256 @@ static int lingering(int s[2])
 }
 
 /*
- * The process owner: it submits a read of the socket, and closes its
- * descriptors of the socket. The read holds the socket from then on.
+ * A shared ring with the processes owner and victim, and a file whose close
+ * takes long
+ * @fd: descriptor of the file
+ * @peer: the other end of a socket, or -1
+ * @other: descriptor of the same file, opened once more
+ * @c: the server of the file, or NULL
  */
-static void owns_socket(struct play *p, struct ring *parent, int s[2],
-			int pipe[2])
+struct scene {
+	struct play *p;
+	struct ring r;
+	int fd, peer, other, pipe[2];
+	struct cuse *c;
+	pid_t owner, victim;
+};
+
+/*
+ * A kind of file whose close takes long
+ * @open: open the file. Return: NULL, or why there is no such file
+ * @ask: queue the request of the owner, whose user_data is 1
+ * @answer: end that request while the owner is not in ENTER
+ * @result: result of the request
+ * @closing: does the close wait at this moment?
+ * @end: let the close end
+ */
+struct slow_file {
+	const char *(*open)(struct scene *sc);
+	void (*ask)(struct scene *sc, struct ring *r);
+	bool (*answer)(struct scene *sc);
+	int result;
+	bool (*closing)(struct scene *sc);
+	void (*end)(struct scene *sc);
+};
+
+static const char *socket_open(struct scene *sc)
+{
+	int s[2];
+
+	if (lingering(s))
+		return "no connection";
+	sc->fd = s[0];
+	sc->peer = s[1];
+	return NULL;
+}
+
+static void socket_ask(struct scene *sc, struct ring *r)
 {
 	static char b[8];
-	struct ring r = *parent;
+
+	add(r, IOURING2_OP_READ, sc->fd, b, 1, 0, 0, 1);
+}
+
+static bool socket_answer(struct scene *sc)
+{
+	return write(sc->peer, "x", 1) == 1;
+}
+
+/* The module cuts the wait of a socket short, because no task waits for it */
+static bool socket_closing(struct scene *sc)
+{
+	return true;
+}
+
+static void socket_end(struct scene *sc)
+{
+	close(sc->peer);
+}
+
+/*
+ * The server does not answer FUSE_RELEASE. On every kernel the last fput() of a
+ * CUSE device waits for the answer, and a signal does not end that wait.
+ */
+static const char *device_open(struct scene *sc)
+{
+	sc->c = cuse_start();
+	if (!sc->c)
+		return "no CUSE";
+	st_rel(&sc->c->quiet, true);
+	st_rel(&sc->c->hold_release, true);
+	sc->fd = open(CUSE_NODE, O_RDWR | O_CLOEXEC);
+	return sc->fd < 0 ? "no device" : NULL;
+}
+
+static void device_ask(struct scene *sc, struct ring *r)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep_poll(sqe, sc->fd, POLLIN);
+	sqe->user_data = 1;
+}
+
+/* The task that completes the cancelled poll drops the last reference */
+static bool device_answer(struct scene *sc)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&sc->r);
+
+	prep_cancel(sqe, 1, 0);
+	sqe->user_data = 5;
+	return !submit_all(&sc->r) && seen_ms(&sc->r, 5, AT_ONCE) == 0;
+}
+
+static bool device_closing(struct scene *sc)
+{
+	return until_ms(ld_acq(&sc->c->releasing), SOON) &&
+	       counter("files") > 0;
+}
+
+static void device_end(struct scene *sc)
+{
+	st_rel(&sc->c->hold_release, false);
+}
+
+/*
+ * The file is on a FUSE file system with a block device and a writeback cache.
+ * After a write, its close has to tell the server the time of the write, and the
+ * server does not answer.
+ */
+static const char *fuseblk_open(struct scene *sc)
+{
+	sc->c = fuseblk_start();
+	if (!sc->c)
+		return "no FUSE file system on a block device";
+	st_rel(&sc->c->quiet, true);
+	st_rel(&sc->c->hold, true);
+	sc->fd = open(sc->c->file, O_RDWR | O_CLOEXEC);
+	return sc->fd < 0 ? "no file" : NULL;
+}
+
+/* The write comes after close(2), which would wait for the server, too */
+static bool fuseblk_answer(struct scene *sc)
+{
+	sc->other = open(sc->c->file, O_RDWR | O_CLOEXEC);
+	return write(sc->other, "x", 1) == 1 && device_answer(sc);
+}
+
+static bool fuseblk_closing(struct scene *sc)
+{
+	return until_ms(ld_acq(&sc->c->asked), SOON) && counter("files") > 0;
+}
+
+static void fuseblk_end(struct scene *sc)
+{
+	st_rel(&sc->c->hold, false);
+	close(sc->other);
+}
+
+static const struct slow_file slow_socket = {
+	socket_open, socket_ask, socket_answer, 1, socket_closing, socket_end,
+};
+
+static const struct slow_file slow_device = {
+	device_open, device_ask, device_answer, -ECANCELED, device_closing,
+	device_end,
+};
+
+static const struct slow_file slow_fuseblk = {
+	fuseblk_open, device_ask, fuseblk_answer, -ECANCELED, fuseblk_closing,
+	fuseblk_end,
+};
+
+/*
+ * The process owner: it submits a request for the file, and closes its
+ * descriptor. The request holds the file from then on.
+ */
+static void owns_file(const struct slow_file *f, struct scene *sc)
+{
+	struct ring r = sc->r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ring_sync(&r);
-	close(s[1]);
-	close(pipe[0]);
-	close(pipe[1]);
-	add(&r, IOURING2_OP_READ, s[0], b, 1, 0, 0, 1);
+	close(sc->peer);
+	close(sc->pipe[0]);
+	close(sc->pipe[1]);
+	f->ask(sc, &r);
 	if (submit_all(&r))
 		_exit(1);
-	close(s[0]);
-	st_rel(&p->owner, true);
+	close(sc->fd);
+	st_rel(&sc->p->owner, true);
 	for (;;)
 		pause();
 }
 
 /* The process victim: it submits a read of a pipe. A test may kill it. */
-static void is_victim(struct play *p, struct ring *parent, int s[2], int rd)
+static void is_victim(struct scene *sc)
 {
 	static char b[8];
-	struct ring r = *parent;
+	struct ring r = sc->r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ring_sync(&r);
-	close(s[0]);
-	close(s[1]);
-	add(&r, IOURING2_OP_READ, rd, b, 1, 0, 0, 2);
+	close(sc->fd);
+	close(sc->peer);
+	add(&r, IOURING2_OP_READ, sc->pipe[0], b, 1, 0, 0, 2);
 	if (submit_all(&r))
 		_exit(1);
-	st_rel(&p->victim, true);
+	st_rel(&sc->p->victim, true);
 	for (;;)
 		pause();
 }
 
-/* A shared ring with the processes owner and victim, and their files */
-struct scene {
-	struct play *p;
-	struct ring r;
-	int sock[2], pipe[2];
-	pid_t owner, victim;
-};
-
-/*
- * Start both processes, and end the read of the socket. Then the module has to
- * close the socket, which has data that it cannot send. Return: true if the
- * read has completed.
- */
-static bool linger_start(struct scene *sc)
+/* Return: NULL, or why there is no such file */
+static const char *scene_open(const struct slow_file *f, struct scene *sc)
 {
+	memset(sc, 0, sizeof(*sc));
+	sc->peer = -1;
+	return f->open(sc);
+}
+
+static bool scene_start(const struct slow_file *f, struct scene *sc)
+{
+	long long t;
+
 	sc->p = shared_new(sizeof(*sc->p));
-	if (lingering(sc->sock) || pipe2(sc->pipe, O_CLOEXEC) ||
-	    ring_init(&sc->r, 8, 0))
+	if (pipe2(sc->pipe, O_CLOEXEC) || ring_init(&sc->r, 8, 0))
 		return false;
 	sc->owner = fork();
 	if (!sc->owner)
-		owns_socket(sc->p, &sc->r, sc->sock, sc->pipe);
+		owns_file(f, sc);
 	if (!until(ld_acq(&sc->p->owner)))
 		return false;
 	sc->victim = fork();
 	if (!sc->victim)
-		is_victim(sc->p, &sc->r, sc->sock, sc->pipe[0]);
-	close(sc->sock[0]);
+		is_victim(sc);
+	close(sc->fd);
 	close(sc->pipe[0]);
 	if (!until(ld_acq(&sc->p->victim)))
 		return false;
 	ring_sync(&sc->r);
-	/*
-	 * The read ends while its process is not in ENTER, and drops the last
-	 * reference of the socket. So the module closes the socket, and not the
-	 * process.
-	 */
-	if (write(sc->sock[1], "x", 1) != 1)
+	/* the request ends, and drops the last reference of the file */
+	t = now_ns(CLOCK_MONOTONIC);
+	if (!f->answer(sc) || seen_ms(&sc->r, 1, AT_ONCE) != f->result)
 		return false;
-	return seen_ms(&sc->r, 1, SOON) == 1;
+	/* the module closes the file, because the owner is not in ENTER */
+	return now_ns(CLOCK_MONOTONIC) - t < AT_ONCE * NSEC_PER_MSEC &&
+	       f->closing(sc);
 }
 
 /*
- * Close the other end, which ends the socket. Return: whether the module then
- * has released all that it held.
+ * Let the close end. Return: whether the module then has released all that it
+ * held.
  */
-static bool linger_over(struct scene *sc, const struct state *before)
+static bool scene_over(const struct slow_file *f, struct scene *sc,
+		       const struct state *before)
 {
-	close(sc->sock[1]);
-	return until_ms(!*state_diff(before, false), SOON);
+	bool over;
+
+	f->end(sc);
+	over = until_ms(!*state_diff(before, false), SOON);
+	if (sc->c)
+		cuse_end(sc->c);
+	return over;
 }
 
 /* Kill and reap a process, which the test may have reaped already */
@@ -177,7 +337,7 @@ static void put_away(pid_t pid)
 	until_ms(waitpid(pid, NULL, WNOHANG), SOON);
 }
 
-static void linger_end(struct scene *sc)
+static void scene_end(struct scene *sc)
 {
 	close(sc->pipe[1]);
 	put_away(sc->owner);
@@ -186,17 +346,33 @@ static void linger_end(struct scene *sc)
 	munmap(sc->p, sizeof(*sc->p));
 }
 
+RING_FIXTURE(closing) {
+	const struct slow_file *file;
+};
+
+FIXTURE_VARIANT_ADD(closing, linger) { &slow_socket };
+FIXTURE_VARIANT_ADD(closing, cuse) { &slow_device };
+FIXTURE_VARIANT_ADD(closing, fuseblk) { &slow_fuseblk };
+
+#define START(sc) do {							\
+	const char *why_not = scene_open(variant->file, sc);		\
+									\
+	if (why_not)							\
+		SKIP(return, "%s", why_not);				\
+	ASSERT_TRUE(scene_start(variant->file, sc));			\
+} while (0)
+
 /*
- * While the socket is being closed, requests of other processes complete: those
+ * While the file is being closed, requests of other processes complete: those
  * of the victim, which is not in ENTER, and those of this process
  */
-BOUNDED_TEST(linger_and_progress)
+TEST_F_TIMEOUT(closing, progress, 100)
 {
 	struct scene sc;
-	int p[2];
 	char b[8];
+	int p[2];
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	ASSERT_EQ(1, write(sc.pipe[1], "y", 1));
 	EXPECT_EQ(1, seen_ms(&sc.r, 2, AT_ONCE));
 	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
@@ -208,45 +384,52 @@ BOUNDED_TEST(linger_and_progress)
 	ASSERT_EQ(0, submit_all(&sc.r));
 	ASSERT_EQ(1, write(p[1], "z", 1));
 	EXPECT_EQ(1, seen_ms(&sc.r, 4, AT_ONCE));
+	add(&sc.r, IOURING2_OP_READ, p[0], b, 1, 0, 0, 6);
+	ASSERT_EQ(0, submit_all(&sc.r));
+	ASSERT_EQ(1, write(p[1], "z", 1));
+	EXPECT_EQ(1, res_ms(&sc.r, 6, AT_ONCE));
 	close(p[0]);
 	close(p[1]);
-	linger_end(&sc);
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(variant->file->closing(&sc));
+	scene_end(&sc);
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
-/* While the socket is being closed, another process can be killed */
-BOUNDED_TEST(linger_and_kill)
+/* While the file is being closed, another process can be killed */
+TEST_F_TIMEOUT(closing, kill, 100)
 {
 	struct scene sc;
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	kill(sc.victim, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.victim, AT_ONCE));
 	/* its read has ended as well, as the pipe has no reader any more */
 	EXPECT_TRUE(until_ms(hung_up(sc.pipe[1]), AT_ONCE));
-	linger_end(&sc);
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(variant->file->closing(&sc));
+	scene_end(&sc);
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
-/* The process that submitted the read of the socket can be killed meanwhile */
-BOUNDED_TEST(linger_and_kill_owner)
+/* The process that submitted the request for the file can be killed meanwhile */
+TEST_F_TIMEOUT(closing, kill_owner, 100)
 {
 	struct scene sc;
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	kill(sc.owner, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
-	linger_end(&sc);
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(variant->file->closing(&sc));
+	scene_end(&sc);
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
-/* The close of the ring does not wait for the socket */
-BOUNDED_TEST(linger_and_close)
+/* The close of the ring does not wait for the file */
+TEST_F_TIMEOUT(closing, close, 100)
 {
 	struct scene sc;
 	long long t;
 
-	ASSERT_TRUE(linger_start(&sc));
+	START(&sc);
 	kill(sc.owner, SIGKILL);
 	kill(sc.victim, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(sc.owner, AT_ONCE));
@@ -254,9 +437,10 @@ BOUNDED_TEST(linger_and_close)
 	t = now_ns(CLOCK_MONOTONIC);
 	ring_exit(&sc.r);
 	EXPECT_GT(AT_ONCE * NSEC_PER_MSEC, now_ns(CLOCK_MONOTONIC) - t);
+	EXPECT_TRUE(variant->file->closing(&sc));
 	close(sc.pipe[1]);
 	munmap(sc.p, sizeof(*sc.p));
-	EXPECT_TRUE(linger_over(&sc, &self->before));
+	EXPECT_TRUE(scene_over(variant->file, &sc, &self->before));
 }
 
 /* ---------------------------------------------------- a page that is absent */
