@@ -398,8 +398,7 @@ static void cq_retire(struct io2_ring *ring, struct io2_req *req)
 		ring->nr_retired++;
 		return;
 	}
-	req->next = NULL;
-	io2_req_list_free(req);
+	io2_req_free(req);
 }
 
 /*

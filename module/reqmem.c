@@ -23,7 +23,8 @@ static struct kmem_cache *io2_req_cache;
  * io2_req_list_free() - free retired requests
  * @list: the first of them, linked by next, or NULL
  *
- * Context: any.
+ * Context: task context, interrupts enabled, which kmem_cache_free_bulk() asks
+ * for.
  */
 void io2_req_list_free(struct io2_req *list)
 {
@@ -38,6 +39,18 @@ void io2_req_list_free(struct io2_req *list)
 		kmem_cache_free_bulk(io2_req_cache, n, objs);
 		io2_count_sub(IO2_COUNT_REQUESTS, n);
 	}
+}
+
+/**
+ * io2_req_free() - free a retired request
+ * @req: the request
+ *
+ * Context: any.
+ */
+void io2_req_free(struct io2_req *req)
+{
+	kmem_cache_free(io2_req_cache, req);
+	io2_count_sub(IO2_COUNT_REQUESTS, 1);
 }
 
 /**
@@ -119,9 +132,12 @@ bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired)
  */
 struct file *io2_req_lookup(const struct io2_req *req, int fd)
 {
-	if (!req->sub || io2_submitter_is_process(req->sub))
+	const struct io2_submitter *sub = req->sub;
+
+	if (!sub || (io2_submitter_is_process(sub) &&
+		     current->files == READ_ONCE(sub->files)))
 		return fget(fd);
-	return io2_submitter_fget(req->sub, fd);
+	return io2_submitter_fget(sub, fd);
 }
 
 /**

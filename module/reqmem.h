@@ -10,6 +10,7 @@
 int io2_reqmem_init(void);
 void io2_reqmem_exit(void);
 void io2_req_list_free(struct io2_req *list);
+void io2_req_free(struct io2_req *req);
 void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
 bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired);
 void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list);

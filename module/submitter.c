@@ -199,60 +199,82 @@ bool io2_submitter_ends(const struct io2_submitter *sub)
 }
 
 /*
- * Does @task still run the program that submitted? An unshared fd table
- * survives execve(2), and the new program may have more rights. So the mm is
- * compared, too.
+ * Finds a task of the process with the fd table with which it has submitted. If
+ * no task has that table any more, because of unshare(2), finds one with another
+ * table, which is a copy. An fd table survives execve(2), and the new program
+ * may have more rights. So only tasks of the same program count.
+ *
+ * @files receives the table of the task.
+ *
+ * Context: within an RCU read-side critical section.
+ * Return: the task, or NULL.
  */
-static bool task_is_of(const struct task_struct *task,
-		       const struct io2_submitter *sub)
-{
-	return READ_ONCE(task->files) == sub->files &&
-	       READ_ONCE(task->mm) == sub->mm;
-}
-
-/*
- * Return: a task of the same program with the same fd table, referenced; or
- * NULL.
- */
-static struct task_struct *submitter_task(const struct io2_submitter *sub)
+static struct task_struct *submitter_find_task(const struct io2_submitter *sub,
+					       void **files)
 {
 	struct task_struct *leader, *t, *found = NULL;
+	void *table;
 
-	rcu_read_lock();
 	leader = submitter_leader(sub);
-	if (leader) {
-		/*
-		 * with lockdep, for_each_thread() refers to tasklist_lock,
-		 * which is not exported
-		 */
-		list_for_each_entry_rcu(t, &leader->signal->thread_head,
-					thread_node) {
-			if (!task_is_of(t, sub))
-				continue;
-			found = get_task_struct(t);
+	if (!leader)
+		return NULL;
+	/*
+	 * with lockdep, for_each_thread() refers to tasklist_lock, which is not
+	 * exported
+	 */
+	list_for_each_entry_rcu(t, &leader->signal->thread_head, thread_node) {
+		table = READ_ONCE(t->files);
+		if (!table || READ_ONCE(t->mm) != sub->mm)
+			continue;
+		found = t;
+		*files = table;
+		if (table == READ_ONCE(sub->files))
 			break;
-		}
 	}
-	rcu_read_unlock();
 	return found;
 }
 
+/* Return: the fd table by which the process has the ring, or NULL. */
+static void *submitter_files(const struct io2_submitter *sub)
+{
+	void *files = NULL;
+
+	rcu_read_lock();
+	submitter_find_task(sub, &files);
+	rcu_read_unlock();
+	return files;
+}
+
+/* As submitter_find_task(). Return: the task, referenced, or NULL. */
+static struct task_struct *submitter_task(const struct io2_submitter *sub,
+					  void **files)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = submitter_find_task(sub, files);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	return task;
+}
+
 /*
- * Looks up @fd in the fd table of @task. The table and the program of a task
- * change under its task_lock.
+ * Looks up @fd in @files, the fd table of @task. The table and the program of a
+ * task change under its task_lock.
  *
  * Return: false if @task has another table or program by now; *@file is invalid
  * then.
  */
 static bool submitter_fget_task(const struct io2_submitter *sub,
-				struct task_struct *task, int fd,
-				struct file **file)
+				struct task_struct *task, const void *files,
+				int fd, struct file **file)
 {
 	bool same;
 
 	*file = io2_fget_task(task, fd);
 	task_lock(task);
-	same = task_is_of(task, sub);
+	same = task->files == files && task->mm == sub->mm;
 	task_unlock(task);
 	if (*file && !same)
 		io2_file_put(*file);
@@ -260,12 +282,12 @@ static bool submitter_fget_task(const struct io2_submitter *sub,
 }
 
 /**
- * io2_submitter_fget() - look up a descriptor of a process that is not current's
+ * io2_submitter_fget() - look up a descriptor in an fd table that is not current's
  * @sub: the submitter
  * @fd: its descriptor
  *
  * Searches the threads of the process for one that still has the fd table with
- * which the request was submitted.
+ * which the request was submitted, or a copy of it.
  *
  * Context: task context.
  * Return: the file, referenced; NULL if there is no such file or thread.
@@ -274,13 +296,14 @@ struct file *io2_submitter_fget(const struct io2_submitter *sub, int fd)
 {
 	struct task_struct *task;
 	struct file *file = NULL;
+	void *files;
 	bool done;
 
 	do {
-		task = submitter_task(sub);
+		task = submitter_task(sub, &files);
 		if (!task)
 			return NULL;
-		done = submitter_fget_task(sub, task, fd, &file);
+		done = submitter_fget_task(sub, task, files, fd, &file);
 		put_task_struct(task);
 	} while (!done);
 	/* as fget(), which does not return files opened with O_PATH */
@@ -404,6 +427,27 @@ static void submitter_set_ends(struct io2_submitter *sub, unsigned int why)
 	WRITE_ONCE(sub->ends, sub->ends | why);
 }
 
+/*
+ * The fd table @files, of current's process, has no descriptor of the ring any
+ * more. Does the process of @sub lose the ring by that? After unshare(2) it may
+ * have submitted with @files, and have another table now. Or it has submitted
+ * with another table, and is current's process, which has @files now. If current
+ * is exiting, it has no table any more.
+ */
+static bool submitter_loses(const struct io2_submitter *sub, const void *files)
+{
+	const void *now;
+
+	if (sub->ends & IO2_ENDS_LEAVING)
+		return sub->files == files;
+	now = submitter_files(sub);
+	if (sub->files == files)
+		return !now || now == files;
+	if (sub->tgid != task_tgid(current) || now == sub->files)
+		return false;
+	return current->files ? current->mm == sub->mm : !now;
+}
+
 /**
  * io2_submitters_leave() - start to end a process's use of a ring
  * @ring: the ring
@@ -430,9 +474,10 @@ bool io2_submitters_leave(struct io2_ring *ring, void *files)
 	spin_lock(&ring->inflight_lock);
 	ring->leave_seq++;
 	list_for_each_entry(sub, submitters_of(ring), node) {
-		if (sub->files != files)
+		if (!submitter_loses(sub, files))
 			continue;
 		found = true;
+		WRITE_ONCE(sub->files, files);
 		submitter_set_ends(sub, IO2_ENDS_LEAVING);
 		/* no task matches it any more, see io2_submitter_matches() */
 		WRITE_ONCE(sub->fs, NULL);
@@ -715,7 +760,7 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 }
 
 /**
- * io2_mmput() - drop a user of an mm from a kernel thread
+ * io2_mmput() - drop a user of an mm that may not be current's
  * @mm: the mm
  *
  * The last user's mmput() unmaps everything. In a kernel thread, the mappings'
@@ -732,7 +777,7 @@ void io2_mmput(struct mm_struct *mm)
 	bool last = atomic_read(&mm->mm_users) == 1;
 
 	mmput(mm);
-	if (last)
+	if (last && (current->flags & PF_KTHREAD))
 		flush_delayed_fput();
 }
 

@@ -62,7 +62,9 @@ struct io2_pool {
  * @tgid: its thread group ID; referenced
  * @memcg: the memory cgroup that its memory is charged to; referenced; NULL
  *	without memory cgroups
- * @files: its fd table; only compared, never used
+ * @files: its fd table; only compared, never used. If the process leaves the
+ *	ring after unshare(2), the table with which it leaves; written under
+ *	inflight_lock
  * @fs: its root and working directory; only compared. NULL once its process
  *	leaves the ring, so that no task matches; written under inflight_lock
  * @nsproxy: its namespaces; only compared
@@ -84,8 +86,8 @@ struct io2_pool {
  * one of the compared fields has changed. Freed when the process leaves, when
  * the ring's watch finds that it is gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
- * are constant except @nr_reqs, @node, @exec_told, @fs, @exit, @keeps_mm, @ends
- * and @pool.
+ * are constant except @nr_reqs, @node, @exec_told, @files, @fs, @exit, @keeps_mm,
+ * @ends and @pool.
  */
 struct io2_submitter {
 	struct list_head	node;
@@ -128,11 +130,14 @@ struct io2_borrow {
 	bool			have_mm;
 };
 
-/* Is @task a task of the submitting process, with any credentials? */
+/*
+ * Is @task a task of the submitting process, with any credentials? It may have
+ * another fd table, because of unshare(2).
+ */
 static inline bool io2_submitter_has(const struct io2_submitter *sub,
 				     const struct task_struct *task)
 {
-	return task->mm == sub->mm && task->files == sub->files &&
+	return task->mm == sub->mm &&
 	       task->signal->pids[PIDTYPE_TGID] == sub->tgid;
 }
 
@@ -176,7 +181,7 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
 	const struct task_struct *me = current;
 
-	return io2_submitter_has(sub, me) &&
+	return io2_submitter_has(sub, me) && me->files == READ_ONCE(sub->files) &&
 	       rcu_access_pointer(me->cred) == sub->cred &&
 	       READ_ONCE(sub->fs) == me->fs && sub->nsproxy == me->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(me) &&

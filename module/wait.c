@@ -311,9 +311,12 @@ static void restart_recall(struct io2_ring *ring, u64 uaddr, ktime_t *expires)
 	mutex_unlock(&ring->uring_lock);
 }
 
-/* Slow path of a wait: there are too few CQEs yet, or an argument was given. */
+/*
+ * Slow path of a wait: there are too few CQEs yet, or an argument was given. If
+ * requests were @submitted, the call returns their number and is not restarted.
+ */
 static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
-			       u32 flags, u64 uaddr, u32 argsz)
+			       u32 flags, u64 uaddr, u32 argsz, bool submitted)
 {
 	struct wait_arg wa = {};
 	int ret;
@@ -334,7 +337,7 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 	sigmask_restore(ret == -EINTR || ret == -ERESTARTNOINTR);
 	if (io2_cq_ready(ring))
 		return 0;
-	if (ret == -ERESTARTNOINTR && wa.expires != KTIME_MAX &&
+	if (ret == -ERESTARTNOINTR && !submitted && wa.expires != KTIME_MAX &&
 	    !(flags & IOURING2_ENTER_ABS_TIMER))
 		restart_remember(ring, uaddr, wa.expires);
 	return ret;
@@ -389,7 +392,8 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 	min_complete = min(min_complete, ring->cq_entries);
 	if (unlikely((flags & IOURING2_ENTER_EXT_ARG) ||
 		     !wait_satisfied(ring, min_complete, ends, KTIME_MAX)))
-		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz);
+		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz,
+				 submitted);
 	return submitted ? : ret;
 }
 

@@ -342,6 +342,48 @@ BOUNDED_TEST(relative_wait_beside_io_uring)
 	EXPECT_STREQ("", said);
 }
 
+static const char *waits_twice(void *arg)
+{
+	int efd = eventfd(0, EFD_CLOEXEC), quiet = eventfd(0, EFD_CLOEXEC), ret;
+	struct ring r, n;
+	long long t;
+
+	written_often(efd);
+	if (busy_ring(&n, efd))
+		return "skip";
+	if (ring_init(&r, 8, 0))
+		return "no ring";
+	prep_poll(ring_sqe(&r), quiet, POLLIN);
+	ring_publish(&r);
+	ret = enter_timeout(r.fd, 1, 1, NSEC_PER_SEC / 2);
+	if (ret != 1)
+		return reason("not submitted: %d", ret);
+	/* the deadline of that wait passes */
+	usleep(600000);
+	t = now_ns(CLOCK_MONOTONIC);
+	ret = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC / 2);
+	t = now_ns(CLOCK_MONOTONIC) - t;
+	if (ret != -ETIME && ret != -EINTR)
+		return reason("result %d", ret);
+	if (ret == -ETIME && t < NSEC_PER_SEC / 2)
+		return reason("too early: after %lld ms", t / 1000000);
+	return "";
+}
+
+/*
+ * The same thread submits and waits. Task work interrupts the wait. ENTER
+ * returns the number of submitted requests, so the kernel does not restart it.
+ * The deadline of this wait must not shorten the next one.
+ */
+BOUNDED_TEST(wait_after_interrupted_submission)
+{
+	const char *said = child_ms(waits_twice, NULL, SOON);
+
+	if (!strcmp(said, "skip"))
+		SKIP(return, "no io_uring");
+	EXPECT_STREQ("", said);
+}
+
 /*
  * A worker thread of io_uring calls ENTER, by a FADVISE request on the ring.
  * The request is then cancelled.

@@ -9,7 +9,7 @@
  * (fuseblk). That one has a writeback cache. After a write, the close of a file
  * waits until the server has answered SETATTR, which is held like a write.
  *
- * Include after bounded.h.
+ * Include after bounded.h, and sys/mount.h before linux/fs.h.
  */
 #ifndef SELFTESTS_IOURING2_CUSE_H
 #define SELFTESTS_IOURING2_CUSE_H

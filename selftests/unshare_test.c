@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A process submits, and then gets an fd table of its own by unshare(2). Its
+ * requests go on as before. They do not end with the old table, which another
+ * process still has, and they do end when the process closes the ring.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+
+/*
+ * A ring and a pipe
+ * @over: the process or thread that shares the fd table shall exit
+ */
+struct play {
+	struct ring r;
+	int pipe[2];
+	bool over;
+	pid_t pid;
+	pthread_t thread;
+};
+
+static char buf[8];
+
+static struct play *play_new(void)
+{
+	struct play *p = shared_new(sizeof(*p));
+
+	if (!p || pipe2(p->pipe, O_CLOEXEC) || ring_init(&p->r, 16, 0))
+		return NULL;
+	return p;
+}
+
+/* Not for ever: the test may have failed */
+static void wait_until_over(struct play *p)
+{
+	until_ms(ld_acq(&p->over), 4 * SOON);
+}
+
+/* Start a process with the same fd table */
+static bool share_with_process(struct play *p)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!pid) {
+		wait_until_over(p);
+		_exit(0);
+	}
+	p->pid = pid;
+	return pid > 0;
+}
+
+static void *thread_fn(void *arg)
+{
+	wait_until_over(arg);
+	return NULL;
+}
+
+/* Start a thread of this process, with the same fd table */
+static bool share_with_thread(struct play *p)
+{
+	return !pthread_create(&p->thread, NULL, thread_fn, p);
+}
+
+/* End the process or thread. Return: whether it has ended. */
+static bool sharer_ends(struct play *p)
+{
+	bool ended = true;
+
+	st_rel(&p->over, true);
+	if (p->pid)
+		ended = reap_ms(p->pid, SOON) == 0;
+	if (p->thread)
+		ended = !pthread_join(p->thread, NULL);
+	p->pid = 0;
+	p->thread = 0;
+	return ended;
+}
+
+static void play_end(struct play *p)
+{
+	close(p->pipe[0]);
+	close(p->pipe[1]);
+	munmap(p, sizeof(*p));
+}
+
+static struct iouring2_sqe *add_poll(struct play *p)
+{
+	struct iouring2_sqe *sqe = ring_sqe(&p->r);
+
+	prep_poll(sqe, p->pipe[0], POLLIN);
+	sqe->user_data = TRIED;
+	return sqe;
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* Does what is written to the pipe stay there? */
+static bool nobody_reads(const struct play *p)
+{
+	return write(p->pipe[1], "x", 1) == 1 &&
+	       !until_ms(!readable(p->pipe[0]), A_WHILE);
+}
+
+RING_FIXTURE(table) {
+	bool (*share)(struct play *p);
+};
+
+FIXTURE_VARIANT_ADD(table, of_process) { share_with_process };
+FIXTURE_VARIANT_ADD(table, of_thread) { share_with_thread };
+
+/* The end of who has the old table does not end the request */
+TEST_F_TIMEOUT(table, sharer_exits, 100)
+{
+	struct play *p = play_new();
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(variant->share(p));
+	add_poll(p);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	EXPECT_TRUE(sharer_ends(p));
+	EXPECT_EQ(NEVER, seen_ms(&p->r, TRIED, A_WHILE));
+	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
+	EXPECT_EQ(POLLIN, seen_ms(&p->r, TRIED, SOON));
+	ring_exit(&p->r);
+	play_end(p);
+}
+
+/* A read of a terminal, which only a task of the process may do */
+TEST_F_TIMEOUT(table, parked, 100)
+{
+	int pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), tty;
+	struct play *p = play_new();
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, grantpt(pty));
+	ASSERT_EQ(0, unlockpt(pty));
+	tty = open(ptsname(pty), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ASSERT_LE(0, tty);
+	ASSERT_TRUE(variant->share(p));
+	add(&p->r, IOURING2_OP_READ, tty, buf, sizeof(buf), 0, 0, TRIED);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	EXPECT_EQ(3, write(pty, "ab\n", 3));
+	EXPECT_EQ(3, res_ms(&p->r, TRIED, SOON));
+	EXPECT_TRUE(sharer_ends(p));
+	close(tty);
+	close(pty);
+	ring_exit(&p->r);
+	play_end(p);
+}
+
+/* A descriptor that is looked up after unshare(2), when a link starts */
+TEST_F_TIMEOUT(table, linked, 100)
+{
+	struct play *p = play_new();
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(variant->share(p));
+	add_poll(p)->flags = LINK;
+	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, sizeof(buf), 0, 0, 1);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
+	EXPECT_EQ(1, seen_ms(&p->r, 1, SOON));
+	EXPECT_TRUE(sharer_ends(p));
+	ring_exit(&p->r);
+	play_end(p);
+}
+
+/*
+ * While a thread still has the table with which a request was submitted, the
+ * descriptor is looked up there, also by a thread that has another table. The
+ * first read is done by this thread, in ENTER, and starts the second one.
+ */
+BOUNDED_TEST(old_table)
+{
+	int pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), tty, other[2];
+	struct play *p = play_new();
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, pipe2(other, O_CLOEXEC));
+	ASSERT_EQ(0, grantpt(pty));
+	ASSERT_EQ(0, unlockpt(pty));
+	tty = open(ptsname(pty), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ASSERT_LE(0, tty);
+	ASSERT_TRUE(share_with_thread(p));
+	add(&p->r, IOURING2_OP_READ, tty, buf, sizeof(buf), 0, HARDLINK, 1);
+	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, sizeof(buf), 0, 0, 2);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
+	ASSERT_EQ(p->pipe[0], dup2(other[0], p->pipe[0]));
+	EXPECT_EQ(2, write(other[1], "yy", 2));
+	EXPECT_EQ(3, write(pty, "ab\n", 3));
+	EXPECT_EQ(3, res_ms(&p->r, 1, SOON));
+	EXPECT_EQ(1, res_ms(&p->r, 2, SOON));
+	EXPECT_TRUE(sharer_ends(p));
+	close(tty);
+	close(pty);
+	close(other[0]);
+	close(other[1]);
+	ring_exit(&p->r);
+	play_end(p);
+}
+
+/*
+ * The last close of the ring by this process waits until its requests have
+ * ended, so none of them writes to its memory afterwards. The ring lives on.
+ */
+BOUNDED_TEST(last_close)
+{
+	struct play *p = play_new();
+	struct ring r;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(share_with_process(p));
+	memset(buf, 0, sizeof(buf));
+	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, sizeof(buf), 0, 0, TRIED);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	r = p->r;
+	ring_exit(&r);
+	EXPECT_TRUE(nobody_reads(p));
+	EXPECT_EQ(0, buf[0]);
+	EXPECT_TRUE(sharer_ends(p));
+	play_end(p);
+}
+
+/* The exit of the process does the same */
+BOUNDED_TEST(exits)
+{
+	struct play *p = play_new();
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ring_sync(&p->r);
+		if (!share_with_process(p))
+			_exit(1);
+		add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, 1, 0, 0, TRIED);
+		if (submit_all(&p->r) || unshare(CLONE_FILES))
+			_exit(2);
+		_exit(0);
+	}
+	EXPECT_EQ(0, reap_ms(pid, SOON));
+	EXPECT_TRUE(nobody_reads(p));
+	st_rel(&p->over, true);
+	ring_exit(&p->r);
+	/* the process with the old table is not a child of this one */
+	EXPECT_TRUE(until_ms(!*state_diff(&self->before, false), SOON));
+	play_end(p);
+}
+
+RING_TEST_MAIN
