@@ -137,6 +137,11 @@ def changes_of(patch):
     return '\n'.join([header, *re.findall('^[-+].*', diff, re.M)]).encode()
 
 
+def files_of(patch):
+    """The files that a mutant changes."""
+    return re.findall(r'^\+\+\+ b/(.*)', contents(patch).decode(), re.M)
+
+
 def module_fingerprint():
     paths = [os.path.join(folder, name) for top in ('module', 'uapi') for folder, _, names in os.walk(top)
              for name in names if not name.endswith('.o')]
@@ -178,10 +183,10 @@ def tests_key(kernel, module, tests):
     return fingerprint(*parts, ' '.join(row).encode() if row else b'')
 
 
-def key_of(mutant, module):
-    """The key of a verdict, which is valid while its key is the same. @module: module_fingerprint()."""
+def key_of(mutant):
+    """The key of a verdict, which is valid while its key is the same."""
     tests = [' '.join(test) for test in mutant.tests]
-    return f'{module} {fingerprint(changes_of(mutant.patch))} ' \
+    return f'{fingerprint(*map(code_of, files_of(mutant.patch)))} {fingerprint(changes_of(mutant.patch))} ' \
            f'{tests_key(mutant.kernel, mutant.module, tests)}'
 
 

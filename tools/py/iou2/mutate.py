@@ -368,7 +368,7 @@ class Mutate:
         """The groups of the mutants to run, in the order of their first mutants."""
         found = {}
         for mutant in self.mutants.values():
-            key = self.keys[mutant.name] = mutants.key_of(mutant, self.module)
+            key = self.keys[mutant.name] = mutants.key_of(mutant)
             if again or not self.verdicts.known(mutant.name, key):
                 self.verdicts.forget(mutant.name)
                 found.setdefault((mutant.kernel, mutant.module), []).append(mutant)

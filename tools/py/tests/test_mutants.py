@@ -106,31 +106,29 @@ class Kept(unittest.TestCase):
         self.was = os.getcwd()
         os.chdir(TOP)
         self.mutant = mutants.load(['flush-lifo'])[0]
-        self.key = mutants.key_of(self.mutant, 'module')
+        self.key = mutants.key_of(self.mutant)
 
     def tearDown(self):
         os.chdir(self.was)
 
     def test_until(self):
-        """a verdict is valid until the mutant, the module, a test, its judge or the kernel changes"""
-        self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
+        """a verdict is valid until the mutant, a file that it changes, a test, its judge or the kernel changes"""
+        self.assertEqual(mutants.key_of(self.mutant), self.key)
         real = mutants.contents
-        for changed in (self.mutant.patch, 'selftests/overflow_test.c', 'selftests/lib/ring.c', 'selftests/lib/fixture.h',
+        for changed in (self.mutant.patch, 'module/cq.c', 'selftests/overflow_test.c', 'selftests/lib/ring.c', 'selftests/lib/fixture.h',
                         'suites/mutants/guest', 'tools/py/iou2/logcheck.py'):
             with self.subTest(changed), mock.patch.object(
                     mutants, 'contents', lambda path, c=changed: real(path) + (b'\n+x' if path == c else b'')):
-                self.assertNotEqual(mutants.key_of(self.mutant, 'module'), self.key)
-        with self.subTest('module'):
-            self.assertNotEqual(mutants.key_of(self.mutant, 'other'), self.key)
+                self.assertNotEqual(mutants.key_of(self.mutant), self.key)
         with self.subTest('kernel'):
             other = mutants.load(['flush-lifo'], '7.x')[0]
-            self.assertNotEqual(mutants.key_of(other, 'module'), self.key)
+            self.assertNotEqual(mutants.key_of(other), self.key)
 
     def test_other(self):
-        """a change of another test leaves a verdict valid"""
+        """a change of another test or source leaves a verdict valid"""
         real = mutants.contents
         with mock.patch.object(mutants, 'contents', lambda path: real(path) + b'x' * ('poll.c' in path)):
-            self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
+            self.assertEqual(mutants.key_of(self.mutant), self.key)
 
     def test_helpers(self):
         """a test depends on the helpers that it uses, and not on others"""
@@ -146,14 +144,14 @@ class Kept(unittest.TestCase):
         for text, same in ((b'/* a "word" */\n\n// it\'s\n', True), (b'"/* x */"', False), (b"'/*' x '*/'", False)):
             with self.subTest(text), mock.patch.object(
                     mutants, 'contents', lambda path, t=text: real(path) + t * path.endswith('.c')):
-                self.assertEqual(mutants.key_of(self.mutant, 'module') == self.key, same)
+                self.assertEqual(mutants.key_of(self.mutant) == self.key, same)
 
     def test_context(self):
         """a change of a patch's context leaves a verdict valid"""
         real = mutants.contents
         with mock.patch.object(
                 mutants, 'contents', lambda path: real(path).replace(b'\n }', b'\n  }') if path.endswith('.patch') else real(path)):
-            self.assertEqual(mutants.key_of(self.mutant, 'module'), self.key)
+            self.assertEqual(mutants.key_of(self.mutant), self.key)
 
     def test_folder(self):
         """a verdict is known only by its key"""
