@@ -11,11 +11,12 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from iou2 import TOP, cli, clock, files, kernels, ktap, plan, report
+from iou2 import TOP, cli, clock, files, kernels, ktap, matrix, plan, report
 from iou2.files import last_line, read, tail, write
 from iou2.report import row
 
 OUT = os.path.join(TOP, 'build/check')
+MATRIX = 'files.tsv'    # what the programs files_* record, in the folder of a machine
 
 # Seconds for one machine. Instrumented kernels are slower.
 STOCK_LIMIT = 1500
@@ -256,7 +257,7 @@ class Check:
             '--build', os.path.join(OUT, f'module-{target}'), '--in', os.path.join(OUT, name, 'in'),
             '--out', folder, '--timeout', str(limit),
             *(['--kmemleak'] if name == kernels.KMEMLEAK else []),
-            '--', 'env', *env, '/in/run-suite', '/in/kselftest', *tests,
+            '--', 'env', f'IOURING2_FILES_TSV=/out/{MATRIX}', *env, '/in/run-suite', '/in/kselftest', *tests,
             output='/dev/null', errors=os.path.join(folder, 'vm.err'))
 
     def keep_times(self, name, log, seconds):
@@ -503,6 +504,8 @@ class Check:
         write(report.lines(rows), OUT, 'results.tsv')
         times = [read(path) for path in sorted(glob.glob(os.path.join(OUT, '*/times.tsv')))]
         write(plan.COLUMNS + '\n' + ''.join(times), OUT, 'times.tsv')
+        if self.o.save_files:
+            matrix.save([os.path.join(OUT, name, boot, MATRIX) for name in chosen for boot in ('boot', 'again')])
         if self.o.save_times:
             plan.save_times(os.path.join(TOP, plan.TIMES),
                             plan.read_times(os.path.join(OUT, 'times.tsv')), plan.this_suite())
@@ -535,7 +538,7 @@ def options(doc, args=None):
     p.add_argument('--turn', type=int)
     p.add_argument('--repeat', type=cli.count, default=1)
     p.add_argument('--env', type=setting, action='append', default=[])
-    for switch in ('--no-debug', '--long', '--load', '--save-times'):
+    for switch in ('--no-debug', '--long', '--load', '--save-files', '--save-times'):
         p.add_argument(switch, action='store_true')
     o = p.parse_args(args)
     # With --tests, tier 0 runs only if --tier asks for it.
