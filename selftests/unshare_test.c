@@ -91,11 +91,17 @@ static bool sharer_ends(struct play *p)
 	return ended;
 }
 
-static void play_end(struct play *p)
+/*
+ * Return: whether the module has released all that it held. That takes a moment:
+ * a thread that has been joined, or a process that is not a child, may still be
+ * about to close its fd table.
+ */
+static bool play_end(struct play *p, const struct state *before)
 {
 	close(p->pipe[0]);
 	close(p->pipe[1]);
 	munmap(p, sizeof(*p));
+	return until_ms(!*state_diff(before, false), SOON);
 }
 
 static struct iouring2_sqe *add_poll(struct play *p)
@@ -143,7 +149,7 @@ TEST_F_TIMEOUT(table, sharer_exits, 100)
 	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
 	EXPECT_EQ(POLLIN, seen_ms(&p->r, TRIED, SOON));
 	ring_exit(&p->r);
-	play_end(p);
+	EXPECT_TRUE(play_end(p, &self->before));
 }
 
 /* A read of a terminal, which only a task of the process may do */
@@ -167,7 +173,7 @@ TEST_F_TIMEOUT(table, parked, 100)
 	close(tty);
 	close(pty);
 	ring_exit(&p->r);
-	play_end(p);
+	EXPECT_TRUE(play_end(p, &self->before));
 }
 
 /* A descriptor that is looked up after unshare(2), when a link starts */
@@ -185,7 +191,7 @@ TEST_F_TIMEOUT(table, linked, 100)
 	EXPECT_EQ(1, seen_ms(&p->r, 1, SOON));
 	EXPECT_TRUE(sharer_ends(p));
 	ring_exit(&p->r);
-	play_end(p);
+	EXPECT_TRUE(play_end(p, &self->before));
 }
 
 /*
@@ -221,7 +227,7 @@ BOUNDED_TEST(old_table)
 	close(other[0]);
 	close(other[1]);
 	ring_exit(&p->r);
-	play_end(p);
+	EXPECT_TRUE(play_end(p, &self->before));
 }
 
 /*
@@ -244,7 +250,7 @@ BOUNDED_TEST(last_close)
 	EXPECT_TRUE(nobody_reads(p));
 	EXPECT_EQ(0, buf[0]);
 	EXPECT_TRUE(sharer_ends(p));
-	play_end(p);
+	EXPECT_TRUE(play_end(p, &self->before));
 }
 
 /* The exit of the process does the same */
@@ -270,9 +276,7 @@ BOUNDED_TEST(exits)
 	EXPECT_TRUE(nobody_reads(p));
 	st_rel(&p->over, true);
 	ring_exit(&p->r);
-	/* the process with the old table is not a child of this one */
-	EXPECT_TRUE(until_ms(!*state_diff(&self->before, false), SOON));
-	play_end(p);
+	EXPECT_TRUE(play_end(p, &self->before));
 }
 
 RING_TEST_MAIN
