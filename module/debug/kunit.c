@@ -1,19 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of the pure parts: the arguments of SETUP, the layout of a ring's
- * memory, and the growth of the hash. They are a separate module,
- * iouring2_kunit, which is built with IOURING2_DEBUG=1 where the kernel has KUnit.
- * It includes the sources under test, so iouring2 itself exports nothing.
+ * memory, and the growth of the hash; and of how a request is armed on files that
+ * no driver of a test machine has. They are a separate module, iouring2_kunit,
+ * which is built with IOURING2_DEBUG=1 where the kernel has KUnit. It includes the
+ * sources under test, so iouring2 itself exports nothing.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "../cq.h"
+#include "../defer.h"
+#include "../request.h"
+
+/* The tracepoints belong to iouring2: poll.c is compiled without them. */
+#define IO2_TRACE_H
+
+static inline void trace_iouring2_poll_arm(const struct io2_req *req,
+					   __poll_t events)
+{
+}
+
+static inline void trace_iouring2_poll_wake(const struct io2_req *req,
+					    __poll_t events)
+{
+}
+
+/* So are the functions that poll.c calls. A wake-up can only defer a request. */
+static struct io2_req *deferred;	/* the one that was deferred last */
+
+static void defer_here(struct io2_req *req)
+{
+	deferred = req;
+}
+
+static bool post_nothing(struct io2_req *req)
+{
+	return false;
+}
+
+static bool post_no_event(struct io2_req *req, s32 res, u32 flags)
+{
+	return false;
+}
+
+/* nobody runs the deferred requests */
+static void run_nothing(struct io2_req *req, struct io2_batch *b)
+{
+}
+
+#define io2_defer		defer_here
+#define io2_cq_try_post		post_nothing
+#define io2_cq_try_post_aux	post_no_event
+#define io2_req_ready		run_nothing
+#define io2_req_complete	run_nothing
+
 #include "../layout.c"
 #include "../hash.c"
 #include "../watch.c"
+#include "../poll.c"
 
 unsigned long io2_state_warnings;
+const struct io2_op io2_ops[IO2_OP_LAST];
 
 /* --- the arguments of SETUP ------------------------------------------------ */
 
@@ -338,6 +387,129 @@ static void hash_refuses_test(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, hashed(f, 0));
 }
 
+/* --- arming on wait queues -------------------------------------------------- */
+
+#define QUEUES	3
+
+/**
+ * struct arm_case - a file, and what becomes of a request that is armed on it
+ * @name: of the case
+ * @queues: the wait queues for which ->poll calls poll_wait(), in order: letters
+ * @ready: the events that it returns
+ * @ret: of io2_poll_arm()
+ */
+struct arm_case {
+	const char *name, *queues;
+	__poll_t ready;
+	int ret;
+};
+
+/*
+ * io_uring arms a request on two wait queues at most. It ignores a queue that
+ * the request is on already, in whichever call, and refuses a third one, unless
+ * an event is pending.
+ */
+static const struct arm_case arm_cases[] = {
+	{ "no queue", "", 0, -EINVAL },
+	{ "one queue", "a", 0, 0 },
+	{ "one queue, twice", "aa", 0, 0 },
+	{ "one queue, three times", "aaa", 0, 0 },
+	{ "two queues", "ab", 0, 0 },
+	{ "the first of two again", "aba", 0, 0 },
+	{ "the second of two again", "abb", 0, 0 },
+	{ "both of two again", "aabbab", 0, 0 },
+	{ "three queues", "abc", 0, -EINVAL },
+	{ "three queues, and one again", "abca", 0, -EINVAL },
+	{ "three queues, ready", "abc", EPOLLIN, EPOLLIN },
+	{ "two queues, ready", "aba", EPOLLIN, EPOLLIN },
+};
+
+static void arm_describe(const struct arm_case *c, char *desc)
+{
+	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(arm, arm_cases, arm_describe);
+
+/* A file that has nothing but its poll method */
+struct arm_file {
+	struct file file;
+	struct wait_queue_head queue[QUEUES];
+	const struct arm_case *c;
+};
+
+static __poll_t arm_file_poll(struct file *file, struct poll_table_struct *pt)
+{
+	struct arm_file *f = container_of(file, struct arm_file, file);
+	const char *q;
+
+	for (q = f->c->queues; *q; q++)
+		poll_wait(file, &f->queue[*q - 'a'], pt);
+	return f->c->ready;
+}
+
+static const struct file_operations arm_file_ops = { .poll = arm_file_poll };
+
+static unsigned int waiting(struct wait_queue_head *q)
+{
+	struct list_head *at;
+	unsigned int nr = 0;
+
+	list_for_each(at, &q->head)
+		nr++;
+	return nr;
+}
+
+static int arm_on(struct kunit *test, struct arm_file *f)
+{
+	struct hash_fixture *h = test->priv;
+	struct io2_req *req = &h->reqs[0];
+
+	req->ring = h->ring;
+	req->sub = h->sub;
+	req->file = &f->file;
+	req->poll.events = EPOLLIN | EPOLLONESHOT;
+	mutex_lock(&h->ring->uring_lock);
+	io2_hash_make_room(h->ring);
+	mutex_unlock(&h->ring->uring_lock);
+	return io2_poll_arm(req, false);
+}
+
+/* Any of its wait queues, and no other, wakes a request. */
+static void arm_test(struct kunit *test)
+{
+	const struct arm_case *c = test->param_value;
+	struct hash_fixture *h = test->priv;
+	struct io2_req *req = &h->reqs[0];
+	struct arm_file *f;
+	unsigned int i, q;
+	bool on;
+
+	f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	f->file.f_op = &arm_file_ops;
+	f->c = c;
+	for (i = 0; i < QUEUES; i++)
+		init_waitqueue_head(&f->queue[i]);
+	for (i = 0; i < QUEUES; i++) {
+		KUNIT_ASSERT_EQ(test, c->ret, arm_on(test, f));
+		for (q = 0; q < QUEUES; q++) {
+			on = !c->ret && strchr(c->queues, 'a' + q);
+			KUNIT_EXPECT_EQ(test, on ? 1U : 0U,
+					waiting(&f->queue[q]));
+		}
+		if (c->ret)
+			continue;
+		deferred = NULL;
+		wake_up_poll(&f->queue[i], EPOLLIN);
+		KUNIT_EXPECT_PTR_EQ(test, strchr(c->queues, 'a' + i) ? req : NULL,
+				    deferred);
+		io2_poll_disarm(req);
+		for (q = 0; q < QUEUES; q++)
+			KUNIT_EXPECT_EQ(test, 0U, waiting(&f->queue[q]));
+	}
+}
+
 static struct kunit_case setup_cases[] = {
 	KUNIT_CASE_PARAM(check_sizes_test, check_gen_params),
 	KUNIT_CASE(check_reserved_test),
@@ -366,7 +538,19 @@ static struct kunit_suite hash_suite = {
 	.test_cases = hash_cases,
 };
 
-kunit_test_suites(&setup_suite, &hash_suite);
+static struct kunit_case poll_cases[] = {
+	KUNIT_CASE_PARAM(arm_test, arm_gen_params),
+	{}
+};
+
+static struct kunit_suite poll_suite = {
+	.name = "iouring2-poll",
+	.init = hash_test_init,
+	.exit = hash_test_exit,
+	.test_cases = poll_cases,
+};
+
+kunit_test_suites(&setup_suite, &hash_suite, &poll_suite);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("KUnit tests of iouring2");
