@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
+#include "trace.h"
 
 #define PF_NOFREEZE	0x00008000
 
@@ -257,6 +259,83 @@ BOUNDED_TEST(blocked_workers)
 	close(p[1]);
 	close(sv[0]);
 	close(sv[1]);
+}
+
+/* Completions before all tasks were frozen, while they were, and afterwards */
+struct when {
+	int before, frozen, after;
+};
+
+/* Sort the completions in a trace. Return: false without a whole suspend. */
+static bool when_completed(const struct trace *t, struct when *w)
+{
+	static char raw[TRACE_MAX];
+	char path[96], *line, *save;
+	int *now = &w->before;
+
+	memset(w, 0, sizeof(*w));
+	snprintf(path, sizeof(path), "%s/trace", t->dir);
+	if (trace_read(path, raw, sizeof(raw)) < 0)
+		return false;
+	for (line = strtok_r(raw, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (strstr(line, ": suspend_resume: freeze_processes[0] end"))
+			now = &w->frozen;
+		else if (strstr(line, ": suspend_resume: thaw_processes[0] begin"))
+			now = &w->after;
+		else if (strstr(line, ": iouring2_complete: "))
+			++*now;
+	}
+	return now == &w->after;
+}
+
+static const char *trace_suspend(struct trace *t)
+{
+	const char *why = trace_open(t);
+
+	if (why)
+		return why;
+	if (trace_write(t, "events/power/suspend_resume/enable", "1"))
+		return "no event of suspend";
+	return trace_event(t, "complete", true) ? "no event of the module" : NULL;
+}
+
+/*
+ * Each timer of a long chain is started by the work item that completes the one
+ * before it. The work item freezes: no timer completes while tasks are frozen.
+ */
+BOUNDED_TEST(deferred_work)
+{
+	enum { NR = 400, PERIOD_MS = 50 };
+	static struct trace t;
+	const char *why;
+	struct when w;
+	struct ring r;
+	__u32 tail;
+	int i;
+
+	if (no_suspend(&why))
+		SKIP(return, "%s", why);
+	why = trace_suspend(&t);
+	if (why) {
+		trace_close(&t);
+		SKIP(return, "%s", why);
+	}
+	ASSERT_EQ(0, ring_init(&r, 512, 0));
+	for (i = 0; i < NR; i++)
+		add_timer(&r, PERIOD_MS, i < NR - 1 ? HARDLINK : 0, i);
+	ASSERT_EQ(0, submit_all(&r));
+	EXPECT_TRUE(until(ld_acq(r.cq_tail)));
+	EXPECT_EQ(0, suspend());
+	tail = ld_acq(r.cq_tail);
+	EXPECT_TRUE(until(ld_acq(r.cq_tail) > tail + 1));
+	EXPECT_TRUE(when_completed(&t, &w));
+	EXPECT_LT(0, w.before);
+	EXPECT_EQ(0, w.frozen);
+	EXPECT_LT(0, w.after);
+	trace_write(&t, "events/power/suspend_resume/enable", "0");
+	trace_close(&t);
+	ring_exit(&r);
 }
 
 static const char *waits_in_enter(void *arg)
