@@ -951,4 +951,37 @@ RING_TEST(keeps_few_requests)
 	EXPECT_EQ(before, counter("requests"));
 }
 
+/*
+ * What a work item completes is kept for the next submission, but not more than
+ * that either
+ */
+RING_TEST(keeps_few_deferred)
+{
+	enum { NR = 4096, FEW = NR / 2 + 512 };
+	long before = counter("requests");
+	struct ring r;
+	__u64 one = 1;
+	int efd, i;
+
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init(&r, NR, NR));
+	/* a chain that starts while no task is in ENTER */
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	for (i = 1; i < NR; i++)
+		ASSERT_EQ(0, ring_nop(&r, i));
+	for (i = 0; i < NR - 1; i++)
+		r.sqes[i].flags = IOURING2_SQE_IO_LINK;
+	EXPECT_EQ(NR, ring_submit(&r));
+	EXPECT_LE(NR, counter("requests") - before);
+	ASSERT_EQ(8, write(efd, &one, sizeof(one)));
+	EXPECT_TRUE(until((int)ring_ready(&r) == NR));
+	EXPECT_TRUE(until(counter("requests") - before < FEW)) {
+		TH_LOG("%ld requests are kept", counter("requests") - before);
+	}
+	close(efd);
+	ring_exit(&r);
+	EXPECT_EQ(before, counter("requests"));
+}
+
 RING_TEST_MAIN

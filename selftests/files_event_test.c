@@ -18,11 +18,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <linux/bpf.h>
+#include <linux/btf.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include "kselftest.h"
@@ -337,6 +339,144 @@ static const char *bpf_setup(struct kind *k)
 	return ret ? reason("no bpf: %s", err_name(ret)) : "";
 }
 
+/* The bytes that follow each kind of type in BTF: fixed, and for each member */
+static const struct {
+	unsigned char fixed, each;
+} btf_sizes[32] = {
+	[1] = { 4 },		/* an integer */
+	[3] = { 12 },		/* an array */
+	[4] = { 0, 12 },	/* a struct */
+	[5] = { 0, 12 },	/* a union */
+	[6] = { 0, 8 },		/* an enum */
+	[13] = { 0, 8 },	/* a function's prototype */
+	[14] = { 4 },		/* a variable */
+	[15] = { 0, 12 },	/* a section */
+	[17] = { 4 },		/* a declaration's tag */
+	[19] = { 0, 12 },	/* an enum of 64 bits */
+};
+
+/* Return: the id of a function in the kernel's BTF, or 0 */
+static unsigned int btf_function(const char *name)
+{
+	static char raw[32 << 20];
+	const struct btf_header *h = (void *)raw;
+	const char *at, *strings;
+	const struct btf_type *t;
+	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
+	unsigned int id, kind, found = 0;
+	size_t len = 0;
+	ssize_t nr;
+
+	while (fd >= 0 && len < sizeof(raw) &&
+	       (nr = read(fd, raw + len, sizeof(raw) - len)) > 0)
+		len += nr;
+	close(fd);
+	if (len < sizeof(*h) || h->magic != 0xeb9f)
+		return 0;
+	at = raw + h->hdr_len + h->type_off;
+	strings = raw + h->hdr_len + h->str_off;
+	for (id = 1; !found && at < strings; id++) {
+		t = (void *)at;
+		kind = t->info >> 24 & 0x1f;
+		if (kind == BTF_KIND_FUNC && !strcmp(strings + t->name_off, name))
+			found = id;
+		at += sizeof(*t) + btf_sizes[kind].fixed +
+		      (t->info & 0xffff) * btf_sizes[kind].each;
+	}
+	return found;
+}
+
+#define NAME_LEN	16	/* of a task */
+
+/*
+ * An iterator over all tasks. After the last one, its program writes the name of
+ * the task that reads. Return: its link, or -errno.
+ */
+static int bpf_iter_link(void)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 6,
+		  .src_reg = 1 },
+		/* r2 = the task; nothing to do if there is one */
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 2,
+		  .src_reg = 1, .off = 8 },
+		{ .code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = 2, .off = 10 },
+		/* r6 = the sequential file */
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 6,
+		  .src_reg = 6 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1,
+		  .src_reg = 10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 1,
+		  .imm = -NAME_LEN },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2,
+		  .imm = NAME_LEN },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_comm },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1,
+		  .src_reg = 6 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 2,
+		  .src_reg = 10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2,
+		  .imm = -NAME_LEN },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3,
+		  .imm = NAME_LEN },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_seq_write },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr a = {
+		.prog_type = BPF_PROG_TYPE_TRACING,
+		.expected_attach_type = BPF_TRACE_ITER,
+		.insns = (unsigned long)code, .insn_cnt = ARRAY_SIZE(code),
+		.license = (unsigned long)"GPL",
+		.attach_btf_id = btf_function("bpf_iter_task"),
+	};
+	int prog, link;
+
+	if (!a.attach_btf_id)
+		return -ENOENT;
+	prog = syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof(a));
+	if (prog < 0)
+		return -errno;
+	memset(&a, 0, sizeof(a));
+	a.link_create.prog_fd = prog;
+	a.link_create.attach_type = BPF_TRACE_ITER;
+	link = syscall(SYS_bpf, BPF_LINK_CREATE, &a, sizeof(a));
+	link = link < 0 ? -errno : link;
+	close(prog);
+	return link;
+}
+
+static int iter_link;
+
+static int bpf_iter_open(struct inst *in)
+{
+	union bpf_attr a = {};
+
+	a.iter_create.link_fd = iter_link;
+	in->fd = syscall(SYS_bpf, BPF_ITER_CREATE, &a, sizeof(a));
+	return in->fd < 0 ? -errno : 0;
+}
+
+/* The program runs in whoever reads: that must be the process itself */
+static const char *bpf_iter_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	char name[NAME_LEN] = "", mine[NAME_LEN] = "";
+	int ret;
+
+	iter_link = bpf_iter_link();
+	if (iter_link < 0)
+		return reason("no iterator of BPF: %s", err_name(iter_link));
+	ret = bpf_iter_open(&in);
+	if (!ret)
+		ret = read(in.fd, name, sizeof(name));
+	default_close(&in);
+	prctl(PR_GET_NAME, mine);
+	if (ret != sizeof(name) || strncmp(name, mine, sizeof(name)))
+		return reason("an iterator reads \"%.16s\": %d", name, ret);
+	return "";
+}
+
 /* An epoll set, which is ready when the eventfd in it is ready */
 static int epoll_open(struct inst *in)
 {
@@ -434,6 +574,8 @@ static struct kind kinds[] = {
 	  .open = perf_open },
 	{ .name = "bpf_map", .can = K_READ | K_WRITE, .setup = bpf_setup,
 	  .open = bpf_map_open },
+	{ .name = "bpf_iter", .can = K_READ, .setup = bpf_iter_setup,
+	  .open = bpf_iter_open },
 	{ .name = "epoll", .can = K_FEED | K_POLL, .open = epoll_open,
 	  .feed = eventfd_feed },
 	{ .name = "mqueue", .can = K_FEED | K_POLL, .setup = mqueue_setup,
@@ -454,7 +596,12 @@ static struct kind kinds[] = {
 	"io_uring's worker may have pending task work that makes another " \
 	"worker: this ends the read with EINTR before the cancel does"
 
+#define NO_OFFSET							\
+	"the program of the iterator writes the name of io_uring's thread"
+
 static const struct argued argued[] = {
+	{ "bpf_iter", "pos", NULL, NO_OFFSET },
+	{ "bpf_iter", "pos/async", NULL, NO_OFFSET },
 	{ "userfaultfd", "cancel", NULL, TASK_WORK },
 	{ "userfaultfd", "cancel/async", NULL, TASK_WORK },
 	{ "iouring2_ring", "never", NULL, CIRCLE },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The matrix of files: file systems in memory, and file systems that a server
- * provides.
+ * The matrix of files: file systems in memory, file systems that a server
+ * provides, and one that encrypts the files of another.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <linux/fuse.h>
+#include <linux/keyctl.h>
 #include <linux/nfsd/cld.h>
 #include "kselftest.h"
 #include "files_fs.h"
@@ -411,6 +413,71 @@ static const char *nfs_teardown(struct kind *k)
 	return left;
 }
 
+/* --------------------------------------------------------------- ecryptfs */
+
+#define KEY_NAME	"0011223344556677"	/* 16 hexadecimal digits */
+#define BY_PASSWORD	0
+#define KEY_IS_SET	0x02
+
+/*
+ * The key that ecryptfs-utils would put into a keyring: the layout that the
+ * kernel calls struct ecryptfs_auth_tok
+ */
+struct auth_token {
+	__u16 version, type;
+	__u32 flags;
+	struct {
+		__u32 flags, encrypted_size, decrypted_size;
+		__u8 encrypted[512], decrypted[64];
+	} session;
+	__u8 reserved[32];
+	struct {
+		__u32 bytes, hash, iterations, key_bytes, flags;
+		__u8 key[64], name[17], salt[8];
+	} password;
+};
+
+static bool add_key(void)
+{
+	struct auth_token t = {
+		.version = 4, .type = BY_PASSWORD,
+		.password = { .key_bytes = 64, .flags = KEY_IS_SET,
+			      .name = KEY_NAME },
+	};
+
+	fill_pattern(t.password.key, sizeof(t.password.key), 3);
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 &&
+	       syscall(SYS_add_key, "user", KEY_NAME, &t, sizeof(t),
+		       KEY_SPEC_SESSION_KEYRING) >= 0;
+}
+
+static char lower_text[100];
+
+static const char *ecryptfs_setup(struct kind *k)
+{
+	const char *why = no_type("ecryptfs");
+
+	if (*why)
+		return why;
+	if (!add_key())
+		return reason("no key: %s", err_name(-errno));
+	snprintf(lower_text, sizeof(lower_text), "%s/lower", work_dir);
+	mkdir(lower_text, 0755);
+	if (mount("files", lower_text, "tmpfs", 0, "size=8M"))
+		return "tmpfs cannot be mounted";
+	return mount_at(k, lower_text, "ecryptfs",
+			"ecryptfs_sig=" KEY_NAME ",ecryptfs_cipher=aes,ecryptfs_key_bytes=16");
+}
+
+static const char *ecryptfs_teardown(struct kind *k)
+{
+	const char *left = umount_dir(k);
+
+	if (*lower_text && umount2(lower_text, 0) && !*left)
+		left = reason("umount of lower: %s", err_name(-errno));
+	return left;
+}
+
 static struct kind kinds[] = {
 	{ .name = "tmpfs", .can = FILES | K_OWNER | K_DISK,
 	  .setup = nodev_setup, .arg = &tmpfs, .teardown = umount_dir },
@@ -430,6 +497,8 @@ static struct kind kinds[] = {
 	  .teardown = p9_teardown },
 	{ .name = "nfs", .can = FILES | K_DISK, .setup = nfs_setup,
 	  .teardown = nfs_teardown },
+	{ .name = "ecryptfs", .can = FILES | K_DISK | K_OWNER,
+	  .setup = ecryptfs_setup, .teardown = ecryptfs_teardown },
 };
 
 int main(int argc, char **argv)

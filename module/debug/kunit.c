@@ -27,42 +27,42 @@ static inline void trace_iouring2_poll_wake(const struct io2_req *req,
 {
 }
 
+/* So are the functions that poll.c calls. A wake-up can only defer a request. */
+static struct io2_req *deferred;	/* the one that was deferred last */
+
+static void defer_here(struct io2_req *req)
+{
+	deferred = req;
+}
+
+static bool post_nothing(struct io2_req *req)
+{
+	return false;
+}
+
+static bool post_no_event(struct io2_req *req, s32 res, u32 flags)
+{
+	return false;
+}
+
+/* nobody runs the deferred requests */
+static void run_nothing(struct io2_req *req, struct io2_batch *b)
+{
+}
+
+#define io2_defer		defer_here
+#define io2_cq_try_post		post_nothing
+#define io2_cq_try_post_aux	post_no_event
+#define io2_req_ready		run_nothing
+#define io2_req_complete	run_nothing
+
 #include "../layout.c"
 #include "../hash.c"
 #include "../watch.c"
 #include "../poll.c"
 
 unsigned long io2_state_warnings;
-
-/* --- what the sources under test call -------------------------------------- */
-
 const struct io2_op io2_ops[IO2_OP_LAST];
-
-/* the request that was deferred last */
-static struct io2_req *deferred;
-
-void io2_defer(struct io2_req *req)
-{
-	deferred = req;
-}
-
-bool io2_cq_try_post(struct io2_req *req)
-{
-	return false;
-}
-
-bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags)
-{
-	return false;
-}
-
-void io2_req_ready(struct io2_req *req, struct io2_batch *b)
-{
-}
-
-void io2_req_complete(struct io2_req *req, struct io2_batch *b)
-{
-}
 
 /* --- the arguments of SETUP ------------------------------------------------ */
 

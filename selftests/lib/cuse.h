@@ -27,7 +27,7 @@
  * Seconds after which a release is answered in any case. The wait for the
  * answer cannot be killed, so a module that waits would stop the machine.
  */
-#define CUSE_RELEASE_S	80
+#define CUSE_RELEASE_S	40
 
 /*
  * Shared with the server.
