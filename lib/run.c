@@ -447,14 +447,15 @@ int main(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--")) {
 			ended = 1;
 		} else {
-			fputs(usage, stderr);
+			fprintf(stderr, "iouring2-run: unknown option %s, see --help\n",
+				argv[i]);
 			exit(EXIT_US);
 		}
 	}
 	if (check)
 		return check_device() ? EXIT_US : 0;
 	if (i >= argc) {
-		fputs(usage, stderr);
+		fputs("iouring2-run: no program, see --help\n", stderr);
 		return EXIT_US;
 	}
 	if (!io2_settings.fallback && check_device())
