@@ -664,7 +664,7 @@ static bool mount_image(char *dir, size_t size)
 	tmp_path(dir, size, "image");
 	return intrusive() && mkdtemp(dir) &&
 	       shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s 16M img", dir) &&
-	       shell("cd %s && mke2fs -q -t ext4 img && mount -o loop img mnt 2>/dev/null", dir);
+	       shell("cd %s && mke2fs -q -t ext4 img && l=$(losetup -f --show img) && { mount $l mnt 2>/dev/null; r=$?; losetup -d $l; exit $r; }", dir);
 }
 
 static bool unmount_image(const char *dir)

@@ -17,6 +17,10 @@ struct image {
 	char mnt[210];
 };
 
+/*
+ * Not "mount -o loop": that has the loop device open for writing, and a kernel
+ * without CONFIG_BLK_DEV_WRITE_MOUNTED does not mount such a device.
+ */
 static inline bool image_mount(struct image *i, unsigned int mib)
 {
 	tmp_path(i->dir, sizeof(i->dir), "image");
@@ -25,7 +29,7 @@ static inline bool image_mount(struct image *i, unsigned int mib)
 	snprintf(i->mnt, sizeof(i->mnt), "%s/mnt", i->dir);
 	return !shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s %uM img",
 		      i->dir, mib) &&
-	       !shell("cd %s && mke2fs -q -t ext4 img && mount -o loop img mnt 2>/dev/null",
+	       !shell("cd %s && mke2fs -q -t ext4 img && l=$(losetup -f --show img) && { mount $l mnt 2>/dev/null; r=$?; losetup -d $l; exit $r; }",
 		      i->dir);
 }
 
