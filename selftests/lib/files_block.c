@@ -48,16 +48,22 @@ static int loop_bind(int nr, int backing)
 {
 	const char *node = node_text("/dev/loop%d", nr);
 	struct loop_info64 info = { .lo_flags = LO_FLAGS_AUTOCLEAR };
-	int fd = open(node, O_RDWR | O_CLOEXEC);
+	int fd = open(node, O_RDWR | O_CLOEXEC), ret = 0;
 
 	if (fd < 0)
 		return -errno;
 	if (ioctl(fd, LOOP_SET_FD, backing) ||
-	    ioctl(fd, LOOP_SET_STATUS64, &info)) {
-		close(fd);
-		return -errno;
-	}
-	return 0;	/* stays open: the last close detaches the device */
+	    ioctl(fd, LOOP_SET_STATUS64, &info))
+		ret = -errno;
+	/*
+	 * This one stays open, because the last close detaches the device. It
+	 * is not for writing: a kernel without CONFIG_BLK_DEV_WRITE_MOUNTED
+	 * does not mount a device that somebody may write to.
+	 */
+	else if (open(node, O_RDONLY | O_CLOEXEC) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 const char *loop_new(const char *name, long long bytes)
