@@ -32,7 +32,7 @@ static bool cancel_matches(const struct io2_req *req,
 {
 	if (req == m->self)
 		return false;
-	if (m->files && (!req->sub || req->sub->files != m->files ||
+	if (m->files && (!req->sub || READ_ONCE(req->sub->files) != m->files ||
 			 !(READ_ONCE(req->sub->ends) & IO2_ENDS_LEAVING)))
 		return false;
 	if (m->gone && (!req->sub ||

@@ -37,6 +37,7 @@ static void submitter_free(struct io2_submitter *sub)
 		mmput(sub->mm);
 	io2_memcg_put(sub->memcg);
 	mmdrop(sub->mm);
+	put_pid(sub->tid);
 	put_pid(sub->tgid);
 	put_cred(sub->cred);
 	kfree(sub);
@@ -124,6 +125,7 @@ static struct io2_submitter *submitter_alloc(struct io2_ring *ring)
 	/* get_cred() clears non_rcu, which is 0 anyway: a harmless race */
 	sub->cred = data_race(get_current_cred());
 	sub->tgid = get_pid(task_tgid(current));
+	sub->tid = get_pid(task_pid(current));
 	sub->ring = ring;
 	sub->memcg = io2_memcg_get(current->mm);
 	sub->files = current->files;
@@ -200,9 +202,11 @@ bool io2_submitter_ends(const struct io2_submitter *sub)
 
 /*
  * Finds a task of the process with the fd table with which it has submitted. If
- * no task has that table any more, because of unshare(2), finds one with another
- * table, which is a copy. An fd table survives execve(2), and the new program
- * may have more rights. So only tasks of the same program count.
+ * no task has that table any more, because of unshare(2), finds the task that
+ * entered first, which has a copy of it. The tables of other tasks may never
+ * have had the ring. A table survives execve(2), and the new program may have
+ * more rights. So only tasks of the same program count. A thread of io_uring
+ * keeps its table when its creator calls unshare(2), and does not count.
  *
  * @files receives the table of the task.
  *
@@ -224,7 +228,10 @@ static struct task_struct *submitter_find_task(const struct io2_submitter *sub,
 	 */
 	list_for_each_entry_rcu(t, &leader->signal->thread_head, thread_node) {
 		table = READ_ONCE(t->files);
-		if (!table || READ_ONCE(t->mm) != sub->mm)
+		if (!table || READ_ONCE(t->mm) != sub->mm ||
+		    (t->flags & PF_IO_WORKER))
+			continue;
+		if (table != READ_ONCE(sub->files) && task_pid(t) != sub->tid)
 			continue;
 		found = t;
 		*files = table;
@@ -428,11 +435,10 @@ static void submitter_set_ends(struct io2_submitter *sub, unsigned int why)
 }
 
 /*
- * The fd table @files, of current's process, has no descriptor of the ring any
- * more. Does the process of @sub lose the ring by that? After unshare(2) it may
- * have submitted with @files, and have another table now. Or it has submitted
- * with another table, and is current's process, which has @files now. If current
- * is exiting, it has no table any more.
+ * The fd table @files has no descriptor of the ring any more. Does the process of
+ * @sub lose the ring by that? It does if that is its table now. After unshare(2)
+ * that may be another one than that with which it has submitted. If the process
+ * has no such table, it is exiting or in execve(2), or it has ended.
  */
 static bool submitter_loses(const struct io2_submitter *sub, const void *files)
 {
@@ -441,11 +447,9 @@ static bool submitter_loses(const struct io2_submitter *sub, const void *files)
 	if (sub->ends & IO2_ENDS_LEAVING)
 		return sub->files == files;
 	now = submitter_files(sub);
-	if (sub->files == files)
-		return !now || now == files;
-	if (sub->tgid != task_tgid(current) || now == sub->files)
-		return false;
-	return current->files ? current->mm == sub->mm : !now;
+	if (now)
+		return now == files;
+	return sub->files == files || sub->tgid == task_tgid(current);
 }
 
 /**

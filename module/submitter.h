@@ -60,6 +60,7 @@ struct io2_pool {
  * @mm: its address space; mm_count is held, so that the pointer stays unique
  * @cred: its credentials; referenced
  * @tgid: its thread group ID; referenced
+ * @tid: thread ID of the task that entered first; referenced
  * @memcg: the memory cgroup that its memory is charged to; referenced; NULL
  *	without memory cgroups
  * @files: its fd table; only compared, never used. If the process leaves the
@@ -96,6 +97,7 @@ struct io2_submitter {
 	struct mm_struct	*mm;
 	const struct cred	*cred;
 	struct pid		*tgid;
+	struct pid		*tid;
 	struct mem_cgroup	*memcg;
 	void			*files;
 	void			*fs;
@@ -131,14 +133,17 @@ struct io2_borrow {
 };
 
 /*
- * Is @task a task of the submitting process, with any credentials? It may have
- * another fd table, because of unshare(2).
+ * May @task do work that only the submitting process may do, with any
+ * credentials? It has the process's fd table, or it is the task that entered
+ * first, and has a copy of that table since unshare(2).
  */
 static inline bool io2_submitter_has(const struct io2_submitter *sub,
 				     const struct task_struct *task)
 {
 	return task->mm == sub->mm &&
-	       task->signal->pids[PIDTYPE_TGID] == sub->tgid;
+	       task->signal->pids[PIDTYPE_TGID] == sub->tgid &&
+	       (task->files == READ_ONCE(sub->files) ||
+		task->thread_pid == sub->tid);
 }
 
 /**
@@ -181,7 +186,8 @@ static inline bool io2_submitter_matches(const struct io2_submitter *sub)
 {
 	const struct task_struct *me = current;
 
-	return io2_submitter_has(sub, me) && me->files == READ_ONCE(sub->files) &&
+	return me->mm == sub->mm && me->files == READ_ONCE(sub->files) &&
+	       me->signal->pids[PIDTYPE_TGID] == sub->tgid &&
 	       rcu_access_pointer(me->cred) == sub->cred &&
 	       READ_ONCE(sub->fs) == me->fs && sub->nsproxy == me->nsproxy &&
 	       sub->cgroups == io2_cgroups_of(me) &&

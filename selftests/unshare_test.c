@@ -230,6 +230,243 @@ BOUNDED_TEST(old_table)
 	EXPECT_TRUE(play_end(p, &self->before));
 }
 
+/* ----------------------------------------- threads with tables of their own */
+
+/*
+ * @fds: two pipes
+ * @ready, @go, @done: how far the threads are
+ */
+static struct {
+	struct ring r;
+	int fds[2][2];
+	bool ready, go, done;
+	int ret;
+} own;
+
+/* A descriptor that is another file in each table */
+#define NUMBER	100
+
+static bool own_init(void)
+{
+	memset(&own, 0, sizeof(own));
+	memset(buf, 0, sizeof(buf));
+	return !pipe2(own.fds[0], O_CLOEXEC) && !pipe2(own.fds[1], O_CLOEXEC);
+}
+
+static void own_end(void)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		close(own.fds[i / 2][i % 2]);
+	close(NUMBER);
+}
+
+/* A thread that gets its own table, makes the ring, submits and exits */
+static void *makes_ring(void *linked)
+{
+	own.ret = unshare(CLONE_FILES);
+	if (!own.ret)
+		own.ret = ring_init(&own.r, 16, 0);
+	if (own.ret)
+		return NULL;
+	if (linked) {
+		dup2(own.fds[0][1], NUMBER);
+		add_timer(&own.r, 300, HARDLINK, TIMER);
+		add(&own.r, IOURING2_OP_WRITE, NUMBER, "x", 1, 0, 0, TRIED);
+	} else {
+		add(&own.r, IOURING2_OP_READ, own.fds[0][0], buf, sizeof(buf),
+		    0, 0, TRIED);
+	}
+	own.ret = submit_all(&own.r);
+	return NULL;
+}
+
+/* The ring ends with the only table that has it. A mapping is no descriptor. */
+BOUNDED_TEST(thread_exits)
+{
+	pthread_t t;
+
+	ASSERT_TRUE(own_init());
+	ASSERT_EQ(0, pthread_create(&t, NULL, makes_ring, NULL));
+	ASSERT_EQ(0, pthread_join(t, NULL));
+	ASSERT_EQ(0, own.ret);
+	EXPECT_EQ(-ECANCELED, seen_ms(&own.r, TRIED, SOON));
+	EXPECT_EQ(1, write(own.fds[0][1], "x", 1));
+	EXPECT_FALSE(until_ms(!readable(own.fds[0][0]), A_WHILE));
+	EXPECT_EQ(0, buf[0]);
+	ring_unmap(&own.r);
+	own_end();
+	EXPECT_TRUE(until_ms(!*state_diff(&self->before, false), SOON));
+}
+
+/* The write is not done to the file that has the number in another table */
+BOUNDED_TEST(thread_exits_before_link)
+{
+	pthread_t t;
+
+	ASSERT_TRUE(own_init());
+	ASSERT_EQ(NUMBER, dup2(own.fds[1][1], NUMBER));
+	ASSERT_EQ(0, pthread_create(&t, NULL, makes_ring, &own));
+	ASSERT_EQ(0, pthread_join(t, NULL));
+	ASSERT_EQ(0, own.ret);
+	EXPECT_EQ(-ECANCELED, seen_ms(&own.r, TRIED, SOON));
+	EXPECT_FALSE(readable(own.fds[0][0]));
+	EXPECT_FALSE(readable(own.fds[1][0]));
+	ring_unmap(&own.r);
+	own_end();
+	EXPECT_TRUE(until_ms(!*state_diff(&self->before, false), SOON));
+}
+
+/* A thread that has a table of its own before the ring is made */
+static void *has_own_table(void *arg)
+{
+	own.ret = unshare(CLONE_FILES);
+	dup2(own.fds[1][1], NUMBER);
+	st_rel(&own.ready, true);
+	until_ms(ld_acq(&own.done), 4 * SOON);
+	return NULL;
+}
+
+/* After unshare(2), the table of another thread is not a copy of the old one */
+BOUNDED_TEST(other_thread_has_own_table)
+{
+	struct play *p = play_new();
+	pthread_t t;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(own_init());
+	ASSERT_EQ(NUMBER, dup2(own.fds[0][1], NUMBER));
+	ASSERT_EQ(0, pthread_create(&t, NULL, has_own_table, NULL));
+	ASSERT_TRUE(until(ld_acq(&own.ready)));
+	ASSERT_EQ(0, own.ret);
+	ASSERT_TRUE(share_with_process(p));
+	add_poll(p)->flags = LINK;
+	add(&p->r, IOURING2_OP_WRITE, NUMBER, "x", 1, 0, 0, 1);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
+	EXPECT_EQ(1, seen_ms(&p->r, 1, SOON));
+	EXPECT_TRUE(readable(own.fds[0][0]));
+	EXPECT_FALSE(readable(own.fds[1][0]));
+	st_rel(&own.done, true);
+	pthread_join(t, NULL);
+	EXPECT_TRUE(sharer_ends(p));
+	own_end();
+	ring_exit(&p->r);
+	EXPECT_TRUE(play_end(p, &self->before));
+}
+
+/* A thread with its own table waits in ENTER */
+static void *waits_with_own_table(void *arg)
+{
+	struct play *p = arg;
+
+	own.ret = unshare(CLONE_FILES);
+	st_rel(&own.ready, true);
+	while (!ld_acq(&own.done))
+		enter_timeout(p->r.fd, 0, 1, 100 * NSEC_PER_MSEC);
+	return NULL;
+}
+
+/*
+ * The read of the terminal was submitted with this thread's table. A thread with
+ * another table does not do it, because reading may use the table (fanotify).
+ */
+BOUNDED_TEST(parked_for_a_table)
+{
+	int pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), tty;
+	struct play *p = play_new();
+	pthread_t t;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(own_init());
+	ASSERT_EQ(0, grantpt(pty));
+	ASSERT_EQ(0, unlockpt(pty));
+	tty = open(ptsname(pty), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ASSERT_LE(0, tty);
+	add(&p->r, IOURING2_OP_READ, tty, buf, sizeof(buf), 0, 0, TRIED);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, pthread_create(&t, NULL, waits_with_own_table, p));
+	ASSERT_TRUE(until(ld_acq(&own.ready)));
+	EXPECT_EQ(3, write(pty, "ab\n", 3));
+	EXPECT_EQ(NEVER, seen_ms(&p->r, TRIED, A_WHILE));
+	st_rel(&own.done, true);
+	pthread_join(t, NULL);
+	EXPECT_EQ(3, res_ms(&p->r, TRIED, SOON));
+	close(tty);
+	close(pty);
+	own_end();
+	ring_exit(&p->r);
+	EXPECT_TRUE(play_end(p, &self->before));
+}
+
+/* A thread with its own table, which closes the ring there */
+static void *closes_in_own_table(void *arg)
+{
+	struct play *p = arg;
+
+	own.ret = unshare(CLONE_FILES);
+	st_rel(&own.ready, true);
+	until(ld_acq(&own.go));
+	close(p->r.fd);
+	return NULL;
+}
+
+/* This thread still has the ring, in the table that it has got */
+BOUNDED_TEST(other_thread_closes)
+{
+	struct play *p = play_new();
+	pthread_t t;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(own_init());
+	ASSERT_EQ(0, pthread_create(&t, NULL, closes_in_own_table, p));
+	ASSERT_TRUE(until(ld_acq(&own.ready)));
+	ASSERT_TRUE(share_with_process(p));
+	add_poll(p);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	st_rel(&own.go, true);
+	ASSERT_EQ(0, pthread_join(t, NULL));
+	EXPECT_EQ(NEVER, seen_ms(&p->r, TRIED, A_WHILE));
+	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
+	EXPECT_EQ(POLLIN, seen_ms(&p->r, TRIED, SOON));
+	EXPECT_TRUE(sharer_ends(p));
+	own_end();
+	ring_exit(&p->r);
+	EXPECT_TRUE(play_end(p, &self->before));
+}
+
+/* The new table is shared with another process, which closes the ring there */
+BOUNDED_TEST(sharer_closes)
+{
+	struct play *p = play_new();
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(share_with_process(p));
+	memset(buf, 0, sizeof(buf));
+	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, sizeof(buf), 0, 0, TRIED);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	fflush(NULL);
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!pid) {
+		close(p->r.fd);
+		_exit(0);
+	}
+	EXPECT_EQ(0, reap_ms(pid, SOON));
+	EXPECT_TRUE(nobody_reads(p));
+	EXPECT_EQ(0, buf[0]);
+	EXPECT_EQ(-ECANCELED, seen_ms(&p->r, TRIED, SOON));
+	EXPECT_TRUE(sharer_ends(p));
+	ring_unmap(&p->r);
+	EXPECT_TRUE(play_end(p, &self->before));
+}
+
+/* ------------------------------------------------------ the end of a process */
+
 /*
  * The last close of the ring by this process waits until its requests have
  * ended, so none of them writes to its memory afterwards. The ring lives on.
