@@ -661,10 +661,16 @@ static bool shell(const char *command, const char *dir)
 /* Mount a new file system below @dir that the test can freeze */
 static bool mount_image(char *dir, size_t size)
 {
+	bool mounted;
+
 	tmp_path(dir, size, "image");
-	return intrusive() && mkdtemp(dir) &&
-	       shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s 16M img", dir) &&
-	       shell("cd %s && mke2fs -q -t ext4 img && l=$(losetup -f --show img) && { mount $l mnt 2>/dev/null; r=$?; losetup -d $l; exit $r; }", dir);
+	if (!intrusive() || !mkdtemp(dir) ||
+	    !shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s 16M img", dir) ||
+	    !shell("cd %s && mke2fs -q -t ext4 img && losetup -f --show img >node", dir))
+		return false;
+	mounted = shell("cd %s && mount $(cat node) mnt 2>/dev/null", dir);
+	/* the device ends when it is unmounted */
+	return shell("cd %s && losetup -d $(cat node)", dir) && mounted;
 }
 
 static bool unmount_image(const char *dir)

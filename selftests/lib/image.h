@@ -23,14 +23,20 @@ struct image {
  */
 static inline bool image_mount(struct image *i, unsigned int mib)
 {
+	bool mounted;
+
 	tmp_path(i->dir, sizeof(i->dir), "image");
 	if (!intrusive() || !mkdtemp(i->dir))
 		return false;
 	snprintf(i->mnt, sizeof(i->mnt), "%s/mnt", i->dir);
-	return !shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s %uM img",
-		      i->dir, mib) &&
-	       !shell("cd %s && mke2fs -q -t ext4 img && l=$(losetup -f --show img) && { mount $l mnt 2>/dev/null; r=$?; losetup -d $l; exit $r; }",
-		      i->dir);
+	if (shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s %uM img",
+		  i->dir, mib) ||
+	    shell("cd %s && mke2fs -q -t ext4 img && losetup -f --show img >node",
+		  i->dir))
+		return false;
+	mounted = !shell("cd %s && mount $(cat node) mnt 2>/dev/null", i->dir);
+	/* the device ends when it is unmounted */
+	return !shell("cd %s && losetup -d $(cat node)", i->dir) && mounted;
 }
 
 static inline bool image_unmount(const struct image *i)
