@@ -195,8 +195,8 @@ static int cancel_first(struct ring *r)
 /*
  * A cancellation sends a signal to the worker whose write waits until the file
  * system is thawed. The write cannot be interrupted. When it ends, its worker
- * starts the read behind the barrier, which needs a new worker of another
- * class. The signal must not reach that read.
+ * starts the next request of the chain, a read, which needs a new worker of
+ * another class. The signal must not reach that read.
  */
 BOUNDED_TEST(signal_ends_with_its_write)
 {
@@ -219,17 +219,20 @@ BOUNDED_TEST(signal_ends_with_its_write)
 	ASSERT_EQ(0, freeze(img.mnt));
 	/* until a worker has begun with it before it is cancelled */
 	do {
-		add(&r, IOURING2_OP_WRITE, fd, mem, 4096, 0, ASYNC, 1);
+		add(&r, IOURING2_OP_WRITE, fd, mem, 4096, 0, ASYNC | HARDLINK,
+		    1);
+		add(&r, IOURING2_OP_READ, efd, &count, sizeof(count), 0, ASYNC,
+		    3);
 		ASSERT_EQ(0, submit_all(&r));
 		sched_yield();
 		ret = cancel_first(&r);
-		if (ret == 0)
+		if (ret == 0) {
 			EXPECT_EQ(-ECANCELED, res_ms(&r, 1, SOON));
+			EXPECT_EQ(sizeof(count), res_ms(&r, 3, SOON));
+			ASSERT_EQ(0, eventfd_write(efd, 1));
+		}
 	} while (ret == 0);
 	EXPECT_EQ(-EALREADY, ret);
-	add(&r, IOURING2_OP_READ, efd, &count, sizeof(count), 0, ASYNC | DRAIN,
-	    3);
-	EXPECT_EQ(0, submit_all(&r));
 	EXPECT_EQ(0, thaw(img.mnt));
 	/* without ENTER, in which this task would start the read itself */
 	EXPECT_NE(NEVER, seen_ms(&r, 1, SOON));

@@ -495,6 +495,7 @@ BOUNDED_TEST(last_close)
 BOUNDED_TEST(exits)
 {
 	struct play *p = play_new();
+	int status;
 	pid_t pid;
 
 	ASSERT_NE(NULL, p);
@@ -510,7 +511,10 @@ BOUNDED_TEST(exits)
 			_exit(2);
 		_exit(0);
 	}
-	EXPECT_EQ(0, reap_ms(pid, SOON));
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	/* at once: they would also end a moment after the exit */
+	EXPECT_EQ(0, fdinfo(p->r.fd, "Inflight"));
+	EXPECT_EQ(0, status);
 	EXPECT_TRUE(nobody_reads(p));
 	st_rel(&p->over, true);
 	ring_exit(&p->r);
