@@ -6,10 +6,8 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include "kselftest_harness.h"
@@ -178,69 +176,6 @@ BOUNDED_TEST(overlay_failed_writes)
 	close(fd);
 	if (!ret)
 		EXPECT_TRUE(overlay_unmount(&o));
-}
-
-/* Cancel the request 1. Return: the result of the cancellation */
-static int cancel_first(struct ring *r)
-{
-	struct iouring2_sqe *sqe = ring_sqe(r);
-
-	prep_cancel(sqe, 1, 0);
-	sqe->user_data = 2;
-	if (submit_all(r))
-		return -EPROTO;
-	return res_ms(r, 2, SOON);
-}
-
-/*
- * A cancellation sends a signal to the worker whose write waits until the file
- * system is thawed. The write cannot be interrupted. When it ends, its worker
- * starts the next request of the chain, a read, which needs a new worker of
- * another class. The signal must not reach that read.
- */
-BOUNDED_TEST(signal_ends_with_its_write)
-{
-	int fd, efd = eventfd(1, EFD_CLOEXEC), ret;
-	struct image img;
-	char path[300];
-	struct ring r;
-	__u64 count;
-
-	if (!image_mount(&img, 16))
-		SKIP(return, "no file system to freeze");
-	mem = aligned_alloc(4096, 4096);
-	memset(mem, 's', 4096);
-	snprintf(path, sizeof(path), "%s/file", img.mnt);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(4096, write(fd, mem, 4096));
-	ASSERT_EQ(0, fsync(fd));
-	ASSERT_EQ(0, ring_init(&r, 8, 0));
-	ASSERT_EQ(0, freeze(img.mnt));
-	/* until a worker has begun with it before it is cancelled */
-	do {
-		add(&r, IOURING2_OP_WRITE, fd, mem, 4096, 0, ASYNC | HARDLINK,
-		    1);
-		add(&r, IOURING2_OP_READ, efd, &count, sizeof(count), 0, ASYNC,
-		    3);
-		ASSERT_EQ(0, submit_all(&r));
-		sched_yield();
-		ret = cancel_first(&r);
-		if (ret == 0) {
-			EXPECT_EQ(-ECANCELED, res_ms(&r, 1, SOON));
-			EXPECT_EQ(sizeof(count), res_ms(&r, 3, SOON));
-			ASSERT_EQ(0, eventfd_write(efd, 1));
-		}
-	} while (ret == 0);
-	EXPECT_EQ(-EALREADY, ret);
-	EXPECT_EQ(0, thaw(img.mnt));
-	/* without ENTER, in which this task would start the read itself */
-	EXPECT_NE(NEVER, seen_ms(&r, 1, SOON));
-	EXPECT_EQ(sizeof(count), seen_ms(&r, 3, SOON));
-	ring_exit(&r);
-	close(efd);
-	close(fd);
-	EXPECT_TRUE(image_unmount(&img));
 }
 
 RING_TEST_MAIN
