@@ -24,15 +24,7 @@
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
-
-/* A kernel thread has no executable */
-static bool is_kernel_thread(const char *pid)
-{
-	char path[300], to[16];
-
-	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
-	return readlink(path, to, sizeof(to)) < 0 && errno == ENOENT;
-}
+#include "kthread.h"
 
 static int count_entries(const char *path)
 {

@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include "kselftest.h"
 #include "files.h"
+#include "kthread.h"
 
 /*
  * Seconds for one column, even on a busy machine: a longer one counts as hung
@@ -108,15 +109,14 @@ static int kernel_fds(void)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *de;
-	char path[300], link[8];
+	char path[300];
 	int nr, most = 0;
 
 	while (proc && (de = readdir(proc))) {
 		if (!isdigit(de->d_name[0]) ||
 		    has_common_table(atoi(de->d_name)))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%s/exe", de->d_name);
-		if (readlink(path, link, sizeof(link)) >= 0 || errno != ENOENT)
+		if (!is_kernel_thread(de->d_name))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/fd", de->d_name);
 		nr = count_entries(path);
