@@ -306,6 +306,16 @@ static int busy_ring(struct ring *n, int efd)
 	return native_submit(n);
 }
 
+/* Return: "", or what is wrong with a wait of half a second that took @t */
+static const char *half_a_second(int ret, long long t)
+{
+	if (ret != -ETIME && ret != -EINTR)
+		return reason("result %d", ret);
+	if (ret == -ETIME && t < NSEC_PER_SEC / 2)
+		return reason("too early: after %lld ms", t / NSEC_PER_MSEC);
+	return "";
+}
+
 static const char *waits_beside(void *arg)
 {
 	int efd = eventfd(0, EFD_CLOEXEC), ret;
@@ -320,12 +330,7 @@ static const char *waits_beside(void *arg)
 		return "no ring";
 	t = now_ns(CLOCK_MONOTONIC);
 	ret = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC / 2);
-	t = now_ns(CLOCK_MONOTONIC) - t;
-	if (ret != -ETIME && ret != -EINTR)
-		return reason("result %d", ret);
-	if (ret == -ETIME && t < NSEC_PER_SEC / 2)
-		return "too early";
-	return "";
+	return half_a_second(ret, now_ns(CLOCK_MONOTONIC) - t);
 }
 
 /*
@@ -360,14 +365,10 @@ static const char *waits_twice(void *arg)
 		return reason("not submitted: %d", ret);
 	/* the deadline of that wait passes */
 	usleep(600000);
+	/* called from here again, so that its argument is at the same address */
 	t = now_ns(CLOCK_MONOTONIC);
 	ret = enter_timeout(r.fd, 0, 1, NSEC_PER_SEC / 2);
-	t = now_ns(CLOCK_MONOTONIC) - t;
-	if (ret != -ETIME && ret != -EINTR)
-		return reason("result %d", ret);
-	if (ret == -ETIME && t < NSEC_PER_SEC / 2)
-		return reason("too early: after %lld ms", t / 1000000);
-	return "";
+	return half_a_second(ret, now_ns(CLOCK_MONOTONIC) - t);
 }
 
 /*

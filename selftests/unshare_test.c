@@ -113,6 +113,15 @@ static struct iouring2_sqe *add_poll(struct play *p)
 	return sqe;
 }
 
+/* Open a terminal. Return: a descriptor, or -1. *@pty is its other end. */
+static int open_tty(int *pty)
+{
+	*pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (*pty < 0 || grantpt(*pty) || unlockpt(*pty))
+		return -1;
+	return open(ptsname(*pty), O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
 static bool readable(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -155,13 +164,10 @@ TEST_F_TIMEOUT(table, sharer_exits, 100)
 /* A read of a terminal, which only a task of the process may do */
 TEST_F_TIMEOUT(table, parked, 100)
 {
-	int pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), tty;
+	int pty, tty = open_tty(&pty);
 	struct play *p = play_new();
 
 	ASSERT_NE(NULL, p);
-	ASSERT_EQ(0, grantpt(pty));
-	ASSERT_EQ(0, unlockpt(pty));
-	tty = open(ptsname(pty), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	ASSERT_LE(0, tty);
 	ASSERT_TRUE(variant->share(p));
 	add(&p->r, IOURING2_OP_READ, tty, buf, sizeof(buf), 0, 0, TRIED);
@@ -201,14 +207,11 @@ TEST_F_TIMEOUT(table, linked, 100)
  */
 BOUNDED_TEST(old_table)
 {
-	int pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), tty, other[2];
+	int pty, tty = open_tty(&pty), other[2];
 	struct play *p = play_new();
 
 	ASSERT_NE(NULL, p);
 	ASSERT_EQ(0, pipe2(other, O_CLOEXEC));
-	ASSERT_EQ(0, grantpt(pty));
-	ASSERT_EQ(0, unlockpt(pty));
-	tty = open(ptsname(pty), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	ASSERT_LE(0, tty);
 	ASSERT_TRUE(share_with_thread(p));
 	add(&p->r, IOURING2_OP_READ, tty, buf, sizeof(buf), 0, HARDLINK, 1);
@@ -376,15 +379,12 @@ static void *waits_with_own_table(void *arg)
  */
 BOUNDED_TEST(parked_for_a_table)
 {
-	int pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), tty;
+	int pty, tty = open_tty(&pty);
 	struct play *p = play_new();
 	pthread_t t;
 
 	ASSERT_NE(NULL, p);
 	ASSERT_TRUE(own_init());
-	ASSERT_EQ(0, grantpt(pty));
-	ASSERT_EQ(0, unlockpt(pty));
-	tty = open(ptsname(pty), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	ASSERT_LE(0, tty);
 	add(&p->r, IOURING2_OP_READ, tty, buf, sizeof(buf), 0, 0, TRIED);
 	ASSERT_EQ(0, submit_all(&p->r));
