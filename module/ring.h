@@ -261,7 +261,6 @@ enum io2_class {
  * @reap: frees @dead
  * @watch: checks the processes of submitters, see ring_watch()
  * @watched: @watch has been queued once; read without the lock
- * @used: a worker has been created, so @reap may have been queued
  * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint
@@ -345,7 +344,6 @@ struct io2_ring {
 	struct work_struct	reap;
 	struct delayed_work	watch;
 	bool			watched;
-	bool			used;
 	unsigned int		nr_workers[IO2_CLASSES];
 
 	struct io2_restart	restarts[IO2_RESTARTS];

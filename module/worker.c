@@ -385,7 +385,6 @@ static int worker_create(struct io2_ring *ring, struct io2_submitter *sub,
 	set_user_nice(task, task_nice(current));
 	spin_lock(&ring->pool_lock);
 	list_add(&w->runner.node, &ring->runners);
-	ring->used = true;
 	/* under the lock: once on the list, it may be stopped and freed */
 	wake_up_process(task);
 	spin_unlock(&ring->pool_lock);
@@ -948,16 +947,6 @@ void io2_workers_init(struct io2_ring *ring)
 	INIT_WORK(&ring->reap, workers_reap);
 }
 
-static bool workers_used(struct io2_ring *ring)
-{
-	bool used;
-
-	spin_lock(&ring->pool_lock);
-	used = ring->used;
-	spin_unlock(&ring->pool_lock);
-	return used;
-}
-
 /* Takes the workers of @sub, or all if @sub is NULL, in order to end them. */
 static bool workers_take(struct io2_ring *ring, const struct io2_submitter *sub,
 			 struct list_head *list)
@@ -1019,8 +1008,6 @@ void io2_workers_stop_of_all(struct io2_ring *ring, struct list_head *list)
  */
 void io2_workers_stop(struct io2_ring *ring)
 {
-	if (!workers_used(ring))
-		return;
 	workers_stop_of(ring, NULL);
 	workers_reap(&ring->reap);
 	/* last: a DYING ring without workers does not queue this any more */
