@@ -8,19 +8,17 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <linux/fs.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
+#include "bounded.h"
+#include "image.h"
 #include "rw.h"
 
 /* -------------------------------------------------- directories and files */
@@ -649,63 +647,6 @@ RING_TEST(watched)
 	free(mem);
 }
 
-/* Run @command, with @dir for its %s. Return: whether it succeeded. */
-static bool shell(const char *command, const char *dir)
-{
-	char cmd[PATH_MAX];
-
-	snprintf(cmd, sizeof(cmd), command, dir);
-	return !system(cmd);
-}
-
-/* Mount a new file system below @dir that the test can freeze */
-static bool mount_image(char *dir, size_t size)
-{
-	bool mounted;
-
-	tmp_path(dir, size, "image");
-	if (!intrusive() || !mkdtemp(dir) ||
-	    !shell("modprobe -q loop; cd %s && mkdir mnt && truncate -s 16M img", dir) ||
-	    !shell("cd %s && mke2fs -q -t ext4 img && losetup -f --show img >node", dir))
-		return false;
-	mounted = shell("cd %s && mount $(cat node) mnt 2>/dev/null", dir);
-	/* the device ends when it is unmounted */
-	return shell("cd %s && losetup -d $(cat node)", dir) && mounted;
-}
-
-static bool unmount_image(const char *dir)
-{
-	return shell("cd %s && umount mnt", dir) && shell("rm -r %s", dir);
-}
-
-/*
- * FIFREEZE waits for writers, so run it in another process and with a time
- * limit
- */
-static int freeze(const char *dir)
-{
-	int status, fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(ioctl(fd, FIFREEZE, 0) ? 1 : 0);
-	if (!until(waitpid(pid, &status, WNOHANG) == pid)) {
-		kill(pid, SIGKILL);
-		return -ETIME;
-	}
-	close(fd);
-	return status;
-}
-
-static int thaw(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int ret = ioctl(fd, FITHAW, 0);
-
-	close(fd);
-	return ret;
-}
-
 /*
  * A write also ends for its file system, which can then be frozen. A write to a
  * frozen file system waits, but its submitter does not.
@@ -714,19 +655,19 @@ RING_TEST(frozen)
 {
 	enum { NR = 32 };
 	struct iouring2_cqe cqe;
-	char dir[200], mnt[256], *mem;
 	unsigned int flags;
+	struct image img;
 	struct ring r;
 	int fd, i, ret;
+	char *mem;
 
-	if (!mount_image(dir, sizeof(dir)))
+	if (!image_mount(&img, 16))
 		SKIP(return, "no file system to freeze");
-	snprintf(mnt, sizeof(mnt), "%s/mnt", dir);
 	mem = aligned_alloc(4096, 4096);
 	memset(mem, 'f', 4096);
 	ASSERT_EQ(0, ring_init(&r, NR, 0));
 	for (flags = 0; flags <= O_DIRECT; flags += O_DIRECT) {
-		fd = file_in(mnt, O_RDWR | flags);
+		fd = file_in(img.mnt, O_RDWR | flags);
 		ASSERT_LE(0, fd);
 		for (i = 0; i < NR; i++)
 			ASSERT_EQ(4096, pwrite(fd, mem, 4096, i * 4096));
@@ -739,14 +680,14 @@ RING_TEST(frozen)
 			ASSERT_EQ(0, ring_wait(&r, &cqe));
 			EXPECT_EQ(4096, cqe.res);
 		}
-		ret = freeze(mnt);
+		ret = freeze(img.mnt);
 		EXPECT_EQ(0, ret);
 		if (!ret) {
 			queue(&r, IOURING2_OP_WRITE, fd, mem, 4096, 0, 0);
 			EXPECT_EQ(1, ring_submit(&r));
 			EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1,
 							50 * NSEC_PER_MSEC));
-			EXPECT_EQ(0, thaw(mnt));
+			EXPECT_EQ(0, thaw(img.mnt));
 			ASSERT_EQ(0, ring_wait(&r, &cqe));
 			EXPECT_EQ(4096, cqe.res);
 		}
@@ -754,7 +695,7 @@ RING_TEST(frozen)
 	}
 	ring_exit(&r);
 	free(mem);
-	EXPECT_TRUE(unmount_image(dir));
+	EXPECT_TRUE(image_unmount(&img));
 }
 
 /* ------------------------------------------------------------ FSYNC */
