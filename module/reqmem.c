@@ -166,7 +166,7 @@ int io2_req_get_file(struct io2_req *req)
 	if (!file)
 		return -EBADF;
 	if (io2_is_ring_file(file)) {
-		bool own = file == req->ring->file;
+		bool own = file == READ_ONCE(req->ring->file);
 
 		io2_file_put(file);
 		/* two rings that reference each other would never be freed */

@@ -434,11 +434,31 @@ static void submitter_set_ends(struct io2_submitter *sub, unsigned int why)
 	WRITE_ONCE(sub->ends, sub->ends | why);
 }
 
+/* Has the table of the process, which is not current's, a descriptor of the ring? */
+static bool submitter_has_ring(const struct io2_submitter *sub)
+{
+	struct task_struct *task;
+	bool has = false;
+	void *files;
+
+	rcu_read_lock();
+	task = submitter_find_task(sub, &files);
+	if (task) {
+		task_lock(task);
+		has = task->files && iterate_fd(task->files, 0, fd_is_file,
+						sub->ring->file);
+		task_unlock(task);
+	}
+	rcu_read_unlock();
+	return has;
+}
+
 /*
  * The fd table @files has no descriptor of the ring any more. Does the process of
  * @sub lose the ring by that? It does if that is its table now. After unshare(2)
- * that may be another one than that with which it has submitted. If the process
- * has no such table, it is exiting or in execve(2), or it has ended.
+ * that may be another one than that with which it has submitted, and one from
+ * which the ring has been closed before. If the process has no such table, it is
+ * exiting or in execve(2), or it has ended.
  */
 static bool submitter_loses(const struct io2_submitter *sub, const void *files)
 {
@@ -447,8 +467,10 @@ static bool submitter_loses(const struct io2_submitter *sub, const void *files)
 	if (sub->ends & IO2_ENDS_LEAVING)
 		return sub->files == files;
 	now = submitter_files(sub);
+	if (now == files)
+		return true;
 	if (now)
-		return now == files;
+		return sub->files == files && !submitter_has_ring(sub);
 	return sub->files == files || sub->tgid == task_tgid(current);
 }
 
@@ -765,23 +787,22 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 
 /**
  * io2_mmput() - drop a user of an mm that may not be current's
- * @mm: the mm
+ * @mm: the mm; the caller has another reference that keeps it allocated
  *
  * The last user's mmput() unmaps everything. In a kernel thread, the mappings'
  * references to files go to the kernel's list of delayed fput(). This function
  * runs that list. The process may be exiting and about to close its descriptors
  * of a ring: the references of its mappings should be gone by then. A file that
  * another context has taken off the list already is closed when that context
- * gets to it.
+ * gets to it. A ring whose last reference was such a mapping does not end here,
+ * see ring_end_later().
  *
  * Context: may sleep.
  */
 void io2_mmput(struct mm_struct *mm)
 {
-	bool last = atomic_read(&mm->mm_users) == 1;
-
 	mmput(mm);
-	if (last && (current->flags & PF_KTHREAD))
+	if ((current->flags & PF_KTHREAD) && !atomic_read(&mm->mm_users))
 		flush_delayed_fput();
 }
 

@@ -19,6 +19,7 @@
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
+#include "absent.h"
 
 /*
  * A ring and a pipe
@@ -230,6 +231,109 @@ BOUNDED_TEST(old_table)
 	close(other[0]);
 	close(other[1]);
 	ring_exit(&p->r);
+	EXPECT_TRUE(play_end(p, &self->before));
+}
+
+/* ------------------------------------------ a mapping and no descriptor left */
+
+#ifndef __NR_close_range
+#define __NR_close_range	436
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE	2
+#endif
+
+static int closes_range(int fd)
+{
+	return syscall(__NR_close_range, fd, fd, CLOSE_RANGE_UNSHARE) ?
+	       -errno : 0;
+}
+
+/* Have a worker of @p's ring read to a page that is absent */
+static bool worker_waits(struct play *p, struct absent *a)
+{
+	int file = memfd_create("file", MFD_CLOEXEC);
+
+	if (file < 0 || ftruncate(file, 4096) || absent_make(a))
+		return false;
+	add(&p->r, IOURING2_OP_READ, file, a->page, 8, 0, ASYNC, TRIED);
+	return !submit_all(&p->r) && absent_wanted(a, SOON);
+}
+
+/*
+ * The kernel copies the table without the ring, so it closes nothing in this
+ * process: the request goes on. Then the other process ends, and with it the
+ * table that had the ring. The mapping stays until this process has exited, and
+ * ends in the worker.
+ */
+static const char *keeps_mapping(void *unused)
+{
+	struct play *p = play_new();
+	struct absent a;
+
+	if (!p || !share_with_process(p))
+		return "no ring";
+	if (!worker_waits(p, &a))
+		return "no worker";
+	if (closes_range(p->r.fd))
+		return "no close_range";
+	if (fcntl(p->r.fd, F_GETFD) != -1)
+		return "the ring is still there";
+	return sharer_ends(p) ? "" : "the other process does not exit";
+}
+
+/* The same with a thread, and without close_range(2) */
+static const char *keeps_mapping_in_thread(void *unused)
+{
+	struct play *p = play_new();
+	struct absent a;
+
+	if (!p || !share_with_thread(p))
+		return "no ring";
+	if (!worker_waits(p, &a))
+		return "no worker";
+	if (unshare(CLONE_FILES) || close(p->r.fd))
+		return "no unshare";
+	return sharer_ends(p) ? "" : "the thread does not exit";
+}
+
+static bool all_is_released(const struct state *before)
+{
+	return until_ms(!*state_diff(before, false), SOON);
+}
+
+BOUNDED_TEST(close_range)
+{
+	EXPECT_STREQ("", in_child(keeps_mapping, NULL));
+	EXPECT_TRUE(all_is_released(&self->before));
+}
+
+BOUNDED_TEST(mapping_of_a_thread)
+{
+	EXPECT_STREQ("", in_child(keeps_mapping_in_thread, NULL));
+	EXPECT_TRUE(all_is_released(&self->before));
+}
+
+/*
+ * The process has closed the ring in its new table. Its request ends when the
+ * old table, which a thread still has, ends.
+ */
+BOUNDED_TEST(old_table_is_the_last)
+{
+	struct play *p = play_new();
+	int fd;
+
+	ASSERT_NE(NULL, p);
+	fd = p->r.fd;
+	ASSERT_TRUE(share_with_thread(p));
+	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, sizeof(buf), 0, 0, TRIED);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	EXPECT_EQ(0, close(fd));
+	EXPECT_EQ(NEVER, seen_ms(&p->r, TRIED, A_WHILE));
+	EXPECT_TRUE(sharer_ends(p));
+	EXPECT_EQ(-ECANCELED, seen_ms(&p->r, TRIED, SOON));
+	ring_unmap(&p->r);
 	EXPECT_TRUE(play_end(p, &self->before));
 }
 
