@@ -243,11 +243,21 @@ BOUNDED_TEST(old_table)
 #define CLOSE_RANGE_UNSHARE	2
 #endif
 
-static int closes_range(int fd)
+/* The kernel copies the table without the ring, so it closes nothing here */
+static int by_close_range(int fd)
 {
-	return syscall(__NR_close_range, fd, fd, CLOSE_RANGE_UNSHARE) ?
-	       -errno : 0;
+	return syscall(__NR_close_range, fd, fd, CLOSE_RANGE_UNSHARE);
 }
+
+static int by_unshare(int fd)
+{
+	return unshare(CLONE_FILES) || close(fd);
+}
+
+struct way {
+	bool (*share)(struct play *p);
+	int (*let_go)(int fd);
+};
 
 /* Have a worker of @p's ring read to a page that is absent */
 static bool worker_waits(struct play *p, struct absent *a)
@@ -261,40 +271,28 @@ static bool worker_waits(struct play *p, struct absent *a)
 }
 
 /*
- * The kernel copies the table without the ring, so it closes nothing in this
- * process: the request goes on. Then the other process ends, and with it the
- * table that had the ring. The mapping stays until this process has exited, and
- * ends in the worker.
+ * The process lets go of the ring in a table of its own: the request goes on.
+ * It ends with the other table, although the ring is still mapped.
  */
-static const char *keeps_mapping(void *unused)
+static const char *keeps_mapping(void *arg)
 {
+	const struct way *way = arg;
 	struct play *p = play_new();
 	struct absent a;
 
-	if (!p || !share_with_process(p))
+	if (!p || !way->share(p))
 		return "no ring";
 	if (!worker_waits(p, &a))
 		return "no worker";
-	if (closes_range(p->r.fd))
-		return "no close_range";
+	if (way->let_go(p->r.fd))
+		return "the table is not copied";
 	if (fcntl(p->r.fd, F_GETFD) != -1)
 		return "the ring is still there";
-	return sharer_ends(p) ? "" : "the other process does not exit";
-}
-
-/* The same with a thread, and without close_range(2) */
-static const char *keeps_mapping_in_thread(void *unused)
-{
-	struct play *p = play_new();
-	struct absent a;
-
-	if (!p || !share_with_thread(p))
-		return "no ring";
-	if (!worker_waits(p, &a))
-		return "no worker";
-	if (unshare(CLONE_FILES) || close(p->r.fd))
-		return "no unshare";
-	return sharer_ends(p) ? "" : "the thread does not exit";
+	if (seen_ms(&p->r, TRIED, A_WHILE) != NEVER)
+		return "the request ends too early";
+	if (!sharer_ends(p))
+		return "the other one does not exit";
+	return seen_ms(&p->r, TRIED, SOON) == NEVER ? "it goes on" : "";
 }
 
 static bool all_is_released(const struct state *before)
@@ -304,13 +302,17 @@ static bool all_is_released(const struct state *before)
 
 BOUNDED_TEST(close_range)
 {
-	EXPECT_STREQ("", in_child(keeps_mapping, NULL));
+	struct way way = { share_with_process, by_close_range };
+
+	EXPECT_STREQ("", in_child(keeps_mapping, &way));
 	EXPECT_TRUE(all_is_released(&self->before));
 }
 
 BOUNDED_TEST(mapping_of_a_thread)
 {
-	EXPECT_STREQ("", in_child(keeps_mapping_in_thread, NULL));
+	struct way way = { share_with_thread, by_unshare };
+
+	EXPECT_STREQ("", in_child(keeps_mapping, &way));
 	EXPECT_TRUE(all_is_released(&self->before));
 }
 
