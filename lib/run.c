@@ -98,6 +98,11 @@ static int check_device(void)
 		complain("%s is not an iouring2 device of this version", IO2_ENV_DEVICE);
 		return -1;
 	}
+	if (!q.inflight_max) {
+		complain("%s accepts no new rings: the module parameter inflight_max is 0",
+			 IO2_ENV_DEVICE);
+		return -1;
+	}
 	return 0;
 }
 

@@ -9,6 +9,7 @@ exits with 2. tools/lib.sh does the same for the shell scripts.
 import argparse
 import os
 import re
+import signal
 import sys
 
 from iou2 import TOP
@@ -18,6 +19,11 @@ def program():
     """The path of the running program, relative to the top of the tree."""
     path = os.path.relpath(os.path.realpath(sys.argv[0]), TOP)
     return os.path.basename(path) if path.startswith('..') else path
+
+
+def prints_only():
+    """For a program that only prints: end without a message if nobody reads on, as in "| head"."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def wrong_usage(message):

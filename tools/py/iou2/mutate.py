@@ -475,6 +475,7 @@ def main(doc):
     if not chosen:
         p.error(f'no mutant matches {" ".join(a.patterns)}')
     if a.list:
+        cli.prints_only()
         for m in chosen:
             print(f'{m.name:<28} {m.field("Invariant"):<4} {m.field("Test"):<28} {m.field("Breaks")}')
         return 0

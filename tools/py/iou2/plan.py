@@ -193,6 +193,7 @@ def arguments(doc):
 
 def main(doc):
     a = arguments(doc)
+    cli.prints_only()
     if a.selftest:
         return selftest.run('test_plan')
     suite = this_suite()
