@@ -166,7 +166,7 @@ int io2_req_get_file(struct io2_req *req)
 	if (!file)
 		return -EBADF;
 	if (io2_is_ring_file(file)) {
-		bool own = file == READ_ONCE(req->ring->file);
+		bool own = file == req->ring->file;
 
 		io2_file_put(file);
 		/* two rings that reference each other would never be freed */
@@ -208,12 +208,13 @@ static void closer_fn(struct work_struct *work)
 /*
  * May current close a request's file itself? A task that leaves or ends the
  * ring may: its fput() closes the file on its way out of the kernel, which is
- * soon. For other tasks a work item does that.
+ * soon. For other tasks a work item does that, and for a kernel thread, in which
+ * fput() would leave the close to the kernel.
  */
 static bool req_may_close_file(const struct io2_req *req, enum io2_ctx ctx)
 {
 	/* compare the tgid: an exiting task may have no mm or files any more */
-	return ctx == IO2_CTX_LEAVE &&
+	return ctx == IO2_CTX_LEAVE && !(current->flags & PF_KTHREAD) &&
 	       (io2_ring_dying(req->ring) || !req->sub ||
 		req->sub->tgid == task_tgid(current));
 }

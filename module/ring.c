@@ -94,8 +94,6 @@ static void ring_watch(struct work_struct *work)
 		io2_watch_queue(ring);
 }
 
-static void ring_end_fn(struct work_struct *work);
-
 /* I7: initialises everything at once, before any step that can fail. */
 static void ring_init(struct io2_ring *ring)
 {
@@ -107,7 +105,6 @@ static void ring_init(struct io2_ring *ring)
 	io2_hash_init(ring);
 	io2_workers_init(ring);
 	INIT_DELAYED_WORK(&ring->watch, ring_watch);
-	INIT_WORK(&ring->end, ring_end_fn);
 }
 
 /**
@@ -314,36 +311,11 @@ void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 
 /* --- the file ----------------------------------------------------------- */
 
-static void ring_end_fn(struct work_struct *work)
-{
-	io2_ring_shutdown(container_of(work, struct io2_ring, end));
-	io2_defer_module_put();
-}
-
-/*
- * A kernel thread drops the last reference: a worker, which ends the mappings of
- * a process that has exited, or the kernel's work item for delayed fput(), for
- * which such a worker may wait. Neither can wait for the end of the workers.
- * Nobody waits for this close.
- */
-static void ring_end_later(struct io2_ring *ring)
-{
-	/* another file may get the same address */
-	WRITE_ONCE(ring->file, NULL);
-	io2_defer_detach(&ring->end);
-}
-
 static int ring_release(struct inode *inode, struct file *file)
 {
-	struct io2_ring *ring = file->private_data;
-
 	/* no ring: SETUP failed after it made the file */
-	if (!ring)
-		return 0;
-	if (current->flags & PF_KTHREAD)
-		ring_end_later(ring);
-	else
-		io2_ring_shutdown(ring);
+	if (file->private_data)
+		io2_ring_shutdown(file->private_data);
 	return 0;
 }
 

@@ -189,8 +189,7 @@ enum io2_class {
  * @rings_mem: memory of @shared and @sq_array, and of @cqes if that has pages
  *	of its own; mapped one after the other
  * @sqes_mem: memory of @sqes
- * @file: the ring's own file, not referenced; only compared; NULL once it has been
- *	released and @end is queued
+ * @file: the ring's own file, not referenced
  * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
  *	load of the module has it
  *
@@ -261,7 +260,6 @@ enum io2_class {
  * @dead: workers that have ended and wait to be freed
  * @reap: frees @dead
  * @watch: checks the processes of submitters, see ring_watch()
- * @end: ends the ring if a kernel thread releases its file; no lock needed
  * @watched: @watch has been queued once; read without the lock
  * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
@@ -345,7 +343,6 @@ struct io2_ring {
 	struct list_head	dead;
 	struct work_struct	reap;
 	struct delayed_work	watch;
-	struct work_struct	end;
 	bool			watched;
 	unsigned int		nr_workers[IO2_CLASSES];
 

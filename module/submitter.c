@@ -33,7 +33,7 @@ static void submitter_unwatch(struct io2_submitter *sub)
 static void submitter_free(struct io2_submitter *sub)
 {
 	submitter_unwatch(sub);
-	if (sub->keeps_mm)
+	if (sub->last_mm)
 		mmput(sub->mm);
 	io2_memcg_put(sub->memcg);
 	mmdrop(sub->mm);
@@ -241,17 +241,6 @@ static struct task_struct *submitter_find_task(const struct io2_submitter *sub,
 	return found;
 }
 
-/* Return: the fd table by which the process has the ring, or NULL. */
-static void *submitter_files(const struct io2_submitter *sub)
-{
-	void *files = NULL;
-
-	rcu_read_lock();
-	submitter_find_task(sub, &files);
-	rcu_read_unlock();
-	return files;
-}
-
 /* As submitter_find_task(). Return: the task, referenced, or NULL. */
 static struct task_struct *submitter_task(const struct io2_submitter *sub,
 					  void **files)
@@ -434,44 +423,189 @@ static void submitter_set_ends(struct io2_submitter *sub, unsigned int why)
 	WRITE_ONCE(sub->ends, sub->ends | why);
 }
 
-/* Has the table of the process, which is not current's, a descriptor of the ring? */
-static bool submitter_has_ring(const struct io2_submitter *sub)
+/*
+ * A leaving process frees its own submitters. A submitter that holds the last
+ * reference on an mm is freed where uring_lock is not held: by a process that
+ * leaves, by the watch, or by the end of the ring.
+ */
+static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
 {
-	struct task_struct *task;
-	bool has = false;
-	void *files;
+	if (!files)
+		return io2_ring_dying(sub->ring) ||
+		       !(sub->last_mm || (sub->ends & IO2_ENDS_LEAVING));
+	return (sub->ends & IO2_ENDS_LEAVING) &&
+	       (sub->files == files || sub->tgid == task_tgid(current));
+}
 
-	rcu_read_lock();
-	task = submitter_find_task(sub, &files);
-	if (task) {
-		task_lock(task);
-		has = task->files && iterate_fd(task->files, 0, fd_is_file,
-						sub->ring->file);
-		task_unlock(task);
-	}
-	rcu_read_unlock();
+/* Has the fd table of @task, unless that is @files, a descriptor of the ring? */
+static bool task_has_ring(struct io2_ring *ring, struct task_struct *task,
+			  const void *files)
+{
+	bool has;
+
+	task_lock(task);
+	has = task->files && task->files != files &&
+	      iterate_fd(task->files, 0, fd_is_file, ring->file);
+	task_unlock(task);
 	return has;
 }
 
 /*
- * The fd table @files has no descriptor of the ring any more. Does the process of
- * @sub lose the ring by that? It does if that is its table now. After unshare(2)
- * that may be another one than that with which it has submitted, and one from
- * which the ring has been closed before. If the process has no such table, it is
- * exiting or in execve(2), or it has ended.
+ * A thread of the process @tgid that uses the fd table @table. A thread of
+ * io_uring keeps its table when its creator calls unshare(2), and does not count.
+ *
+ * Context: within an RCU read-side critical section.
+ * Return: the thread, or NULL.
  */
-static bool submitter_loses(const struct io2_submitter *sub, const void *files)
+static struct task_struct *thread_with(struct pid *tgid, const void *table)
 {
-	const void *now;
+	struct task_struct *leader = pid_task(tgid, PIDTYPE_TGID), *t;
+
+	if (!leader)
+		return NULL;
+	list_for_each_entry_rcu(t, &leader->signal->thread_head, thread_node)
+		if (READ_ONCE(t->files) == table && !(t->flags & PF_IO_WORKER))
+			return t;
+	return NULL;
+}
+
+/**
+ * struct leaver - which submitters lose the ring by the end of an fd table
+ * @files: the table, which has no descriptor of the ring any more
+ * @tgid: process of the submitters that are looked at; referenced
+ * @tid: the task that entered first for them; referenced
+ * @table: the table with which they have submitted; only compared
+ *
+ * Many submitters may have the same @tid and @table, for example if a thread
+ * changes its credentials again and again. They are looked at together, and in
+ * the order of these two pointers: the look at a table takes long, and
+ * inflight_lock is not held for it.
+ *
+ * Lifetime: on the stack of the task that leaves.
+ */
+struct leaver {
+	const void	*files;
+	struct pid	*tgid;
+	struct pid	*tid;
+	const void	*table;
+};
+
+static bool leaver_is_past(const struct leaver *l,
+			   const struct io2_submitter *sub)
+{
+	return sub->tid > l->tid ||
+	       (sub->tid == l->tid && (const void *)sub->files > l->table);
+}
+
+static bool leaver_means(const struct leaver *l,
+			 const struct io2_submitter *sub)
+{
+	return sub->tid == l->tid && sub->files == l->table;
+}
+
+/* May @sub lose the ring? Its table ends, or its process is current's. */
+static bool leaver_may_mean(const struct leaver *l,
+			    const struct io2_submitter *sub)
+{
+	struct task_struct *first;
+	bool may;
 
 	if (sub->ends & IO2_ENDS_LEAVING)
-		return sub->files == files;
-	now = submitter_files(sub);
-	if (now == files)
+		return false;
+	if (sub->files == l->files || sub->tgid == task_tgid(current))
 		return true;
-	if (now)
-		return sub->files == files && !submitter_has_ring(sub);
-	return sub->files == files || sub->tgid == task_tgid(current);
+	rcu_read_lock();
+	first = pid_task(sub->tid, PIDTYPE_PID);
+	may = first && READ_ONCE(first->files) == l->files;
+	rcu_read_unlock();
+	return may;
+}
+
+/* Goes on to the next submitters. Return: false if there are none. */
+static bool leaver_next(struct io2_ring *ring, struct leaver *l)
+{
+	struct io2_submitter *sub, *next = NULL;
+	struct leaver old = *l;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry(sub, submitters_of(ring), node) {
+		if (!leaver_is_past(&old, sub) || !leaver_may_mean(l, sub))
+			continue;
+		if (next && leaver_is_past(l, sub))
+			continue;
+		next = sub;
+		l->tid = sub->tid;
+		l->table = sub->files;
+	}
+	if (next) {
+		l->tgid = get_pid(next->tgid);
+		get_pid(l->tid);
+	}
+	spin_unlock(&ring->inflight_lock);
+	put_pid(old.tgid);
+	put_pid(old.tid);
+	return next;
+}
+
+/*
+ * Has the process still the ring? After unshare(2) it may have it by two tables:
+ * the one with which it has submitted, if a thread has that, and the copy of the
+ * task that entered first. Requests that only the process may do can be done by
+ * these threads, and by no other. If the process has neither table, it is exiting
+ * or in execve(2), or it has ended.
+ */
+static bool leaver_keeps(struct io2_ring *ring, const struct leaver *l)
+{
+	struct task_struct *t;
+	bool keeps = false;
+
+	rcu_read_lock();
+	t = pid_task(l->tid, PIDTYPE_PID);
+	if (t)
+		keeps = task_has_ring(ring, t, l->files);
+	if (!keeps && l->table != l->files) {
+		t = thread_with(l->tgid, l->table);
+		if (t)
+			keeps = task_has_ring(ring, t, l->files);
+	}
+	rcu_read_unlock();
+	return keeps;
+}
+
+static void leaver_mark(struct io2_ring *ring, const struct leaver *l)
+{
+	struct io2_submitter *sub;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry(sub, submitters_of(ring), node) {
+		if (!leaver_means(l, sub) || (sub->ends & IO2_ENDS_LEAVING))
+			continue;
+		WRITE_ONCE(sub->files, (void *)l->files);
+		submitter_set_ends(sub, IO2_ENDS_LEAVING);
+		/* no task matches it any more, see io2_submitter_matches() */
+		WRITE_ONCE(sub->fs, NULL);
+	}
+	spin_unlock(&ring->inflight_lock);
+}
+
+static void leave_begin(struct io2_ring *ring)
+{
+	spin_lock(&ring->inflight_lock);
+	ring->leave_seq++;
+	spin_unlock(&ring->inflight_lock);
+}
+
+/* Has current anything to wait for? */
+static bool leave_found(struct io2_ring *ring, const void *files)
+{
+	struct io2_submitter *sub;
+	bool found = false;
+
+	spin_lock(&ring->inflight_lock);
+	list_for_each_entry(sub, submitters_of(ring), node)
+		found |= submitter_is_of(sub, files);
+	spin_unlock(&ring->inflight_lock);
+	return found;
 }
 
 /**
@@ -485,43 +619,18 @@ static bool submitter_loses(const struct io2_submitter *sub, const void *files)
  * another file under the number of a descriptor that the program has closed by
  * now. A process without a submitter need not wait for the requests of others.
  *
- * A leaving process pins its own mm until its requests have ended. Otherwise a
- * worker could drop the last user of the mm and unmap the rings. fput() in a
- * kernel thread is delayed, so the ring would be closed some time later.
- *
- * Context: atomic.
+ * Context: task context, does not sleep.
  * Return: true if the process has a submitter.
  */
 bool io2_submitters_leave(struct io2_ring *ring, void *files)
 {
-	struct io2_submitter *sub;
-	bool found = false;
+	struct leaver l = { .files = files };
 
-	spin_lock(&ring->inflight_lock);
-	ring->leave_seq++;
-	list_for_each_entry(sub, submitters_of(ring), node) {
-		if (!submitter_loses(sub, files))
-			continue;
-		found = true;
-		WRITE_ONCE(sub->files, files);
-		submitter_set_ends(sub, IO2_ENDS_LEAVING);
-		/* no task matches it any more, see io2_submitter_matches() */
-		WRITE_ONCE(sub->fs, NULL);
-		if (!sub->keeps_mm)
-			sub->keeps_mm = mmget_not_zero(sub->mm);
-	}
-	spin_unlock(&ring->inflight_lock);
-	return found;
-}
-
-/*
- * A leaving process frees its own submitters. Others skip those that pin its
- * mm.
- */
-static bool submitter_is_of(const struct io2_submitter *sub, const void *files)
-{
-	return files ? sub->files == files && (sub->ends & IO2_ENDS_LEAVING) :
-		       !sub->keeps_mm;
+	leave_begin(ring);
+	while (leaver_next(ring, &l))
+		if (!leaver_keeps(ring, &l))
+			leaver_mark(ring, &l);
+	return leave_found(ring, files);
 }
 
 static void submitter_take(struct io2_ring *ring, struct io2_submitter *sub,
@@ -592,8 +701,9 @@ bool io2_submitters_take_gone(struct io2_ring *ring, struct list_head *list)
 	lockdep_assert_held(&ring->uring_lock);
 	spin_lock(&ring->inflight_lock);
 	list_for_each_entry_safe(sub, next, submitters_of(ring), node) {
-		/* one that pins its mm is freed by its process, which is leaving */
-		if (!(sub->ends & IO2_ENDS_GONE) || sub->keeps_mm)
+		/* a process that leaves frees its own */
+		if (!(sub->ends & IO2_ENDS_GONE) ||
+		    (sub->ends & IO2_ENDS_LEAVING))
 			continue;
 		if (atomic_read(&sub->nr_reqs)) {
 			all = false;
@@ -673,7 +783,7 @@ bool io2_submitters_mark_gone(struct io2_ring *ring, const struct mm_struct *mm)
  *
  * Context: atomic.
  * Return: true if the check must be repeated: a process may execute another
- * program without the ring being told, and has requests.
+ * program without the ring being told, and has requests, or it is about to end.
  */
 bool io2_submitters_look_after(struct io2_ring *ring, bool *gone)
 {
@@ -687,7 +797,8 @@ bool io2_submitters_look_after(struct io2_ring *ring, bool *gone)
 			submitter_set_ends(sub, IO2_ENDS_GONE);
 		if (sub->ends & IO2_ENDS_GONE)
 			*gone = true;
-		else if (!sub->exec_told && atomic_read(&sub->nr_reqs))
+		else if (sub->last_mm ||
+			 (!sub->exec_told && atomic_read(&sub->nr_reqs)))
 			again = true;
 	}
 	spin_unlock(&ring->inflight_lock);
@@ -785,25 +896,37 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
 	return idle;
 }
 
-/**
- * io2_mmput() - drop a user of an mm that may not be current's
- * @mm: the mm; the caller has another reference that keeps it allocated
- *
- * The last user's mmput() unmaps everything. In a kernel thread, the mappings'
- * references to files go to the kernel's list of delayed fput(). This function
- * runs that list. The process may be exiting and about to close its descriptors
- * of a ring: the references of its mappings should be gone by then. A file that
- * another context has taken off the list already is closed when that context
- * gets to it. A ring whose last reference was such a mapping does not end here,
- * see ring_end_later().
- *
- * Context: may sleep.
+/*
+ * The program of @sub has ended, and who frees @sub unmaps its memory: a process
+ * that leaves the ring, or else the watch. Not the caller: in a kernel thread,
+ * the kernel would close the files that were mapped some time later.
  */
-void io2_mmput(struct mm_struct *mm)
+static void submitter_keep_last_mm(struct io2_submitter *sub)
 {
-	mmput(mm);
-	if ((current->flags & PF_KTHREAD) && !atomic_read(&mm->mm_users))
-		flush_delayed_fput();
+	struct io2_ring *ring = sub->ring;
+
+	spin_lock(&ring->inflight_lock);
+	io2_assert(!sub->last_mm);
+	sub->last_mm = true;
+	spin_unlock(&ring->inflight_lock);
+	if (io2_submitter_is_replaced(sub) || submitter_has_ended(sub))
+		io2_watch_queue_now(ring);
+	else
+		io2_watch_queue(ring);
+}
+
+/**
+ * io2_submitter_put_mm() - drop a user of a submitter's mm
+ * @sub: the submitter; the caller keeps it allocated
+ *
+ * Does not drop the last one, but leaves it to @sub.
+ *
+ * Context: task context; inflight_lock not held.
+ */
+void io2_submitter_put_mm(struct io2_submitter *sub)
+{
+	if (!atomic_add_unless(&sub->mm->mm_users, -1, 1))
+		submitter_keep_last_mm(sub);
 }
 
 /**
@@ -822,7 +945,7 @@ void io2_unborrow(struct io2_borrow *bw)
 	io2_set_active_memcg(bw->old_memcg);
 	revert_creds(bw->old_cred);
 	if (bw->have_mm)
-		io2_mmput(bw->sub->mm);
+		io2_submitter_put_mm(bw->sub);
 	atomic_dec(&bw->sub->nr_reqs);
 	bw->sub = NULL;
 }

@@ -73,9 +73,8 @@ struct io2_pool {
  * @fsize: its RLIMIT_FSIZE in bytes
  * @flusher: its flags of IO2_PF_FLUSHER
  * @ioprio: I/O priority of the task that entered first
- * @keeps_mm: the submitter holds a reference on mm_users of @mm, which
- *	io2_submitters_leave() has taken, and which is dropped when the leaving
- *	task frees the submitter; under inflight_lock
+ * @last_mm: the submitter holds the last reference on mm_users of @mm, see
+ *	io2_submitter_put_mm(); under inflight_lock
  * @ends: IO2_ENDS_*: why its requests must end, and no further ones start or
  *	wait; 0 if they need not; under inflight_lock
  * @ring: its ring
@@ -87,7 +86,7 @@ struct io2_pool {
  * one of the compared fields has changed. Freed when the process leaves, when
  * the ring's watch finds that it is gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
- * are constant except @nr_reqs, @node, @exec_told, @files, @fs, @exit, @keeps_mm,
+ * are constant except @nr_reqs, @node, @exec_told, @files, @fs, @exit, @last_mm,
  * @ends and @pool.
  */
 struct io2_submitter {
@@ -106,7 +105,7 @@ struct io2_submitter {
 	unsigned long		fsize;
 	unsigned int		flusher;
 	u16			ioprio;
-	bool			keeps_mm;
+	bool			last_mm;
 	u8			ends;
 	struct io2_ring		*ring;
 	struct wait_queue_entry	exit;
@@ -254,7 +253,7 @@ bool io2_submitters_take_gone(struct io2_ring *ring, struct list_head *list);
 void io2_submitters_free(struct list_head *list);
 void io2_submitters_drop(struct io2_ring *ring);
 void io2_submitter_put(struct io2_ring *ring, struct io2_submitter *sub);
-void io2_mmput(struct mm_struct *mm);
+void io2_submitter_put_mm(struct io2_submitter *sub);
 bool io2_submitters_idle(struct io2_ring *ring, void *files);
 void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub);
 void io2_unborrow(struct io2_borrow *bw);

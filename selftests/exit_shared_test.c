@@ -148,7 +148,12 @@ static struct play *play_new(void)
 	return p;
 }
 
-static void play_end(struct play *p)
+/*
+ * Close the ring. The exit of a process that shares its descriptors does not
+ * wait for its requests, nor for its address space, which maps the ring.
+ */
+static void play_end(struct __test_metadata *_metadata, struct play *p,
+		     const struct state *before)
 {
 	ring_exit(&p->r);
 	close(p->pipe[0]);
@@ -156,6 +161,7 @@ static void play_end(struct play *p)
 	close(p->gate[0]);
 	close(p->gate[1]);
 	munmap(p, sizeof(*p));
+	EXPECT_TRUE(until_ms(!*state_diff(before, false), SOON));
 }
 
 static pid_t fork_sharing(void)
@@ -253,7 +259,7 @@ static void child_ends(struct __test_metadata *_metadata,
 	ring_nop(&p->r, 5);
 	EXPECT_EQ(0, submit_all(&p->r));
 	EXPECT_EQ(0, res_ms(&p->r, 5, SOON));
-	play_end(p);
+	play_end(_metadata, p, before);
 }
 
 TEST_F_TIMEOUT(request, exits, 100)
@@ -326,7 +332,7 @@ BOUNDED_TEST(first_thread)
 		}
 	}
 	EXPECT_EQ(0, fdinfo(p->r.fd, "Inflight"));
-	play_end(p);
+	play_end(_metadata, p, &self->before);
 }
 
 /* ------------------------------------- a table that was not shared at first */
@@ -363,7 +369,7 @@ BOUNDED_TEST(shared_later)
 	EXPECT_EQ(-ECANCELED, seen_ms(&p->r, TRIED, SOON));
 	EXPECT_EQ(1, write(p->gate[1], "x", 1));
 	EXPECT_EQ(0, reap_ms(p->end, SOON));
-	play_end(p);
+	play_end(_metadata, p, &self->before);
 }
 
 /* A process leaves the descriptor table in which it submitted, and exits */
@@ -394,7 +400,7 @@ BOUNDED_TEST(left_behind)
 	 */
 	EXPECT_TRUE(until_ms(counter("submitters") ==
 			     self->before.counter[SUBMITTERS], SOON));
-	play_end(p);
+	play_end(_metadata, p, &self->before);
 }
 
 /* The child's part: its mapping stays when it exits, because the memory does */
@@ -425,7 +431,7 @@ BOUNDED_TEST(shares_memory)
 	EXPECT_TRUE(until_ms(counter("submitters") ==
 			     self->before.counter[SUBMITTERS], SOON));
 	munmap(p->mapped, 4096);
-	play_end(p);
+	play_end(_metadata, p, &self->before);
 }
 
 /* A ring ends while the end of its process is reported to it */
@@ -461,7 +467,7 @@ BOUNDED_TEST(many)
 	for (i = 0; i < MANY; i++)
 		EXPECT_EQ(-ECANCELED, res_ms(&p->r, TRIED, SOON));
 	EXPECT_EQ(0, fdinfo(p->r.fd, "Inflight"));
-	play_end(p);
+	play_end(_metadata, p, &self->before);
 }
 
 RING_TEST_MAIN

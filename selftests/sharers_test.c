@@ -5,10 +5,8 @@
  * long, and a request of one process accesses a page that nobody provides.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +21,7 @@
 #include "bounded.h"
 #include "absent.h"
 #include "cuse.h"
+#include "lingering.h"
 
 #define LINGER_S	80
 /*
@@ -45,38 +44,6 @@ struct play {
 };
 
 /* ------------------------------------------------- a close that takes long */
-
-/*
- * Make a connection. s[0] has data that it cannot send, so its close lingers.
- * s[1] is the other end.
- */
-static int lingering(int s[2])
-{
-	struct linger l = { .l_onoff = 1, .l_linger = LINGER_S };
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof(a);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	static char junk[65536];
-	int small = 4096;
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	if (bind(listener, (void *)&a, len) || listen(listener, 1) ||
-	    getsockname(listener, (void *)&a, &len))
-		return -errno;
-	s[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(s[0], (void *)&a, len))
-		return -errno;
-	s[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	close(listener);
-	if (s[1] < 0 || setsockopt(s[0], SOL_SOCKET, SO_LINGER, &l, sizeof(l)))
-		return -errno;
-	fcntl(s[0], F_SETFL, O_NONBLOCK);
-	while (write(s[0], junk, sizeof(junk)) > 0)
-		;
-	fcntl(s[0], F_SETFL, 0);
-	return 0;
-}
 
 /*
  * A shared ring with the processes owner and victim, and a file whose close
@@ -116,7 +83,7 @@ static const char *socket_open(struct scene *sc)
 {
 	int s[2];
 
-	if (lingering(s))
+	if (lingering(s, LINGER_S))
 		return "no connection";
 	sc->fd = s[0];
 	sc->peer = s[1];
@@ -700,7 +667,7 @@ BOUNDED_TEST(last_of_cancelled)
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	state_read(&before);
-	ASSERT_EQ(0, lingering(s));
+	ASSERT_EQ(0, lingering(s, LINGER_S));
 	add(&r, IOURING2_OP_READ, s[0], b, sizeof(b), 0, 0, 1);
 	ASSERT_EQ(0, submit_all(&r));
 	close(s[0]);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
@@ -570,6 +571,121 @@ BOUNDED_TEST(sharer_closes)
 	EXPECT_TRUE(sharer_ends(p));
 	ring_unmap(&p->r);
 	EXPECT_TRUE(play_end(p, &self->before));
+}
+
+/* Closes the ring in the table with which it was submitted */
+static void *closes_in_old_table(void *arg)
+{
+	struct play *p = arg;
+
+	until(ld_acq(&own.go));
+	close(p->r.fd);
+	st_rel(&own.done, true);
+	until_ms(ld_acq(&p->over), 4 * SOON);
+	return NULL;
+}
+
+/* A thread of the same process closes the ring in the old table, and lives on */
+BOUNDED_TEST(old_table_closed)
+{
+	struct play *p = play_new();
+	pthread_t t;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_TRUE(own_init());
+	ASSERT_EQ(0, pthread_create(&t, NULL, closes_in_old_table, p));
+	add_poll(p);
+	ASSERT_EQ(0, submit_all(&p->r));
+	ASSERT_EQ(0, unshare(CLONE_FILES));
+	st_rel(&own.go, true);
+	ASSERT_TRUE(until(ld_acq(&own.done)));
+	EXPECT_EQ(NEVER, seen_ms(&p->r, TRIED, A_WHILE));
+	EXPECT_EQ(1, write(p->pipe[1], "x", 1));
+	EXPECT_EQ(POLLIN, seen_ms(&p->r, TRIED, SOON));
+	st_rel(&p->over, true);
+	pthread_join(t, NULL);
+	own_end();
+	ring_exit(&p->r);
+	EXPECT_TRUE(play_end(p, &self->before));
+}
+
+/* ------------------------------------------------------------ many submitters */
+
+#define LARGE	524287		/* a descriptor that makes a table large */
+
+/* How long a close took, in nanoseconds, or -1 */
+struct timed {
+	int nr;
+	long long ns;
+};
+
+/* Each change of the credentials makes another submitter */
+static bool submits_as_many(struct play *p, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0))
+			return false;
+		add_poll(p);
+		if (submit_all(&p->r))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The process has a large table without the ring. The close in the table that it
+ * had before has to look for the ring there.
+ */
+static const char *closes_after_many(void *arg)
+{
+	struct rlimit large = { LARGE + 1, LARGE + 1 };
+	struct timed *timed = arg;
+	struct play *p = play_new();
+	pid_t pid;
+
+	if (!p)
+		return "no ring";
+	fflush(NULL);
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!pid) {
+		long long start;
+
+		wait_until_over(p);
+		start = now_ns(CLOCK_MONOTONIC);
+		close(p->r.fd);
+		timed->ns = now_ns(CLOCK_MONOTONIC) - start;
+		_exit(0);
+	}
+	if (!submits_as_many(p, timed->nr))
+		return "not submitted";
+	if (by_close_range(p->r.fd) || setrlimit(RLIMIT_NOFILE, &large) ||
+	    dup2(0, LARGE) != LARGE)
+		return "no large table";
+	st_rel(&p->over, true);
+	return reap_ms(pid, 4 * SOON) ? "the close takes too long" : "";
+}
+
+/* A close looks at a table once, and not once for each submitter */
+BOUNDED_TEST(many_submitters)
+{
+	struct timed *timed = shared_new(2 * sizeof(*timed));
+
+	ASSERT_NE(NULL, timed);
+	timed[0] = (struct timed) { 1, -1 };
+	timed[1] = (struct timed) { 2000, -1 };
+	EXPECT_CHILD(closes_after_many, &timed[0]);
+	EXPECT_CHILD(closes_after_many, &timed[1]);
+	EXPECT_LE(0, timed[0].ns);
+	EXPECT_LE(0, timed[1].ns);
+	/* the submitters themselves cost, too, and so do other machines */
+	EXPECT_GT(100 * timed[0].ns + 2 * NSEC_PER_SEC, timed[1].ns) {
+		TH_LOG("%lld us, and %lld us with many", timed[0].ns / 1000,
+		       timed[1].ns / 1000);
+	}
+	munmap(timed, 2 * sizeof(*timed));
+	EXPECT_TRUE(all_is_released(&self->before));
 }
 
 /* ------------------------------------------------------ the end of a process */

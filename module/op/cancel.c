@@ -80,7 +80,7 @@ static int cancel_get_file(struct io2_req *req)
 		return 0;
 	}
 	/* our own ring outlives us, and a reference to it could become a cycle */
-	if (file == READ_ONCE(req->ring->file)) {
+	if (file == req->ring->file) {
 		req->flags |= REQ_F_OWN_RING;
 		req->file = file;
 	}

@@ -429,7 +429,10 @@ static noinline bool rw_has_pkey(const struct io2_req *req,
 		has = range_has_pkey(mm, &iov[i]);
 	mmap_read_unlock(mm);
 out:
-	io2_mmput(mm);
+	if (req->sub)
+		io2_submitter_put_mm(req->sub);
+	else
+		mmput(mm);
 	return has;
 }
 

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Files that nobody can reach: their last descriptor is in flight over a UNIX
+ * socket whose own last descriptor is in flight there, too. The kernel's
+ * collector of such sockets closes them, in a kernel thread.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "kselftest_harness.h"
+#include "fixture.h"
+#include "bounded.h"
+#include "absent.h"
+#include "lingering.h"
+
+/* Put @nr descriptors into a socket that nobody can reach, and close them */
+static int lose(const int *fds, int nr)
+{
+	int s[2], i, ret;
+
+	ret = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) ? -errno :
+	      send_fd(s[0], s[1], 0);
+	for (i = 0; i < nr; i++) {
+		ret = ret ? ret : send_fd(s[0], fds[i], 0);
+		close(fds[i]);
+	}
+	close(s[0]);
+	close(s[1]);
+	return ret;
+}
+
+/* The collector runs when a socket closes while others are in flight */
+static void collect(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	lose(&fd, 1);
+	lose(NULL, 0);
+}
+
+static bool all_is_released(const struct state *before)
+{
+	return until_ms((collect(), !*state_diff(before, false)), SOON);
+}
+
+/* ------------------------------------------------- a ring that has requests */
+
+#define TIMERS	400
+
+/*
+ * @r: the ring
+ * @over: the thread that shares its maker's first table shall end
+ * @ret: 0, or what failed
+ */
+struct orphan {
+	struct ring r;
+	bool over;
+	int ret;
+};
+
+static void *shares_table(void *arg)
+{
+	struct orphan *o = arg;
+
+	until_ms(ld_acq(&o->over), 4 * SOON);
+	return NULL;
+}
+
+/* Timers, each of which changes the poll of the ring itself when it expires */
+static int add_requests(struct ring *r)
+{
+	static struct __kernel_timespec ts[TIMERS];
+	struct iouring2_sqe *sqe = ring_sqe(r);
+	int i;
+
+	prep_poll(sqe, r->fd, POLLPRI);
+	sqe->user_data = TRIED;
+	for (i = 0; i < TIMERS; i++) {
+		ts[i] = ts_ns((A_WHILE * 1000LL + i * 1500LL) * 1000);
+		sqe = ring_sqe(r);
+		prep_timeout(sqe, &ts[i], 0, 0);
+		sqe->flags = HARDLINK;
+		sqe = ring_sqe(r);
+		prep_poll_remove(sqe, TRIED);
+		sqe->len = IOURING2_POLL_UPDATE_EVENTS;
+		sqe->poll32_events = POLLPRI;
+	}
+	return submit_all(r);
+}
+
+/*
+ * Makes and uses a ring with a table of its own, gets another one, and shares
+ * that with a process. When it ends, its process has no descriptor of the ring,
+ * and nothing has told the module.
+ */
+static void *makes_orphan(void *arg)
+{
+	struct orphan *o = arg;
+	pthread_t t;
+	pid_t pid;
+
+	o->ret = unshare(CLONE_FILES) ||
+		 ring_init(&o->r, 1024, 0) ||
+		 pthread_create(&t, NULL, shares_table, o) ||
+		 add_requests(&o->r);
+	if (o->ret)
+		return NULL;
+	ring_unmap(&o->r);
+	o->ret = unshare(CLONE_FILES);
+	st_rel(&o->over, true);
+	pthread_join(t, NULL);
+	fflush(NULL);
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!pid) {
+		usleep(A_WHILE * 1000 / 2);	/* its parent ends */
+		_exit(lose(&o->r.fd, 1) ? 1 : 0);
+	}
+	return NULL;
+}
+
+static const char *has_orphan(void *arg)
+{
+	static struct orphan o;
+	int status = 0;
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, makes_orphan, &o) ||
+	    pthread_join(t, NULL) || o.ret)
+		return "no ring";
+	if (wait(&status) < 0 || status)
+		return "the ring is not in flight";
+	/* in the middle of the timers */
+	usleep(A_WHILE * 1500);
+	collect();
+	return "";
+}
+
+/* A kernel thread ends the ring, whose requests run at this moment */
+BOUNDED_TEST(ring_with_requests)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		EXPECT_CHILD(has_orphan, NULL);
+	EXPECT_TRUE(all_is_released(&self->before));
+}
+
+/* ------------------------------------------------- a close that takes long */
+
+#define LINGER_S	80
+#define AT_ONCE		25000	/* well below, and enough for a busy machine */
+
+/* A kernel thread closes a socket that lingers, until this process ends */
+static pid_t have_lingering(void)
+{
+	pid_t pid;
+	int s[2];
+
+	fflush(NULL);
+	pid = fork();
+	if (pid)
+		return pid;
+	if (lingering(s, LINGER_S) || lose(s, 1))
+		_exit(1);
+	collect();
+	sleep(2 * LINGER_S);
+	_exit(0);
+}
+
+/* Exits while a worker uses its memory, and leaves its descriptors to others */
+static pid_t have_victim(struct ring *r)
+{
+	struct absent a;
+	pid_t pid;
+	int file;
+
+	fflush(NULL);
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid)
+		return pid;
+	file = tmp_file(4096);
+	if (file < 0 || absent_make(&a))
+		_exit(1);
+	add(r, IOURING2_OP_READ, file, a.page, 8, 0, ASYNC, TRIED);
+	_exit(submit_all(r) || !absent_wanted(&a, SOON));
+}
+
+/* The close of a ring does not wait for a socket of somebody else */
+BOUNDED_TEST(others_socket_lingers)
+{
+	struct ring r;
+	long long start;
+	pid_t socket;
+
+	ASSERT_EQ(0, ring_init(&r, 16, 0));
+	socket = have_lingering();
+	ASSERT_LT(0, socket);
+	usleep(A_WHILE * 1000);
+	EXPECT_EQ(0, reap_ms(have_victim(&r), SOON));
+	start = now_ns(CLOCK_MONOTONIC);
+	ring_exit(&r);
+	EXPECT_GT(AT_ONCE, (now_ns(CLOCK_MONOTONIC) - start) / NSEC_PER_MSEC);
+	EXPECT_EQ(0, waitpid(socket, NULL, WNOHANG));
+	kill(socket, SIGKILL);
+	waitpid(socket, NULL, 0);
+	EXPECT_TRUE(all_is_released(&self->before));
+}
+
+RING_TEST_MAIN
