@@ -326,6 +326,31 @@ void io2_submitter_signal(const struct io2_submitter *sub, int sig)
 		kill_pid(sub->tgid, sig, 1);
 }
 
+/**
+ * io2_submitter_nice() - the nice value of the task that a worker works for
+ * @sub: the submitter
+ *
+ * Context: any.
+ * Return: current's, if it is a task of the process; that of the task that entered
+ * first; or that of the process's leader, if this task has ended.
+ */
+int io2_submitter_nice(const struct io2_submitter *sub)
+{
+	struct task_struct *task;
+	int nice = 0;
+
+	if (io2_submitter_is_process(sub))
+		return task_nice(current);
+	rcu_read_lock();
+	task = pid_task(sub->tid, PIDTYPE_PID);
+	if (!task)
+		task = submitter_leader(sub);
+	if (task)
+		nice = task_nice(task);
+	rcu_read_unlock();
+	return nice;
+}
+
 static int fd_is_file(const void *file, struct file *other, unsigned int fd)
 {
 	return file == other;

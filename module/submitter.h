@@ -254,6 +254,7 @@ void io2_submitters_free(struct list_head *list);
 void io2_submitters_drop(struct io2_ring *ring);
 void io2_submitter_put(struct io2_ring *ring, struct io2_submitter *sub);
 void io2_submitter_put_mm(struct io2_submitter *sub);
+int io2_submitter_nice(const struct io2_submitter *sub);
 bool io2_submitters_idle(struct io2_ring *ring, void *files);
 void io2_borrow(struct io2_borrow *bw, struct io2_submitter *sub);
 void io2_unborrow(struct io2_borrow *bw);

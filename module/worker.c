@@ -382,7 +382,7 @@ static int worker_create(struct io2_ring *ring, struct io2_submitter *sub,
 		return PTR_ERR(task);
 	}
 	w->runner.task = task;
-	set_user_nice(task, task_nice(current));
+	set_user_nice(task, io2_submitter_nice(sub));
 	spin_lock(&ring->pool_lock);
 	list_add(&w->runner.node, &ring->runners);
 	/* under the lock: once on the list, it may be stopped and freed */

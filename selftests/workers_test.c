@@ -6,6 +6,7 @@
  * no cgroup of their process, but their reads and writes are accounted to it.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +275,64 @@ BOUNDED_TEST(io_is_accounted)
 	}
 	EXPECT_CHILD(reads_disk, NULL);
 	group_end(_metadata);
+}
+
+/* ------------------------------------------------------------- the nice value */
+
+#define NICE	7
+
+/* The nice value of the worker of this process, or -100 */
+static int worker_nice(void)
+{
+	char want[32], path[300], comm[32];
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+	int found = -100;
+
+	snprintf(want, sizeof(want), "iou2-wrk-%d\n", getpid());
+	while (proc && (e = readdir(proc))) {
+		snprintf(path, sizeof(path), "/proc/%s/comm", e->d_name);
+		if (read_text(path, comm, sizeof(comm)) > 0 &&
+		    !strcmp(comm, want))
+			found = getpriority(PRIO_PROCESS, atoi(e->d_name));
+	}
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+static const char *is_nice(void *arg)
+{
+	int file = tmp_file(4096), ret;
+	static char data[8];
+	const bool *linked = arg;
+	struct ring r;
+
+	if (file < 0 || ring_init(&r, 8, 0) ||
+	    setpriority(PRIO_PROCESS, 0, NICE))
+		return "no file, or no ring";
+	if (*linked)
+		add_timer(&r, 50, HARDLINK, TIMER);
+	add(&r, IOURING2_OP_READ, file, data, sizeof(data), 0, ASYNC, TRIED);
+	ret = submit_all(&r);
+	/* not in ENTER: a kernel thread starts the request behind the timer */
+	ret = ret ? ret : seen_ms(&r, TRIED, SOON);
+	if (ret != sizeof(data))
+		return reason("the read gives %d", ret);
+	ret = worker_nice();
+	ring_exit(&r);
+	close(file);
+	return ret == NICE ? "" : reason("the worker has %d", ret);
+}
+
+/* Whoever makes the worker, it is as nice as the process that submitted */
+BOUNDED_TEST(as_nice_as_its_process)
+{
+	bool linked = false;
+
+	EXPECT_CHILD(is_nice, &linked);
+	linked = true;
+	EXPECT_CHILD(is_nice, &linked);
 }
 
 RING_TEST_MAIN
