@@ -230,7 +230,7 @@ void io2_ring_shutdown(struct io2_ring *ring)
 {
 	ring_set_dying(ring);
 	ring_cancel_and_wait(ring, NULL);
-	/* without requests, nothing but the end of a process queues the watch */
+	/* nothing else queues the watch of a DYING ring without requests */
 	io2_submitters_unwatch(ring);
 	io2_watch_stop(ring);
 	io2_defer_quiesce(ring);

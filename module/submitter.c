@@ -928,16 +928,23 @@ bool io2_submitters_idle(struct io2_ring *ring, void *files)
  */
 static void submitter_keep_last_mm(struct io2_submitter *sub)
 {
+	bool ended = io2_submitter_is_replaced(sub) || submitter_has_ended(sub);
 	struct io2_ring *ring = sub->ring;
 
 	spin_lock(&ring->inflight_lock);
 	io2_assert(!sub->last_mm);
 	sub->last_mm = true;
+	/*
+	 * A worker gives the mm back after its last request has completed, so
+	 * a DYING ring may have stopped its watch. It frees all submitters.
+	 */
+	if (!io2_ring_dying(ring)) {
+		if (ended)
+			io2_watch_queue_now(ring);
+		else
+			io2_watch_queue(ring);
+	}
 	spin_unlock(&ring->inflight_lock);
-	if (io2_submitter_is_replaced(sub) || submitter_has_ended(sub))
-		io2_watch_queue_now(ring);
-	else
-		io2_watch_queue(ring);
 }
 
 /**
