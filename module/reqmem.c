@@ -166,17 +166,13 @@ int io2_req_get_file(struct io2_req *req)
 	if (!file)
 		return -EBADF;
 	if (io2_is_ring_file(file)) {
-		bool own = file == req->ring->file;
+		bool own = io2_req_set_own_file(req, file);
 
 		io2_file_put(file);
 		/* two rings that reference each other would never be freed */
-		if (!own)
-			return -EOPNOTSUPP;
-		/* the ring outlives its requests: no reference needed */
-		req->flags |= REQ_F_OWN_RING;
-	} else {
-		io2_count_add(IO2_COUNT_FILES, 1);
+		return own ? 0 : -EOPNOTSUPP;
 	}
+	io2_count_add(IO2_COUNT_FILES, 1);
 	req->file = file;
 	return 0;
 }

@@ -46,6 +46,29 @@ void io2_req_release_unstarted(struct io2_req *req);
 bool io2_req_release_atomic(struct io2_req *req);
 
 /**
+ * io2_req_set_own_file() - make the ring's own file that of a request
+ * @req: the request, without a file
+ * @file: the file of a ring
+ *
+ * The request gets no reference: it would keep the ring from being released. The
+ * release waits until the request does not use the file any more.
+ *
+ * Context: task context; the caller has a reference to @file.
+ * Return: false if it is the file of another ring. The request has no file then.
+ */
+static inline bool io2_req_set_own_file(struct io2_req *req, struct file *file)
+{
+	struct io2_ring *ring = req->ring;
+
+	if (file != READ_ONCE(ring->file))
+		return false;
+	atomic_inc(&ring->nr_own_file);
+	req->flags |= REQ_F_OWN_RING;
+	req->file = file;
+	return true;
+}
+
+/**
  * io2_req_put_file() - drop a request's file reference unless it is the last one
  * @req: the request
  *
@@ -62,6 +85,8 @@ static __always_inline bool io2_req_put_file(struct io2_req *req)
 		if (unlikely(!io2_file_put_shared(file)))
 			return false;
 		io2_count_sub(IO2_COUNT_FILES, 1);
+	} else {
+		atomic_dec(&req->ring->nr_own_file);
 	}
 	req->file = NULL;
 	return true;

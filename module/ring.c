@@ -5,7 +5,8 @@
  * There are two exits, which never mix (I8). A failed SETUP frees the parts
  * that it has built (setup.c) and then calls io2_ring_free(). Nothing that
  * posts, flushes or wakes is reachable from there. A ring that was LIVE ends in
- * io2_ring_shutdown(): cancel, wait, discard, free.
+ * io2_ring_shutdown(): cancel, wait, discard, free. If a kernel thread releases
+ * it, a work item waits.
  */
 #include <linux/atomic.h>
 #include <linux/mm.h>
@@ -94,6 +95,8 @@ static void ring_watch(struct work_struct *work)
 		io2_watch_queue(ring);
 }
 
+static void ring_end_work(struct work_struct *work);
+
 /* I7: initialises everything at once, before any step that can fail. */
 static void ring_init(struct io2_ring *ring)
 {
@@ -105,6 +108,7 @@ static void ring_init(struct io2_ring *ring)
 	io2_hash_init(ring);
 	io2_workers_init(ring);
 	INIT_DELAYED_WORK(&ring->watch, ring_watch);
+	INIT_WORK(&ring->end, ring_end_work);
 }
 
 /**
@@ -164,10 +168,15 @@ static void ring_set_dying(struct io2_ring *ring)
 	mutex_unlock(&ring->uring_lock);
 }
 
-static bool ring_is_idle(struct io2_ring *ring, void *files)
+/* Has no request a borrowed reference of the ring's file any more? */
+static bool ring_file_is_idle(struct io2_ring *ring, void *unused)
 {
-	return files ? io2_submitters_idle(ring, files) :
-		       io2_cq_all_done(ring);
+	return !atomic_read(&ring->nr_own_file);
+}
+
+static bool ring_is_idle(struct io2_ring *ring, void *unused)
+{
+	return io2_cq_all_done(ring);
 }
 
 /* Cancels, and runs the requests that this defers. */
@@ -179,29 +188,31 @@ static void ring_cancel_armed(struct io2_ring *ring, void *files)
 	io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
-static void ring_wait_idle(struct io2_ring *ring, void *files)
+static void ring_wait_idle(struct io2_ring *ring, void *files,
+			   bool (*idle)(struct io2_ring *ring, void *files))
 {
 	io2_defer_waiter(ring);
 	wait_event_timeout(ring->wait, io2_defer_pending(ring) ||
-			   ring_is_idle(ring, files), CANCEL_AGAIN);
+			   idle(ring, files), CANCEL_AGAIN);
 	io2_defer_waiter_left(ring);
 	io2_deferred_run(ring, IO2_CTX_LEAVE);
 }
 
 /*
- * Waits until no request is left, of all processes or of one. None starts
- * meanwhile. A request that somebody was just about to start is cancelled in a
- * later round.
+ * Cancels requests, of all processes or of one, until @idle returns true. None
+ * starts meanwhile. A request that somebody was just about to start is cancelled
+ * in a later round.
  */
-static void ring_cancel_and_wait(struct io2_ring *ring, void *files)
+static void ring_cancel_and_wait(struct io2_ring *ring, void *files,
+				 bool (*idle)(struct io2_ring *ring, void *files))
 {
 	for (;;) {
 		ring_cancel_armed(ring, files);
 		/* not as a waiter: this may wait for another submission */
 		io2_cancel_drained(ring, files);
-		if (ring_is_idle(ring, files))
+		if (idle(ring, files))
 			break;
-		ring_wait_idle(ring, files);
+		ring_wait_idle(ring, files, idle);
 	}
 }
 
@@ -217,6 +228,21 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_region_free(&ring->rings_mem[0]);
 }
 
+/* Ends a DYING ring. */
+static void ring_end(struct io2_ring *ring)
+{
+	ring_cancel_and_wait(ring, NULL, ring_is_idle);
+	/* nothing else queues the watch of a DYING ring without requests */
+	io2_submitters_unwatch(ring);
+	io2_watch_stop(ring);
+	io2_defer_quiesce(ring);
+	io2_workers_stop(ring);
+	io2_cq_discard(ring);
+	WRITE_ONCE(ring->state, IO2_DEAD);
+	ring_free_parts(ring);
+	io2_ring_free(ring);
+}
+
 /**
  * io2_ring_shutdown() - end a ring that was LIVE (I9)
  * @ring: its last reference is gone
@@ -229,16 +255,29 @@ static void ring_free_parts(struct io2_ring *ring)
 void io2_ring_shutdown(struct io2_ring *ring)
 {
 	ring_set_dying(ring);
-	ring_cancel_and_wait(ring, NULL);
-	/* nothing else queues the watch of a DYING ring without requests */
-	io2_submitters_unwatch(ring);
-	io2_watch_stop(ring);
-	io2_defer_quiesce(ring);
-	io2_workers_stop(ring);
-	io2_cq_discard(ring);
-	WRITE_ONCE(ring->state, IO2_DEAD);
-	ring_free_parts(ring);
-	io2_ring_free(ring);
+	ring_end(ring);
+}
+
+static void ring_end_work(struct work_struct *work)
+{
+	ring_end(container_of(work, struct io2_ring, end));
+	io2_defer_module_put();
+}
+
+/*
+ * The kernel closes files in a work item if they have lost their last reference
+ * in a kernel thread, one file after another. The files behind this one may be
+ * those that a request of the ring waits for. So this does not wait for requests,
+ * and another work item does. But the kernel frees the ring's file next, so the
+ * requests that use it, such as polls of the ring itself, end here.
+ */
+static void ring_shutdown_later(struct io2_ring *ring)
+{
+	ring_set_dying(ring);
+	ring_cancel_and_wait(ring, NULL, ring_file_is_idle);
+	/* another ring's file may get this address */
+	WRITE_ONCE(ring->file, NULL);
+	io2_defer_detach(&ring->end);
 }
 
 /**
@@ -264,7 +303,8 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 	trace_iouring2_leave(ring);
 	do {
 		if (!io2_submitters_idle(ring, files))
-			ring_cancel_and_wait(ring, files);
+			ring_cancel_and_wait(ring, files,
+					     io2_submitters_idle);
 		mutex_lock(&ring->uring_lock);
 		idle = io2_submitters_take(ring, files, &left);
 		mutex_unlock(&ring->uring_lock);
@@ -313,9 +353,15 @@ void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
 
 static int ring_release(struct inode *inode, struct file *file)
 {
+	struct io2_ring *ring = file->private_data;
+
 	/* no ring: SETUP failed after it made the file */
-	if (file->private_data)
-		io2_ring_shutdown(file->private_data);
+	if (!ring)
+		return 0;
+	if (current->flags & PF_KTHREAD)
+		ring_shutdown_later(ring);
+	else
+		io2_ring_shutdown(ring);
 	return 0;
 }
 

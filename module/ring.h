@@ -8,6 +8,7 @@
  * memory mappings and running ioctls hold references. A request never holds a
  * reference to the file of its own ring. So the last close always reaches
  * io2_ring_shutdown(), which waits for every request before it frees the ring.
+ * In a kernel thread the last close leaves that wait to a work item.
  *
  * I1 to I10, here and in other files, are the rules that the module keeps: see
  * docs/overflow.md (I1 to I6), docs/lifetime.md (I7 to I9) and docs/security.md
@@ -189,7 +190,8 @@ enum io2_class {
  * @rings_mem: memory of @shared and @sq_array, and of @cqes if that has pages
  *	of its own; mapped one after the other
  * @sqes_mem: memory of @sqes
- * @file: the ring's own file, not referenced
+ * @file: the ring's own file, not referenced; NULL once a kernel thread has
+ *	released it
  * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
  *	load of the module has it
  *
@@ -260,10 +262,13 @@ enum io2_class {
  * @dead: workers that have ended and wait to be freed
  * @reap: frees @dead
  * @watch: checks the processes of submitters, see ring_watch()
+ * @end: ends the ring if a kernel thread has released it
  * @watched: @watch has been queued once; read without the lock
  * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint
+ *
+ * @nr_own_file: number of requests whose file is the ring's own
  *
  * @restarts: waits that will be restarted; under @uring_lock
  * @restarting: @restarts has been used; read without the lock
@@ -343,8 +348,11 @@ struct io2_ring {
 	struct list_head	dead;
 	struct work_struct	reap;
 	struct delayed_work	watch;
+	struct work_struct	end;
 	bool			watched;
 	unsigned int		nr_workers[IO2_CLASSES];
+
+	atomic_t		nr_own_file;
 
 	struct io2_restart	restarts[IO2_RESTARTS];
 	bool			restarting;

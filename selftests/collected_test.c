@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #include "fixture.h"
 #include "bounded.h"
 #include "absent.h"
+#include "cuse.h"
 #include "lingering.h"
 
 /* Put @nr descriptors into a socket that nobody can reach, and close them */
@@ -58,12 +60,18 @@ static bool all_is_released(const struct state *before)
 
 /*
  * @r: the ring
+ * @add: adds requests and submits them; returns 0, or what failed
+ * @path: a file for these requests
  * @over: the thread that shares its maker's first table shall end
+ * @last: the process that has the last descriptor of the ring
  * @ret: 0, or what failed
  */
 struct orphan {
 	struct ring r;
+	int (*add)(struct orphan *o);
+	const char *path;
 	bool over;
+	pid_t last;
 	int ret;
 };
 
@@ -76,9 +84,10 @@ static void *shares_table(void *arg)
 }
 
 /* Timers, each of which changes the poll of the ring itself when it expires */
-static int add_requests(struct ring *r)
+static int add_timers(struct orphan *o)
 {
 	static struct __kernel_timespec ts[TIMERS];
+	struct ring *r = &o->r;
 	struct iouring2_sqe *sqe = ring_sqe(r);
 	int i;
 
@@ -106,12 +115,11 @@ static void *makes_orphan(void *arg)
 {
 	struct orphan *o = arg;
 	pthread_t t;
-	pid_t pid;
 
 	o->ret = unshare(CLONE_FILES) ||
 		 ring_init(&o->r, 1024, 0) ||
 		 pthread_create(&t, NULL, shares_table, o) ||
-		 add_requests(&o->r);
+		 o->add(o);
 	if (o->ret)
 		return NULL;
 	ring_unmap(&o->r);
@@ -119,25 +127,35 @@ static void *makes_orphan(void *arg)
 	st_rel(&o->over, true);
 	pthread_join(t, NULL);
 	fflush(NULL);
-	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
-	if (!pid) {
+	o->last = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL,
+			  NULL);
+	if (!o->last) {
 		usleep(A_WHILE * 1000 / 2);	/* its parent ends */
 		_exit(lose(&o->r.fd, 1) ? 1 : 0);
 	}
 	return NULL;
 }
 
-static const char *has_orphan(void *arg)
+static const char *orphan_new(struct orphan *o)
 {
-	static struct orphan o;
 	int status = 0;
 	pthread_t t;
 
-	if (pthread_create(&t, NULL, makes_orphan, &o) ||
-	    pthread_join(t, NULL) || o.ret)
+	if (pthread_create(&t, NULL, makes_orphan, o) ||
+	    pthread_join(t, NULL) || o->ret)
 		return "no ring";
-	if (wait(&status) < 0 || status)
+	if (waitpid(o->last, &status, 0) < 0 || status)
 		return "the ring is not in flight";
+	return "";
+}
+
+static const char *has_orphan(void *arg)
+{
+	struct orphan o = { .add = add_timers };
+	const char *failed = orphan_new(&o);
+
+	if (*failed)
+		return failed;
 	/* in the middle of the timers */
 	usleep(A_WHILE * 1500);
 	collect();
@@ -212,6 +230,78 @@ BOUNDED_TEST(others_socket_lingers)
 	EXPECT_EQ(0, waitpid(socket, NULL, WNOHANG));
 	kill(socket, SIGKILL);
 	waitpid(socket, NULL, 0);
+	EXPECT_TRUE(all_is_released(&self->before));
+}
+
+/* A worker waits for the server of a file system, which does not answer */
+static int add_read(struct orphan *o)
+{
+	void *block = aligned_alloc(512, 512);
+	int fd = open(o->path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	if (fd < 0 || !block)
+		return -errno;
+	add(&o->r, IOURING2_OP_READ, fd, block, 512, 0, ASYNC, TRIED);
+	return submit_all(&o->r);
+}
+
+/* The request of the ring waits for the server @arg */
+static const char *leaves_ring(void *arg)
+{
+	struct cuse *c = arg;
+	struct orphan o = { .add = add_read, .path = c->file };
+	const char *failed = orphan_new(&o);
+
+	if (*failed)
+		return failed;
+	return until_ms(ld_acq(&c->asked), SOON) ? "" : "no request";
+}
+
+static pid_t collect_elsewhere(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		collect();
+		_exit(0);
+	}
+	return pid;
+}
+
+static bool has_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
+/* A ring that a kernel thread closes does not hold up the files behind it */
+BOUNDED_TEST(ring_waits_for_a_server)
+{
+	struct cuse *c = fuseblk_start();
+	pid_t first, second;
+	int p[2];
+
+	if (!c)
+		SKIP(return, "no FUSE file system on a block device");
+	st_rel(&c->deaf, true);
+	st_rel(&c->size, 4096);
+	st_rel(&c->hold, true);
+	EXPECT_CHILD(leaves_ring, c);
+	first = collect_elsewhere();
+	usleep(A_WHILE * 1000);
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	EXPECT_EQ(0, lose(&p[1], 1));
+	second = collect_elsewhere();
+	EXPECT_TRUE(until_ms(has_hung_up(p[0]), SOON));
+	EXPECT_EQ(1, ld_acq(&c->asked));
+	st_rel(&c->hold, false);
+	EXPECT_EQ(0, reap_ms(first, SOON));
+	EXPECT_EQ(0, reap_ms(second, SOON));
+	close(p[0]);
+	cuse_end(c);
 	EXPECT_TRUE(all_is_released(&self->before));
 }
 

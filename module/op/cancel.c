@@ -79,12 +79,8 @@ static int cancel_get_file(struct io2_req *req)
 		req->file = file;
 		return 0;
 	}
-	/* our own ring outlives us, and a reference to it could become a cycle */
-	if (file == req->ring->file) {
-		req->flags |= REQ_F_OWN_RING;
-		req->file = file;
-	}
 	/* no request can have another ring's file: NULL matches none */
+	io2_req_set_own_file(req, file);
 	io2_file_put(file);
 	return 0;
 }

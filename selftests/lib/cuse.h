@@ -38,6 +38,7 @@
  * @quiet: a poll reports no event
  * @stop: the server shall exit
  * @deaf: the server ignores interrupts
+ * @size: the size of the file in the file system, in bytes
  * @releasing: the server has got a release that it has not answered yet
  * @error: the error of each answer, if not 0
  * @asked: number of reads, writes and SETATTR that the server has got
@@ -50,6 +51,7 @@
  */
 struct cuse {
 	bool hold, hold_release, quiet, stop, deaf, releasing;
+	unsigned int size;
 	int error;
 	unsigned int asked, interrupted;
 	pid_t server, reader;
@@ -91,7 +93,8 @@ static inline bool fuseblk_serve(struct cuse_server *s,
 	};
 	struct fuse_entry_out entry = {
 		.nodeid = FUSE_ROOT_ID + 1,
-		.attr = { .ino = 2, .mode = S_IFREG | 0666, .nlink = 1 },
+		.attr = { .ino = 2, .mode = S_IFREG | 0666, .nlink = 1,
+			  .size = ld_acq(&s->shared->size) },
 	};
 	struct fuse_attr_out attr = { .attr = entry.attr };
 
