@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
@@ -47,11 +46,6 @@ static void collect(void)
 
 	lose(&fd, 1);
 	lose(NULL, 0);
-}
-
-static bool all_is_released(const struct state *before)
-{
-	return until_ms((collect(), !*state_diff(before, false)), SOON);
 }
 
 /* ------------------------------------------------- a ring that has requests */
@@ -126,9 +120,7 @@ static void *makes_orphan(void *arg)
 	o->ret = unshare(CLONE_FILES);
 	st_rel(&o->over, true);
 	pthread_join(t, NULL);
-	fflush(NULL);
-	o->last = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL,
-			  NULL);
+	o->last = fork_sharing();
 	if (!o->last) {
 		usleep(A_WHILE * 1000 / 2);	/* its parent ends */
 		_exit(lose(&o->r.fd, 1) ? 1 : 0);
@@ -169,7 +161,7 @@ BOUNDED_TEST(ring_with_requests)
 
 	for (i = 0; i < 3; i++)
 		EXPECT_CHILD(has_orphan, NULL);
-	EXPECT_TRUE(all_is_released(&self->before));
+	EXPECT_TRUE(all_is_released(&self->before, collect));
 }
 
 /* ------------------------------------------------- a close that takes long */
@@ -201,8 +193,7 @@ static pid_t have_victim(struct ring *r)
 	pid_t pid;
 	int file;
 
-	fflush(NULL);
-	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	pid = fork_sharing();
 	if (pid)
 		return pid;
 	file = tmp_file(4096);
@@ -230,7 +221,7 @@ BOUNDED_TEST(others_socket_lingers)
 	EXPECT_EQ(0, waitpid(socket, NULL, WNOHANG));
 	kill(socket, SIGKILL);
 	waitpid(socket, NULL, 0);
-	EXPECT_TRUE(all_is_released(&self->before));
+	EXPECT_TRUE(all_is_released(&self->before, collect));
 }
 
 /* A worker waits for the server of a file system, which does not answer */
@@ -302,7 +293,7 @@ BOUNDED_TEST(ring_waits_for_a_server)
 	EXPECT_EQ(0, reap_ms(second, SOON));
 	close(p[0]);
 	cuse_end(c);
-	EXPECT_TRUE(all_is_released(&self->before));
+	EXPECT_TRUE(all_is_released(&self->before, collect));
 }
 
 RING_TEST_MAIN

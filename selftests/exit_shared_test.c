@@ -161,12 +161,7 @@ static void play_end(struct __test_metadata *_metadata, struct play *p,
 	close(p->gate[0]);
 	close(p->gate[1]);
 	munmap(p, sizeof(*p));
-	EXPECT_TRUE(until_ms(!*state_diff(before, false), SOON));
-}
-
-static pid_t fork_sharing(void)
-{
-	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	EXPECT_TRUE(all_is_released(before, NULL));
 }
 
 /*

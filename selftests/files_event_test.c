@@ -477,6 +477,21 @@ static const char *bpf_iter_setup(struct kind *k)
 	return "";
 }
 
+/* Whose name is it? That of a thread of io_uring may have a number. */
+static void bpf_iter_canon(struct cell *c, struct inst *in, const void *p, int res)
+{
+	char name[NAME_LEN + 1] = "", mine[NAME_LEN] = "";
+
+	memcpy(name, p, res < NAME_LEN ? res : NAME_LEN);
+	prctl(PR_GET_NAME, mine);
+	if (!strcmp(name, mine)) {
+		note(c, "name=own");
+		return;
+	}
+	note(c, "name=%.*s%s", (int)strcspn(name, "0123456789"), name,
+	     strpbrk(name, "0123456789") ? "N" : "");
+}
+
 /* An epoll set, which is ready when the eventfd in it is ready */
 static int epoll_open(struct inst *in)
 {
@@ -575,7 +590,7 @@ static struct kind kinds[] = {
 	{ .name = "bpf_map", .can = K_READ | K_WRITE, .setup = bpf_setup,
 	  .open = bpf_map_open },
 	{ .name = "bpf_iter", .can = K_READ, .setup = bpf_iter_setup,
-	  .open = bpf_iter_open },
+	  .open = bpf_iter_open, .canon = bpf_iter_canon },
 	{ .name = "epoll", .can = K_FEED | K_POLL, .open = epoll_open,
 	  .feed = eventfd_feed },
 	{ .name = "mqueue", .can = K_FEED | K_POLL, .setup = mqueue_setup,
@@ -599,17 +614,39 @@ static struct kind kinds[] = {
 #define NO_OFFSET							\
 	"the program of the iterator writes the name of io_uring's thread"
 
+/* The read has ended when it is cancelled, before or after a look at the CQ */
+#define ENDED_EARLY							\
+	"submit=1 done=0 submit=1 cancel=-ENOENT read=-ECANCELED datum=1|" \
+	"submit=1 done=1 submit=1 cancel=-ENOENT read=-ECANCELED datum=1"
+
+#define NEVER_READY	"waits submit=1 cancel=0 res=-ECANCELED"
+
 static const struct argued argued[] = {
-	{ "bpf_iter", "pos", NULL, NO_OFFSET },
-	{ "bpf_iter", "pos/async", NULL, NO_OFFSET },
-	{ "userfaultfd", "cancel", NULL, TASK_WORK },
-	{ "userfaultfd", "cancel/async", NULL, TASK_WORK },
-	{ "iouring2_ring", "never", NULL, CIRCLE },
-	{ "iouring2_ring", "never/async", NULL, CIRCLE },
-	{ "iouring2_ring", "fsync", NULL, CIRCLE },
-	{ "iouring2_ring", "fsync/async", NULL, CIRCLE },
-	{ "iouring2_ring", "poll", NULL, CIRCLE },
-	{ "iouring2_ring", "poll/async", NULL, CIRCLE },
+	{ "bpf_iter", "pos",
+	  .text[WAY_CALL] = "res=-ESPIPE",
+	  OF_IO_URING("res=16 name=iou-wrk-N"),
+	  OF_IOURING2("res=16 name=own"), .why = NO_OFFSET },
+	{ "userfaultfd", "cancel",
+	  OF_IO_URING(ENDED_EARLY),
+	  OF_IOURING2("submit=1 done=0 submit=1 cancel=0 read=-ECANCELED datum=1"),
+	  .why = TASK_WORK },
+	{ "iouring2_ring", "never", "5.10",
+	  .text[WAY_CALL] = "res=-EINVAL",
+	  .text[WAY_NATIVE] = NEVER_READY,
+	  .text[WAY_NATIVE_ASYNC] = "res=-EINVAL",
+	  OF_IOURING2("res=-EOPNOTSUPP"), .why = CIRCLE },
+	{ "iouring2_ring", "never",
+	  .text[WAY_CALL] = "res=-EINVAL",
+	  OF_IO_URING(NEVER_READY),
+	  OF_IOURING2("res=-EOPNOTSUPP"), .why = CIRCLE },
+	{ "iouring2_ring", "fsync",
+	  .text[WAY_CALL] = "fsync=-EINVAL fdatasync=-EINVAL",
+	  OF_IO_URING("fsync=-EINVAL fdatasync=-EINVAL"),
+	  OF_IOURING2("fsync=-EOPNOTSUPP fdatasync=-EOPNOTSUPP"), .why = CIRCLE },
+	{ "iouring2_ring", "poll",
+	  .text[WAY_CALL] = "events=4",
+	  OF_IO_URING("events=4"),
+	  OF_IOURING2("events=ffffffa1" /* -EOPNOTSUPP */), .why = CIRCLE },
 };
 
 int main(int argc, char **argv)

@@ -189,8 +189,10 @@ static struct kind kinds[] = {
 		"waits for the file's poll"
 
 static const struct argued argued[] = {
-	{ "trace_pipe", "nonblock", NULL, WAITS },
-	{ "trace_pipe", "nonblock/async", NULL, WAITS },
+	{ "trace_pipe", "nonblock",
+	  .text[WAY_CALL] = "res=-EAGAIN res=# datum=1",
+	  OF_IO_URING("hangs"), OF_IOURING2("res=# datum=1"),
+	  .why = WAITS },
 };
 
 int main(int argc, char **argv)

@@ -529,8 +529,10 @@ static struct kind kinds[] = {
 		"threads of a process, create_io_thread(), is not exported"
 
 static const struct argued argued[] = {
-	{ NULL, "fanotify_pid", NULL, WORKER },
-	{ NULL, "fanotify_pid/async", NULL, WORKER },
+	{ NULL, "fanotify_pid",
+	  .text[WAY_CALL] = "res=1 pid=1",
+	  OF_IO_URING("res=1 pid=1"), OF_IOURING2("res=1 pid=0"),
+	  .why = WORKER },
 };
 
 int main(int argc, char **argv)

@@ -46,12 +46,6 @@ struct play {
 	int pinned;
 };
 
-static pid_t clone_files(void)
-{
-	fflush(NULL);
-	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
-}
-
 /* Keep a thread on a processor, where no ordinary thread interrupts it if @fifo */
 static int pin(pid_t pid, int cpu, bool fifo)
 {
@@ -112,7 +106,7 @@ static void ends_ring(struct play *p)
 /* Return: "", or what failed */
 static const char *loses_ring(struct play *p)
 {
-	pid_t other = clone_files();
+	pid_t other = fork_sharing();
 
 	if (!other) {
 		until_ms(ld_acq(&p->over), 4 * SOON);
@@ -123,7 +117,7 @@ static const char *loses_ring(struct play *p)
 	st_rel(&p->over, true);
 	if (reap_ms(other, SOON))
 		return "the first table does not end";
-	if (!clone_files())
+	if (!fork_sharing())
 		ends_ring(p);
 	if (syscall(__NR_close_range, p->r.fd, p->r.fd, CLOSE_RANGE_UNSHARE))
 		return "close_range";

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@
 #include "absent.h"
 #include "fixture.h"
 #include "inflight.h"
+#include "kthread.h"
 
 /* Sockets, as a WRITE to one can be tried without blocking on every kernel */
 #define TYPE	(SOCK_STREAM | SOCK_CLOEXEC)
@@ -314,6 +316,80 @@ RING_TEST(descriptor_comes_back)
 	close(null);
 	close(sp[0]);
 	close(sp[1]);
+}
+
+/* ------------------------------------------ a worker that gives its memory back */
+
+#define LEAVES		16
+#define ROUND_MS	90	/* the module looks again after 100 ms, within a tick */
+
+/* Have the worker run on this processor only, where it gives way to this task */
+static bool worker_gives_way(void)
+{
+	pid_t worker = find_worker();
+	cpu_set_t here;
+
+	return worker > 0 && !sched_getaffinity(0, sizeof(here), &here) &&
+	       !sched_setaffinity(worker, sizeof(here), &here);
+}
+
+/*
+ * Close a ring whose worker waits for a page. Return: how long that took, in
+ * milliseconds, or -1.
+ */
+static int leave_ms(int file)
+{
+	struct absent ab;
+	long long start;
+	struct ring r;
+	int ms = -1;
+
+	if (absent_make(&ab))
+		return -1;
+	if (ring_init(&r, 8, 0))
+		goto out;
+	prep_read(ring_sqe(&r), file, ab.page, 4, 0);
+	r.sqes[0].flags = ASYNC;
+	if (ring_submit(&r) == 1 && absent_wanted(&ab, 20000) &&
+	    worker_gives_way()) {
+		start = now_ns(CLOCK_MONOTONIC);
+		close(r.fd);
+		ms = (now_ns(CLOCK_MONOTONIC) - start) / NSEC_PER_MSEC;
+		r.fd = -1;
+	}
+	ring_exit(&r);
+out:
+	absent_free(&ab);
+	return ms;
+}
+
+/*
+ * The worker is interrupted, posts the completion, and then gives the memory of
+ * the process back. close() waits for the latter, and must be woken then. As
+ * this task has the higher priority on the only processor, the completion wakes
+ * it before that, so it has to wait again.
+ *
+ * Any one close may take long on a busy machine. Without the wake-up, all do.
+ */
+RING_TEST(woken_by_worker)
+{
+	struct sched_param first = { .sched_priority = 1 };
+	int file = tmp_file(4096), i, ms, slow = 0;
+	struct absent ab;
+
+	if (absent_make(&ab))
+		SKIP(return, "no userfaultfd");
+	absent_free(&ab);
+	ASSERT_EQ(0, pin_to_one_cpu());
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		SKIP(return, "no real-time priority");
+	for (i = 0; i < LEAVES; i++) {
+		ms = leave_ms(file);
+		ASSERT_LE(0, ms);
+		slow += ms >= ROUND_MS;
+	}
+	EXPECT_GE(LEAVES / 2, slow);
+	close(file);
 }
 
 RING_TEST_MAIN

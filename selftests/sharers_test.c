@@ -292,7 +292,7 @@ static bool scene_over(const struct slow_file *f, struct scene *sc,
 	bool over;
 
 	f->end(sc);
-	over = until_ms(!*state_diff(before, false), SOON);
+	over = all_is_released(before, NULL);
 	if (sc->c)
 		cuse_end(sc->c);
 	return over;

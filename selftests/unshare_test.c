@@ -54,16 +54,12 @@ static void wait_until_over(struct play *p)
 /* Start a process with the same fd table */
 static bool share_with_process(struct play *p)
 {
-	pid_t pid;
-
-	fflush(NULL);
-	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
-	if (!pid) {
+	p->pid = fork_sharing();
+	if (!p->pid) {
 		wait_until_over(p);
 		_exit(0);
 	}
-	p->pid = pid;
-	return pid > 0;
+	return p->pid > 0;
 }
 
 static void *thread_fn(void *arg)
@@ -93,17 +89,13 @@ static bool sharer_ends(struct play *p)
 	return ended;
 }
 
-/*
- * Return: whether the module has released all that it held. That takes a moment:
- * a thread that has been joined, or a process that is not a child, may still be
- * about to close its fd table.
- */
+/* Return: whether the module has released all that it held */
 static bool play_end(struct play *p, const struct state *before)
 {
 	close(p->pipe[0]);
 	close(p->pipe[1]);
 	munmap(p, sizeof(*p));
-	return until_ms(!*state_diff(before, false), SOON);
+	return all_is_released(before, NULL);
 }
 
 static struct iouring2_sqe *add_poll(struct play *p)
@@ -296,17 +288,12 @@ static const char *keeps_mapping(void *arg)
 	return seen_ms(&p->r, TRIED, SOON) == NEVER ? "it goes on" : "";
 }
 
-static bool all_is_released(const struct state *before)
-{
-	return until_ms(!*state_diff(before, false), SOON);
-}
-
 BOUNDED_TEST(close_range)
 {
 	struct way way = { share_with_process, by_close_range };
 
 	EXPECT_STREQ("", in_child(keeps_mapping, &way));
-	EXPECT_TRUE(all_is_released(&self->before));
+	EXPECT_TRUE(all_is_released(&self->before, NULL));
 }
 
 BOUNDED_TEST(mapping_of_a_thread)
@@ -314,7 +301,7 @@ BOUNDED_TEST(mapping_of_a_thread)
 	struct way way = { share_with_thread, by_unshare };
 
 	EXPECT_STREQ("", in_child(keeps_mapping, &way));
-	EXPECT_TRUE(all_is_released(&self->before));
+	EXPECT_TRUE(all_is_released(&self->before, NULL));
 }
 
 /*
@@ -408,7 +395,7 @@ BOUNDED_TEST(thread_exits)
 	EXPECT_EQ(0, buf[0]);
 	ring_unmap(&own.r);
 	own_end();
-	EXPECT_TRUE(until_ms(!*state_diff(&self->before, false), SOON));
+	EXPECT_TRUE(all_is_released(&self->before, NULL));
 }
 
 /* The write is not done to the file that has the number in another table */
@@ -426,7 +413,7 @@ BOUNDED_TEST(thread_exits_before_link)
 	EXPECT_FALSE(readable(own.fds[1][0]));
 	ring_unmap(&own.r);
 	own_end();
-	EXPECT_TRUE(until_ms(!*state_diff(&self->before, false), SOON));
+	EXPECT_TRUE(all_is_released(&self->before, NULL));
 }
 
 /* A thread that has a table of its own before the ring is made */
@@ -558,8 +545,7 @@ BOUNDED_TEST(sharer_closes)
 	add(&p->r, IOURING2_OP_READ, p->pipe[0], buf, sizeof(buf), 0, 0, TRIED);
 	ASSERT_EQ(0, submit_all(&p->r));
 	ASSERT_EQ(0, unshare(CLONE_FILES));
-	fflush(NULL);
-	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	pid = fork_sharing();
 	if (!pid) {
 		close(p->r.fd);
 		_exit(0);
@@ -647,8 +633,7 @@ static const char *closes_after_many(void *arg)
 
 	if (!p)
 		return "no ring";
-	fflush(NULL);
-	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	pid = fork_sharing();
 	if (!pid) {
 		long long start;
 
@@ -685,7 +670,7 @@ BOUNDED_TEST(many_submitters)
 		       timed[1].ns / 1000);
 	}
 	munmap(timed, 2 * sizeof(*timed));
-	EXPECT_TRUE(all_is_released(&self->before));
+	EXPECT_TRUE(all_is_released(&self->before, NULL));
 }
 
 /* ------------------------------------------------------ the end of a process */

@@ -6,7 +6,6 @@
  * no cgroup of their process, but their reads and writes are accounted to it.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "fixture.h"
 #include "bounded.h"
 #include "absent.h"
+#include "kthread.h"
 
 #define TOTAL	"workers_total"
 
@@ -284,21 +284,9 @@ BOUNDED_TEST(io_is_accounted)
 /* The nice value of the worker of this process, or -100 */
 static int worker_nice(void)
 {
-	char want[32], path[300], comm[32];
-	DIR *proc = opendir("/proc");
-	struct dirent *e;
-	int found = -100;
+	pid_t worker = find_worker();
 
-	snprintf(want, sizeof(want), "iou2-wrk-%d\n", getpid());
-	while (proc && (e = readdir(proc))) {
-		snprintf(path, sizeof(path), "/proc/%s/comm", e->d_name);
-		if (read_text(path, comm, sizeof(comm)) > 0 &&
-		    !strcmp(comm, want))
-			found = getpriority(PRIO_PROCESS, atoi(e->d_name));
-	}
-	if (proc)
-		closedir(proc);
-	return found;
+	return worker < 0 ? -100 : getpriority(PRIO_PROCESS, worker);
 }
 
 static const char *is_nice(void *arg)

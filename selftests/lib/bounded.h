@@ -9,12 +9,14 @@
 #ifndef SELFTESTS_IOURING2_BOUNDED_H
 #define SELFTESTS_IOURING2_BOUNDED_H
 
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "reason.h"
 #include "ring.h"
@@ -264,6 +266,16 @@ static inline int reap_ms(pid_t pid, int ms)
 }
 
 /*
+ * Start a process that shares our table of descriptors, and nothing else.
+ * Return: as fork().
+ */
+static inline pid_t fork_sharing(void)
+{
+	fflush(NULL);
+	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+/*
  * Close the standard descriptors. Otherwise a process that never ends keeps the
  * output open, and the test run waits for it.
  */
@@ -310,6 +322,19 @@ static inline const char *child_ms(const char *(*fn)(void *arg), void *arg,
 #define EXPECT_CHILD(fn, arg)	EXPECT_STREQ("", child_ms(fn, arg, 40000))
 
 /* ----------------------------------------------------------------- the rest */
+
+/*
+ * Return: whether the module has released all that it has taken since @before.
+ * That takes a moment: a thread that has been joined, or a process that is not a
+ * child, may still be about to close its table of descriptors. @prod, which may
+ * be NULL, makes it happen; one call may not be enough.
+ */
+static inline bool all_is_released(const struct state *before,
+				   void (*prod)(void))
+{
+	return until_ms((prod ? prod() : (void)0, !*state_diff(before, false)),
+			SOON);
+}
 
 __printf(2, 3)
 static inline int write_text(const char *path, const char *fmt, ...)

@@ -33,9 +33,12 @@
  * Seconds for one column, even on a busy machine: a longer one counts as hung
  */
 #define COLUMN_LIMIT	20
-#define ARGUED_LIMIT	3	/* the same, if a difference is argued for */
+#define ARGUED_LIMIT	3	/* the same, if it is known to hang */
 #define SETUP_LIMIT	120
 #define MAX_HUNG	2	/* after these, a way is not continued */
+
+/* What is observed last if a column is killed at its limit */
+#define HANGS		"hangs"
 
 /* The column that this program adds to those of the matrix */
 enum { LEFT_DATA, NR_OWN };
@@ -61,7 +64,8 @@ struct board {
 static struct board *board;
 static const struct matrix *matrix;
 static FILE *tsv;
-static const char *kernel;
+static const char *kernel;	/* its name in the table of results */
+static char release[65];
 
 /* ------------------------------------------------- what kernel threads have */
 
@@ -152,30 +156,91 @@ static const char *column_name(unsigned int col)
 					  own_columns[col - matrix->nr_columns];
 }
 
-static bool word_in(const char *words, const char *word)
+/* Is the running kernel one of @series, such as "5.10"? */
+static bool is_of_series(const char *series)
 {
-	size_t len = strlen(word);
-	const char *p;
+	size_t len = strlen(series);
 
-	for (p = words; (p = strstr(p, word)); p += len)
-		if ((p == words || p[-1] == ' ') && (!p[len] || p[len] == ' '))
-			return true;
+	return !strncmp(release, series, len) && !isdigit(release[len]);
+}
+
+/* Return: the entry for a cell, or NULL; @column: without "/async" */
+static const struct argued *argued(const struct kind *k, const char *column)
+{
+	const struct argued *a = matrix->argued;
+	const struct argued *end = a + matrix->nr_argued;
+
+	for (; a < end; a++)
+		if ((!a->kind || !strcmp(a->kind, k->name)) &&
+		    !strcmp(a->column, column) &&
+		    (!a->series || is_of_series(a->series)))
+			return a;
+	return NULL;
+}
+
+/*
+ * Is @text the first alternative of @want? @number is what '#' stands for, or -1
+ * if no text has shown it yet.
+ */
+static bool is_alternative(const char *want, const char *text, long *number)
+{
+	long had = *number, n;
+	char *end;
+
+	for (; *want && *want != '|'; want++) {
+		if (*want != '#') {
+			if (*want != *text++)
+				break;
+			continue;
+		}
+		n = isdigit(*text) ? strtol(text, &end, 10) : -1;
+		if (n < 0 || (*number >= 0 && n != *number))
+			break;
+		*number = n;
+		text = end;
+	}
+	if ((!*want || *want == '|') && !*text)
+		return true;
+	*number = had;
 	return false;
 }
 
-static const char *argued(const struct kind *k, const char *column)
+static bool is_text(const char *want, const char *text, long *number)
 {
-	const struct argued *a;
-	unsigned int i;
-
-	for (i = 0; i < matrix->nr_argued; i++) {
-		a = &matrix->argued[i];
-		if ((!a->kind || !strcmp(a->kind, k->name)) &&
-		    (!a->column || !strcmp(a->column, column)) &&
-		    (!a->kernels || word_in(a->kernels, kernel)))
-			return a->why;
+	for (; want; want = strchr(want, '|')) {
+		want += *want == '|';
+		if (is_alternative(want, text, number))
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+/* Has a way observed what the entry says? */
+static bool as_argued(const struct argued *a, enum io_way way, unsigned int col,
+		      long *number)
+{
+	if (*board->no_way[way])
+		return true;
+	if (!a->text[way] || board->state[way][col] == NOT_RUN)
+		return !a->text[way] && board->state[way][col] == NOT_RUN;
+	return is_text(a->text[way], board->text[way][col], number);
+}
+
+/* Return: why @ours may differ in this cell, as it does; or NULL */
+static const char *why_differs(const struct kind *k, enum io_way ours,
+			       unsigned int col)
+{
+	const struct argued *a = argued(k, column_name(col));
+	long number = -1;
+	int way;
+
+	if (!a || board->state[ours][col] != RAN ||
+	    !as_argued(a, ours, col, &number))
+		return NULL;
+	for (way = 0; way < WAY_OURS; way++)
+		if (!as_argued(a, way, col, &number))
+			return NULL;
+	return a->why;
 }
 
 /* ---------------------------------------------------------- a way's process */
@@ -299,14 +364,13 @@ static bool reap(pid_t pid, int *status, long ms)
 	return until_ms(waitpid(pid, status, WNOHANG) == pid, ms);
 }
 
-/*
- * If any difference in this column is argued for, io_uring gets a short time
- * limit
- */
+/* A way that is known to hang gets a short time limit */
 static long column_limit(const struct kind *k, enum io_way way, unsigned int col)
 {
-	if (way < WAY_OURS && col < matrix->nr_columns &&
-	    argued(k, column_name(col)))
+	const struct argued *a = col < matrix->nr_columns ?
+				 argued(k, column_name(col)) : NULL;
+
+	if (a && a->text[way] && strstr(a->text[way], HANGS))
 		return ARGUED_LIMIT;
 	return env_long("IOURING2_FILES_LIMIT", COLUMN_LIMIT);
 }
@@ -341,8 +405,7 @@ static int watch(struct kind *k, enum io_way way, pid_t pid)
 			break;
 		usleep(1000);
 	}
-	snprintf(board->text[way][at] + strlen(board->text[way][at]), 80,
-		 " hangs");
+	note(&(struct cell){ .text = board->text[way][at] }, HANGS);
 	board->state[way][at] = HUNG;
 	kill(pid, SIGKILL);
 	if (reap(pid, &status, 10000))
@@ -535,7 +598,7 @@ static bool judge(struct kind *k, enum io_way ours, unsigned int col)
 		row(k->name, name, "same", as[way]);
 		return false;
 	}
-	why = argued(k, name);
+	why = why_differs(k, ours, col);
 	snprintf(text, sizeof(text),
 		 "call: %s; io_uring: %s; io_uring ASYNC: %s; iouring2: %s",
 		 seen(WAY_CALL, col), seen(WAY_NATIVE, col),
@@ -608,12 +671,13 @@ static bool wanted(const struct kind *k, int argc, char **argv)
 static void open_tsv(void)
 {
 	const char *path = getenv("IOURING2_FILES_TSV");
-	static struct utsname u;
+	struct utsname u;
 
 	uname(&u);
+	strcpy(release, u.release);
 	kernel = getenv("VM_KERNEL");
 	if (!kernel || !*kernel)
-		kernel = u.release;
+		kernel = release;
 	if (!path || !*path)
 		return;
 	tsv = fopen(path, "a");

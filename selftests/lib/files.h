@@ -156,13 +156,25 @@ struct column {
 };
 
 /*
- * A known difference, with the reason in @why: a symbol that mainline does not
- * export, or a rule of mainline. A field that is NULL matches all. @kernels has
- * names, separated by blanks.
+ * A known difference: what each way observes, and why iouring2 differs. If any
+ * way observes something else, the cell fails.
+ *
+ * @kind, @column: the cell; @kind NULL: this column of every kind
+ * @series: the kernels for which the entry is, such as "5.10"; NULL: all. The
+ *	first entry for a cell and the running kernel applies.
+ * @text: what the way observes; NULL: there is no such call. A '|' separates
+ *	alternatives. A '#' is a number that is the same in all texts.
+ * @why: a symbol that mainline does not export, or a rule of mainline
  */
 struct argued {
-	const char *kind, *column, *kernels, *why;
+	const char *kind, *column, *series;
+	const char *text[NR_WAYS];
+	const char *why;
 };
+
+/* The same text for two ways */
+#define OF_IO_URING(t)	.text[WAY_NATIVE] = (t), .text[WAY_NATIVE_ASYNC] = (t)
+#define OF_IOURING2(t)	.text[WAY_OURS] = (t), .text[WAY_OURS_ASYNC] = (t)
 
 struct matrix {
 	struct kind *kinds;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Telling kernel threads from processes. Include after fixture.h. */
+/* Telling kernel threads from processes, and workers. Include after fixture.h. */
 #ifndef SELFTESTS_IOURING2_KTHREAD_H
 #define SELFTESTS_IOURING2_KTHREAD_H
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "ring.h"
 
@@ -26,6 +28,32 @@ static inline bool is_kernel_thread(const char *pid)
 	if (at)
 		sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
 	return flags & PF_KTHREAD;
+}
+
+/* Is @pid a worker of this process? */
+static inline bool is_worker(const char *pid)
+{
+	char path[300], want[32], comm[32];
+
+	snprintf(want, sizeof(want), "iou2-wrk-%d\n", getpid());
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	return read_text(path, comm, sizeof(comm)) > 0 && !strcmp(comm, want) &&
+	       is_kernel_thread(pid);
+}
+
+/* Return: the pid of a worker of this process, or -1 */
+static inline pid_t find_worker(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+	pid_t pid = -1;
+
+	while (proc && pid < 0 && (e = readdir(proc)))
+		if (is_worker(e->d_name))
+			pid = atoi(e->d_name);
+	if (proc)
+		closedir(proc);
+	return pid;
 }
 
 #endif
