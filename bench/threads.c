@@ -212,15 +212,15 @@ static const struct {
 	unsigned int batch, threads[4];
 	bool one_ring;
 } rows[] = {
-	{ "nop, 32 at a time, a ring each", "nop", 32, { 1, 2, 4 }, false },
-	{ "nop, 8 at a time, one ring", "nop", 8, { 1, 2, 8 }, true },
-	{ "read 4 KiB, ext4 page cache, 32 at a time, a ring each",
+	{ "nop, 32 at a time, one ring per thread", "nop", 32, { 1, 2, 4 }, false },
+	{ "nop, 8 at a time, one ring for all", "nop", 8, { 1, 2, 8 }, true },
+	{ "read 4 KiB, ext4 page cache, 32 at a time, one ring per thread",
 	  "read 4 KiB, ext4 page cache", 32, { 1, 2, 4 }, false },
-	{ "read 4 KiB, ext4 page cache, 8 at a time, one ring",
+	{ "read 4 KiB, ext4 page cache, 8 at a time, one ring for all",
 	  "read 4 KiB, ext4 page cache", 8, { 1, 2, 8 }, true },
-	{ "read 4 KiB, tmpfs, 32 at a time, a ring each",
+	{ "read 4 KiB, tmpfs, 32 at a time, one ring per thread",
 	  "read 4 KiB, tmpfs", 32, { 1, 2, 4 }, false },
-	{ "poll an eventfd, armed; write, read, 32 at a time, a ring each",
+	{ "poll an eventfd, armed; write, read, 32 at a time, one ring per thread",
 	  "poll an eventfd, armed; write, read", 32, { 1, 2, 4 }, false },
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a ring after SETUP: its file and its end.
+ * The life of a ring after SETUP: its file and its end. Its mappings are in
+ * mmap.c.
  *
  * There are two exits, which never mix (I8). A failed SETUP frees the parts
  * that it has built (setup.c) and then calls io2_ring_free(). Nothing that
@@ -9,7 +10,6 @@
  * it, a work item waits.
  */
 #include <linux/atomic.h>
-#include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -23,6 +23,7 @@
 #include "deferred.h"
 #include "fdinfo.h"
 #include "hash.h"
+#include "mmap.h"
 #include "register.h"
 #include "reqmem.h"
 #include "request.h"
@@ -313,42 +314,6 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 	io2_submitters_free(&left);
 }
 
-#define MM_GONE_ROUNDS	100	/* rounds of cancelling requests that cancelled ones have started */
-
-/**
- * io2_ring_mm_gone() - end the requests of a program that was replaced
- * @ring: the ring
- * @mm: the program's mm, which has no users any more
- *
- * A request that another context is running at this moment is left to that
- * context. No worker is running one: it would be a user of the mm.
- *
- * Context: task context, may sleep; in execve(2), or a kernel thread; no lock
- * of the ring held.
- */
-void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm)
-{
-	unsigned int rounds = MM_GONE_ROUNDS;
-	bool left = false;
-
-	while (io2_submitters_mark_gone(ring, mm) && rounds--) {
-		left = true;
-		if (current->flags & PF_KTHREAD) {
-			io2_cancel_gone(ring);
-			break;
-		}
-		/* the requests end here, and not a moment later in a work item */
-		io2_defer_waiter(ring);
-		io2_cancel_gone(ring);
-		io2_defer_waiter_left(ring);
-		if (!io2_deferred_run(ring, IO2_CTX_LEAVE))
-			break;
-	}
-	/* requests behind a barrier, and what the program's end leaves to free */
-	if (left)
-		io2_watch_queue(ring);
-}
-
 /* --- the file ----------------------------------------------------------- */
 
 static int ring_release(struct inode *inode, struct file *file)
@@ -388,89 +353,6 @@ static int ring_flush(struct file *file, fl_owner_t files)
 	if ((current->flags & PF_EXITING) || !has_other_descriptor(file, files))
 		io2_ring_leave(file->private_data, files);
 	return 0;
-}
-
-/* bits of an mmap offset that are an offset within the mapped area */
-#define OFF_PLACE	(IOURING2_OFF_CQ_RING - 1)
-
-/*
- * Finds the memory that is mapped at @off. Return: the number of regions; 0 if
- * there are none.
- */
-static unsigned int ring_regions(const struct io2_ring *ring, u64 off,
-				 const struct io2_region **r)
-{
-	switch (off) {
-	case IOURING2_OFF_SQ_RING:
-	case IOURING2_OFF_CQ_RING:
-		*r = ring->rings_mem;
-		return ARRAY_SIZE(ring->rings_mem);
-	case IOURING2_OFF_SQES:
-		*r = &ring->sqes_mem;
-		return 1;
-	default:
-		*r = NULL;
-		return 0;
-	}
-}
-
-/*
- * For debuggers. The memory is mapped by frame number, so they find no pages in
- * it.
- */
-static int ring_access(struct vm_area_struct *vma, unsigned long addr,
-		       void *buf, int len, int write)
-{
-	u64 off = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
-	const struct io2_region *r;
-	unsigned int nr;
-
-	nr = ring_regions(vma->vm_file->private_data, off & ~OFF_PLACE, &r);
-	len = min_t(unsigned long, len, vma->vm_end - addr);
-	return io2_regions_access(r, nr, off & OFF_PLACE, buf, len, write);
-}
-
-/*
- * A mapping of the ring ends. This detects execve(2): the mm has no users any
- * more, although current is not exiting. The end of a process is noticed when it
- * closes its descriptors, or by submitter_exit_wake().
- *
- * If the process unmaps the ring, a later execve(2) does not get here. Nor does
- * an execve(2) of a process that shares its mm. In both cases the ring's watch
- * notices that the process runs another program.
- */
-static void ring_mmap_close(struct vm_area_struct *vma)
-{
-	struct io2_ring *ring = vma->vm_file->private_data;
-	struct mm_struct *mm = vma->vm_mm;
-	bool busy = io2_submitters_unmapped(ring, mm);
-
-	if (!atomic_read(&mm->mm_users) && !(current->flags & PF_EXITING))
-		io2_ring_mm_gone(ring, mm);
-	else if (busy)
-		io2_watch_queue(ring);
-}
-
-static const struct vm_operations_struct ring_vm_ops = {
-	.access		= ring_access,
-	.close		= ring_mmap_close,
-};
-
-static int ring_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	const struct io2_region *r;
-	unsigned int nr;
-	int ret;
-
-	nr = ring_regions(file->private_data, (u64)vma->vm_pgoff << PAGE_SHIFT,
-			  &r);
-	if (!nr)
-		return -EINVAL;
-	vma->vm_ops = &ring_vm_ops;
-	ret = io2_regions_mmap(r, nr, vma);
-	if (!ret)
-		io2_submitters_mapped(file->private_data);
-	return ret;
 }
 
 static long ring_ioctl_enter(struct io2_ring *ring, unsigned int size,
@@ -544,7 +426,7 @@ const struct file_operations io2_ring_fops = {
 	.owner		= THIS_MODULE,
 	.release	= ring_release,
 	.flush		= ring_flush,
-	.mmap		= ring_mmap,
+	.mmap		= io2_ring_mmap,
 	.poll		= io2_ring_poll,
 	.unlocked_ioctl	= ring_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,

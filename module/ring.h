@@ -427,7 +427,6 @@ void io2_ring_free(struct io2_ring *ring);
 void io2_ring_go_live(struct io2_ring *ring, struct file *file);
 void io2_ring_shutdown(struct io2_ring *ring);
 void io2_ring_leave(struct io2_ring *ring, void *files);
-void io2_ring_mm_gone(struct io2_ring *ring, struct mm_struct *mm);
 struct file *io2_ring_file(void);
 
 #endif

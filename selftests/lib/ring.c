@@ -379,6 +379,15 @@ int ring_nop(struct ring *r, __u64 user_data)
 
 /* --------------------------------------------------------------- entries */
 
+const char *op_name(unsigned int op)
+{
+	static const char *const names[] = {
+#include "op_names.h"
+	};
+
+	return op < sizeof(names) / sizeof(*names) ? names[op] : NULL;
+}
+
 void prep(struct iouring2_sqe *sqe, int op, int fd, const void *addr,
 	  unsigned int len, __u64 off)
 {

@@ -95,6 +95,9 @@ int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe);
 int ring_do(struct ring *r);	/* submit one entry, wait, return cqe.res */
 int ring_nop(struct ring *r, __u64 user_data);	/* queue a NOP: 0, -EBUSY */
 
+/* The name of an opcode without IOURING2_OP_, or NULL if the header has none */
+const char *op_name(unsigned int op);
+
 /* Fill an entry; user_data and flags become 0 */
 void prep(struct iouring2_sqe *sqe, int op, int fd, const void *addr,
 	  unsigned int len, __u64 off);

@@ -370,13 +370,6 @@ def check_kernel_doc_exists():
                 yield f'{name}: {found} has no kernel-doc comment'
 
 
-def check_number_of_mutants():
-    """docs/testing.md says how many mutants there are."""
-    number = len(files_like(r'^suites/mutants/.*\.patch$'))
-    if f'There are {number} mutants.' not in read('docs/testing.md'):
-        yield f'docs/testing.md does not say that there are {number} mutants'
-
-
 def is_shell(name):
     first = files.contents(name)[:64].split(b'\n')[0]
     return re.match(rb'#!.*[/ ](ba)?sh\b', first) and b'busybox' not in first
@@ -655,7 +648,6 @@ def rows():
     yield 'manual pages (mandoc, man)', check_man
     yield 'each errno in the section ERRORS of the manual page has a test', command, 'tools/errnos'
     yield 'mutants apply', command, 'tools/mutate', '--check'
-    yield 'number of mutants in testing.md', check_number_of_mutants
     yield 'unit tests of the Python tools', check_decisions
     yield 'truth table of io2_where()', command, 'tools/where/check'
     yield 'no cyclic dependencies between files of module/', command, 'tools/circles'

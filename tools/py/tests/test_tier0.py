@@ -75,12 +75,6 @@ class InTree(unittest.TestCase):
                 self.assertEqual(self.lint(lints.check_kernel_doc_exists, {'module/a.c': bad}),
                                  ['module/a.c: io2_f has no kernel-doc comment'])
 
-    def test_number_of_mutants(self):
-        """a wrong number of mutants is found"""
-        files = {'docs/testing.md': 'There are 2 mutants.', 'suites/mutants/a.patch': '', 'suites/mutants/b.patch': ''}
-        self.assertEqual(self.lint(lints.check_number_of_mutants, files), [])
-        self.assertTrue(self.lint(lints.check_number_of_mutants, {**files, 'suites/mutants/c.patch': ''}))
-
     def test_versions(self):
         """versions that differ are found"""
         good = {'VERSION': '0.1.0\n', 'dkms.conf': 'PACKAGE_VERSION="0.1.0"\n', 'Kbuild': '$(cat VERSION)',
