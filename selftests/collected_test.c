@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
@@ -57,6 +58,7 @@ static void collect(void)
  * @add: adds requests and submits them; returns 0, or what failed
  * @path: a file for these requests
  * @over: the thread that shares its maker's first table shall end
+ * @sharer: this thread
  * @last: the process that has the last descriptor of the ring
  * @ret: 0, or what failed
  */
@@ -65,7 +67,7 @@ struct orphan {
 	int (*add)(struct orphan *o);
 	const char *path;
 	bool over;
-	pid_t last;
+	pid_t sharer, last;
 	int ret;
 };
 
@@ -73,8 +75,15 @@ static void *shares_table(void *arg)
 {
 	struct orphan *o = arg;
 
+	st_rel(&o->sharer, gettid());
 	until_ms(ld_acq(&o->over), 4 * SOON);
 	return NULL;
+}
+
+/* Has a thread closed its files? It has once it is gone; it is joined earlier. */
+static bool is_gone(pid_t pid, pid_t tid)
+{
+	return syscall(SYS_tgkill, pid, tid, 0) && errno == ESRCH;
 }
 
 /* Timers, each of which changes the poll of the ring itself when it expires */
@@ -108,6 +117,7 @@ static int add_timers(struct orphan *o)
 static void *makes_orphan(void *arg)
 {
 	struct orphan *o = arg;
+	pid_t me = gettid();
 	pthread_t t;
 
 	o->ret = unshare(CLONE_FILES) ||
@@ -120,11 +130,11 @@ static void *makes_orphan(void *arg)
 	o->ret = unshare(CLONE_FILES);
 	st_rel(&o->over, true);
 	pthread_join(t, NULL);
+	until_ms(is_gone(getpid(), ld_acq(&o->sharer)), SOON);
 	o->last = fork_sharing();
-	if (!o->last) {
-		usleep(A_WHILE * 1000 / 2);	/* its parent ends */
-		_exit(lose(&o->r.fd, 1) ? 1 : 0);
-	}
+	if (!o->last)
+		_exit(!until_ms(is_gone(getppid(), me), SOON) ||
+		      lose(&o->r.fd, 1));
 	return NULL;
 }
 
