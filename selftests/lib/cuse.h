@@ -300,7 +300,7 @@ static inline int fuseblk_mount(const struct cuse *c, int dev)
 	char opts[300], loop[20] = "";
 	FILE *p;
 
-	if (shell("modprobe -q loop; modprobe -q fuse; truncate -s 1M %s/img; mkdir %s/mnt",
+	if (shell("modprobe -q loop; truncate -s 1M %s/img; mkdir %s/mnt",
 		  c->dir, c->dir))
 		return -1;
 	snprintf(opts, sizeof(opts), "losetup -f --show %s/img", c->dir);
@@ -322,9 +322,14 @@ static inline int fuseblk_mount(const struct cuse *c, int dev)
 static inline struct cuse *fuseblk_start(void)
 {
 	struct cuse *c = shared_new(sizeof(*c));
-	int dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int dev;
 
-	if (!c || !intrusive() || dev < 0)
+	if (!c || !intrusive())
+		return NULL;
+	if (shell("modprobe -q fuse"))
+		errno = 0;	/* FUSE may be built in */
+	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (dev < 0)
 		return NULL;
 	tmp_path(c->dir, sizeof(c->dir), "fuseblk");
 	if (!mkdtemp(c->dir))
