@@ -171,20 +171,22 @@ static const char *fail_teardown(struct kind *k)
 }
 
 static struct kind kinds[] = {
-	{ .name = "ext4", .can = ON_DISK | K_QUOTA, .setup = ext4_setup,
-	  .arg = &ext4, .freeze = fs_freeze, .teardown = umount_dir },
+	{ .name = "ext4", .can = ON_DISK | K_QUOTA | K_CLASS,
+	  .setup = ext4_setup, .arg = &ext4, .freeze = fs_freeze,
+	  .teardown = umount_dir, .any = ANY_DATA },
 	{ .name = "ext4_data_journal", .can = ON_DISK, .setup = ext4_setup,
 	  .arg = &ext4_data_journal, .freeze = fs_freeze,
 	  .teardown = umount_dir },
 	{ .name = "ext4_small", .can = FILES | K_SMALL | K_FS,
 	  .setup = ext4_setup, .arg = &ext4_small, .freeze = fs_freeze,
 	  .teardown = umount_dir },
-	{ .name = "ext2", .can = ON_DISK, .setup = ext4_setup, .arg = &ext2,
-	  .freeze = fs_freeze, .teardown = umount_dir },
+	{ .name = "ext2", .can = ON_DISK | K_CLASS, .setup = ext4_setup,
+	  .arg = &ext2, .freeze = fs_freeze, .teardown = umount_dir,
+	  .any = ANY_DATA },
 	{ .name = "ext4_broken", .can = FILES | K_DISK | K_FAIL,
 	  .setup = fail_setup, .fail = fail_switch, .teardown = fail_teardown },
-	{ .name = "overlay", .can = ON_DISK, .setup = overlay_setup,
-	  .freeze = fs_freeze, .teardown = overlay_teardown },
+	{ .name = "overlay", .can = ON_DISK | K_CLASS, .setup = overlay_setup,
+	  .freeze = fs_freeze, .teardown = overlay_teardown, .any = ANY_DATA },
 };
 
 int main(int argc, char **argv)

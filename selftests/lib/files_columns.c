@@ -540,6 +540,8 @@ const struct column file_columns[] = {
 	{ "ioerr", col_ioerr, K_FAIL },
 	{ "fsync_err", col_fsync_err, K_FAIL },
 	{ "freeze", col_freeze, K_FS | K_WRITE },
+	{ "class", col_class, K_CLASS },
+	{ "class_locked", col_class_locked, K_LOCK_SENT },
 };
 
 const unsigned int nr_file_columns = ARRAY_SIZE(file_columns);
