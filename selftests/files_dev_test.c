@@ -180,6 +180,19 @@ static void fuse_close(struct inst *in)
 	}
 }
 
+static const char *fuse_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	const char *why = need_module("fuse");
+	int ret;
+
+	if (*why)
+		return why;
+	ret = fuse_open(&in);
+	fuse_close(&in);
+	return ret ? reason("no mount of FUSE: %s", err_name(ret)) : "";
+}
+
 /* ----------------------------------------------------------------- network */
 
 static int tun_open(struct inst *in)
@@ -334,8 +347,8 @@ static struct kind kinds[] = {
 	{ .name = "kmsg_write", .can = K_NEVER | K_CLASS, .setup = node_setup,
 	  .open = kmsg_write_open, .arg = &kmsg },
 	{ .name = "fuse_device", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK |
-	  K_CLASS, .open = fuse_open, .feed = fuse_feed, .canon = fuse_canon,
-	  .close = fuse_close, .datum = 65536 },
+	  K_CLASS, .setup = fuse_setup, .open = fuse_open, .feed = fuse_feed,
+	  .canon = fuse_canon, .close = fuse_close, .datum = 65536 },
 	{ .name = "tun", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK | K_CLASS,
 	  .setup = node_setup, .open = tun_open, .feed = tun_feed,
 	  .arg = &tun },
