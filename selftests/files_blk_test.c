@@ -125,16 +125,16 @@ static const char *null_blk_teardown(struct kind *k)
 }
 
 static struct kind kinds[] = {
-	{ .name = "loop", .can = DEVICE, .setup = loop_setup,
-	  .open = node_open },
-	{ .name = "md_raid1", .can = DEVICE, .setup = raid_setup,
-	  .open = node_open, .teardown = raid_teardown },
-	{ .name = "zram", .can = DEVICE, .setup = zram_setup,
-	  .open = node_open, .teardown = zram_teardown },
-	{ .name = "brd", .can = DEVICE, .setup = brd_setup, .open = node_open,
-	  .teardown = brd_teardown },
-	{ .name = "null_blk", .can = DEVICE, .setup = null_blk_setup,
-	  .open = node_open, .teardown = null_blk_teardown },
+	{ .name = "loop", .can = DEVICE | K_CLASS, .setup = loop_setup,
+	  .open = node_open, .any = ANY_DATA },
+	{ .name = "md_raid1", .can = DEVICE | K_CLASS, .setup = raid_setup,
+	  .open = node_open, .teardown = raid_teardown, .any = ANY_DATA },
+	{ .name = "zram", .can = DEVICE | K_CLASS, .setup = zram_setup,
+	  .open = node_open, .teardown = zram_teardown, .any = ANY_DATA },
+	{ .name = "brd", .can = DEVICE | K_CLASS, .setup = brd_setup,
+	  .open = node_open, .teardown = brd_teardown, .any = ANY_DATA },
+	{ .name = "null_blk", .can = DEVICE | K_CLASS, .setup = null_blk_setup,
+	  .open = node_open, .teardown = null_blk_teardown, .any = ANY_DATA },
 };
 
 int main(int argc, char **argv)

@@ -180,6 +180,19 @@ static void fuse_close(struct inst *in)
 	}
 }
 
+static const char *fuse_setup(struct kind *k)
+{
+	struct inst in = { .kind = k, .fd = -1, .peer = -1 };
+	const char *why = need_module("fuse");
+	int ret;
+
+	if (*why)
+		return why;
+	ret = fuse_open(&in);
+	fuse_close(&in);
+	return ret ? reason("no mount of FUSE: %s", err_name(ret)) : "";
+}
+
 /* ----------------------------------------------------------------- network */
 
 static int tun_open(struct inst *in)
@@ -316,32 +329,34 @@ static const struct node null = { "/dev/null" }, zero = { "/dev/zero" },
 #define NODE	.setup = node_setup, .open = node_open
 
 static struct kind kinds[] = {
-	{ .name = "null", .can = K_READ | K_WRITE | K_SEEK | K_NONBLOCK, NODE,
-	  .arg = &null },
-	{ .name = "zero", .can = K_READ | K_WRITE | K_SEEK | K_NONBLOCK, NODE,
-	  .arg = &zero },
-	{ .name = "full", .can = K_READ | K_WRITE | K_SEEK | K_NONBLOCK, NODE,
-	  .arg = &full },
+	{ .name = "null", .can = K_READ | K_WRITE | K_SEEK | K_NONBLOCK |
+	  K_CLASS, NODE, .arg = &null, .any = ANY_READ | ANY_WRITE },
+	{ .name = "zero", .can = K_READ | K_WRITE | K_SEEK | K_NONBLOCK |
+	  K_CLASS, NODE, .arg = &zero, .any = ANY_READ | ANY_WRITE },
+	{ .name = "full", .can = K_READ | K_WRITE | K_SEEK | K_NONBLOCK |
+	  K_CLASS, NODE, .arg = &full, .any = ANY_READ | ANY_WRITE },
 	{ .name = "random", .can = K_READ | K_WRITE | K_NONBLOCK | K_SEEK |
-	  K_VARIES, NODE, .arg = &random_node },
+	  K_VARIES | K_CLASS, NODE, .arg = &random_node,
+	  .any = ANY_READ | ANY_WRITE | ANY_POLL },
 	{ .name = "urandom", .can = K_READ | K_WRITE | K_NONBLOCK | K_SEEK |
-	  K_VARIES, NODE, .arg = &urandom },
-	{ .name = "kmsg", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK,
-	  .setup = kmsg_setup, .open = kmsg_open, .feed = kmsg_feed,
-	  .canon = kmsg_canon, .arg = &kmsg },
-	{ .name = "kmsg_write", .can = K_NEVER, .setup = node_setup,
+	  K_VARIES | K_CLASS, NODE, .arg = &urandom,
+	  .any = ANY_READ | ANY_WRITE },
+	{ .name = "kmsg", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK |
+	  K_CLASS, .setup = kmsg_setup, .open = kmsg_open, .feed = kmsg_feed,
+	  .canon = kmsg_canon, .arg = &kmsg, .any = ANY_READ | ANY_POLL },
+	{ .name = "kmsg_write", .can = K_NEVER | K_CLASS, .setup = node_setup,
 	  .open = kmsg_write_open, .arg = &kmsg },
-	{ .name = "fuse_device", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK,
-	  .open = fuse_open, .feed = fuse_feed, .canon = fuse_canon,
-	  .close = fuse_close, .datum = 65536 },
-	{ .name = "tun", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK,
+	{ .name = "fuse_device", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK |
+	  K_CLASS, .setup = fuse_setup, .open = fuse_open, .feed = fuse_feed,
+	  .canon = fuse_canon, .close = fuse_close, .datum = 65536 },
+	{ .name = "tun", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK | K_CLASS,
 	  .setup = node_setup, .open = tun_open, .feed = tun_feed,
 	  .arg = &tun },
 	{ .name = "vhost_net", .can = K_NEVER,
 	  .setup = node_setup, .open = vhost_open, .arg = &vhost_net },
 	{ .name = "vhost_vsock", .can = K_NEVER,
 	  .setup = node_setup, .open = vhost_open, .arg = &vhost_vsock },
-	{ .name = "uinput", .can = K_WRITE, .setup = node_setup,
+	{ .name = "uinput", .can = K_WRITE | K_CLASS, .setup = node_setup,
 	  .open = uinput_open, .datum = sizeof(struct input_event),
 	  .arg = &uinput },
 	{ .name = "rtc", .can = K_READ | K_FEED | K_POLL | K_NONBLOCK | K_VARIES,

@@ -47,16 +47,21 @@ static const char *squashfs_setup(struct kind *k)
 }
 
 static struct kind kinds[] = {
-	{ .name = "xfs", .can = ON_DISK, .setup = disk_setup, .arg = &xfs,
-	  .freeze = fs_freeze, .teardown = umount_dir },
-	{ .name = "btrfs", .can = ON_DISK, .setup = disk_setup, .arg = &btrfs,
-	  .freeze = fs_freeze, .teardown = umount_dir },
-	{ .name = "f2fs", .can = ON_DISK, .setup = disk_setup, .arg = &f2fs,
-	  .freeze = fs_freeze, .teardown = umount_dir },
-	{ .name = "vfat", .can = FILES | K_DISK | K_FS, .setup = disk_setup,
-	  .arg = &vfat, .freeze = fs_freeze, .teardown = umount_dir },
+	{ .name = "xfs", .can = ON_DISK | K_CLASS, .setup = disk_setup,
+	  .arg = &xfs, .freeze = fs_freeze, .teardown = umount_dir,
+	  .any = ANY_DATA },
+	{ .name = "btrfs", .can = ON_DISK | K_CLASS, .setup = disk_setup,
+	  .arg = &btrfs, .freeze = fs_freeze, .teardown = umount_dir,
+	  .any = ANY_DATA },
+	{ .name = "f2fs", .can = ON_DISK | K_CLASS, .setup = disk_setup,
+	  .arg = &f2fs, .freeze = fs_freeze, .teardown = umount_dir,
+	  .any = ANY_DATA },
+	{ .name = "vfat", .can = FILES | K_DISK | K_FS | K_CLASS,
+	  .setup = disk_setup, .arg = &vfat, .freeze = fs_freeze,
+	  .teardown = umount_dir, .any = ANY_DATA },
 	{ .name = "squashfs", .can = K_READ | K_SEEK | K_DATA | K_DISK |
-	  K_NONBLOCK, .setup = squashfs_setup, .teardown = umount_dir },
+	  K_NONBLOCK | K_CLASS, .setup = squashfs_setup, .teardown = umount_dir,
+	  .any = ANY_READ | ANY_SYNC },
 };
 
 int main(int argc, char **argv)

@@ -91,9 +91,9 @@ static const char *thin_teardown(struct kind *k)
 }
 
 static struct kind kinds[] = {
-	{ .name = "dm_linear", .can = DEVICE | K_FAIL, .setup = dm_setup,
-	  .open = node_open, .arg = "linear", .fail = dm_break,
-	  .teardown = dm_teardown },
+	{ .name = "dm_linear", .can = DEVICE | K_FAIL | K_CLASS,
+	  .setup = dm_setup, .open = node_open, .arg = "linear",
+	  .fail = dm_break, .teardown = dm_teardown, .any = ANY_DATA },
 	{ .name = "dm_flakey", .can = DEVICE | K_FAIL, .setup = dm_setup,
 	  .open = node_open, .arg = "flakey", .fail = dm_break,
 	  .teardown = dm_teardown },

@@ -170,21 +170,47 @@ static const char *fail_teardown(struct kind *k)
 	return left;
 }
 
+/* The lower layers are sysfs, whose files depend on their reader, and tmpfs */
+static const char *overlay_sysfs_setup(struct kind *k)
+{
+	const char *why = no_type("overlay");
+	char path[200];
+
+	if (*why)
+		return why;
+	snprintf(path, sizeof(path), "%s/lower", work_dir);
+	mkdir(path, 0755);
+	return mount_at(k, "overlay", "overlay",
+			reason("lowerdir=/sys/kernel:%s", path));
+}
+
+static int overlay_sysfs_open(struct inst *in)
+{
+	snprintf(in->path, sizeof(in->path), "%s/uevent_seqnum", in->kind->dir);
+	in->fd = open(in->path, O_RDONLY | O_CLOEXEC);
+	return in->fd < 0 ? -errno : 0;
+}
+
 static struct kind kinds[] = {
-	{ .name = "ext4", .can = ON_DISK | K_QUOTA, .setup = ext4_setup,
-	  .arg = &ext4, .freeze = fs_freeze, .teardown = umount_dir },
+	{ .name = "ext4", .can = ON_DISK | K_QUOTA | K_CLASS,
+	  .setup = ext4_setup, .arg = &ext4, .freeze = fs_freeze,
+	  .teardown = umount_dir, .any = ANY_DATA },
 	{ .name = "ext4_data_journal", .can = ON_DISK, .setup = ext4_setup,
 	  .arg = &ext4_data_journal, .freeze = fs_freeze,
 	  .teardown = umount_dir },
 	{ .name = "ext4_small", .can = FILES | K_SMALL | K_FS,
 	  .setup = ext4_setup, .arg = &ext4_small, .freeze = fs_freeze,
 	  .teardown = umount_dir },
-	{ .name = "ext2", .can = ON_DISK, .setup = ext4_setup, .arg = &ext2,
-	  .freeze = fs_freeze, .teardown = umount_dir },
+	{ .name = "ext2", .can = ON_DISK | K_CLASS, .setup = ext4_setup,
+	  .arg = &ext2, .freeze = fs_freeze, .teardown = umount_dir,
+	  .any = ANY_DATA },
 	{ .name = "ext4_broken", .can = FILES | K_DISK | K_FAIL,
 	  .setup = fail_setup, .fail = fail_switch, .teardown = fail_teardown },
-	{ .name = "overlay", .can = ON_DISK, .setup = overlay_setup,
-	  .freeze = fs_freeze, .teardown = overlay_teardown },
+	{ .name = "overlay", .can = ON_DISK | K_CLASS, .setup = overlay_setup,
+	  .freeze = fs_freeze, .teardown = overlay_teardown, .any = ANY_DATA },
+	{ .name = "overlay_sysfs", .can = K_READ | K_TEXT | K_VARIES | K_CLASS,
+	  .setup = overlay_sysfs_setup, .open = overlay_sysfs_open,
+	  .teardown = umount_dir },
 };
 
 int main(int argc, char **argv)

@@ -129,21 +129,24 @@ static void ctty_close(struct inst *in)
 #define EVENTS	(K_READ | K_FEED | K_POLL | K_NONBLOCK)
 
 static struct kind kinds[] = {
-	{ .name = "pipe_read", .can = EVENTS | K_HUP, .open = pipe_read_end,
-	  .feed = feed_peer },
-	{ .name = "pipe_write", .can = K_WRITE | K_FULL | K_HUP | K_NONBLOCK,
-	  .open = pipe_write_end, .drain = drain_peer },
+	{ .name = "pipe_read", .can = EVENTS | K_HUP | K_CLASS,
+	  .open = pipe_read_end, .feed = feed_peer,
+	  .any = ANY_READ | ANY_POLL },
+	{ .name = "pipe_write", .can = K_WRITE | K_FULL | K_HUP | K_NONBLOCK |
+	  K_CLASS, .open = pipe_write_end, .drain = drain_peer,
+	  .any = ANY_WRITE },
 	{ .name = "pipe_packets", .can = EVENTS, .open = pipe_packets,
 	  .feed = feed_peer },
-	{ .name = "fifo", .can = STREAM, .open = fifo_open, .feed = feed_peer },
-	{ .name = "pty_slave", .can = STREAM, .open = pty_slave,
+	{ .name = "fifo", .can = STREAM | K_CLASS, .open = fifo_open,
+	  .feed = feed_peer, .any = ANY_READ | ANY_WRITE | ANY_POLL },
+	{ .name = "pty_slave", .can = STREAM | K_CLASS, .open = pty_slave,
 	  .feed = feed_line },
 	{ .name = "pty_slave_raw", .can = STREAM | K_FULL,
 	  .open = pty_slave_raw, .feed = feed_line, .drain = drain_peer },
-	{ .name = "pty_master", .can = STREAM, .open = pty_master,
+	{ .name = "pty_master", .can = STREAM | K_CLASS, .open = pty_master,
 	  .feed = feed_line },
-	{ .name = "tty", .can = STREAM, .open = ctty_open, .feed = feed_line,
-	  .close = ctty_close },
+	{ .name = "tty", .can = STREAM | K_CLASS, .open = ctty_open,
+	  .feed = feed_line, .close = ctty_close },
 };
 
 int main(int argc, char **argv)

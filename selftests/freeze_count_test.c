@@ -114,6 +114,42 @@ BOUNDED_TEST(overlay)
 }
 
 /*
+ * The same on a file system of a disk, with a new file for each way. A direct
+ * write to a new file must not be made without blocking, so it is tried twice.
+ */
+BOUNDED_TEST(disk)
+{
+	struct image image;
+	struct ring r;
+	char path[300];
+	unsigned int i;
+	int ret = 0;
+
+	if (!image_mount(&image, 16))
+		SKIP(return, "no file system to freeze");
+	mem = aligned_alloc(4096, 4096);
+	memset(mem, 'd', 4096);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	snprintf(path, sizeof(path), "%s/file", image.mnt);
+	for (i = 0; i < ARRAY_SIZE(ways) && !ret; i++) {
+		if (ways[i].op != IOURING2_OP_READ)
+			unlink(path);
+		EXPECT_EQ(4096, do_way(&r, &ways[i], image.mnt)) {
+			TH_LOG("%s", ways[i].name);
+		}
+		ret = freeze(image.mnt);
+		EXPECT_EQ(0, ret) {
+			TH_LOG("freezing after %s", ways[i].name);
+		}
+		if (!ret)
+			EXPECT_EQ(0, thaw(image.mnt));
+	}
+	ring_exit(&r);
+	if (!ret)
+		EXPECT_TRUE(image_unmount(&image));
+}
+
+/*
  * While the upper file system is frozen, a write through the overlay waits, and
  * so does each write behind it
  */

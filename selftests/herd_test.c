@@ -38,6 +38,22 @@ static int pipe_make(struct source *s)
 	return 0;
 }
 
+static int fifo_make(struct source *s)
+{
+	char path[220];
+
+	tmp_path(s->dir, sizeof(s->dir), "fifo");
+	if (!mkdtemp(s->dir))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/fifo", s->dir);
+	if (mkfifo(path, 0600))
+		return -errno;
+	s->rd = open(path, O_RDWR | O_CLOEXEC);
+	s->wr = open(path, O_WRONLY | O_CLOEXEC);
+	unlink(path);
+	return s->rd < 0 || s->wr < 0 ? -errno : 0;
+}
+
 static int tty_make(struct source *s)
 {
 	struct termios t;
@@ -119,6 +135,7 @@ FIXTURE_VARIANT(herd) {
 };
 
 FIXTURE_VARIANT_ADD(herd, pipe) { pipe_make, byte_feed };
+FIXTURE_VARIANT_ADD(herd, fifo) { fifo_make, byte_feed };
 FIXTURE_VARIANT_ADD(herd, tty) { tty_make, byte_feed };
 FIXTURE_VARIANT_ADD(herd, inotify) { inotify_make, inotify_feed };
 FIXTURE_VARIANT_ADD(herd, timerfd) { timerfd_make, timerfd_feed };

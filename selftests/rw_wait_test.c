@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
@@ -153,6 +155,67 @@ TEST_F_TIMEOUT(stream, progress_without_entering, LIMIT)
 	close(fd[0]);
 	close(fd[1]);
 	ring_exit(&r);
+}
+
+RING_FIXTURE(ready) {
+	bool socket;	/* else a file in memory */
+};
+
+FIXTURE_VARIANT_ADD(ready, socket) { true };
+FIXTURE_VARIANT_ADD(ready, memory) { false };
+
+/*
+ * On every kernel, the submitter itself reads what is there. No worker is made
+ * for the read.
+ */
+TEST_F_TIMEOUT(ready, tried_at_once, LIMIT)
+{
+	int fd[2] = { -1, -1 };
+	struct ring r;
+
+	if (variant->socket) {
+		ASSERT_EQ(0, stream_open(SOCKET, fd));
+	} else {
+		fd[0] = syscall(SYS_memfd_create, "ready", MFD_CLOEXEC);
+		ASSERT_LE(0, fd[0]);
+	}
+	ASSERT_EQ(8, write(fd[variant->socket], line, 8));
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(8, one(&r, IOURING2_OP_READ, fd[0], buf, 8, 0, 0));
+	EXPECT_EQ(0, memcmp(buf, line, 8));
+	EXPECT_EQ(0, fdinfo(r.fd, "Workers"));
+	ring_exit(&r);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* A directory is synced while no task is in ENTER */
+RING_TEST(directory_synced)
+{
+	struct __kernel_timespec ts = ts_ns(5 * NSEC_PER_MSEC);
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	char path[200];
+	struct ring r;
+	int dir;
+
+	tmp_path(path, sizeof(path), "directory");
+	ASSERT_NE(NULL, mkdtemp(path));
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, dir);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->flags = IOURING2_SQE_IO_HARDLINK;
+	queue(&r, IOURING2_OP_FSYNC, dir, NULL, 0, 0, 0);
+	EXPECT_EQ(2, ring_submit(&r));
+	EXPECT_TRUE(until(ring_peek(&r, &cqe)));
+	EXPECT_EQ(-ETIME, cqe.res);
+	EXPECT_TRUE(until(ring_peek(&r, &cqe)));
+	EXPECT_EQ(0, cqe.res);
+	ring_exit(&r);
+	close(dir);
+	rmdir(path);
 }
 
 /*

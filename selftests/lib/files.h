@@ -106,6 +106,15 @@ struct inst {
 #define K_NONBLOCK	BIT(16)	/* O_NONBLOCK has an effect */
 #define K_NEVER		BIT(18)	/* its poll() never reports it as ready */
 #define K_VARIES	BIT(17)	/* data and length differ with each read */
+#define K_CLASS		BIT(19)	/* @any is checked */
+#define K_LOCK_SENT	BIT(20)	/* a server is told about locks */
+
+/* Operations that a kernel thread may do on a kind of file */
+#define ANY_READ	BIT(0)
+#define ANY_WRITE	BIT(1)
+#define ANY_POLL	BIT(2)
+#define ANY_SYNC	BIT(3)
+#define ANY_DATA	(ANY_READ | ANY_WRITE | ANY_SYNC)
 
 /*
  * A row.
@@ -117,6 +126,8 @@ struct inst {
  * @drain: make room for a write
  * @canon: note what was read; NULL: note its bytes
  * @effect: note what a write has changed
+ * @any: ANY_*: its classes, see section 6 of docs/vfs-contract.md. The other
+ *	operations are left to the submitter
  */
 struct kind {
 	const char *name;
@@ -135,6 +146,7 @@ struct kind {
 	const void *arg;
 	const char *dir;		/* folder of a file system */
 	int datum;			/* bytes of a read; 0: any */
+	unsigned int any;
 };
 
 /* A cell: one column of one kind, done by one way */

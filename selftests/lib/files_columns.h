@@ -95,5 +95,7 @@ void col_close(struct cell *c);
 void col_never(struct cell *c);
 void col_kill(struct cell *c);
 void col_hup(struct cell *c);
+void col_class(struct cell *c);
+void col_class_locked(struct cell *c);
 
 #endif

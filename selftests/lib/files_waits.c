@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include "files_columns.h"
@@ -282,4 +284,141 @@ void col_hup(struct cell *c)
 	note_signals(c);
 	signal(SIGPIPE, SIG_IGN);
 	end(c);
+}
+
+/* ---------------------------------------------------- who does a request */
+
+#define BEFORE	1	/* user_data of the timer, */
+#define TRIED	2	/* and of the request behind it */
+
+/* Submit @op behind a timer, which ends when no task is in ENTER */
+static void submit_late(struct cell *c, int op, unsigned int len, __u64 off)
+{
+	static struct __kernel_timespec ts;
+	struct iouring2_sqe *sqe = ring_sqe(&c->io->r);
+
+	ts = ts_ns(5 * NSEC_PER_MSEC);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->flags = IOURING2_SQE_IO_HARDLINK;
+	sqe->user_data = BEFORE;
+	sqe = io_sqe(c->io, op, c->in.fd, len ? io_buf : NULL, len, off, TRIED);
+	if (op == IOURING2_OP_POLL_ADD)
+		sqe->poll32_events = POLLIN | POLLOUT;
+	if (io_submit(c->io) != 2)
+		note(c, "not submitted");
+}
+
+/*
+ * Return: "any" if a kernel thread does the request, "own" if it is left to the
+ * process
+ */
+static const char *done_by(struct cell *c)
+{
+	bool left = !until_ms(io_done(c->io, TRIED) ||
+			      ld_acq(c->io->r.sq_flags) & IOURING2_SQ_TASKRUN,
+			      5000);
+
+	if (left)
+		return "nobody";
+	return io_done(c->io, TRIED) ? "any" : "own";
+}
+
+/* An event may have a descriptor, which canon() closes */
+static void drop_data(struct cell *c, int res)
+{
+	char text[TEXT_LEN] = "";
+	struct cell scratch = *c;
+
+	scratch.text = text;
+	if (res > 0 && c->kind->canon)
+		c->kind->canon(&scratch, &c->in, io_buf, res);
+}
+
+/* Note who does @op, and its result if it is an FSYNC */
+static void note_class(struct cell *c, const char *what, int op,
+		       unsigned int len, __u64 off)
+{
+	bool never = c->kind->can & K_NEVER && op != IOURING2_OP_FSYNC;
+	const char *by;
+	int ret;
+
+	submit_late(c, op, len, off);
+	by = done_by(c);
+	if (never || !strcmp(by, "nobody")) {
+		io_sqe(c->io, IOURING2_OP_ASYNC_CANCEL, -1, (void *)TRIED, 0, 0,
+		       3);
+		io_submit(c->io);
+		io_wait(c->io, 3);
+	}
+	io_wait(c->io, BEFORE);
+	ret = io_wait(c->io, TRIED);
+	if (op == IOURING2_OP_READ)
+		drop_data(c, ret);
+	note(c, "%s=%s%s", what, by,
+	     ret == -ECANCELED && !never ? " cancelled" : "");
+	if (op == IOURING2_OP_FSYNC)
+		note_res(c, "res", ret);
+}
+
+static const struct {
+	const char *what;
+	int op;
+	unsigned int any, can;
+} classes[] = {
+	{ "read", IOURING2_OP_READ, ANY_READ, K_READ },
+	{ "write", IOURING2_OP_WRITE, ANY_WRITE, K_WRITE | K_NEVER },
+	{ "poll", IOURING2_OP_POLL_ADD, ANY_POLL, K_POLL },
+	{ "fsync", IOURING2_OP_FSYNC, ANY_SYNC, -1U },
+};
+
+static void one_class(struct cell *c, unsigned int i, unsigned int any)
+{
+	int op = classes[i].op;
+	bool rw = op == IOURING2_OP_READ || op == IOURING2_OP_WRITE;
+
+	if (io_is_ring(c->io)) {
+		note_class(c, classes[i].what, op, rw ? size_of(c, 100) : 0,
+			   rw ? at(c, 0) : 0);
+		return;
+	}
+	note(c, "%s=%s", classes[i].what,
+	     any & classes[i].any ? "any" : "own");
+	if (op == IOURING2_OP_FSYNC)
+		note_res(c, "res", io_fsync(c->io, c->in.fd, 0));
+}
+
+static void all_classes(struct cell *c, unsigned int any, bool locked)
+{
+	const struct kind *k = c->kind;
+	unsigned int i;
+
+	if (c->io->way == WAY_NATIVE || c->io->way == WAY_NATIVE_ASYNC) {
+		note(c, "io_uring has no classes");
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(classes); i++) {
+		if (!((k->can & classes[i].can) || (k->any & classes[i].any)))
+			continue;
+		if (!begin(c, 0))
+			return;
+		if (locked && flock(c->in.fd, LOCK_EX))
+			note_res(c, "flock", -errno);
+		one_class(c, i, any);
+		end(c);
+	}
+}
+
+/*
+ * A request that starts while no task is in ENTER completes if a kernel thread
+ * may do it. Otherwise it is left to the process, and the ring's flags say so.
+ */
+void col_class(struct cell *c)
+{
+	all_classes(c, c->kind->any, false);
+}
+
+/* A file that has had a lock is left to the process */
+void col_class_locked(struct cell *c)
+{
+	all_classes(c, 0, true);
 }

@@ -57,6 +57,23 @@ class Header(unittest.TestCase):
                                  'unknown test: nosuch -', 'the patch does not apply'])
 
 
+class Exists(unittest.TestCase):
+    def exists(self, text):
+        return bool(mutants.test_exists(parse_test(text)))
+
+    def test_function(self):
+        self.assertTrue(self.exists('overflow none_lost_in_a_batch'))
+        self.assertFalse(self.exists('overflow nothing'))
+
+    def test_kind_of_file(self):
+        self.assertTrue(self.exists('files_event eventfd'))
+        self.assertFalse(self.exists('files_event nothing'))
+
+    def test_program(self):
+        self.assertTrue(self.exists('where/check'))
+        self.assertFalse(self.exists('nothing'))
+
+
 class Judged(unittest.TestCase):
     def setUp(self):
         self.plain, self.equivalent = Mutant('one', HEADER), Mutant('one', 'Equivalent: a reason\n' + HEADER)
