@@ -21,7 +21,10 @@
 static struct workqueue_struct *io2_workqueue;
 /* closes files for requests that complete after the close */
 static struct workqueue_struct *io2_closers;
-/* closes files that no request waits for; items may wait for a server */
+/*
+ * Closes files that no request waits for: items may wait for a server. Ends rings
+ * that nobody waits for: these items do not wait.
+ */
 static struct workqueue_struct *io2_detached;
 
 /* Notifies a context that will run the list. */
@@ -126,7 +129,33 @@ void io2_defer_detach(struct work_struct *work)
 }
 
 /**
- * io2_defer_module_put() - last call of a work item of io2_defer_detach()
+ * io2_defer_detach_again() - queue a work item of io2_defer_detach_delayed() again
+ * @work: the work item, which is running
+ * @delay: when it runs, in jiffies
+ *
+ * Context: any.
+ */
+void io2_defer_detach_again(struct delayed_work *work, unsigned long delay)
+{
+	queue_delayed_work(io2_detached, work, delay);
+}
+
+/**
+ * io2_defer_detach_delayed() - queue a work item that runs later, without its caller
+ * @work: must end with io2_defer_module_put(), unless it queues itself again
+ * @delay: when it runs, in jiffies
+ *
+ * Context: any.
+ */
+void io2_defer_detach_delayed(struct delayed_work *work, unsigned long delay)
+{
+	/* the caller has a ring, which holds a module reference */
+	__module_get(THIS_MODULE);
+	io2_defer_detach_again(work, delay);
+}
+
+/**
+ * io2_defer_module_put() - last call of a detached work item
  *
  * The item may still be running afterwards. io2_defer_module_exit() waits for
  * it: destroying the workqueue flushes it before the module's code is freed.

@@ -7,6 +7,7 @@
 
 struct io2_req;
 struct work_struct;
+struct delayed_work;
 
 /**
  * io2_defer_pending() - is the deferred list non-empty?
@@ -28,6 +29,8 @@ void io2_defer_to_wq(struct io2_req *req);
 void io2_defer_close(struct io2_req *req);
 void io2_defer_closed(struct io2_ring *ring);
 void io2_defer_detach(struct work_struct *work);
+void io2_defer_detach_delayed(struct delayed_work *work, unsigned long delay);
+void io2_defer_detach_again(struct delayed_work *work, unsigned long delay);
 void io2_defer_module_put(void);
 void io2_defer_handover(struct io2_ring *ring);
 void io2_defer_waiter(struct io2_ring *ring);

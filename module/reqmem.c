@@ -166,11 +166,9 @@ int io2_req_get_file(struct io2_req *req)
 	if (!file)
 		return -EBADF;
 	if (io2_is_ring_file(file)) {
-		bool own = io2_req_set_own_file(req, file);
-
 		io2_file_put(file);
 		/* two rings that reference each other would never be freed */
-		return own ? 0 : -EOPNOTSUPP;
+		return io2_req_set_own_file(req, file) ? 0 : -EOPNOTSUPP;
 	}
 	io2_count_add(IO2_COUNT_FILES, 1);
 	req->file = file;

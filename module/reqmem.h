@@ -48,21 +48,27 @@ bool io2_req_release_atomic(struct io2_req *req);
 /**
  * io2_req_set_own_file() - make the ring's own file that of a request
  * @req: the request, without a file
- * @file: the file of a ring
+ * @file: the file of a ring; not referenced
  *
  * The request gets no reference: it would keep the ring from being released. The
- * release waits until the request does not use the file any more.
+ * release waits until the request does not use the file any more. So the caller
+ * has dropped its reference before, which may have been the last one.
  *
- * Context: task context; the caller has a reference to @file.
- * Return: false if it is the file of another ring. The request has no file then.
+ * Context: task context.
+ * Return: false if it is the file of another ring, or the ring has been released.
+ * The request has no file then.
  */
 static inline bool io2_req_set_own_file(struct io2_req *req, struct file *file)
 {
 	struct io2_ring *ring = req->ring;
 
-	if (file != READ_ONCE(ring->file))
-		return false;
 	atomic_inc(&ring->nr_own_file);
+	/* pairs with io2_ring_shutdown() */
+	smp_mb__after_atomic();
+	if (file != READ_ONCE(ring->file)) {
+		atomic_dec(&ring->nr_own_file);
+		return false;
+	}
 	req->flags |= REQ_F_OWN_RING;
 	req->file = file;
 	return true;

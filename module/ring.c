@@ -6,8 +6,7 @@
  * There are two exits, which never mix (I8). A failed SETUP frees the parts
  * that it has built (setup.c) and then calls io2_ring_free(). Nothing that
  * posts, flushes or wakes is reachable from there. A ring that was LIVE ends in
- * io2_ring_shutdown(): cancel, wait, discard, free. If a kernel thread releases
- * it, a work item waits.
+ * io2_ring_shutdown(): cancel, discard, free.
  */
 #include <linux/atomic.h>
 #include <linux/pid.h>
@@ -109,7 +108,7 @@ static void ring_init(struct io2_ring *ring)
 	io2_hash_init(ring);
 	io2_workers_init(ring);
 	INIT_DELAYED_WORK(&ring->watch, ring_watch);
-	INIT_WORK(&ring->end, ring_end_work);
+	INIT_DELAYED_WORK(&ring->end, ring_end_work);
 }
 
 /**
@@ -169,24 +168,26 @@ static void ring_set_dying(struct io2_ring *ring)
 	mutex_unlock(&ring->uring_lock);
 }
 
-/* Has no request a borrowed reference of the ring's file any more? */
-static bool ring_file_is_idle(struct io2_ring *ring, void *unused)
+/*
+ * May the release return? The kernel frees the ring's file then. So the requests
+ * that use it without a reference, such as polls of the ring itself, have to end
+ * before. Those that are left have a submitter, unless they are just completing.
+ */
+static bool ring_may_return(struct io2_ring *ring, void *unused)
 {
-	return !atomic_read(&ring->nr_own_file);
-}
-
-static bool ring_is_idle(struct io2_ring *ring, void *unused)
-{
-	return io2_cq_all_done(ring);
+	return !atomic_read(&ring->nr_own_file) &&
+	       (io2_cq_all_done(ring) || !io2_submitters_idle(ring, NULL));
 }
 
 /* Cancels, and runs the requests that this defers. */
-static void ring_cancel_armed(struct io2_ring *ring, void *files)
+static void ring_cancel(struct io2_ring *ring, void *files)
 {
 	io2_defer_waiter(ring);
 	io2_cancel_armed(ring, files);
 	io2_defer_waiter_left(ring);
 	io2_deferred_run(ring, IO2_CTX_LEAVE);
+	/* not as a waiter: this may wait for another submission */
+	io2_cancel_drained(ring, files);
 }
 
 static void ring_wait_idle(struct io2_ring *ring, void *files,
@@ -208,9 +209,7 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files,
 				 bool (*idle)(struct io2_ring *ring, void *files))
 {
 	for (;;) {
-		ring_cancel_armed(ring, files);
-		/* not as a waiter: this may wait for another submission */
-		io2_cancel_drained(ring, files);
+		ring_cancel(ring, files);
 		if (idle(ring, files))
 			break;
 		ring_wait_idle(ring, files, idle);
@@ -229,10 +228,9 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_region_free(&ring->rings_mem[0]);
 }
 
-/* Ends a DYING ring. */
+/* Ends a DYING ring without requests. */
 static void ring_end(struct io2_ring *ring)
 {
-	ring_cancel_and_wait(ring, NULL, ring_is_idle);
 	/* nothing else queues the watch of a DYING ring without requests */
 	io2_submitters_unwatch(ring);
 	io2_watch_stop(ring);
@@ -244,41 +242,47 @@ static void ring_end(struct io2_ring *ring)
 	io2_ring_free(ring);
 }
 
+/* It comes again and does not wait, so it keeps no other work item waiting. */
+static void ring_end_work(struct work_struct *work)
+{
+	struct io2_ring *ring = container_of(to_delayed_work(work),
+					     struct io2_ring, end);
+
+	ring_cancel(ring, NULL);
+	if (!io2_cq_all_done(ring)) {
+		io2_defer_detach_again(&ring->end, CANCEL_AGAIN);
+		return;
+	}
+	ring_end(ring);
+	io2_defer_module_put();
+}
+
 /**
  * io2_ring_shutdown() - end a ring that was LIVE (I9)
  * @ring: its last reference is gone
  *
- * When this returns, no code of the ring runs any more and all its resources
- * are released.
+ * A process waits for its own requests when it leaves the ring. So requests can
+ * only be left here if their process has lost the ring without the module being
+ * told. The caller may have nothing to do with them, or be a kernel thread that
+ * closes files of others one after another. So it does not wait for those that
+ * cannot be ended at once: a work item ends the ring after them.
  *
- * Context: may sleep, until the last request has ended.
+ * Otherwise no code of the ring runs any more when this returns, and all its
+ * resources are released.
+ *
+ * Context: may sleep.
  */
 void io2_ring_shutdown(struct io2_ring *ring)
 {
 	ring_set_dying(ring);
-	ring_end(ring);
-}
-
-static void ring_end_work(struct work_struct *work)
-{
-	ring_end(container_of(work, struct io2_ring, end));
-	io2_defer_module_put();
-}
-
-/*
- * The kernel closes files in a work item if they have lost their last reference
- * in a kernel thread, one file after another. The files behind this one may be
- * those that a request of the ring waits for. So this does not wait for requests,
- * and another work item does. But the kernel frees the ring's file next, so the
- * requests that use it, such as polls of the ring itself, end here.
- */
-static void ring_shutdown_later(struct io2_ring *ring)
-{
-	ring_set_dying(ring);
-	ring_cancel_and_wait(ring, NULL, ring_file_is_idle);
-	/* another ring's file may get this address */
 	WRITE_ONCE(ring->file, NULL);
-	io2_defer_detach(&ring->end);
+	/* pairs with io2_req_set_own_file() */
+	smp_mb();
+	ring_cancel_and_wait(ring, NULL, ring_may_return);
+	if (io2_cq_all_done(ring))
+		ring_end(ring);
+	else
+		io2_defer_detach_delayed(&ring->end, CANCEL_AGAIN);
 }
 
 /**
@@ -318,15 +322,9 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 
 static int ring_release(struct inode *inode, struct file *file)
 {
-	struct io2_ring *ring = file->private_data;
-
 	/* no ring: SETUP failed after it made the file */
-	if (!ring)
-		return 0;
-	if (current->flags & PF_KTHREAD)
-		ring_shutdown_later(ring);
-	else
-		io2_ring_shutdown(ring);
+	if (file->private_data)
+		io2_ring_shutdown(file->private_data);
 	return 0;
 }
 

@@ -7,8 +7,7 @@
  * anonymous inode). The file's reference count is the ring's: descriptors,
  * memory mappings and running ioctls hold references. A request never holds a
  * reference to the file of its own ring. So the last close always reaches
- * io2_ring_shutdown(), which waits for every request before it frees the ring.
- * In a kernel thread the last close leaves that wait to a work item.
+ * io2_ring_shutdown(). The ring is freed after its last request.
  *
  * I1 to I10, here and in other files, are the rules that the module keeps: see
  * docs/overflow.md (I1 to I6), docs/lifetime.md (I7 to I9) and docs/security.md
@@ -190,8 +189,8 @@ enum io2_class {
  * @rings_mem: memory of @shared and @sq_array, and of @cqes if that has pages
  *	of its own; mapped one after the other
  * @sqes_mem: memory of @sqes
- * @file: the ring's own file, not referenced; NULL once a kernel thread has
- *	released it
+ * @file: the ring's own file, not referenced; NULL once it has been
+ *	released
  * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
  *	load of the module has it
  *
@@ -262,7 +261,7 @@ enum io2_class {
  * @dead: workers that have ended and wait to be freed
  * @reap: frees @dead
  * @watch: checks the processes of submitters, see ring_watch()
- * @end: ends the ring if a kernel thread has released it
+ * @end: ends a DYING ring that still has requests
  * @watched: @watch has been queued once; read without the lock
  * @nr_workers: worker threads by class, including those being created
  * @nr_parked: requests that wait for a task of their process; read without the
@@ -348,7 +347,7 @@ struct io2_ring {
 	struct list_head	dead;
 	struct work_struct	reap;
 	struct delayed_work	watch;
-	struct work_struct	end;
+	struct delayed_work	end;
 	bool			watched;
 	unsigned int		nr_workers[IO2_CLASSES];
 

@@ -59,6 +59,7 @@ static void collect(void)
  * @path: a file for these requests
  * @over: the thread that shares its maker's first table shall end
  * @sharer: this thread
+ * @sock: a socket that gets the ring; 0: it gets lost in a socket of its own
  * @last: the process that has the last descriptor of the ring
  * @ret: 0, or what failed
  */
@@ -68,6 +69,7 @@ struct orphan {
 	const char *path;
 	bool over;
 	pid_t sharer, last;
+	int sock;
 	int ret;
 };
 
@@ -134,7 +136,8 @@ static void *makes_orphan(void *arg)
 	o->last = fork_sharing();
 	if (!o->last)
 		_exit(!until_ms(is_gone(getppid(), me), SOON) ||
-		      lose(&o->r.fd, 1));
+		      (o->sock ? send_fd(o->sock, o->r.fd, 0) :
+		       lose(&o->r.fd, 1)));
 	return NULL;
 }
 
@@ -297,11 +300,51 @@ BOUNDED_TEST(ring_waits_for_a_server)
 	EXPECT_EQ(0, lose(&p[1], 1));
 	second = collect_elsewhere();
 	EXPECT_TRUE(until_ms(has_hung_up(p[0]), SOON));
-	EXPECT_EQ(1, ld_acq(&c->asked));
-	st_rel(&c->hold, false);
+	/* on older kernels, the collector runs in these processes */
 	EXPECT_EQ(0, reap_ms(first, SOON));
 	EXPECT_EQ(0, reap_ms(second, SOON));
+	EXPECT_EQ(1, ld_acq(&c->asked));
+	st_rel(&c->hold, false);
 	close(p[0]);
+	cuse_end(c);
+	EXPECT_TRUE(all_is_released(&self->before, collect));
+}
+
+/* The last descriptor of the ring is in flight to this process, which closes it */
+static const char *receives_ring(void *arg)
+{
+	struct cuse *c = arg;
+	struct orphan o = { .add = add_read, .path = c->file };
+	const char *failed;
+	int s[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s))
+		return "no socket";
+	o.sock = s[0];
+	failed = orphan_new(&o);
+	if (*failed)
+		return failed;
+	if (!until_ms(ld_acq(&c->asked), SOON))
+		return "no request";
+	close(s[0]);
+	close(s[1]);
+	return "";
+}
+
+/* Nor does it hold up a process that has never used it */
+BOUNDED_TEST(receiver_does_not_wait)
+{
+	struct cuse *c = fuseblk_start();
+
+	if (!c)
+		SKIP(return, "no FUSE file system on a block device");
+	st_rel(&c->deaf, true);
+	st_rel(&c->size, 4096);
+	st_rel(&c->hold, true);
+	EXPECT_CHILD(receives_ring, c);
+	EXPECT_EQ(1, ld_acq(&c->asked));
+	EXPECT_EQ(1, counter("rings"));
+	st_rel(&c->hold, false);
 	cuse_end(c);
 	EXPECT_TRUE(all_is_released(&self->before, collect));
 }

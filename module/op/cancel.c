@@ -79,9 +79,9 @@ static int cancel_get_file(struct io2_req *req)
 		req->file = file;
 		return 0;
 	}
+	io2_file_put(file);
 	/* no request can have another ring's file: NULL matches none */
 	io2_req_set_own_file(req, file);
-	io2_file_put(file);
 	return 0;
 }
 

@@ -1682,7 +1682,7 @@ struct iouring2_query {
  *		flags | ENTER_FADVISE) is an ENTER without @arg. It costs less
  *		than the ioctl and has the same results and errors. It also
  *		fails with EINVAL for EXT_ARG, without ENTER_FADVISE, and for
- *		numbers that do not fit into 32 bits. posix_fadvise(3) cannot be
+ *		numbers that do not fit into 32 bits. posix_fadvise(2) cannot be
  *		used, because it does not return the result.
  */
 #define IOURING2_ENTER_BY_FADVISE			(1U << 0)
