@@ -998,7 +998,8 @@ static int plain_result(unsigned int op)
 	struct iouring2_cqe cqe = { .res = -EPROTO };
 	struct place p;
 
-	if (place_make(&p) || place_reset(&p) || ring_init(&p.r, 8, 0))
+	if (place_make(&p) || place_reset(&p) ||
+	    ring_init(&p.r, 256, 256))
 		return -EPROTO;
 	plain_sqe(ring_sqe(&p.r), op, &p);
 	if (ring_submit(&p.r) == 1 && !nudge(&p) &&
