@@ -34,7 +34,7 @@
  */
 #define TICK_MS		50
 #define MAX_TICKS	(1000 / TICK_MS)
-#define RUNS		4
+#define RUNS		8
 
 #define NO_END		10000
 #define ALL_TICKS	(SOON / TICK_MS)
