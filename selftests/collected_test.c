@@ -249,6 +249,19 @@ static int add_read(struct orphan *o)
 	return submit_all(&o->r);
 }
 
+/* A server of a file that does not answer reads. Return: NULL without FUSE. */
+static struct cuse *silent_server(void)
+{
+	struct cuse *c = fuseblk_start();
+
+	if (!c)
+		return NULL;
+	st_rel(&c->deaf, true);
+	st_rel(&c->size, 4096);
+	st_rel(&c->hold, true);
+	return c;
+}
+
 /* The request of the ring waits for the server @arg */
 static const char *leaves_ring(void *arg)
 {
@@ -284,15 +297,12 @@ static bool has_hung_up(int fd)
 /* A ring that a kernel thread closes does not hold up the files behind it */
 BOUNDED_TEST(ring_waits_for_a_server)
 {
-	struct cuse *c = fuseblk_start();
+	struct cuse *c = silent_server();
 	pid_t first, second;
 	int p[2];
 
 	if (!c)
 		SKIP(return, "no FUSE file system on a block device");
-	st_rel(&c->deaf, true);
-	st_rel(&c->size, 4096);
-	st_rel(&c->hold, true);
 	EXPECT_CHILD(leaves_ring, c);
 	first = collect_elsewhere();
 	usleep(A_WHILE * 1000);
@@ -334,13 +344,10 @@ static const char *receives_ring(void *arg)
 /* Nor does it hold up a process that has never used it */
 BOUNDED_TEST(receiver_does_not_wait)
 {
-	struct cuse *c = fuseblk_start();
+	struct cuse *c = silent_server();
 
 	if (!c)
 		SKIP(return, "no FUSE file system on a block device");
-	st_rel(&c->deaf, true);
-	st_rel(&c->size, 4096);
-	st_rel(&c->hold, true);
 	EXPECT_CHILD(receives_ring, c);
 	EXPECT_EQ(1, ld_acq(&c->asked));
 	EXPECT_EQ(1, counter("rings"));

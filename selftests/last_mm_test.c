@@ -17,19 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
 #include "absent.h"
-
-#ifndef __NR_close_range
-#define __NR_close_range	436
-#endif
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE	2
-#endif
+#include "close_range.h"
 
 #define ROUNDS		20
 
@@ -100,8 +93,9 @@ static bool has_ended(pid_t pid)
 }
 
 /*
- * On the worker's processor, and ahead of it: when the worker has posted the
- * last CQE, this process ends the ring before the worker goes on.
+ * On the worker's processor, and ahead of it: the worker runs only in the short
+ * sleeps of this process. So this process sees that the last request has
+ * completed, and ends the ring, mostly before the worker gives the mm back.
  */
 static void ends_ring(struct play *p)
 {
@@ -110,6 +104,8 @@ static void ends_ring(struct play *p)
 		_exit(1);
 	st_rel(&p->pinned, pin_workers(0));
 	until_ms(has_ended(p->first), SOON);
+	while (fdinfo(p->r.fd, "Inflight") > 0)
+		usleep(20);
 	close(p->r.fd);
 	_exit(0);
 }
@@ -130,7 +126,7 @@ static const char *loses_ring(struct play *p)
 		return "the first table does not end";
 	if (!fork_sharing())
 		ends_ring(p);
-	if (syscall(__NR_close_range, p->r.fd, p->r.fd, CLOSE_RANGE_UNSHARE))
+	if (unshare_without(p->r.fd))
 		return "close_range";
 	ring_unmap(&p->r);
 	return until_ms(ld_acq(&p->pinned) > 0, SOON) ? "" : "no worker";

@@ -15,12 +15,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "fixture.h"
 #include "bounded.h"
 #include "absent.h"
+#include "close_range.h"
 
 /*
  * A ring and a pipe
@@ -229,19 +229,6 @@ BOUNDED_TEST(old_table)
 
 /* ------------------------------------------ a mapping and no descriptor left */
 
-#ifndef __NR_close_range
-#define __NR_close_range	436
-#endif
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE	2
-#endif
-
-/* The kernel copies the table without the ring, so it closes nothing here */
-static int by_close_range(int fd)
-{
-	return syscall(__NR_close_range, fd, fd, CLOSE_RANGE_UNSHARE);
-}
-
 static int by_unshare(int fd)
 {
 	return unshare(CLONE_FILES) || close(fd);
@@ -290,7 +277,7 @@ static const char *keeps_mapping(void *arg)
 
 BOUNDED_TEST(close_range)
 {
-	struct way way = { share_with_process, by_close_range };
+	struct way way = { share_with_process, unshare_without };
 
 	EXPECT_STREQ("", in_child(keeps_mapping, &way));
 	EXPECT_TRUE(all_is_released(&self->before, NULL));
@@ -645,7 +632,7 @@ static const char *closes_after_many(void *arg)
 	}
 	if (!submits_as_many(p, timed->nr))
 		return "not submitted";
-	if (by_close_range(p->r.fd) || setrlimit(RLIMIT_NOFILE, &large) ||
+	if (unshare_without(p->r.fd) || setrlimit(RLIMIT_NOFILE, &large) ||
 	    dup2(0, LARGE) != LARGE)
 		return "no large table";
 	st_rel(&p->over, true);

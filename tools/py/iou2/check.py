@@ -334,9 +334,10 @@ class Check:
         if rows[-1].result == 'pass':
             rows += self.build_suite(name)
         if rows[-1].result == 'pass':
-            debug = os.path.join(OUT, f'module-{kernels.target_of(name)}', 'debug.tar')
+            target = kernels.target_of(name)
+            debug = [os.path.join(OUT, f'module-{target}', 'debug.tar')] if self.needs_debug(target) else []
             subprocess.run(['cp', '-r', '--reflink=auto', '-t', os.path.join(OUT, name, 'in'),
-                            'tools/vm/guest/run-suite', *[debug] * os.path.exists(debug),
+                            'tools/vm/guest/run-suite', *debug,
                             os.path.join(OUT, f'suite-{self.release_of(name)}', 'kselftest')],
                            check=True, cwd=TOP)
             self.took(name, '(build)', clock.seconds() - begin)
