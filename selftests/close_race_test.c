@@ -221,6 +221,7 @@ static const char *run(const struct race *race)
 {
 	struct arena a = { .hold = { .lock = -1, .notify = -1 }, .fd = -1 };
 	struct state before;
+	long rings = counter("rings");
 	const char *bad = "";
 	int i, ret;
 
@@ -234,6 +235,8 @@ static const char *run(const struct race *race)
 		ret = round_of(race, &a, i);
 		if (ret)
 			bad = failed("round", "", ret);
+		else if (counter("rings") != rings)
+			bad = "the ring ends after its close";
 		else if (i % 32 == 0)
 			bad = state_diff(&before, false);
 	}
