@@ -11,6 +11,8 @@ from iou2 import TOP, files, kernels
 from iou2.files import contents, fingerprint
 
 FOLDER = os.path.join(TOP, 'suites/mutants')
+RESULTS = os.path.join(TOP, 'results/mutants.tsv')
+COLUMNS = ('mutant', 'invariant', 'test', 'module', 'kernel', 'result', 'how', 'key')
 FIELDS = ('Mutant', 'Invariant', 'Breaks', 'Test', 'Module', 'Kernel')
 # Files on which each result depends, beside the test, its kernel and the module.
 JUDGES = ('suites/mutants/guest', 'tools/py/iou2/logcheck.py')
@@ -192,6 +194,11 @@ def key_of(mutant):
            f'{tests_key(mutant.kernel, mutant.module, tests)}'
 
 
+def short_key(key):
+    """The form in which results/mutants.tsv has a key."""
+    return fingerprint(key.encode())[:16]
+
+
 class Verdicts:
     """The verdicts: a folder with a file for each mutant, with the key and then the result."""
 
@@ -232,9 +239,15 @@ def judged(mutant, state, how):
     return ('not-equivalent', how) if reason and state == 'killed' else (state, how)
 
 
-def result_row(mutant, verdict):
+def result_row(mutant, key, state, how):
     return (mutant.name, mutant.field('Invariant'), '; '.join(mutant.fields.get('Test', [])),
-            mutant.module, mutant.kernel, *verdict)
+            mutant.module, mutant.kernel, state, how, short_key(key))
+
+
+def recorded():
+    """The rows of results/mutants.tsv by the names of their mutants."""
+    rows = [line.split('\t') for line in files.read(RESULTS).splitlines()[1:]]
+    return {row[0]: row for row in rows}
 
 
 # --- results of the guest ---------------------------------------------------

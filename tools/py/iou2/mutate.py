@@ -15,8 +15,6 @@ from iou2 import TOP, cli, clock, files, kernels, logcheck, mutants
 from iou2.files import read, tail, write
 
 WORK = os.path.join(TOP, 'build/mutants')
-RESULTS = os.path.join(TOP, 'results/mutants.tsv')
-COLUMNS = ('mutant', 'invariant', 'test', 'module', 'kernel', 'result', 'how')
 # Seconds for a test whose usual time is unknown.
 UNKNOWN_LIMIT = 400
 # The mutants that a machine runs before it asks for more. A small number keeps all machines busy at
@@ -30,6 +28,10 @@ def say(text):
 
 def short(path):
     return os.path.relpath(path, TOP)
+
+
+def write_rows(rows, path):
+    write(''.join('\t'.join(row) + '\n' for row in [mutants.COLUMNS, *rows]), path)
 
 
 class Group:
@@ -103,7 +105,7 @@ class Mutate:
         self.jobs = jobs
         self.verdicts = mutants.Verdicts(os.path.join(WORK, 'verdicts'))
         self.module = mutants.module_fingerprint()
-        self.keys = {}
+        self.keys = {mutant.name: mutants.key_of(mutant) for mutant in chosen}
         self.lock = None
         self.failed = False
         self.red_base = False
@@ -364,12 +366,22 @@ class Mutate:
 
     # --- all of it ---
 
+    def is_valid(self, mutant):
+        return self.verdicts.known(mutant.name, self.keys[mutant.name])
+
+    def adopt_recorded(self):
+        """Take over the recorded verdicts that are still valid, perhaps from another machine."""
+        rows = mutants.recorded()
+        for mutant in self.mutants.values():
+            *_, state, how, key = rows.get(mutant.name) or ['', '', '']
+            if not self.is_valid(mutant) and key == mutants.short_key(self.keys[mutant.name]):
+                self.verdicts.keep(mutant.name, self.keys[mutant.name], state, how)
+
     def groups(self, again):
         """The groups of the mutants to run, in the order of their first mutants."""
         found = {}
         for mutant in self.mutants.values():
-            key = self.keys[mutant.name] = mutants.key_of(mutant)
-            if again or not self.verdicts.known(mutant.name, key):
+            if again or not self.is_valid(mutant):
                 self.verdicts.forget(mutant.name)
                 found.setdefault((mutant.kernel, mutant.module), []).append(mutant)
         say(f'{sum(map(len, found.values()))} of {len(self.mutants)} mutants to build')
@@ -401,6 +413,7 @@ class Mutate:
 
     def main(self, again, only_build, complete):
         self.take_lock()
+        self.adopt_recorded()
         groups = self.groups(again)
         builder = threading.Thread(target=self.build_all, args=(groups,), daemon=True)
         builder.start()
@@ -416,16 +429,28 @@ class Mutate:
             if builder.is_alive():
                 files.kill_below(os.getpid())
 
+    def row_of(self, mutant):
+        return mutants.result_row(mutant, self.keys[mutant.name], *self.verdicts.get(mutant.name)[:2])
+
+    def save(self):
+        """Record the valid verdicts. The other mutants keep their rows."""
+        old = mutants.recorded()
+        valid = {mutant.name for mutant in self.mutants.values() if self.is_valid(mutant)}
+        write_rows([self.row_of(mutant) if mutant.name in valid else old[mutant.name]
+                    for mutant in self.mutants.values() if mutant.name in valid or mutant.name in old],
+                   mutants.RESULTS)
+        print(f'{len(valid)} of {len(self.mutants)} recorded verdicts are valid')
+        return 0
+
     def report(self, complete):
-        """Write the results, and to results/ if all mutants have one. Returns the exit status."""
-        rows = [mutants.result_row(mutant, self.verdicts.get(mutant.name))
-                for mutant in self.mutants.values() if self.verdicts.exists(mutant.name)]
+        """Write the results, and to results/ if all mutants ran. Returns the exit status."""
+        rows = [self.row_of(mutant) for mutant in self.mutants.values() if self.verdicts.exists(mutant.name)]
         results = os.path.join(WORK, 'mutants.tsv')
-        write(''.join('\t'.join(row) + '\n' for row in [COLUMNS, *rows]), results)
+        write_rows(rows, results)
         sys.stdout.flush()
         subprocess.run(['column', '-t', '-s', '\t', results], check=False)
-        if complete and len(rows) == len(self.mutants):
-            shutil.copyfile(results, RESULTS)
+        if complete:
+            self.save()
         good = sum(row[5] in ('killed', 'explained') for row in rows)
         print(f'{good} of {len(self.mutants)} mutants killed or explained')
         return 0 if good == len(self.mutants) and not self.failed and not self.red_base else 1
@@ -466,7 +491,7 @@ def main(doc):
     p.add_argument('--kernel', default='', choices=kernels.all_names())
     p.add_argument('--jobs', type=cli.count, default=min(os.cpu_count() or 1, 4))
     mode = p.add_mutually_exclusive_group()
-    for name in ('--check', '--refresh', '--build', '--list'):
+    for name in ('--check', '--refresh', '--build', '--list', '--save'):
         mode.add_argument(name, action='store_true')
     p.add_argument('patterns', nargs='*')
     a = p.parse_intermixed_args()
@@ -483,5 +508,7 @@ def main(doc):
         return check(chosen)
     if a.refresh:
         return refresh(chosen)
+    if a.save:
+        return Mutate(mutants.load(), a.jobs).save()
     files.end_with_children()
     return Mutate(chosen, a.jobs).main(a.all, a.build, not a.patterns and not a.kernel)
