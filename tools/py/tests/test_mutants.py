@@ -187,8 +187,9 @@ class Kept(unittest.TestCase):
 
     def test_row(self):
         """a mutant and its verdict give a row of the results"""
-        self.assertEqual(mutants.result_row(Mutant('one', HEADER), ['killed', 'how']),
-                         ('one', 'I2', 'overflow none_lost_in_a_batch x3; ring', 'normal', '6.1', 'killed', 'how'))
+        self.assertEqual(mutants.result_row(Mutant('one', HEADER), 'key', 'killed', 'how'),
+                         ('one', 'I2', 'overflow none_lost_in_a_batch x3; ring', 'normal', '6.1', 'killed', 'how',
+                          mutants.short_key('key')))
 
 
 class Ended(unittest.TestCase):
