@@ -6,6 +6,7 @@
 
 #include "op/opdef.h"
 #include "register.h"
+#include "register_ring.h"
 
 #define PROBE_MAX	256
 
@@ -46,6 +47,7 @@ typedef int (*register_fn)(struct io2_ring *ring, void __user *uarg, u32 nr);
 
 static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
 	[IOURING2_REGISTER_PROBE] = register_probe,
+	[IOURING2_REGISTER_ENABLE_RINGS] = io2_register_enable,
 };
 
 /**
@@ -65,8 +67,8 @@ bool io2_register_supported(unsigned int opcode)
  * @arg: the kernel's copy of the argument
  *
  * Context: may sleep.
- * Return: 0; -EINVAL for an unsupported opcode or argument, -EFAULT, -ENOMEM;
- * see iouring2(4).
+ * Return: 0 or what the opcode returns; -EINVAL for an unsupported opcode or
+ * argument, -EFAULT, -ENOMEM, and errors of the opcode; see iouring2(4).
  */
 int io2_register(struct io2_ring *ring, const struct iouring2_register *arg)
 {

@@ -194,6 +194,9 @@ enum io2_class {
  * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
  *	load of the module has it
  *
+ * @disabled: ENTER is refused until ENABLE_RINGS; written under @uring_lock, read
+ *	without it
+ *
  * Guarded by @uring_lock:
  * @sq_head: the kernel's SQ head
  * @sq_dropped: number of invalid SQ array entries seen
@@ -280,6 +283,7 @@ struct io2_ring {
 	u32			cq_entries;
 	u32			max_inflight;
 	u32			max_cached;
+	bool			disabled;
 	struct io2_shared	*shared;
 	u32			*sq_array;
 	struct iouring2_cqe	*cqes;

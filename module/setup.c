@@ -30,6 +30,7 @@ static void ring_configure(struct io2_ring *ring,
 {
 	ring->ring_flags = s->flags;
 	ring->setup_flags = s->params.flags;
+	ring->disabled = s->params.flags & IOURING2_SETUP_R_DISABLED;
 	ring->sq_entries = s->params.sq_entries;
 	ring->cq_entries = s->params.cq_entries;
 	ring->max_inflight = s->max_inflight;

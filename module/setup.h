@@ -7,6 +7,7 @@
 
 /* what SETUP accepts and which features it reports; QUERY returns the same */
 #define IO2_SETUP_FLAGS	(IOURING2_SETUP_CQSIZE | IOURING2_SETUP_CLAMP | \
+			 IOURING2_SETUP_R_DISABLED | \
 			 IOURING2_SETUP_SUBMIT_ALL | \
 			 IOURING2_SETUP_COOP_TASKRUN | \
 			 IOURING2_SETUP_NO_SQARRAY)

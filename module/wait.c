@@ -364,8 +364,9 @@ static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
  * @argsz: its size in bytes
  *
  * Context: may sleep; the caller holds a reference to the ring's file.
- * Return: the number of SQEs consumed, or 0; -EINVAL, -EFAULT, -EBUSY (I4),
- * -EAGAIN (I5), -EINTR, -ETIME; see iouring2(4).
+ * Return: the number of SQEs consumed, or 0; -EBADFD if the ring has not been
+ * enabled; -EINVAL, -EFAULT, -EBUSY (I4), -EAGAIN (I5), -EINTR, -ETIME; see
+ * iouring2(4).
  */
 int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 	      u32 flags, u64 uaddr, u32 argsz)
@@ -375,6 +376,9 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 
 	if (flags & ~IO2_ENTER_FLAGS)
 		return -EINVAL;
+	/* acquire: what ENABLE_RINGS has set up; pairs with io2_register_enable() */
+	if (unlikely(smp_load_acquire(&ring->disabled)))
+		return -EBADFD;
 	io2_deferred_run(ring, IO2_CTX_ENTER);
 	if (to_submit) {
 		submitted = enter_submit(ring, to_submit);

@@ -216,18 +216,34 @@ static int call_query(struct place *p)
 	return dev_query(&q);
 }
 
+static int do_register(struct place *p, unsigned int opcode, void *arg,
+		       unsigned int nr)
+{
+	struct iouring2_register reg = {
+		.opcode = opcode,
+		.nr_args = nr,
+		.arg = (uintptr_t)arg,
+	};
+	int ret = ioctl(p->r.fd, IOURING2_IOC_REGISTER, &reg);
+
+	return ret < 0 ? -errno : ret;
+}
+
 static int call_probe(struct place *p)
 {
 	char buf[sizeof(struct iouring2_probe) +
 		 256 * sizeof(struct iouring2_probe_op)];
-	struct iouring2_register reg = {
-		.opcode = IOURING2_REGISTER_PROBE,
-		.nr_args = 256,
-		.arg = (uintptr_t)buf,
-	};
 
 	memset(buf, 0, sizeof(buf));
-	return ioctl(p->r.fd, IOURING2_IOC_REGISTER, &reg) ? -errno : 0;
+	return do_register(p, IOURING2_REGISTER_PROBE, buf, 256);
+}
+
+/* The ring is enabled, so a success is EBADFD */
+static int call_enable(struct place *p)
+{
+	int ret = do_register(p, IOURING2_REGISTER_ENABLE_RINGS, NULL, 0);
+
+	return ret == -EBADFD ? 0 : ret ? ret : -EPROTO;
 }
 
 static int map(struct place *p, size_t len, off_t off)
@@ -483,6 +499,9 @@ static void plain_sqe(struct iouring2_sqe *sqe, unsigned int op,
 #define OP_ROW(text, op, fn, result) \
 	{ text, OPCODE, IOURING2_OP_##op, .prep = op_##fn, .res = result, \
 	  .errs = no_request }
+#define REGISTER_ROW(op, fn) \
+	{ "REGISTER " #op, REGISTER, IOURING2_REGISTER_##op, \
+	  .call = call_##fn, .errs = no_memory }
 #define CALL_ROW(text, fn, errnos, ...) \
 	{ text, CALL, .call = call_##fn, .errs = errnos, __VA_ARGS__ }
 
@@ -499,6 +518,7 @@ static struct row rows[NR_ROWS + 1] = {
 	SETUP_ROW("64 entries, other flags", IOURING2_SETUP_CLAMP |
 		  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 64,
 		  0),
+	SETUP_ROW("64 entries, disabled", IOURING2_SETUP_R_DISABLED, 64, 0),
 	FRAGMENTED_ROW("3341 entries, page by page", 0, 3341, 0),
 	FRAGMENTED_ROW("8 entries, CQ of 4096, page by page", CQSIZE, 8, 4096),
 
@@ -522,8 +542,8 @@ static struct row rows[NR_ROWS + 1] = {
 	OP_ROW("ASYNC_CANCEL", ASYNC_CANCEL, cancel, -ENOENT),
 	OP_ROW("ASYNC_CANCEL by descriptor", ASYNC_CANCEL, cancel_fd, -ENOENT),
 
-	{ "REGISTER PROBE", REGISTER, IOURING2_REGISTER_PROBE,
-	  .call = call_probe, .errs = no_memory },
+	REGISTER_ROW(PROBE, probe),
+	REGISTER_ROW(ENABLE_RINGS, enable),
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),

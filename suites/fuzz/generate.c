@@ -87,7 +87,8 @@ static uint64_t setup_flags(void)
 		return 1ULL << random_below(32);
 	return SOME_OF(IOURING2_SETUP_CQSIZE, IOURING2_SETUP_CLAMP,
 		       IOURING2_SETUP_SUBMIT_ALL, IOURING2_SETUP_COOP_TASKRUN,
-		       IOURING2_SETUP_NO_SQARRAY);
+		       IOURING2_SETUP_NO_SQARRAY) |
+	       (CHANCE(5) ? IOURING2_SETUP_R_DISABLED : 0);
 }
 
 static uint64_t enter_flags(void)
@@ -217,6 +218,8 @@ static uint64_t argument(enum type type)
 		return CHANCE(92) ? 0 : CHANCE(50) ? PICK(0x2000, 0x4001, 0x6000, 0x10000) :
 		       any_number();
 	case T_REGISTER_OP:
+		if (CHANCE(20))
+			return IOURING2_REGISTER_ENABLE_RINGS;
 		return CHANCE(60) ? IOURING2_REGISTER_PROBE :
 		       CHANCE(80) ? random_below(IOURING2_REGISTER_LAST + 2) : any_number();
 	case T_WORD:

@@ -1745,6 +1745,7 @@ struct iouring2_setup {
  *		request.
  * EBADF	Another thread closed the process's last descriptor of the ring
  *		during the call. No SQE was submitted.
+ * EBADFD	The ring was set up with R_DISABLED and has not been enabled.
  * EFAULT	An argument is not accessible.
  * EINVAL	An argument is invalid.
  * E2BIG	A field that the module does not know is not 0.
