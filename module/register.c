@@ -6,6 +6,7 @@
 
 #include "op/opdef.h"
 #include "register.h"
+#include "register_cancel.h"
 #include "register_ring.h"
 
 #define PROBE_MAX	256
@@ -45,9 +46,15 @@ out:
 
 typedef int (*register_fn)(struct io2_ring *ring, void __user *uarg, u32 nr);
 
+/* called with uring_lock held */
 static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
 	[IOURING2_REGISTER_PROBE] = register_probe,
 	[IOURING2_REGISTER_ENABLE_RINGS] = io2_register_enable,
+};
+
+/* called without a lock of the ring: they may wait */
+static const register_fn register_waits[IOURING2_REGISTER_LAST] = {
+	[IOURING2_REGISTER_SYNC_CANCEL] = io2_register_sync_cancel,
 };
 
 /**
@@ -58,7 +65,8 @@ static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
  */
 bool io2_register_supported(unsigned int opcode)
 {
-	return opcode < IOURING2_REGISTER_LAST && register_ops[opcode];
+	return opcode < IOURING2_REGISTER_LAST &&
+	       (register_ops[opcode] || register_waits[opcode]);
 }
 
 /**
@@ -72,14 +80,17 @@ bool io2_register_supported(unsigned int opcode)
  */
 int io2_register(struct io2_ring *ring, const struct iouring2_register *arg)
 {
+	void __user *uarg = u64_to_user_ptr(arg->arg);
 	unsigned int opcode = arg->opcode;
 	int ret;
 
 	if (!io2_register_supported(opcode))
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IOURING2_REGISTER_LAST);
+	if (register_waits[opcode])
+		return register_waits[opcode](ring, uarg, arg->nr_args);
 	mutex_lock(&ring->uring_lock);
-	ret = register_ops[opcode](ring, u64_to_user_ptr(arg->arg), arg->nr_args);
+	ret = register_ops[opcode](ring, uarg, arg->nr_args);
 	mutex_unlock(&ring->uring_lock);
 	return ret;
 }

@@ -130,19 +130,18 @@ struct io2_req_list {
 #define IO2_RESTARTS	4	/* interrupted waits that a ring remembers */
 
 /**
- * struct io2_restart - a wait in ENTER that the kernel will restart
+ * struct io2_restart - a wait that the kernel will restart
  * @task: the waiting task; only compared; NULL if the slot is free
- * @uaddr: ENTER's argument
+ * @key: the address of ENTER's argument, or that of SYNC_CANCEL's plus 1
  * @expires: CLOCK_MONOTONIC time at which the wait ends
  *
- * The kernel restarts an interrupted wait with the same argument. The deadline
- * is kept here, so that a relative timeout does not start from the beginning.
+ * The kernel restarts an interrupted wait with the same argument, see restart.c.
  *
  * Lifetime: part of the ring. All fields are guarded by uring_lock.
  */
 struct io2_restart {
 	struct task_struct	*task;
-	u64			uaddr;
+	u64			key;
 	ktime_t			expires;
 };
 

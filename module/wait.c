@@ -14,6 +14,7 @@
 #include "debug/trace.h"
 #include "deferred.h"
 #include "request.h"
+#include "restart.h"
 #include "sq.h"
 #include "submit.h"
 #include "submitter.h"
@@ -90,21 +91,6 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 	return autoremove_wake_function(entry, mode, sync, key);
 }
 
-/*
- * Return: -EINTR for a signal, -ERESTARTNOINTR for task work of another
- * subsystem, which runs on the way out of the kernel; otherwise 0. A worker of
- * io_uring gets here by a FADVISE request. There is no system call to restart:
- * io_uring on 5.10 would post the code as a result.
- */
-static int wait_interrupted(void)
-{
-	if (!signal_pending(current))
-		return 0;
-	if (task_sigpending(current) || (current->flags & PF_IO_WORKER))
-		return -EINTR;
-	return -ERESTARTNOINTR;
-}
-
 static int wait_sleep(struct cq_waiter *w, ktime_t expires)
 {
 	if (expires == KTIME_MAX) {
@@ -151,7 +137,7 @@ static int wait_loop(struct cq_waiter *w, u32 min)
 		if (ret)
 			return ret;
 		cond_resched();
-		ret = wait_interrupted();
+		ret = io2_wait_interrupted();
 		if (ret)
 			return ret;
 		WRITE_ONCE(w->target, READ_ONCE(ring->shared->cq_head) + min);
@@ -258,58 +244,7 @@ static void sigmask_restore(bool interrupted)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-/* --- restarted waits -------------------------------------------------- */
-
-/* Return: current's slot, or a free one; if there is none, the first. */
-static struct io2_restart *restart_slot(struct io2_ring *ring)
-{
-	struct io2_restart *r, *free = &ring->restarts[0];
-	unsigned int i;
-
-	lockdep_assert_held(&ring->uring_lock);
-	for (i = 0; i < IO2_RESTARTS; i++) {
-		r = &ring->restarts[i];
-		if (r->task == current)
-			return r;
-		if (!r->task)
-			free = r;
-	}
-	return free;
-}
-
-/*
- * The kernel restarts this call with the same arguments. The deadline is kept,
- * so that a relative timeout does not start anew. If too many tasks restart at
- * once, one of them loses its deadline.
- */
-static void restart_remember(struct io2_ring *ring, u64 uaddr, ktime_t expires)
-{
-	struct io2_restart *r;
-
-	mutex_lock(&ring->uring_lock);
-	r = restart_slot(ring);
-	r->task = current;
-	r->uaddr = uaddr;
-	r->expires = expires;
-	WRITE_ONCE(ring->restarting, true);
-	mutex_unlock(&ring->uring_lock);
-}
-
-static void restart_recall(struct io2_ring *ring, u64 uaddr, ktime_t *expires)
-{
-	struct io2_restart *r;
-
-	if (!READ_ONCE(ring->restarting))
-		return;
-	mutex_lock(&ring->uring_lock);
-	r = restart_slot(ring);
-	if (r->task == current) {
-		if (r->uaddr == uaddr)
-			*expires = min(*expires, r->expires);
-		r->task = NULL;
-	}
-	mutex_unlock(&ring->uring_lock);
-}
+/* --- ENTER -------------------------------------------------------------- */
 
 /*
  * Slow path of a wait: there are too few CQEs yet, or an argument was given. If
@@ -327,7 +262,7 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 		io2_turn(ring, KTIME_MAX);
 		return ret;
 	}
-	restart_recall(ring, uaddr, &wa.expires);
+	io2_restart_recall(ring, uaddr, &wa.expires);
 	if (wait_satisfied(ring, min, ends, wa.expires))
 		return 0;
 	ret = sigmask_set(&wa);
@@ -339,7 +274,7 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 		return 0;
 	if (ret == -ERESTARTNOINTR && !submitted && wa.expires != KTIME_MAX &&
 	    !(flags & IOURING2_ENTER_ABS_TIMER))
-		restart_remember(ring, uaddr, wa.expires);
+		io2_restart_remember(ring, uaddr, wa.expires);
 	return ret;
 }
 

@@ -246,6 +246,20 @@ static int call_enable(struct place *p)
 	return ret == -EBADFD ? 0 : ret ? ret : -EPROTO;
 }
 
+/* There is no such request, so a success is ENOENT */
+static int call_sync_cancel(struct place *p)
+{
+	struct iouring2_sync_cancel_reg sc = {
+		.addr = 0x5ca1ab1e, .fd = p->event,
+		.flags = IOURING2_ASYNC_CANCEL_FD |
+			 IOURING2_ASYNC_CANCEL_USERDATA,
+		.timeout = { -1, -1 },
+	};
+	int ret = do_register(p, IOURING2_REGISTER_SYNC_CANCEL, &sc, 1);
+
+	return ret == -ENOENT ? 0 : ret ? ret : -EPROTO;
+}
+
 static int map(struct place *p, size_t len, off_t off)
 {
 	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
@@ -544,6 +558,7 @@ static struct row rows[NR_ROWS + 1] = {
 
 	REGISTER_ROW(PROBE, probe),
 	REGISTER_ROW(ENABLE_RINGS, enable),
+	REGISTER_ROW(SYNC_CANCEL, sync_cancel),
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),
