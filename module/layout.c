@@ -51,6 +51,14 @@ static int check_inflight(struct iouring2_setup *s, u32 by_default, u32 max)
 	return s->max_inflight > max ? -EINVAL : 0;
 }
 
+/* Has each flag those that it needs? */
+static bool flags_fit(u32 flags)
+{
+	/* the entries are taken in order, so there is no index array */
+	return !(flags & IOURING2_SETUP_SQ_REWIND) ||
+	       (flags & IOURING2_SETUP_NO_SQARRAY);
+}
+
 /**
  * io2_setup_check() - find all errors in the arguments of SETUP
  * @s: the caller's struct; gets the sizes that the ring will have
@@ -68,7 +76,8 @@ int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
 	if (memchr_inv(s->resv, 0, sizeof(s->resv)) ||
 	    memchr_inv(p->resv, 0, sizeof(p->resv)))
 		return -EINVAL;
-	if ((s->flags & ~IO2_RING_FLAGS) || (p->flags & ~IO2_SETUP_FLAGS))
+	if ((s->flags & ~IO2_RING_FLAGS) || (p->flags & ~IO2_SETUP_FLAGS) ||
+	    !flags_fit(p->flags))
 		return -EINVAL;
 	ret = check_sizes(s);
 	if (ret)

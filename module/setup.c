@@ -68,9 +68,11 @@ static void ring_count_from(struct io2_ring *ring, u32 first)
 	ring->completed = first;
 	ring->completed_snapshot = first;
 	ring->cq_events = first;
-	ring->sq_head = first;
-	shared->sq_head = first;
-	shared->sq_tail = first;
+	if (!(ring->setup_flags & IOURING2_SETUP_SQ_REWIND)) {
+		ring->sq_head = first;
+		shared->sq_head = first;
+		shared->sq_tail = first;
+	}
 	ring->cq_tail = first;
 	ring->cq_fill = first;
 	ring->cq_head_seen = first;

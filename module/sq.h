@@ -8,6 +8,9 @@
  * application's release store of the tail). SQ head is stored with release
  * after the entries were read (pairs with the application's acquire load of the
  * head before it reuses them).
+ *
+ * With SETUP_SQ_REWIND each submission takes the SQEs from the first one on.
+ * Neither the tail nor the head in the shared memory is used.
  */
 #ifndef IO2_SQ_H
 #define IO2_SQ_H
@@ -17,9 +20,16 @@
 
 #include "ring.h"
 
+static inline bool sq_rewinds(const struct io2_ring *ring)
+{
+	return ring->setup_flags & IOURING2_SETUP_SQ_REWIND;
+}
+
 /**
  * io2_sq_pending() - number of entries that the application has queued
  * @ring: the ring
+ *
+ * With SETUP_SQ_REWIND the application tells the number only by ENTER's argument.
  *
  * Context: uring_lock held.
  * Return: 0 .. sq_entries, whatever value the tail has.
@@ -29,6 +39,8 @@ static inline u32 io2_sq_pending(const struct io2_ring *ring)
 	u32 tail;
 
 	lockdep_assert_held(&ring->uring_lock);
+	if (unlikely(sq_rewinds(ring)))
+		return ring->sq_entries;
 	/* acquire: entries are read after the tail that covers them */
 	tail = smp_load_acquire(&ring->shared->sq_tail);
 	return min(tail - ring->sq_head, ring->sq_entries);
@@ -83,11 +95,17 @@ static __always_inline bool io2_sq_next(struct io2_ring *ring,
  * io2_sq_commit() - tell the application which entries it may reuse
  * @ring: the ring
  *
+ * With SETUP_SQ_REWIND it may reuse all as soon as ENTER returns.
+ *
  * Context: uring_lock held.
  */
 static inline void io2_sq_commit(struct io2_ring *ring)
 {
 	lockdep_assert_held(&ring->uring_lock);
+	if (unlikely(sq_rewinds(ring))) {
+		WRITE_ONCE(ring->sq_head, 0);
+		return;
+	}
 	/* release: the application may now overwrite what we have read */
 	smp_store_release(&ring->shared->sq_head, ring->sq_head);
 }
@@ -96,12 +114,16 @@ static inline void io2_sq_commit(struct io2_ring *ring)
  * io2_sq_full() - is the SQ full? (for poll of the ring)
  * @ring: the ring
  *
+ * With SETUP_SQ_REWIND there is always room: the kernel does not know how many
+ * entries the application has filled.
+ *
  * Context: any; a snapshot.
  * Return: true if there is no room for another SQE.
  */
 static inline bool io2_sq_full(const struct io2_ring *ring)
 {
-	return READ_ONCE(ring->shared->sq_tail) - READ_ONCE(ring->sq_head) >=
+	return !sq_rewinds(ring) &&
+	       READ_ONCE(ring->shared->sq_tail) - READ_ONCE(ring->sq_head) >=
 	       ring->sq_entries;
 }
 

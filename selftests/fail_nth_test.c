@@ -533,6 +533,8 @@ static struct row rows[NR_ROWS + 1] = {
 		  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 64,
 		  0),
 	SETUP_ROW("64 entries, disabled", IOURING2_SETUP_R_DISABLED, 64, 0),
+	SETUP_ROW("64 entries, rewound", IOURING2_SETUP_SQ_REWIND | NO_ARRAY,
+		  64, 0),
 	FRAGMENTED_ROW("3341 entries, page by page", 0, 3341, 0),
 	FRAGMENTED_ROW("8 entries, CQ of 4096, page by page", CQSIZE, 8, 4096),
 

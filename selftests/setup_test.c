@@ -326,18 +326,41 @@ TEST_F_TIMEOUT(bad_value, values_refused, LIMIT)
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 
-/* Each flag alone is accepted if and only if QUERY names it */
+/* The flags without which a flag is refused */
+static unsigned int flag_needs(unsigned int flag)
+{
+	switch (flag) {
+	case IOURING2_SETUP_SQ_REWIND:
+		return IOURING2_SETUP_NO_SQARRAY;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Each flag is accepted if and only if QUERY names it, alone or with the flags
+ * that it needs
+ */
 RING_TEST(flags_bit_by_bit)
 {
 	struct iouring2_setup s, was;
 	struct iouring2_query q;
+	unsigned int needs;
 	int bit, fd;
 
 	ASSERT_EQ(0, dev_query(&q));
 	EXPECT_EQ(0, (long)(q.setup_flags >> 32));
 	for (bit = 0; bit < 32; bit++) {
+		needs = flag_needs(1U << bit);
+		if (needs) {
+			s = plain(8);
+			s.params.flags = 1U << bit;
+			EXPECT_EQ(-EINVAL, dev_setup(&s)) {
+				TH_LOG("flag bit %d alone", bit);
+			}
+		}
 		s = plain(8);
-		s.params.flags = 1U << bit;
+		s.params.flags = 1U << bit | needs;
 		s.params.cq_entries = 32;
 		was = s;
 		fd = dev_setup(&s);
@@ -346,7 +369,7 @@ RING_TEST(flags_bit_by_bit)
 				TH_LOG("flag bit %d", bit);
 			}
 			EXPECT_EQ(bit == 3 ? 32 : 16, (int)s.params.cq_entries);
-			EXPECT_EQ(1U << bit, s.params.flags);
+			EXPECT_EQ(1U << bit | needs, s.params.flags);
 			close(fd);
 		} else {
 			EXPECT_EQ(-EINVAL, fd) {

@@ -112,6 +112,9 @@ static const struct check_case check_cases[] = {
 	{ "as many in flight as allowed", 0, 1, 0, AT_MOST, 0, 1, 2, AT_MOST },
 	{ "too many in flight", 0, 1, 0, AT_MOST + 1, -EINVAL },
 	{ "an unknown flag", 1U << 31, 1, 0, 0, -EINVAL },
+	{ "SQ_REWIND alone", IOURING2_SETUP_SQ_REWIND, 1, 0, 0, -EINVAL },
+	{ "SQ_REWIND", IOURING2_SETUP_SQ_REWIND | IOURING2_SETUP_NO_SQARRAY, 1,
+	  0, 0, 0, 1, 2, BY_DEFAULT },
 };
 
 static void check_describe(const struct check_case *c, char *desc)

@@ -88,7 +88,8 @@ static uint64_t setup_flags(void)
 	return SOME_OF(IOURING2_SETUP_CQSIZE, IOURING2_SETUP_CLAMP,
 		       IOURING2_SETUP_SUBMIT_ALL, IOURING2_SETUP_COOP_TASKRUN,
 		       IOURING2_SETUP_NO_SQARRAY) |
-	       (CHANCE(5) ? IOURING2_SETUP_R_DISABLED : 0);
+	       (CHANCE(5) ? IOURING2_SETUP_R_DISABLED : 0) |
+	       (CHANCE(15) ? IOURING2_SETUP_SQ_REWIND : 0);
 }
 
 static uint64_t enter_flags(void)
