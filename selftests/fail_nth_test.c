@@ -216,17 +216,28 @@ static int call_query(struct place *p)
 	return dev_query(&q);
 }
 
-static int do_register(struct place *p, unsigned int opcode, void *arg,
-		       unsigned int nr)
+static int do_register_on(int fd, unsigned int opcode, void *arg,
+			  unsigned int nr)
 {
 	struct iouring2_register reg = {
 		.opcode = opcode,
 		.nr_args = nr,
 		.arg = (uintptr_t)arg,
 	};
-	int ret = ioctl(p->r.fd, IOURING2_IOC_REGISTER, &reg);
+	int ret = ioctl(fd, IOURING2_IOC_REGISTER, &reg);
 
 	return ret < 0 ? -errno : ret;
+}
+
+static int do_register(struct place *p, unsigned int opcode, void *arg,
+		       unsigned int nr)
+{
+	return do_register_on(p->r.fd, opcode, arg, nr);
+}
+
+static int enable_rings(struct ring *r)
+{
+	return do_register_on(r->fd, IOURING2_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 static int call_probe(struct place *p)
@@ -696,6 +707,9 @@ static const char *ring_broken(struct ring *r)
 {
 	if (r->fd < 0)
 		return NULL;
+	if (r->setup.params.flags & IOURING2_SETUP_R_DISABLED &&
+	    enable_rings(r))
+		return "the ring cannot be enabled";
 	if (enter_all(r))
 		return "the remaining entries are not accepted";
 	prep_nop(ring_sqe(r));
