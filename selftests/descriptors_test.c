@@ -118,23 +118,43 @@ static int file_of(const char *with, char *data)
 	return pwrite(fd, data, 8, 0) == 8 ? fd : -1;
 }
 
-/*
- * Queue a request behind a timer of 100 ms. Its descriptor changes meanwhile.
- */
-static void add_late(struct ring *r, int op, int fd)
+/* The request that starts late: its descriptor changes before that */
+static struct iouring2_sqe *add_request(struct ring *r, int op, int fd,
+					unsigned int flags)
 {
 	bool rw = op == IOURING2_OP_READ;
 	struct iouring2_sqe *sqe;
 
-	add_timer(r, 100, HARDLINK, TIMER);
-	sqe = add(r, op, fd, rw ? buf : NULL, rw ? 8 : 0, 0, 0, TRIED);
+	sqe = add(r, op, fd, rw ? buf : NULL, rw ? 8 : 0, 0, flags, TRIED);
 	if (op == IOURING2_OP_POLL_ADD)
 		sqe->poll32_events = POLLIN;
+	return sqe;
 }
 
-static int late_result(struct ring *r, bool away)
+/* Queue a request behind a gate. Return: the gate. */
+static int add_late(struct ring *r, int op, int fd)
 {
-	return away ? seen_ms(r, TRIED, SOON) : res_ms(r, TRIED, SOON);
+	int gate = add_gate(r, GATE);
+
+	add_request(r, op, fd, 0);
+	return gate;
+}
+
+/* Open the gate: outside ENTER, or by a request in an ENTER that waits */
+static int late_result(struct ring *r, int gate, bool away)
+{
+	static const __u64 one = 1;
+
+	if (away) {
+		open_gate(gate);
+		return seen_ms(r, TRIED, SOON);
+	}
+	add(r, IOURING2_OP_WRITE, gate, &one, sizeof(one), 0,
+	    IOURING2_SQE_CQE_SKIP_SUCCESS, 0);
+	enter_timeout(r->fd, ring_publish(r), ring_ready(r) + 2,
+		      SOON * NSEC_PER_MSEC);
+	close(gate);
+	return res_ms(r, TRIED, SOON);
 }
 
 /*
@@ -144,41 +164,41 @@ static int late_result(struct ring *r, bool away)
 BOUNDED_TEST(late_lookup)
 {
 	int a = file_of("first", data_a), b = file_of("second", data_b);
-	int away, fd;
+	int away, fd, gate;
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (away = 0; away < 2; away++) {
 		fd = fcntl(a, F_DUPFD_CLOEXEC, 100);
-		add_late(&r, IOURING2_OP_READ, fd);
+		gate = add_late(&r, IOURING2_OP_READ, fd);
 		ASSERT_EQ(0, submit_all(&r));
 		ASSERT_EQ(fd, dup2(b, fd));
-		EXPECT_EQ(8, late_result(&r, away));
+		EXPECT_EQ(8, late_result(&r, gate, away));
 		EXPECT_EQ(0, memcmp(buf, data_b, 8)) {
 			TH_LOG("dup2: \"%s\", %s ENTER", buf,
 			       away ? "outside" : "in");
 		}
 
-		add_late(&r, IOURING2_OP_READ, fd);
+		gate = add_late(&r, IOURING2_OP_READ, fd);
 		ASSERT_EQ(0, submit_all(&r));
 		close(fd);
-		EXPECT_EQ(-EBADF, late_result(&r, away)) {
+		EXPECT_EQ(-EBADF, late_result(&r, gate, away)) {
 			TH_LOG("close, %s ENTER", away ? "outside" : "in");
 		}
 
-		add_late(&r, IOURING2_OP_READ, fd);
+		gate = add_late(&r, IOURING2_OP_READ, fd);
 		EXPECT_EQ(0, submit_all(&r)) {
 			TH_LOG("not open yet, %s ENTER",
 			       away ? "outside" : "in");
 		}
 		ASSERT_EQ(fd, dup2(a, fd));
-		EXPECT_EQ(8, late_result(&r, away));
+		EXPECT_EQ(8, late_result(&r, gate, away));
 		EXPECT_EQ(0, memcmp(buf, data_a, 8));
 
-		add_late(&r, IOURING2_OP_FSYNC, fd);
+		gate = add_late(&r, IOURING2_OP_FSYNC, fd);
 		ASSERT_EQ(0, submit_all(&r));
 		close(fd);
-		EXPECT_EQ(-EBADF, late_result(&r, away)) {
+		EXPECT_EQ(-EBADF, late_result(&r, gate, away)) {
 			TH_LOG("FSYNC after close");
 		}
 		while (ring_peek(&r, &(struct iouring2_cqe){}))
@@ -192,22 +212,22 @@ BOUNDED_TEST(late_lookup)
 BOUNDED_TEST(late_poll)
 {
 	int silent = eventfd(0, EFD_CLOEXEC), ready = eventfd(1, EFD_CLOEXEC);
-	int away, fd;
+	int away, fd, gate;
 	struct ring r;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (away = 0; away < 2; away++) {
 		fd = fcntl(silent, F_DUPFD_CLOEXEC, 100);
-		add_late(&r, IOURING2_OP_POLL_ADD, fd);
+		gate = add_late(&r, IOURING2_OP_POLL_ADD, fd);
 		ASSERT_EQ(0, submit_all(&r));
 		ASSERT_EQ(fd, dup2(ready, fd));
-		EXPECT_EQ(POLLIN, late_result(&r, away)) {
+		EXPECT_EQ(POLLIN, late_result(&r, gate, away)) {
 			TH_LOG("%s ENTER", away ? "outside" : "in");
 		}
-		add_late(&r, IOURING2_OP_POLL_ADD, fd);
+		gate = add_late(&r, IOURING2_OP_POLL_ADD, fd);
 		ASSERT_EQ(0, submit_all(&r));
 		close(fd);
-		EXPECT_EQ(-EBADF, late_result(&r, away));
+		EXPECT_EQ(-EBADF, late_result(&r, gate, away));
 		while (ring_peek(&r, &(struct iouring2_cqe){}))
 			;
 	}
@@ -219,7 +239,7 @@ BOUNDED_TEST(late_poll)
 /* A cancel by descriptor looks the descriptor up when the cancel starts */
 BOUNDED_TEST(late_cancel)
 {
-	int one[2], two[2], away, fd;
+	int one[2], two[2], away, fd, gate;
 	struct iouring2_sqe *sqe;
 	struct ring r;
 
@@ -230,25 +250,25 @@ BOUNDED_TEST(late_cancel)
 		fd = fcntl(one[0], F_DUPFD_CLOEXEC, 100);
 		add(&r, IOURING2_OP_READ, one[0], buf, 8, 0, 0, 11);
 		add(&r, IOURING2_OP_READ, two[0], buf, 8, 0, 0, 12);
-		add_timer(&r, 100, HARDLINK, TIMER);
+		gate = add_gate(&r, GATE);
 		sqe = ring_sqe(&r);
 		prep_cancel(sqe, 0, IOURING2_ASYNC_CANCEL_FD);
 		sqe->fd = fd;
 		sqe->user_data = TRIED;
 		ASSERT_EQ(0, submit_all(&r));
 		ASSERT_EQ(fd, dup2(two[0], fd));
-		EXPECT_EQ(0, late_result(&r, away));
+		EXPECT_EQ(0, late_result(&r, gate, away));
 		EXPECT_EQ(-ECANCELED, res_ms(&r, 12, SOON));
 		EXPECT_EQ(NEVER, res_ms(&r, 11, 50));
 		/* A cancel whose descriptor is closed by then fails */
-		add_timer(&r, 100, HARDLINK, TIMER);
+		gate = add_gate(&r, GATE);
 		sqe = ring_sqe(&r);
 		prep_cancel(sqe, 0, IOURING2_ASYNC_CANCEL_FD);
 		sqe->fd = fd;
 		sqe->user_data = TRIED;
 		ASSERT_EQ(0, submit_all(&r));
 		close(fd);
-		EXPECT_EQ(-EBADF, late_result(&r, away));
+		EXPECT_EQ(-EBADF, late_result(&r, gate, away));
 		ring_exit(&r);
 	}
 	close(one[0]);
@@ -281,14 +301,14 @@ static void waits_in_enter(struct stage *s)
 }
 
 /*
- * Another process that shares the ring is in ENTER when the timer fires, and
+ * Another process that shares the ring is in ENTER when the gate opens, and
  * starts the next request of the chain. It has another file at this descriptor.
  * The request must use the submitter's file.
  */
 BOUNDED_TEST(submitters_table)
 {
 	int b = file_of("second", data_b), ready = eventfd(1, EFD_CLOEXEC);
-	int round, fd, ops, want;
+	int round, fd, gate, ops, want;
 	struct stage *s = shared_new(sizeof(*s));
 	struct ring r;
 	pid_t pid;
@@ -306,10 +326,11 @@ BOUNDED_TEST(submitters_table)
 		fd = fcntl(ops == IOURING2_OP_READ ? b : ready, F_DUPFD_CLOEXEC,
 			   100);
 		ASSERT_LE(100, fd);
-		add_late(&r, ops, fd);
+		gate = add_late(&r, ops, fd);
 		ASSERT_EQ(0, submit_all(&r));
 		if (round >= 2)
 			close(fd);
+		open_gate(gate);
 		want = ops == IOURING2_OP_READ ? 8 : POLLIN;
 		EXPECT_EQ(round < 2 ? want : -EBADF, seen_ms(&r, TRIED, SOON)) {
 			TH_LOG("round %d", round);
@@ -340,14 +361,11 @@ static void add_behind(struct ring *r, int op, int fd, bool drained)
 	struct iouring2_sqe *sqe;
 
 	if (!drained) {
-		add_late(r, op, fd);
-		sqe = &r->sqes[(r->sqe_tail - 1) & *r->sq_mask];
+		add_timer(r, 100, HARDLINK, TIMER);
+		sqe = add_request(r, op, fd, 0);
 	} else {
 		add_timer(r, 100, 0, TIMER);
-		sqe = add(r, op, fd, op == IOURING2_OP_READ ? buf : NULL,
-			  op == IOURING2_OP_READ ? 8 : 0, 0, DRAIN, TRIED);
-		if (op == IOURING2_OP_POLL_ADD)
-			sqe->poll32_events = POLLIN;
+		sqe = add_request(r, op, fd, DRAIN);
 	}
 	if (op == IOURING2_OP_ASYNC_CANCEL)
 		sqe->cancel_flags = IOURING2_ASYNC_CANCEL_FD;
@@ -366,7 +384,8 @@ static const char *names_only(struct ring *r, int fd, bool away)
 		add_behind(r, ops[i / 2], fd, i % 2);
 		ret = submit_all(r);
 		if (!ret)
-			ret = late_result(r, away);
+			ret = away ? seen_ms(r, TRIED, SOON) :
+				     res_ms(r, TRIED, SOON);
 		if (ret != -EBADF)
 			return reason("%s opcode %d: result %d",
 				      i % 2 ? "drained" : "linked",
@@ -418,17 +437,17 @@ BOUNDED_TEST(path_descriptor)
 static void *own_table(void *arg)
 {
 	struct ring *r = arg;
-	int fd;
+	int fd, gate;
 
 	if (unshare(CLONE_FILES))
 		return "unshare() failed";
 	fd = file_of("second", data_b);
 	if (dup2(fd, 100) != 100)
 		return "dup2() failed";
-	add_late(r, IOURING2_OP_READ, 100);
+	gate = add_late(r, IOURING2_OP_READ, 100);
 	if (submit_all(r))
 		return "the submission failed";
-	if (seen_ms(r, TRIED, SOON) != 8 || memcmp(buf, data_b, 8))
+	if (late_result(r, gate, true) != 8 || memcmp(buf, data_b, 8))
 		return "wrong file";
 	/*
 	 * Drop this table's reference: the kernel frees the table some time

@@ -39,19 +39,19 @@ static bool readable(int fd, int ms)
 }
 
 /*
- * Start a read of @fd that is parked: it is linked behind a timer, which
- * expires while no task is in ENTER
+ * Start a read of @fd that is parked: it is linked behind a gate, which opens
+ * while no task is in ENTER
  */
 static int park(struct ring *r, int fd)
 {
-	int ret;
+	int gate = add_gate(r, GATE), ret;
 
-	add_timer(r, 20, HARDLINK, TIMER);
 	add(r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
 	ret = submit_all(r);
+	open_gate(gate);
 	if (ret)
 		return ret;
-	if (seen_ms(r, TIMER, SOON) != -ETIME)
+	if (seen_ms(r, GATE, SOON) != POLLIN)
 		return -EPROTO;
 	return until_ms(flagged(r), SOON) ? 0 : -ENOMSG;
 }
@@ -100,19 +100,20 @@ BOUNDED_TEST(polled_without_a_poll)
 	static const char * const names[] = { "/dev/null", "/etc/passwd" };
 	struct iouring2_sqe *sqe;
 	struct ring r;
+	int fd, gate;
 	size_t i;
-	int fd;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		fd = open(names[i], O_RDONLY | O_CLOEXEC);
 		ASSERT_LE(0, fd);
-		add_timer(&r, 20, HARDLINK, TIMER + 10 * i);
+		gate = add_gate(&r, GATE + 10 * i);
 		sqe = add(&r, IOURING2_OP_POLL_ADD, fd, NULL, 0, 0, 0,
 			  TRIED + 10 * i);
 		sqe->poll32_events = POLLIN;
 		ASSERT_EQ(0, submit_all(&r));
-		EXPECT_EQ(-ETIME, seen_ms(&r, TIMER + 10 * i, SOON));
+		open_gate(gate);
+		EXPECT_EQ(POLLIN, seen_ms(&r, GATE + 10 * i, SOON));
 		EXPECT_EQ(POLLIN, seen_ms(&r, TRIED + 10 * i, SOON)) {
 			TH_LOG("%s", names[i]);
 		}
@@ -173,7 +174,7 @@ BOUNDED_TEST(bad_argument)
 BOUNDED_TEST(epoll)
 {
 	static const unsigned int events[] = { EPOLLIN, EPOLLIN | EPOLLET };
-	int fd = made_file(), ep, round;
+	int fd = made_file(), ep, gate, round;
 	struct epoll_event ev;
 	unsigned int i;
 	struct ring r;
@@ -183,12 +184,13 @@ BOUNDED_TEST(epoll)
 		ep = epoll_of(r.fd, events[i]);
 		ASSERT_LE(0, ep);
 		for (round = 0; round < 3; round++) {
-			add_timer(&r, 20, HARDLINK, TIMER);
+			gate = add_gate(&r, GATE);
 			add(&r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
 			ASSERT_EQ(0, submit_all(&r));
-			/* one event or two: of the timer, of the parked read */
+			open_gate(gate);
+			/* one event or two: of the gate, of the parked read */
 			EXPECT_EQ(1, epoll_wait(ep, &ev, 1, SOON));
-			EXPECT_EQ(-ETIME, seen_ms(&r, TIMER, SOON));
+			EXPECT_EQ(POLLIN, seen_ms(&r, GATE, SOON));
 			if (!until_ms(flagged(&r), 100))
 				EXPECT_EQ(1, epoll_wait(ep, &ev, 1, SOON));
 			EXPECT_TRUE(flagged(&r));
@@ -227,15 +229,16 @@ struct play {
 static void owner(struct play *p, struct ring *parent)
 {
 	struct ring r = *parent;
-	int fd, ret;
+	int fd, gate, ret;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "owner");
 	ring_sync(&r);
 	fd = made_file();
-	add_timer(&r, 20, HARDLINK, TIMER);
+	gate = add_gate(&r, GATE);
 	add(&r, IOURING2_OP_READ, fd, buf, 64, 0, 0, TRIED);
 	p->result = submit_all(&r);
+	open_gate(gate);
 	st_rel(&p->step, 1);
 	if (!until(ld_acq(&p->step) == 2))
 		_exit(1);
@@ -271,7 +274,7 @@ BOUNDED_TEST(owner_only)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	pid = owner_start(p, &r);
 	ASSERT_LT(0, pid);
-	EXPECT_EQ(-ETIME, res_ms(&r, TIMER, SOON));
+	EXPECT_EQ(POLLIN, res_ms(&r, GATE, SOON));
 	EXPECT_TRUE(until_ms(flagged(&r), SOON));
 	/* our ENTER does not run the read, and waits until its timeout */
 	EXPECT_EQ(-ETIME, enter_timeout(r.fd, 0, 1, A_WHILE * NSEC_PER_MSEC));
@@ -304,7 +307,7 @@ BOUNDED_TEST(waiting_sharer)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	pid = owner_start(p, &r);
 	ASSERT_LT(0, pid);
-	EXPECT_EQ(-ETIME, res_ms(&r, TIMER, SOON));
+	EXPECT_EQ(POLLIN, res_ms(&r, GATE, SOON));
 	helper = fork();
 	if (!helper) {
 		usleep(A_WHILE * 1000);
@@ -414,7 +417,7 @@ BOUNDED_TEST(owner_goes)
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	pid = owner_start(p, &r);
 	ASSERT_LT(0, pid);
-	EXPECT_EQ(-ETIME, res_ms(&r, TIMER, SOON));
+	EXPECT_EQ(POLLIN, res_ms(&r, GATE, SOON));
 	EXPECT_TRUE(until_ms(flagged(&r), SOON));
 	kill(pid, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap_ms(pid, SOON));
@@ -434,9 +437,12 @@ BOUNDED_TEST(owner_goes)
  */
 static int write_as_before(struct ring *r, int fd, const char *text, uid_t then)
 {
-	add_timer(r, 20, HARDLINK, TIMER);
+	int gate = add_gate(r, GATE), ret;
+
 	add(r, IOURING2_OP_WRITE, fd, text, 1, 0, 0, TRIED);
-	if (submit_all(r) || seen_ms(r, TIMER, SOON) != -ETIME ||
+	ret = submit_all(r);
+	open_gate(gate);
+	if (ret || seen_ms(r, GATE, SOON) != POLLIN ||
 	    !until_ms(flagged(r), SOON))
 		return NEVER;
 	if (setresuid(-1, then, -1))

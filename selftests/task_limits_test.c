@@ -364,13 +364,13 @@ RING_TEST(huge_page_is_charged_in_tree)
 static int start_away(struct ring *r, int op, int fd, char *buf,
 		      unsigned int flags)
 {
+	int gate = add_gate(r, GATE), ret;
 	struct iouring2_cqe cqe;
-	int ret;
 
-	add_timer(r, 20, HARDLINK, TIMER);
 	add(r, op, fd, buf, LEN, 0, flags, TRIED);
 	ret = submit_all(r);
-	return ret ? ret : see_ms(r, TIMER, &cqe, SOON);
+	open_gate(gate);
+	return ret ? ret : see_ms(r, GATE, &cqe, SOON);
 }
 
 static bool asks_for_enter(struct ring *r)

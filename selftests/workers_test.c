@@ -291,7 +291,7 @@ static int worker_nice(void)
 
 static const char *is_nice(void *arg)
 {
-	int file = tmp_file(4096), ret;
+	int file = tmp_file(4096), gate = -1, ret;
 	static char data[8];
 	const bool *linked = arg;
 	struct ring r;
@@ -300,10 +300,12 @@ static const char *is_nice(void *arg)
 	    setpriority(PRIO_PROCESS, 0, NICE))
 		return "no file, or no ring";
 	if (*linked)
-		add_timer(&r, 50, HARDLINK, TIMER);
+		gate = add_gate(&r, GATE);
 	add(&r, IOURING2_OP_READ, file, data, sizeof(data), 0, ASYNC, TRIED);
 	ret = submit_all(&r);
-	/* not in ENTER: a kernel thread starts the request behind the timer */
+	/* not in ENTER: a kernel thread starts the request behind the gate */
+	if (*linked)
+		open_gate(gate);
 	ret = ret ? ret : seen_ms(&r, TRIED, SOON);
 	if (ret != sizeof(data))
 		return reason("the read gives %d", ret);

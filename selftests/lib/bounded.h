@@ -33,9 +33,10 @@
 /* Milliseconds to wait for an event that must not happen */
 #define A_WHILE		300
 
-/* user_data of the request under test, and of the timer before it */
+/* user_data of the request under test, and of the timer or gate before it */
 #define TRIED		0x7123ULL
 #define TIMER		0x7143ULL
+#define GATE		TIMER
 
 #define BOUNDED_TEST(name) TEST_F_TIMEOUT(ring, name, 100)
 
@@ -167,6 +168,16 @@ static inline void add_timer(struct ring *r, unsigned int ms,
 	sqe->user_data = ud;
 }
 
+/* Add a gate. Return: the gate, for open_gate(). */
+static inline int add_gate(struct ring *r, __u64 ud)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+	int gate = prep_gate(sqe);
+
+	sqe->user_data = ud;
+	return gate;
+}
+
 /* ------------------------------------------------- manners of execution */
 
 /*
@@ -174,7 +185,7 @@ static inline void add_timer(struct ring *r, unsigned int ms,
  * PLAIN	it is submitted without flags
  * AS_ASYNC	it is submitted with IOURING2_SQE_ASYNC
  * LINKED	it starts after a timer, while its process waits in ENTER
- * AWAY		it starts after a timer, while no task is in ENTER; then its
+ * AWAY		it starts behind a gate, while no task is in ENTER; then its
  *		process enters
  */
 enum manner { PLAIN, AS_ASYNC, LINKED, AWAY, NR_HOW };
@@ -203,10 +214,17 @@ static inline const char *how_name(unsigned int how)
 static inline int start_how(struct ring *r, enum manner how, int op, int fd,
 			    const void *addr, unsigned int len, __u64 off)
 {
-	if (how >= LINKED)
+	int gate = -1, ret;
+
+	if (how == LINKED)
 		add_timer(r, 20, HARDLINK, TIMER);
+	if (how == AWAY)
+		gate = add_gate(r, GATE);
 	add(r, op, fd, addr, len, off, how == AS_ASYNC ? ASYNC : 0, TRIED);
-	return submit_all(r);
+	ret = submit_all(r);
+	if (how == AWAY)
+		open_gate(gate);
+	return ret;
 }
 
 /* Wait for the request of start_how(). Return: its result, or NEVER. */
@@ -217,7 +235,7 @@ static inline int finish_how(struct ring *r, enum manner how, int ms)
 	if (how == LINKED && take_ms(r, TIMER, &cqe, ms))
 		return NEVER;
 	if (how == AWAY) {
-		if (see_ms(r, TIMER, &cqe, ms))
+		if (see_ms(r, GATE, &cqe, ms))
 			return NEVER;
 		usleep(50000);
 	}

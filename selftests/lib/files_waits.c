@@ -288,24 +288,22 @@ void col_hup(struct cell *c)
 
 /* ---------------------------------------------------- who does a request */
 
-#define BEFORE	1	/* user_data of the timer, */
+#define BEFORE	1	/* user_data of the gate, */
 #define TRIED	2	/* and of the request behind it */
 
-/* Submit @op behind a timer, which ends when no task is in ENTER */
+/* Submit @op, and start it when no task is in ENTER */
 static void submit_late(struct cell *c, int op, unsigned int len, __u64 off)
 {
-	static struct __kernel_timespec ts;
 	struct iouring2_sqe *sqe = ring_sqe(&c->io->r);
+	int gate = prep_gate(sqe);
 
-	ts = ts_ns(5 * NSEC_PER_MSEC);
-	prep_timeout(sqe, &ts, 0, 0);
-	sqe->flags = IOURING2_SQE_IO_HARDLINK;
 	sqe->user_data = BEFORE;
 	sqe = io_sqe(c->io, op, c->in.fd, len ? io_buf : NULL, len, off, TRIED);
 	if (op == IOURING2_OP_POLL_ADD)
 		sqe->poll32_events = POLLIN | POLLOUT;
 	if (io_submit(c->io) != 2)
 		note(c, "not submitted");
+	open_gate(gate);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -442,6 +443,31 @@ void prep_timeout(struct iouring2_sqe *sqe, struct __kernel_timespec *ts,
 {
 	prep(sqe, IOURING2_OP_TIMEOUT, -1, ts, 1, count);
 	sqe->timeout_flags = flags;
+}
+
+/*
+ * A gate is a request that ends when its program calls open_gate(). What is
+ * linked behind it then starts while no task is in ENTER. A timer could expire
+ * before ENTER has returned.
+ *
+ * Return: the gate
+ */
+int prep_gate(struct iouring2_sqe *sqe)
+{
+	int gate = eventfd(0, EFD_CLOEXEC);
+
+	prep_poll(sqe, gate, POLLIN);
+	sqe->flags = IOURING2_SQE_IO_LINK;
+	return gate;
+}
+
+void open_gate(int gate)
+{
+	__u64 one = 1;
+
+	if (write(gate, &one, sizeof(one)) != sizeof(one))
+		perror("open a gate");
+	close(gate);
 }
 
 void prep_timeout_remove(struct iouring2_sqe *sqe, __u64 target)

@@ -111,6 +111,8 @@ void prep_poll_multi(struct iouring2_sqe *sqe, int fd, unsigned int events);
 void prep_poll_remove(struct iouring2_sqe *sqe, __u64 target);
 void prep_timeout(struct iouring2_sqe *sqe, struct __kernel_timespec *ts,
 		  unsigned int count, unsigned int flags);
+int prep_gate(struct iouring2_sqe *sqe);
+void open_gate(int gate);
 void prep_timeout_remove(struct iouring2_sqe *sqe, __u64 target);
 void prep_cancel(struct iouring2_sqe *sqe, __u64 target, unsigned int flags);
 
