@@ -28,9 +28,11 @@ LONG_LIMIT = 5400
 LONG_STORM = 120
 LONG_TEST = 1800
 # Seconds after the deadline: a machine begins no program after DEADLINE_BEGIN, and is stopped
-# after DEADLINE_END.
+# after DEADLINE_END. Failed programs run once more even then, and may take AGAIN_MORE seconds more:
+# a program that fails once because the machine is busy should not decide the run.
 DEADLINE_BEGIN = 300
 DEADLINE_END = 600
+AGAIN_MORE = 600
 # Seconds for building a debug kernel with --tier all, so that all tests take about an hour.
 BUILD_LIMIT = 1800
 # Exit statuses of tools/vm/run.
@@ -82,13 +84,13 @@ def running_order(names, debug):
     return sorted(names, key=rank)
 
 
-def time_left(limit, now, deadline):
+def time_left(limit, now, deadline, more=0):
     """(seconds that a machine may run, seconds after which it begins no program). The second
-    is None without a deadline. A near deadline makes both shorter.
+    is None without a deadline. A near deadline makes both shorter. more is added to it.
     """
     if not deadline:
         return limit, None
-    limit = min(limit, deadline - now + DEADLINE_END)
+    limit = min(limit, deadline - now + DEADLINE_END + more)
     return limit, limit - DEADLINE_END + DEADLINE_BEGIN
 
 
@@ -251,9 +253,9 @@ class Check:
                 load.kill()
                 load.wait()
 
-    def boot(self, name, folder, limit, tests):
+    def boot(self, name, folder, limit, tests, more=0):
         """Run these tests in a machine, with its logs in the folder. Returns tools/vm/run's status."""
-        limit, begin_until = time_left(limit, clock.seconds(), self.deadline)
+        limit, begin_until = time_left(limit, clock.seconds(), self.deadline, more)
         env = self.o.env + ([f'IOURING2_SECONDS={begin_until}'] if self.deadline else [])
         target = kernels.target_of(name)
         os.makedirs(folder, exist_ok=True)
@@ -281,7 +283,7 @@ class Check:
         first = log_of(folder + '/boot/output.log')
         self.keep_times(name, first, clock.seconds() - begin)
         again = []
-        if self.o.repeat == 1 and not self.out_of_time() and ktap.may_try_again(status, said):
+        if self.o.repeat == 1 and ktap.may_try_again(status, said):
             again = first.to_run_again(tests)
         if not again:
             rows = first.results(tests)
@@ -289,7 +291,7 @@ class Check:
                 rows = []   # the machine was not started: its one row stands for all tests
             return [row(name, *r) for r in ktap.table(rows)] + [machine_row(name, 'boot', status, said)]
         clock.say(f'{name}: running once more: {" ".join(again)}')
-        second = self.boot(name, folder + '/again', limit, again)
+        second = self.boot(name, folder + '/again', limit, again, AGAIN_MORE)
         merged = ktap.merge(first, log_of(folder + '/again/output.log'), tests)
         rows = [row(name, *r) for r in ktap.table(merged)]
         rows.append(machine_row(name, 'again', second, read(folder, 'again/vm.err')))

@@ -97,6 +97,10 @@ class Deadline(unittest.TestCase):
         """a machine begins no program 5 minutes after the deadline, and is stopped after 10"""
         self.assertEqual(check.time_left(3600, 2600, 2700), (700, 400))
 
+    def test_again(self):
+        """a machine for failed programs gets ten minutes more after the deadline"""
+        self.assertEqual(check.time_left(3600, 3000, 2700, check.AGAIN_MORE), (900, 600))
+
     def test_past(self):
         """after the deadline nothing begins, and the rest is skipped with the reason"""
         run = check.Check(options('--kernels', '6.1', '--tests', 'poll', deadline='0'))
@@ -122,7 +126,8 @@ class Machines(unittest.TestCase):
         run = check.Check(options('--kernels', '6.1'))
         run.plan, run.o.repeat = [('6.1', 'dkms/poll')] * repeat, repeat
 
-        def boot(name, folder, limit, tests):
+        def boot(name, folder, limit, tests, more=0):
+            self.assertEqual(more, check.AGAIN_MORE if folder.endswith('/again') else 0)
             status, said, output = boots.pop(0)
             os.makedirs(folder)
             files.write(said, folder, 'vm.err')
