@@ -95,6 +95,9 @@ enum io2_state {
  * fdinfo, which only shows values, the kernel reads only @sq_tail and @cq_head.
  * It bounds each value that it has read.
  *
+ * The submitter writes @sq_head, and whoever posts a CQE writes @cq_tail. So each
+ * of them is on a cache line of its own.
+ *
  * Lifetime: that of the ring's memory. No lock guards a field from the
  * application.
  */
@@ -105,7 +108,7 @@ struct io2_shared {
 	u32	sq_head ____cacheline_aligned;
 	u32	sq_flags;
 	u32	sq_dropped;
-	u32	cq_tail;
+	u32	cq_tail ____cacheline_aligned;
 	u32	cq_overflow;
 	u32	sq_mask ____cacheline_aligned;
 	u32	sq_entries;
