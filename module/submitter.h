@@ -87,11 +87,12 @@ struct io2_pool {
  * the ring's watch finds that it is gone, or with the ring. A submitter without
  * requests and workers is also freed when another one is created. All fields
  * are constant except @nr_reqs, @node, @exec_told, @files, @fs, @exit, @last_mm,
- * @ends and @pool.
+ * @ends and @pool. Each request that ends changes @nr_reqs, on any processor, and
+ * each ENTER reads the fields that it compares. So these are on different cache
+ * lines.
  */
 struct io2_submitter {
 	struct list_head	node;
-	atomic_t		nr_reqs;
 	bool			exec_told;
 	struct mm_struct	*mm;
 	const struct cred	*cred;
@@ -109,6 +110,7 @@ struct io2_submitter {
 	u8			ends;
 	struct io2_ring		*ring;
 	struct wait_queue_entry	exit;
+	atomic_t		nr_reqs ____cacheline_aligned;
 	struct io2_pool		pool;
 };
 
