@@ -44,10 +44,13 @@ static void defer_kick(struct io2_ring *ring)
  * before it returns from ENTER, so nobody has to be notified. That does not
  * hold for completions from interrupts, nor for a ring with several submitters,
  * because the rest of the submission may block for ever.
+ *
+ * An interrupt does not read the submitter's cache line, which is in use on
+ * another processor.
  */
 static bool defer_by_submitter(const struct io2_ring *ring)
 {
-	return READ_ONCE(ring->submitting) == current && in_task() &&
+	return in_task() && READ_ONCE(ring->submitting) == current &&
 	       READ_ONCE(ring->nr_submitters) <= 1;
 }
 
