@@ -617,18 +617,20 @@ void io2_cq_post_retire(struct io2_ring *ring, struct io2_req_list *done,
  */
 bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 {
+	struct io2_req_list retired = {}, many = {};
 	struct io2_ring *ring = req->ring;
-	struct io2_req_list retired = {};
 	bool posted;
+	u32 nr;
 
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
-	cq_backlog_move(ring, &retired);
+	nr = cq_backlog_move(ring, &retired);
 	posted = cq_post_aux(ring, req, res, flags);
 	cq_commit(ring);
 	cq_update_flag(ring);
+	cq_retire_list(ring, &retired, nr, &many);
 	spin_unlock(&ring->cq_lock);
-	io2_req_list_free(retired.first);
+	io2_req_list_free(many.first);
 	io2_cq_notify(ring);
 	return posted;
 }
@@ -641,17 +643,19 @@ bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
  */
 void io2_cq_flush_backlog(struct io2_ring *ring)
 {
-	struct io2_req_list retired = {};
+	struct io2_req_list retired = {}, many = {};
+	u32 nr;
 
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
-	cq_backlog_move(ring, &retired);
+	nr = cq_backlog_move(ring, &retired);
 	cq_commit(ring);
 	cq_update_flag(ring);
+	cq_retire_list(ring, &retired, nr, &many);
 	spin_unlock(&ring->cq_lock);
-	if (!retired.first)
+	if (!nr)
 		return;
-	io2_req_list_free(retired.first);
+	io2_req_list_free(many.first);
 	io2_cq_notify(ring);
 }
 
