@@ -46,6 +46,69 @@ static int result(long ret)
 	return -1;
 }
 
+/* ---- registered rings ------------------------------------------------------ */
+
+#define PER_THREAD static __thread __attribute__((tls_model("initial-exec")))
+
+PER_THREAD struct io2_thread own_thread;
+PER_THREAD int own_thread_is_watched;
+
+static pthread_key_t thread_key;
+static enum { NO_KEY, KEY_IS_BEING_MADE, HAS_KEY, CANNOT_HAVE_KEY } thread_key_state;
+
+/* Before glibc 2.34 they are in libpthread, which the program may not load. */
+#pragma weak pthread_key_create
+#pragma weak pthread_key_delete
+#pragma weak pthread_setspecific
+
+/* glibc allocates memory for later keys, which a signal handler must not do */
+#define KEYS_WITHOUT_MEMORY	32
+
+/*
+ * A thread's registered rings are closed in the last round of destructors, because the
+ * program's destructors may use them. The value is the number of the round.
+ */
+static void thread_ends(void *round)
+{
+	long n = (long)round;
+
+	if (n < PTHREAD_DESTRUCTOR_ITERATIONS)
+		pthread_setspecific(thread_key, (void *)(n + 1));
+	else if (trap_is_there)
+		IO2_TRAP_HEAD->thread_ends(&own_thread);
+	else
+		io2_registered_end(&own_thread);
+}
+
+static int make_thread_key(void)
+{
+	if (!pthread_key_create || !pthread_key_delete || !pthread_setspecific ||
+	    pthread_key_create(&thread_key, thread_ends))
+		return CANNOT_HAVE_KEY;
+	if (thread_key < KEYS_WITHOUT_MEMORY)
+		return HAS_KEY;
+	pthread_key_delete(thread_key);
+	return CANNOT_HAVE_KEY;
+}
+
+/*
+ * Let thread_ends() run at the end of this thread. Without a key, a later call that
+ * creates or registers a ring closes what this thread has registered.
+ */
+static void watch_own_thread(void)
+{
+	__typeof__(thread_key_state) state = NO_KEY;
+
+	if (__atomic_compare_exchange_n(&thread_key_state, &state, KEY_IS_BEING_MADE, 0,
+					__ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+		state = make_thread_key();
+		__atomic_store_n(&thread_key_state, state, __ATOMIC_RELEASE);
+	}
+	own_thread_is_watched = state != KEY_IS_BEING_MADE;
+	if (state == HAS_KEY)
+		pthread_setspecific(thread_key, (void *)1L);
+}
+
 /* ---- syscall() ------------------------------------------------------------- */
 
 static int exec_program(int dir, const char *path, char *const *argv,
@@ -61,10 +124,11 @@ __attribute__((used)) long io2_syscall_c(long nr, long a, long b, long c, long d
 	if (nr == __NR_execveat)
 		return exec_program((int)a, (void *)b, (void *)c, (void *)d, (int)e);
 	if (trap_is_there)
-		ret = IO2_TRAP_HEAD->translate(nr, args, "syscall()");
+		ret = IO2_TRAP_HEAD->translate(nr, args, "syscall()", &own_thread);
 	else
-		ret = io2_translate(nr, args, "syscall()");
-
+		ret = io2_translate(nr, args, "syscall()", &own_thread);
+	if (own_thread.slots && !own_thread_is_watched)
+		watch_own_thread();
 	if (ret < 0 && ret >= -4095) {
 		errno = (int)-ret;
 		return -1;
@@ -465,6 +529,21 @@ EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
 }
 
 /* ---- starting other programs ----------------------------------------------- */
+
+/* A child of fork does not have its parent's registered rings. */
+EXPORT pid_t fork(void)
+{
+	static void *next;
+	pid_t pid = NEXT_ONCE(&next, fork)();
+
+	if (pid)
+		return pid;
+	if (trap_is_there)
+		IO2_TRAP_HEAD->forked();
+	else
+		io2_registered_fork();
+	return 0;
+}
 
 /* This process has no trap, so a new program inherits no filter from it. */
 long io2_exec_alone(const struct io2_exec *e, enum io2_exec_kind kind)

@@ -7,7 +7,10 @@
  * iouring2, the ioctl fails with ENOTTY, and the call goes to the kernel unchanged.
  * For a ring of iouring2 this costs nothing.
  *
- * This code uses no C library, keeps no state, and may run in a signal handler.
+ * The only state is the table of registered rings (registered.c). It has the rings of
+ * the kernel's io_uring, too, so no index is ever passed to the kernel.
+ *
+ * This code uses no C library and may run in a signal handler.
  */
 #include <linux/fcntl.h>
 #include <linux/iouring2.h>
@@ -80,8 +83,41 @@ static long no_device(long err)
 	}
 }
 
-static long make_ring(long entries, long params)
+/*
+ * With REGISTERED_FD_ONLY, SETUP returns an index and no descriptor. Move the flag
+ * from @p to @only.
+ */
+static long split_only(struct iouring2_params *p, unsigned int *only)
 {
+	*only = p->flags & IOURING2_SETUP_REGISTERED_FD_ONLY;
+	if (*only && !(p->flags & IOURING2_SETUP_NO_MMAP))
+		return -EINVAL;
+	p->flags &= ~*only;
+	return 0;
+}
+
+/* Return the parameters of a new ring to the program, and an index if it wants one. */
+static long hand_over(long fd, int kind, unsigned int only,
+		      struct iouring2_params *p, long params, struct io2_thread *t)
+{
+	long ret = fd;
+
+	p->flags |= only;
+	if (copy(__NR_process_vm_writev, p, params, sizeof(*p))) {
+		sys_close(fd);
+		return -EFAULT;
+	}
+	io2_registered_begin(t);
+	if (only) {
+		ret = io2_registered_add(t, (int)fd, kind, ~0U);
+		sys_close(fd);
+	}
+	return ret;
+}
+
+static long make_ring(long entries, long params, struct io2_thread *t)
+{
+	unsigned int only = 0;
 	struct iouring2_setup s;
 	long dev, ret;
 	unsigned long i;
@@ -97,15 +133,14 @@ static long make_ring(long entries, long params)
 		s.flags = IOURING2_RING_SUBMIT_BACKLOGGED;
 	ret = copy(__NR_process_vm_readv, &s.params, params, sizeof(s.params));
 	if (!ret)
+		ret = split_only(&s.params, &only);
+	if (!ret)
 		ret = sys_ioctl(dev, IOURING2_IOC_SETUP, &s);
 	sys_close(dev);
 	if (ret < 0)
 		return ret == -ENOTTY ? no_device(ret) : ret;
-	if (copy(__NR_process_vm_writev, &s.params, params, sizeof(s.params))) {
-		sys_close(ret);
-		return -EFAULT;
-	}
-	return ret;
+	s.params.features |= IOURING2_FEAT_REG_REG_RING;
+	return hand_over(ret, IO2_RING, only, &s.params, params, t);
 }
 
 /* Errors after which --fallback uses the kernel's own io_uring. */
@@ -114,13 +149,38 @@ static int worth_a_fallback(long err)
 	return err == -ENOSYS || err == -EPERM || err == -EINVAL;
 }
 
-static long setup(const long *a, int *redirected)
+/* Create a ring of the kernel's io_uring. */
+static long make_native(const long *a, struct io2_thread *t)
 {
-	long ret = make_ring(a[0], a[1]);
+	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
+	struct iouring2_params p;
+	unsigned int only = 0;
+	long ret;
 
+	if (copy(__NR_process_vm_readv, &p, a[1], sizeof(p)))
+		return real(IO2_NR_SETUP, a);
+	ret = split_only(&p, &only);
+	if (ret)
+		return ret;
+	args[1] = only ? IO2_P(&p) : a[1];
+	ret = real(IO2_NR_SETUP, args);
+	if (ret < 0)
+		return ret;
+	if (only)
+		return hand_over(ret, IO2_NATIVE_RING, only, &p, a[1], t);
+	io2_registered_begin(t);
+	return ret;
+}
+
+static long setup(const long *a, struct io2_thread *t, int *redirected)
+{
+	long ret;
+
+	io2_registered_reap();
+	ret = make_ring(a[0], a[1], t);
 	if (io2_settings.fallback && worth_a_fallback(ret)) {
 		*redirected = 0;
-		return real(IO2_NR_SETUP, a);
+		return make_native(a, t);
 	}
 	return ret;
 }
@@ -147,7 +207,10 @@ static long enter_by_fadvise(const long *a)
 			   0, 0);
 }
 
-static long enter(const long *a, int *redirected)
+/* flags that the header knows; io_uring refuses others before it looks up the ring */
+#define ENTER_FLAGS	((IOURING2_ENTER_NO_IOWAIT << 1) - 1)
+
+static long enter_ring(const long *a, int *redirected)
 {
 	struct iouring2_enter e = {
 		.to_submit = (unsigned int)a[1],
@@ -158,9 +221,6 @@ static long enter(const long *a, int *redirected)
 	};
 	long ret;
 
-	/* a registered index, which iouring2 does not have, so the ring is not ours */
-	if (e.flags & IOURING2_ENTER_REGISTERED_RING)
-		goto not_ours;
 	ret = enter_by_fadvise(a);
 	if (!not_by_fadvise(ret))
 		return ret;
@@ -169,9 +229,30 @@ static long enter(const long *a, int *redirected)
 	ret = sys_ioctl((int)a[0], IOURING2_IOC_ENTER, &e);
 	if (ret != -ENOTTY)
 		return ret;
-not_ours:
 	*redirected = 0;
 	return real(IO2_NR_ENTER, a);
+}
+
+static long enter_registered(const long *a, struct io2_thread *t, int *redirected)
+{
+	long args[6] = { 0, a[1], a[2], a[3] & ~(long)IOURING2_ENTER_REGISTERED_RING,
+			 a[4], a[5] };
+	int kind;
+
+	args[0] = io2_registered_get(t, (unsigned int)a[0], &kind);
+	if (args[0] < 0)
+		return (unsigned int)a[3] & ~ENTER_FLAGS ? -EINVAL : args[0];
+	if (kind == IO2_RING)
+		return enter_ring(args, redirected);
+	*redirected = 0;
+	return real(IO2_NR_ENTER, args);
+}
+
+static long enter(const long *a, struct io2_thread *t, int *redirected)
+{
+	if (a[3] & IOURING2_ENTER_REGISTERED_RING)
+		return enter_registered(a, t, redirected);
+	return enter_ring(a, redirected);
 }
 
 static long do_register(const long *a, int *redirected)
@@ -183,8 +264,6 @@ static long do_register(const long *a, int *redirected)
 	};
 	long ret;
 
-	if (r.opcode & IOURING2_REGISTER_USE_REGISTERED_RING)
-		goto not_ours;
 	/*
 	 * Without a ring, a newer kernel would describe its own io_uring, but setup
 	 * creates rings of iouring2. An older kernel fails with EBADF.
@@ -194,9 +273,118 @@ static long do_register(const long *a, int *redirected)
 	ret = sys_ioctl((int)a[0], IOURING2_IOC_REGISTER, &r);
 	if (ret != -ENOTTY)
 		return ret;
-not_ours:
 	*redirected = 0;
 	return real(IO2_NR_REGISTER, a);
+}
+
+/* ---- registered rings ------------------------------------------------------ */
+
+static long register_one(struct io2_thread *t, long at)
+{
+	struct iouring2_rsrc_update up;
+	int kind;
+	long ret;
+
+	ret = copy(__NR_process_vm_readv, &up, at, sizeof(up));
+	if (ret)
+		return ret;
+	if (up.resv || (up.offset != ~0U && up.offset >= IO2_REGISTERED_MAX))
+		return -EINVAL;
+	kind = io2_ring_kind((int)up.data);
+	if (kind < 0)
+		return kind;
+	ret = io2_registered_add(t, (int)up.data, kind, up.offset);
+	if (ret < 0)
+		return ret;
+	up.offset = (unsigned int)ret;
+	ret = copy(__NR_process_vm_writev, &up, at, sizeof(up));
+	if (ret)
+		io2_registered_remove(t, up.offset);
+	return ret;
+}
+
+static long unregister_one(struct io2_thread *t, long at)
+{
+	struct iouring2_rsrc_update up;
+	long ret;
+
+	ret = copy(__NR_process_vm_readv, &up, at, sizeof(up));
+	if (ret)
+		return ret;
+	if (up.resv || up.data || up.offset >= IO2_REGISTERED_MAX)
+		return -EINVAL;
+	io2_registered_remove(t, up.offset);
+	return 0;
+}
+
+/* RING_FDS and UNREGISTER_RING_FDS: return the number of entries that were processed. */
+static long change_registered(const long *a, struct io2_thread *t, int *redirected)
+{
+	int is_register = a[1] == IOURING2_REGISTER_RING_FDS;
+	long none[6] = { a[0], a[1], 0, 0, 0, 0 };
+	unsigned int i, nr = (unsigned int)a[3];
+	long at, ret;
+
+	io2_registered_reap();
+	/* without entries it changes nothing; EINVAL from a ring that permits the call */
+	ret = do_register(none, redirected);
+	if (ret != -EINVAL)
+		return ret;
+	if (!nr || nr > IO2_REGISTERED_MAX)
+		return -EINVAL;
+	if (is_register)
+		io2_registered_begin(t);
+	else if (!io2_registered_used(t))
+		return 0;
+	for (i = 0; i < nr; i++) {
+		at = a[2] + (long)(i * sizeof(struct iouring2_rsrc_update));
+		ret = is_register ? register_one(t, at) : unregister_one(t, at);
+		if (ret)
+			break;
+	}
+	return i ? (long)i : ret;
+}
+
+/* The source of the buffers may be an index, too. */
+static long clone_buffers(const long *a, struct io2_thread *t, int *redirected)
+{
+	long args[6] = { a[0], a[1], a[2], a[3], 0, 0 };
+	struct iouring2_clone_buffers c;
+	int kind;
+	long fd;
+
+	if (a[3] != 1 || copy(__NR_process_vm_readv, &c, a[2], sizeof(c)) ||
+	    !(c.flags & IOURING2_REGISTER_SRC_REGISTERED))
+		return do_register(a, redirected);
+	fd = io2_registered_get(t, c.src_fd, &kind);
+	if (fd < 0)
+		return fd;
+	c.src_fd = (unsigned int)fd;
+	c.flags &= ~IOURING2_REGISTER_SRC_REGISTERED;
+	args[2] = IO2_P(&c);
+	return do_register(args, redirected);
+}
+
+static long register_any(const long *a, struct io2_thread *t, int *redirected)
+{
+	unsigned int opcode = (unsigned int)a[1] & ~IOURING2_REGISTER_USE_REGISTERED_RING;
+	long args[6] = { (int)a[0], opcode, a[2], (unsigned int)a[3], 0, 0 };
+	int kind;
+
+	if (opcode != (unsigned int)a[1] && args[0] != -1) {
+		args[0] = io2_registered_get(t, (unsigned int)a[0], &kind);
+		if (args[0] < 0)
+			return opcode >= IOURING2_REGISTER_LAST ? -EINVAL : args[0];
+	}
+	switch (opcode) {
+	case IOURING2_REGISTER_RING_FDS:
+	case IOURING2_UNREGISTER_RING_FDS:
+		return change_registered(args, t, redirected);
+	case IOURING2_REGISTER_CLONE_BUFFERS:
+		return clone_buffers(args, t, redirected);
+	default:
+		return do_register(args, redirected);
+	}
 }
 
 /* ---- trace ----------------------------------------------------------------- */
@@ -238,6 +426,12 @@ static void put_field(struct line *l, const char *name, long n)
 	put_number(l, n);
 }
 
+static void put_ring(struct line *l, const char *call, long ring, long registered)
+{
+	put(l, call);
+	put_field(l, registered ? "index " : "fd ", (int)ring);
+}
+
 static void trace(long nr, const long *a, long ret, int redirected,
 		  const char *way)
 {
@@ -254,13 +448,16 @@ static void trace(long nr, const long *a, long ret, int redirected,
 				put_field(&l, ", cq ", p.cq_entries);
 		}
 	} else if (nr == IO2_NR_ENTER) {
-		put_field(&l, ": io_uring_enter(fd ", (int)a[0]);
+		put_ring(&l, ": io_uring_enter(", a[0],
+			 a[3] & IOURING2_ENTER_REGISTERED_RING);
 		put_field(&l, ", submit ", (unsigned int)a[1]);
 		put_field(&l, ", wait ", (unsigned int)a[2]);
 		put_field(&l, ", flags ", (unsigned int)a[3]);
 	} else {
-		put_field(&l, ": io_uring_register(fd ", (int)a[0]);
-		put_field(&l, ", opcode ", (unsigned int)a[1]);
+		put_ring(&l, ": io_uring_register(", a[0],
+			 a[1] & IOURING2_REGISTER_USE_REGISTERED_RING);
+		put_field(&l, ", opcode ",
+			  (unsigned int)a[1] & ~IOURING2_REGISTER_USE_REGISTERED_RING);
 		put_field(&l, ", args ", (unsigned int)a[3]);
 	}
 	put_field(&l, ") = ", ret);
@@ -273,7 +470,7 @@ static void trace(long nr, const long *a, long ret, int redirected,
 
 /* ---- entry points ---------------------------------------------------------- */
 
-long io2_translate(long nr, const long *a, const char *way)
+long io2_translate(long nr, const long *a, const char *way, struct io2_thread *t)
 {
 	int redirected = 1;
 	long ret;
@@ -282,11 +479,11 @@ long io2_translate(long nr, const long *a, const char *way)
 		redirected = 0;
 		ret = real(nr, a);
 	} else if (nr == IO2_NR_SETUP) {
-		ret = setup(a, &redirected);
+		ret = setup(a, t, &redirected);
 	} else if (nr == IO2_NR_ENTER) {
-		ret = enter(a, &redirected);
+		ret = enter(a, t, &redirected);
 	} else {
-		ret = do_register(a, &redirected);
+		ret = register_any(a, t, &redirected);
 	}
 	if (io2_settings.trace)
 		trace(nr, a, ret, redirected, way);

@@ -3,6 +3,8 @@
 #ifndef IO2_TRANSLATE_H
 #define IO2_TRANSLATE_H
 
+#include "registered.h"
+
 #define IO2_NR_SETUP	425
 #define IO2_NR_ENTER	426
 #define IO2_NR_REGISTER	427
@@ -37,10 +39,11 @@ __attribute__((visibility("hidden"))) extern struct io2_settings io2_settings;
  * @nr: IO2_NR_*
  * @a: its arguments
  * @way: how the call was intercepted, for the trace
+ * @t: memory of the calling thread, or NULL
  *
  * Return: the result of the system call; a negative errno is an error.
  */
-long io2_translate(long nr, const long *a, const char *way);
+long io2_translate(long nr, const long *a, const char *way, struct io2_thread *t);
 
 /**
  * io2_skipped() - is a program's name in the list of names to skip?

@@ -3,8 +3,9 @@
  * The trap's code. It is linked to a fixed address, without a C library. The preloaded
  * library installs it, or iouring2-run does, before a program's first instruction.
  *
- * The handler keeps no state and takes no lock, because the handler of another signal
- * may interrupt it, may be trapped itself, and may leave by longjmp.
+ * The handler takes no lock, because the handler of another signal may interrupt it, may
+ * be trapped itself, and may leave by longjmp. For the same reason it keeps no state but
+ * the registered rings (registered.c).
  */
 #include <asm/sigcontext.h>
 #include <linux/audit.h>
@@ -259,39 +260,39 @@ static long do_pselect(const long *a)
 }
 
 /* ENTER with a struct iouring2_getevents_arg, which contains the mask's address. */
-static long do_enter_ext(const long *a, const char *way)
+static long do_enter_ext(const long *a, const char *way, struct io2_thread *t)
 {
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
 	struct iouring2_getevents_arg ext;
 	unsigned long mask;
 
 	if (!is_mask(a[4]) || !is_mask(a[4] + sizeof(ext) - MASK_SIZE))
-		return io2_translate(IO2_NR_ENTER, a, way);
+		return io2_translate(IO2_NR_ENTER, a, way, t);
 	ext = *(struct iouring2_getevents_arg *)a[4];
 	if (ext.sigmask_sz == MASK_SIZE)
 		ext.sigmask = (unsigned long)mask_for_wait((long)ext.sigmask, &mask);
 	args[4] = IO2_P(&ext);
-	return io2_translate(IO2_NR_ENTER, args, way);
+	return io2_translate(IO2_NR_ENTER, args, way, t);
 }
 
-static long do_enter(const long *a, const char *way)
+static long do_enter(const long *a, const char *way, struct io2_thread *t)
 {
 	long args[6] = { a[0], a[1], a[2], a[3], a[4], a[5] };
 	unsigned long mask;
 
 	if (!a[4] || (a[3] & IOURING2_ENTER_EXT_ARG_REG))
-		return io2_translate(IO2_NR_ENTER, a, way);
+		return io2_translate(IO2_NR_ENTER, a, way, t);
 	if (a[3] & IOURING2_ENTER_EXT_ARG)
 		return a[5] == sizeof(struct iouring2_getevents_arg) ?
-			do_enter_ext(a, way) : io2_translate(IO2_NR_ENTER, a, way);
+			do_enter_ext(a, way, t) : io2_translate(IO2_NR_ENTER, a, way, t);
 	if (a[5] == MASK_SIZE)
 		args[4] = mask_for_wait(a[4], &mask);
-	return io2_translate(IO2_NR_ENTER, args, way);
+	return io2_translate(IO2_NR_ENTER, args, way, t);
 }
 
-static long translate(long nr, const long *a, const char *way)
+static long translate(long nr, const long *a, const char *way, struct io2_thread *t)
 {
-	return nr == IO2_NR_ENTER ? do_enter(a, way) : io2_translate(nr, a, way);
+	return nr == IO2_NR_ENTER ? do_enter(a, way, t) : io2_translate(nr, a, way, t);
 }
 
 /* ---- exec ------------------------------------------------------------------ */
@@ -369,7 +370,7 @@ static long dispatch(long nr, const long *a, struct context *c)
 	case IO2_NR_ENTER:
 	case IO2_NR_SETUP:
 	case IO2_NR_REGISTER:
-		return translate(nr, a, "trap");
+		return translate(nr, a, "trap", (void *)0);
 	case __NR_rt_sigaction:
 		return do_sigaction(a);
 	case __NR_rt_sigsuspend:
@@ -625,4 +626,6 @@ const struct io2_trap_head io2_trap_head_at = {
 	.translate = translate,
 	.chain = chain,
 	.execveat = io2_execveat,
+	.forked = io2_registered_fork,
+	.thread_ends = io2_registered_end,
 };

@@ -70,16 +70,21 @@ struct io2_exec;
  *	calls are not trapped
  * @chain: get and set the action that the program has set for SIGSYS
  * @execveat: io2_execveat()
+ * @forked: io2_registered_fork()
+ * @thread_ends: io2_registered_end()
  */
 struct io2_trap_head {
 	unsigned long	magic;
 	void		(*start)(void);
 	int		(*begin)(const struct io2_settings *settings,
 				 enum io2_trap_kind kind);
-	long		(*translate)(long nr, const long *a, const char *way);
+	long		(*translate)(long nr, const long *a, const char *way,
+				     struct io2_thread *t);
 	void		(*chain)(const struct io2_kernel_sigaction *act,
 				 struct io2_kernel_sigaction *old);
 	long		(*execveat)(const struct io2_exec *e);
+	void		(*forked)(void);
+	void		(*thread_ends)(struct io2_thread *t);
 };
 
 #define IO2_TRAP_HEAD	((const struct io2_trap_head *)IO2_TRAP_BASE)
