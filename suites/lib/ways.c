@@ -4,8 +4,8 @@
  * in several ways; see guest.
  *
  * usage: ways [TEST]...	run these tests (default: all): basic backlogged busy
- *				blocked thread replaced interrupted
- *	  ways bench N		print the nanoseconds of a NOP, the mean of N
+ *				blocked thread replaced interrupted registered
+ *	  ways bench N [registered]	print the nanoseconds of a NOP, the mean of N
  *	  ways backend		print whether the ring is in-tree or iouring2's
  *	  ways exec PROGRAM...	start another program
  *
@@ -265,6 +265,50 @@ static void test_interrupted(void)
 	io_uring_queue_exit(&ring);
 }
 
+/* liburing 2.2 and newer can register the descriptor of the ring. */
+#if defined(IORING_ENTER_REGISTERED_RING) && !defined(BY_SYSCALL)
+#define CAN_REGISTER	1
+
+static int register_ring(struct io_uring *ring)
+{
+	return io_uring_register_ring_fd(ring);
+}
+
+static void test_registered(void)
+{
+	struct io_uring_cqe cqe;
+	struct io_uring ring;
+	uint64_t next = 5;
+#ifdef IORING_FEAT_REG_REG_RING
+	struct io_uring_probe *probe;
+#endif
+
+	CHECK(!set_up(4, &ring));
+	CHECK(register_ring(&ring) == 1);
+	nops(&ring, 1, &next);
+	CHECK(submit_all(&ring, 1) == 1);
+	CHECK(reap(&ring, &cqe) && cqe.user_data == 5 && !cqe.res);
+#ifdef IORING_FEAT_REG_REG_RING
+	CHECK(io_uring_close_ring_fd(&ring) == 1 && ring.ring_fd == -1);
+	probe = io_uring_get_probe_ring(&ring);
+	CHECK(probe && io_uring_opcode_supported(probe, IORING_OP_NOP));
+	free(probe);
+	nops(&ring, 1, &next);
+	CHECK(submit_all(&ring, 1) == 1);
+	CHECK(reap(&ring, &cqe) && cqe.user_data == 6 && !cqe.res);
+#endif
+	read_file(&ring);
+	io_uring_queue_exit(&ring);
+}
+#else
+#define CAN_REGISTER	0
+
+static int register_ring(struct io_uring *ring)
+{
+	return ring->ring_fd < 0;
+}
+#endif
+
 static const struct {
 	const char	*name;
 	void		(*run)(void);
@@ -272,9 +316,12 @@ static const struct {
 	{ "basic", test_basic }, { "backlogged", test_backlogged },
 	{ "busy", test_busy }, { "blocked", test_blocked }, { "thread", test_thread },
 	{ "replaced", test_replaced }, { "interrupted", test_interrupted },
+#if CAN_REGISTER
+	{ "registered", test_registered },
+#endif
 };
 
-static int bench(int n)
+static int bench(int n, int registered)
 {
 	struct timespec a, b;
 	struct io_uring ring;
@@ -283,6 +330,10 @@ static int bench(int n)
 
 	if (ret) {
 		printf("# no ring: %s\n", strerror(-ret));
+		return 77;
+	}
+	if (registered && (!CAN_REGISTER || register_ring(&ring) != 1)) {
+		printf("# the ring cannot be registered\n");
 		return 77;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &a);
@@ -329,8 +380,8 @@ int main(int argc, char **argv)
 {
 	unsigned int i;
 
-	if (argc == 3 && !strcmp(argv[1], "bench"))
-		return bench(atoi(argv[2]));
+	if (argc > 2 && !strcmp(argv[1], "bench"))
+		return bench(atoi(argv[2]), argc > 3);
 	if (argc == 2 && !strcmp(argv[1], "backend"))
 		return backend();
 	if (argc > 2 && !strcmp(argv[1], "exec")) {
