@@ -29,6 +29,7 @@
  * @target: CQ tail at which to wake up; written by the task, read by wakers
  * @ends: ring->wait_ends when ENTER began
  * @expires: absolute CLOCK_MONOTONIC time, or KTIME_MAX
+ * @iowait: account the sleep as a wait for I/O
  *
  * Lifetime: on the stack of the task. @entry is guarded by the lock of
  * ring->wait; the other fields but @target are constant while it is queued.
@@ -39,6 +40,7 @@ struct cq_waiter {
 	u32			target;
 	u32			ends;
 	ktime_t			expires;
+	bool			iowait;
 };
 
 /**
@@ -91,7 +93,7 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 	return autoremove_wake_function(entry, mode, sync, key);
 }
 
-static int wait_sleep(struct cq_waiter *w, ktime_t expires)
+static int wait_schedule(ktime_t expires)
 {
 	if (expires == KTIME_MAX) {
 		schedule();
@@ -99,6 +101,29 @@ static int wait_sleep(struct cq_waiter *w, ktime_t expires)
 	}
 	return schedule_hrtimeout_range_clock(&expires, 0, HRTIMER_MODE_ABS,
 					      CLOCK_MONOTONIC) ? 0 : -ETIME;
+}
+
+/* Is a request in flight? Without the locks, this may be a little out of date. */
+static bool wait_is_for_io(const struct io2_ring *ring)
+{
+	return READ_ONCE(ring->accepted) != READ_ONCE(ring->completed);
+}
+
+/*
+ * A wait for requests in flight counts as a wait for I/O, as in io_uring: cpufreq
+ * keeps the clock of a CPU high whose tasks wait for I/O.
+ */
+static int wait_sleep(struct cq_waiter *w)
+{
+	bool iowait = w->iowait && wait_is_for_io(w->ring);
+	int ret;
+
+	if (iowait)
+		current->in_iowait = 1;
+	ret = wait_schedule(w->expires);
+	if (iowait)
+		current->in_iowait = 0;
+	return ret;
 }
 
 /*
@@ -149,7 +174,7 @@ static int wait_loop(struct cq_waiter *w, u32 min)
 		    !READ_ONCE(ring->nr_backlog) && io2_cq_ready(ring) < min &&
 		    !wait_ended(ring, w->ends) && !signal_pending(current) &&
 		    !io2_parked_is_own(ring))
-			ret = wait_sleep(w, w->expires);
+			ret = wait_sleep(w);
 		finish_wait(&ring->wait, &w->entry);
 		/* we run the list next; from here on others run what is added */
 		io2_defer_waiter_left(ring);
@@ -163,16 +188,13 @@ static int wait_loop(struct cq_waiter *w, u32 min)
  * Return: 0; if the wait was ended early, -EINTR, -ETIME, or -ERESTARTNOINTR
  * for task work of another subsystem.
  */
-static int wait_for_cqes(struct io2_ring *ring, u32 min, u32 ends,
-			 ktime_t expires)
+static int wait_for_cqes(struct cq_waiter *w, u32 min)
 {
-	struct cq_waiter w = { .ring = ring, .ends = ends, .expires = expires };
-
-	init_waitqueue_func_entry(&w.entry, cq_wake);
-	INIT_LIST_HEAD(&w.entry.entry);
-	w.entry.private = current;
-	trace_iouring2_wait(ring, min, io2_cq_ready(ring));
-	return wait_loop(&w, min);
+	init_waitqueue_func_entry(&w->entry, cq_wake);
+	INIT_LIST_HEAD(&w->entry.entry);
+	w->entry.private = current;
+	trace_iouring2_wait(w->ring, min, io2_cq_ready(w->ring));
+	return wait_loop(w, min);
 }
 
 /* --- ENTER's argument --------------------------------------------------- */
@@ -253,6 +275,11 @@ static void sigmask_restore(bool interrupted)
 static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 			       u32 flags, u64 uaddr, u32 argsz, bool submitted)
 {
+	struct cq_waiter w = {
+		.ring = ring,
+		.ends = ends,
+		.iowait = !(flags & IOURING2_ENTER_NO_IOWAIT),
+	};
 	struct wait_arg wa = {};
 	int ret;
 
@@ -268,7 +295,8 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 	ret = sigmask_set(&wa);
 	if (ret)
 		return ret;
-	ret = wait_for_cqes(ring, min, ends, wa.expires);
+	w.expires = wa.expires;
+	ret = wait_for_cqes(&w, min);
 	sigmask_restore(ret == -EINTR || ret == -ERESTARTNOINTR);
 	if (io2_cq_ready(ring))
 		return 0;
