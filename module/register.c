@@ -50,6 +50,7 @@ typedef int (*register_fn)(struct io2_ring *ring, void __user *uarg, u32 nr);
 static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
 	[IOURING2_REGISTER_PROBE] = register_probe,
 	[IOURING2_REGISTER_ENABLE_RINGS] = io2_register_enable,
+	[IOURING2_REGISTER_CLOCK] = io2_register_clock,
 };
 
 /* called without a lock of the ring: they may wait */

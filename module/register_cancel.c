@@ -127,7 +127,11 @@ static int sync_cancel_wait(struct io2_ring *ring,
 static int sync_cancel(struct io2_ring *ring, const struct io2_cancel_match *m,
 		       ktime_t expires, u64 key)
 {
-	bool again = io2_restart_recall(ring, key, &expires);
+	struct io2_deadlines at = {
+		.expires = expires,
+		.min_expires = KTIME_MAX,
+	};
+	bool again = io2_restart_recall(ring, key, &at);
 	int ret;
 
 	ret = sync_cancel_now(ring, m);
@@ -136,9 +140,9 @@ static int sync_cancel(struct io2_ring *ring, const struct io2_cancel_match *m,
 		return 0;
 	if (ret != -EALREADY)
 		return ret;
-	ret = sync_cancel_wait(ring, m, expires);
+	ret = sync_cancel_wait(ring, m, at.expires);
 	if (ret == -ERESTARTNOINTR)
-		io2_restart_remember(ring, key, expires);
+		io2_restart_remember(ring, key, &at);
 	return ret;
 }
 

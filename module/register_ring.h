@@ -6,5 +6,6 @@
 #include "ring.h"
 
 int io2_register_enable(struct io2_ring *ring, void __user *uarg, u32 nr);
+int io2_register_clock(struct io2_ring *ring, void __user *uarg, u32 nr);
 
 #endif

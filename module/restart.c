@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Waits that the kernel restarts after task work of another subsystem. It calls
- * the module again with the same arguments. The deadline of the wait is kept, so
+ * the module again with the same arguments. The deadlines of the wait are kept, so
  * that a relative timeout does not start anew.
  */
 #include <linux/ktime.h>
@@ -27,16 +27,17 @@ static struct io2_restart *restart_slot(struct io2_ring *ring)
 }
 
 /**
- * io2_restart_remember() - keep the deadline of a wait that will be restarted
+ * io2_restart_remember() - keep the deadlines of a wait that will be restarted
  * @ring: the ring
  * @key: tells the calls of a task apart
- * @expires: when the wait ends
+ * @at: when the wait ends
  *
- * If too many tasks restart at once, one of them loses its deadline.
+ * If too many tasks restart at once, one of them loses its deadlines.
  *
  * Context: may sleep; uring_lock not held.
  */
-void io2_restart_remember(struct io2_ring *ring, u64 key, ktime_t expires)
+void io2_restart_remember(struct io2_ring *ring, u64 key,
+			  const struct io2_deadlines *at)
 {
 	struct io2_restart *r;
 
@@ -44,7 +45,7 @@ void io2_restart_remember(struct io2_ring *ring, u64 key, ktime_t expires)
 	r = restart_slot(ring);
 	r->task = current;
 	r->key = key;
-	r->expires = expires;
+	r->at = *at;
 	WRITE_ONCE(ring->restarting, true);
 	mutex_unlock(&ring->uring_lock);
 }
@@ -53,12 +54,12 @@ void io2_restart_remember(struct io2_ring *ring, u64 key, ktime_t expires)
  * io2_restart_find() - the slow path of io2_restart_recall()
  * @ring: the ring
  * @key: see io2_restart_recall()
- * @expires: see io2_restart_recall()
+ * @at: see io2_restart_recall()
  *
  * Context: may sleep; uring_lock not held.
  * Return: see io2_restart_recall().
  */
-bool io2_restart_find(struct io2_ring *ring, u64 key, ktime_t *expires)
+bool io2_restart_find(struct io2_ring *ring, u64 key, struct io2_deadlines *at)
 {
 	struct io2_restart *r;
 	bool found = false;
@@ -67,9 +68,11 @@ bool io2_restart_find(struct io2_ring *ring, u64 key, ktime_t *expires)
 	r = restart_slot(ring);
 	if (r->task == current) {
 		found = r->key == key;
-		if (found)
-			*expires = min(*expires, r->expires);
 		r->task = NULL;
+	}
+	if (found) {
+		at->expires = min(at->expires, r->at.expires);
+		at->min_expires = min(at->min_expires, r->at.min_expires);
 	}
 	mutex_unlock(&ring->uring_lock);
 	return found;

@@ -26,25 +26,26 @@ static inline int io2_wait_interrupted(void)
 	return -ERESTARTNOINTR;
 }
 
-void io2_restart_remember(struct io2_ring *ring, u64 key, ktime_t expires);
-bool io2_restart_find(struct io2_ring *ring, u64 key, ktime_t *expires);
+void io2_restart_remember(struct io2_ring *ring, u64 key,
+			  const struct io2_deadlines *at);
+bool io2_restart_find(struct io2_ring *ring, u64 key,
+		      struct io2_deadlines *at);
 
 /**
  * io2_restart_recall() - is this call a restarted one?
  * @ring: the ring
  * @key: tells the calls of a task apart
- * @expires: when the wait ends; set to an earlier time if the call that was
- *	interrupted had one
+ * @at: when the wait ends; set to earlier times if the call that was interrupted
+ *	had them
  *
  * Context: may sleep; uring_lock not held.
  * Return: true if io2_restart_remember() was the last that current has called for
  * @key.
  */
 static inline bool io2_restart_recall(struct io2_ring *ring, u64 key,
-				      ktime_t *expires)
+				      struct io2_deadlines *at)
 {
-	return READ_ONCE(ring->restarting) &&
-	       io2_restart_find(ring, key, expires);
+	return READ_ONCE(ring->restarting) && io2_restart_find(ring, key, at);
 }
 
 #endif

@@ -101,6 +101,7 @@ static void ring_end_work(struct work_struct *work);
 static void ring_init(struct io2_ring *ring)
 {
 	ring->state = IO2_NEW;
+	ring->clock = CLOCK_MONOTONIC;
 	ring->id = atomic64_inc_return(&ring_ids);
 	mutex_init(&ring->uring_lock);
 	io2_cq_init(ring);

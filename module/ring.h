@@ -133,10 +133,23 @@ struct io2_req_list {
 #define IO2_RESTARTS	4	/* interrupted waits that a ring remembers */
 
 /**
+ * struct io2_deadlines - when a wait ends
+ * @expires: time by the clock of the wait, or KTIME_MAX
+ * @min_expires: time after which a single CQE is enough, or KTIME_MAX if the wait
+ *	has no minimum wait
+ *
+ * Lifetime: on the stack of the waiting task, or part of the ring.
+ */
+struct io2_deadlines {
+	ktime_t	expires;
+	ktime_t	min_expires;
+};
+
+/**
  * struct io2_restart - a wait that the kernel will restart
  * @task: the waiting task; only compared; NULL if the slot is free
  * @key: the address of ENTER's argument, or that of SYNC_CANCEL's plus 1
- * @expires: CLOCK_MONOTONIC time at which the wait ends
+ * @at: when the wait ends
  *
  * The kernel restarts an interrupted wait with the same argument, see restart.c.
  *
@@ -145,7 +158,7 @@ struct io2_req_list {
 struct io2_restart {
 	struct task_struct	*task;
 	u64			key;
-	ktime_t			expires;
+	struct io2_deadlines	at;
 };
 
 /* lower limit of struct io2_ring::max_cached */
@@ -196,8 +209,9 @@ enum io2_class {
  * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
  *	load of the module has it
  *
- * @disabled: ENTER is refused until ENABLE_RINGS; written under @uring_lock, read
- *	without it
+ * Written under @uring_lock, read without it:
+ * @disabled: ENTER is refused until ENABLE_RINGS
+ * @clock: the clock of waits in ENTER, CLOCK_MONOTONIC or CLOCK_BOOTTIME
  *
  * Guarded by @uring_lock:
  * @sq_head: the kernel's SQ head
@@ -286,6 +300,7 @@ struct io2_ring {
 	u32			max_inflight;
 	u32			max_cached;
 	bool			disabled;
+	u8			clock;
 	struct io2_shared	*shared;
 	u32			*sq_array;
 	struct iouring2_cqe	*cqes;

@@ -52,4 +52,32 @@ static inline ktime_t io2_host_time(clockid_t clock, ktime_t time)
 	return time > ahead ? ktime_sub(time, ahead) : 0;
 }
 
+/**
+ * io2_now() - what time is it?
+ * @clock: CLOCK_MONOTONIC or CLOCK_BOOTTIME
+ *
+ * Context: any.
+ * Return: the time by that clock, in the host's time namespace.
+ */
+static inline ktime_t io2_now(clockid_t clock)
+{
+	return clock == CLOCK_BOOTTIME ? ktime_get_boottime() : ktime_get();
+}
+
+/**
+ * io2_to_monotonic() - convert a point in time to CLOCK_MONOTONIC
+ * @clock: CLOCK_MONOTONIC or CLOCK_BOOTTIME
+ * @time: the point in time by that clock, or KTIME_MAX
+ *
+ * Context: any.
+ * Return: the same point by CLOCK_MONOTONIC, if the system is not suspended before
+ * that; KTIME_MAX for KTIME_MAX.
+ */
+static inline ktime_t io2_to_monotonic(clockid_t clock, ktime_t time)
+{
+	if (clock == CLOCK_MONOTONIC || time == KTIME_MAX)
+		return time;
+	return ktime_sub(time, ktime_sub(ktime_get_boottime(), ktime_get()));
+}
+
 #endif

@@ -28,7 +28,9 @@
  * @ring: the ring
  * @target: CQ tail at which to wake up; written by the task, read by wakers
  * @ends: ring->wait_ends when ENTER began
- * @expires: absolute CLOCK_MONOTONIC time, or KTIME_MAX
+ * @min: number of CQEs that end the wait
+ * @at: when the wait ends
+ * @clock: the clock of @at
  * @iowait: account the sleep as a wait for I/O
  *
  * Lifetime: on the stack of the task. @entry is guarded by the lock of
@@ -39,7 +41,9 @@ struct cq_waiter {
 	struct io2_ring		*ring;
 	u32			target;
 	u32			ends;
-	ktime_t			expires;
+	u32			min;
+	struct io2_deadlines	at;
+	clockid_t		clock;
 	bool			iowait;
 };
 
@@ -47,14 +51,16 @@ struct cq_waiter {
  * struct wait_arg - ENTER's argument, parsed
  * @sigmask: user address of the signal mask during the wait, or 0
  * @sigmask_sz: its size in bytes
- * @expires: absolute CLOCK_MONOTONIC time, or KTIME_MAX
+ * @at: when the wait ends
+ * @clock: the clock of @at
  *
  * Lifetime: on the stack of the task.
  */
 struct wait_arg {
-	u64	sigmask;
-	u32	sigmask_sz;
-	ktime_t	expires;
+	u64			sigmask;
+	u32			sigmask_sz;
+	struct io2_deadlines	at;
+	clockid_t		clock;
 };
 
 /* A timeout that fires ends every wait, however many CQEs that waits for. */
@@ -93,14 +99,23 @@ static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
 	return autoremove_wake_function(entry, mode, sync, key);
 }
 
-static int wait_schedule(ktime_t expires)
+/* Return: when the sleep ends: first at the end of the minimum wait, if any. */
+static ktime_t wait_expires(const struct cq_waiter *w)
 {
+	return w->at.min_expires != KTIME_MAX ? w->at.min_expires :
+						w->at.expires;
+}
+
+static int wait_schedule(const struct cq_waiter *w)
+{
+	ktime_t expires = wait_expires(w);
+
 	if (expires == KTIME_MAX) {
 		schedule();
 		return 0;
 	}
 	return schedule_hrtimeout_range_clock(&expires, 0, HRTIMER_MODE_ABS,
-					      CLOCK_MONOTONIC) ? 0 : -ETIME;
+					      w->clock) ? 0 : -ETIME;
 }
 
 /* Is a request in flight? Without the locks, this may be a little out of date. */
@@ -120,7 +135,7 @@ static int wait_sleep(struct cq_waiter *w)
 
 	if (iowait)
 		current->in_iowait = 1;
-	ret = wait_schedule(w->expires);
+	ret = wait_schedule(w);
 	if (iowait)
 		current->in_iowait = 0;
 	return ret;
@@ -140,40 +155,69 @@ static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min,
 	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
 }
 
+static bool waiter_satisfied(const struct cq_waiter *w)
+{
+	return wait_satisfied(w->ring, w->min, w->ends,
+			      io2_to_monotonic(w->clock, wait_expires(w)));
+}
+
 /*
  * A parked request that did not end in the turn keeps the task from sleeping,
  * and so from noticing the end of its time. Check that here.
  */
 static int wait_expired(const struct cq_waiter *w)
 {
-	if (w->expires == KTIME_MAX || !READ_ONCE(w->ring->nr_parked))
+	ktime_t expires = wait_expires(w);
+
+	if (expires == KTIME_MAX || !READ_ONCE(w->ring->nr_parked))
 		return 0;
-	return ktime_after(ktime_get(), w->expires) ? -ETIME : 0;
+	return ktime_after(io2_now(w->clock), expires) ? -ETIME : 0;
 }
 
-static int wait_loop(struct cq_waiter *w, u32 min)
+/*
+ * The time is up. If that was the minimum wait, any CQE ends the wait from here
+ * on, whether it has been posted or comes later.
+ *
+ * Return: 0 if the wait goes on; -ETIME, also after a minimum wait without a
+ * timeout behind it.
+ */
+static int wait_time_up(struct cq_waiter *w)
+{
+	if (w->at.min_expires == KTIME_MAX || w->at.expires == KTIME_MAX)
+		return -ETIME;
+	w->at.min_expires = KTIME_MAX;
+	w->min = 1;
+	return 0;
+}
+
+static int wait_loop(struct cq_waiter *w)
 {
 	struct io2_ring *ring = w->ring;
 	int ret = 0;
 
-	while (!wait_satisfied(ring, min, w->ends, w->expires)) {
+	while (!waiter_satisfied(w)) {
 		if (!ret)
 			ret = wait_expired(w);
-		if (ret)
-			return ret;
+		if (ret) {
+			ret = wait_time_up(w);
+			if (ret)
+				return ret;
+			continue;
+		}
 		cond_resched();
 		ret = io2_wait_interrupted();
 		if (ret)
 			return ret;
-		WRITE_ONCE(w->target, READ_ONCE(ring->shared->cq_head) + min);
+		WRITE_ONCE(w->target,
+			   READ_ONCE(ring->shared->cq_head) + w->min);
 		io2_defer_waiter(ring);
 		prepare_to_wait_exclusive(&ring->wait, &w->entry,
 					  TASK_INTERRUPTIBLE);
 		/* completions and requests that come after this point wake us */
 		if (!io2_defer_pending(ring) &&
-		    !READ_ONCE(ring->nr_backlog) && io2_cq_ready(ring) < min &&
-		    !wait_ended(ring, w->ends) && !signal_pending(current) &&
-		    !io2_parked_is_own(ring))
+		    !READ_ONCE(ring->nr_backlog) &&
+		    io2_cq_ready(ring) < w->min && !wait_ended(ring, w->ends) &&
+		    !signal_pending(current) && !io2_parked_is_own(ring))
 			ret = wait_sleep(w);
 		finish_wait(&ring->wait, &w->entry);
 		/* we run the list next; from here on others run what is added */
@@ -183,18 +227,18 @@ static int wait_loop(struct cq_waiter *w, u32 min)
 }
 
 /*
- * Waits for @min CQEs, or for a timeout that ends all waits.
+ * Waits for @w->min CQEs, or for a timeout that ends all waits.
  *
  * Return: 0; if the wait was ended early, -EINTR, -ETIME, or -ERESTARTNOINTR
  * for task work of another subsystem.
  */
-static int wait_for_cqes(struct cq_waiter *w, u32 min)
+static int wait_for_cqes(struct cq_waiter *w)
 {
 	init_waitqueue_func_entry(&w->entry, cq_wake);
 	INIT_LIST_HEAD(&w->entry.entry);
 	w->entry.private = current;
-	trace_iouring2_wait(w->ring, min, io2_cq_ready(w->ring));
-	return wait_loop(w, min);
+	trace_iouring2_wait(w->ring, w->min, io2_cq_ready(w->ring));
+	return wait_loop(w);
 }
 
 /* --- ENTER's argument --------------------------------------------------- */
@@ -209,23 +253,25 @@ static int parse_ext_arg(struct wait_arg *wa, u64 uaddr, u32 argsz, bool abs)
 		return -EINVAL;
 	if (copy_from_user(&ext, u64_to_user_ptr(uaddr), sizeof(ext)))
 		return -EFAULT;
-	if (ext.min_wait_usec)
-		return -EINVAL;
 	wa->sigmask = ext.sigmask;
 	wa->sigmask_sz = ext.sigmask_sz;
+	if (ext.min_wait_usec)
+		wa->at.min_expires = ktime_add_us(io2_now(wa->clock),
+						  ext.min_wait_usec);
 	if (!ext.ts)
 		return 0;
 	ret = io2_timespec(ext.ts, &t);
 	if (ret)
 		return ret;
-	wa->expires = abs ? io2_host_time(CLOCK_MONOTONIC, t) :
-			    ktime_add_safe(ktime_get(), t);
+	wa->at.expires = abs ? io2_host_time(wa->clock, t) :
+			       ktime_add_safe(io2_now(wa->clock), t);
 	return 0;
 }
 
 static int parse_arg(struct wait_arg *wa, u32 flags, u64 uaddr, u32 argsz)
 {
-	wa->expires = KTIME_MAX;
+	wa->at.expires = KTIME_MAX;
+	wa->at.min_expires = KTIME_MAX;
 	if (flags & IOURING2_ENTER_EXT_ARG)
 		return parse_ext_arg(wa, uaddr, argsz,
 				     flags & IOURING2_ENTER_ABS_TIMER);
@@ -268,6 +314,13 @@ static void sigmask_restore(bool interrupted)
 
 /* --- ENTER -------------------------------------------------------------- */
 
+/* Would a wait that is restarted last longer than it should? */
+static bool wait_is_relative(const struct io2_deadlines *at, u32 flags)
+{
+	return at->min_expires != KTIME_MAX ||
+	       (at->expires != KTIME_MAX && !(flags & IOURING2_ENTER_ABS_TIMER));
+}
+
 /*
  * Slow path of a wait: there are too few CQEs yet, or an argument was given. If
  * requests were @submitted, the call returns their number and is not restarted.
@@ -275,12 +328,14 @@ static void sigmask_restore(bool interrupted)
 static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 			       u32 flags, u64 uaddr, u32 argsz, bool submitted)
 {
+	struct wait_arg wa = { .clock = READ_ONCE(ring->clock) };
 	struct cq_waiter w = {
 		.ring = ring,
 		.ends = ends,
+		.min = min,
+		.clock = wa.clock,
 		.iowait = !(flags & IOURING2_ENTER_NO_IOWAIT),
 	};
-	struct wait_arg wa = {};
 	int ret;
 
 	ret = parse_arg(&wa, flags, uaddr, argsz);
@@ -289,20 +344,20 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 		io2_turn(ring, KTIME_MAX);
 		return ret;
 	}
-	io2_restart_recall(ring, uaddr, &wa.expires);
-	if (wait_satisfied(ring, min, ends, wa.expires))
+	io2_restart_recall(ring, uaddr, &wa.at);
+	w.at = wa.at;
+	if (waiter_satisfied(&w))
 		return 0;
 	ret = sigmask_set(&wa);
 	if (ret)
 		return ret;
-	w.expires = wa.expires;
-	ret = wait_for_cqes(&w, min);
+	ret = wait_for_cqes(&w);
 	sigmask_restore(ret == -EINTR || ret == -ERESTARTNOINTR);
-	if (io2_cq_ready(ring))
-		return 0;
-	if (ret == -ERESTARTNOINTR && !submitted && wa.expires != KTIME_MAX &&
-	    !(flags & IOURING2_ENTER_ABS_TIMER))
-		io2_restart_remember(ring, uaddr, wa.expires);
+	if (ret != -ERESTARTNOINTR)
+		return io2_cq_ready(ring) ? 0 : ret;
+	/* some CQEs are not enough: the wait goes on */
+	if (!submitted && wait_is_relative(&wa.at, flags))
+		io2_restart_remember(ring, uaddr, &wa.at);
 	return ret;
 }
 

@@ -271,6 +271,13 @@ static int call_sync_cancel(struct place *p)
 	return ret == -ENOENT ? 0 : ret ? ret : -EPROTO;
 }
 
+static int call_clock(struct place *p)
+{
+	struct iouring2_clock_register clock = { .clockid = CLOCK_MONOTONIC };
+
+	return do_register(p, IOURING2_REGISTER_CLOCK, &clock, 0);
+}
+
 static int map(struct place *p, size_t len, off_t off)
 {
 	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
@@ -572,6 +579,7 @@ static struct row rows[NR_ROWS + 1] = {
 	REGISTER_ROW(PROBE, probe),
 	REGISTER_ROW(ENABLE_RINGS, enable),
 	REGISTER_ROW(SYNC_CANCEL, sync_cancel),
+	REGISTER_ROW(CLOCK, clock),
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),
