@@ -97,7 +97,8 @@ static uint64_t enter_flags(void)
 	if (CHANCE(5))
 		return 1ULL << random_below(32);
 	return PICK(0, IOURING2_ENTER_GETEVENTS, IOURING2_ENTER_GETEVENTS,
-		    IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_ABS_TIMER);
+		    IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_ABS_TIMER) |
+	       (CHANCE(20) ? IOURING2_ENTER_NO_IOWAIT : 0);
 }
 
 static uint64_t some_addr(void)
@@ -219,9 +220,13 @@ static uint64_t argument(enum type type)
 		return CHANCE(92) ? 0 : CHANCE(50) ? PICK(0x2000, 0x4001, 0x6000, 0x10000) :
 		       any_number();
 	case T_REGISTER_OP:
-		if (CHANCE(20))
-			return IOURING2_REGISTER_ENABLE_RINGS;
-		return CHANCE(60) ? IOURING2_REGISTER_PROBE :
+		return CHANCE(75) ?
+		       PICK(IOURING2_REGISTER_PROBE, IOURING2_REGISTER_PROBE,
+			    IOURING2_REGISTER_ENABLE_RINGS,
+			    IOURING2_REGISTER_SYNC_CANCEL,
+			    IOURING2_REGISTER_CLOCK, IOURING2_REGISTER_IOWQ_AFF,
+			    IOURING2_UNREGISTER_IOWQ_AFF,
+			    IOURING2_REGISTER_IOWQ_MAX_WORKERS) :
 		       CHANCE(80) ? random_below(IOURING2_REGISTER_LAST + 2) : any_number();
 	case T_WORD:
 		return CHANCE(60) ? random_below(4) : random_below(76);
