@@ -8,6 +8,7 @@
 #include "register.h"
 #include "register_cancel.h"
 #include "register_ring.h"
+#include "register_workers.h"
 
 #define PROBE_MAX	256
 
@@ -50,6 +51,9 @@ typedef int (*register_fn)(struct io2_ring *ring, void __user *uarg, u32 nr);
 static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
 	[IOURING2_REGISTER_PROBE] = register_probe,
 	[IOURING2_REGISTER_ENABLE_RINGS] = io2_register_enable,
+	[IOURING2_REGISTER_IOWQ_AFF] = io2_register_workers_aff,
+	[IOURING2_UNREGISTER_IOWQ_AFF] = io2_unregister_workers_aff,
+	[IOURING2_REGISTER_IOWQ_MAX_WORKERS] = io2_register_max_workers,
 	[IOURING2_REGISTER_CLOCK] = io2_register_clock,
 };
 

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "affinity.h"
 #include "compat/compat.h"
 #include "cancel.h"
 #include "cq.h"
@@ -224,6 +225,7 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_submitters_drop(ring);
 	io2_assert(list_empty(&ring->submitters));
 	put_pid(ring->mapped_by);
+	io2_cpus_put(ring->cpus);
 	io2_region_free(&ring->sqes_mem);
 	io2_region_free(&ring->rings_mem[1]);
 	io2_region_free(&ring->rings_mem[0]);

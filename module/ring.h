@@ -42,6 +42,7 @@
 #include "../uapi/linux/iouring2.h"
 #include "region.h"
 
+struct io2_cpus;
 struct io2_req;
 struct io2_submitter;
 
@@ -171,6 +172,8 @@ struct io2_restart {
  * @IO2_UNBOUNDED: for everything else
  * @IO2_RETRY: tries requests without waiting for data, see worker.c
  * @IO2_CLASSES: number of these
+ *
+ * The first two are in the order of REGISTER_IOWQ_MAX_WORKERS.
  */
 enum io2_class {
 	IO2_BOUNDED,
@@ -178,6 +181,8 @@ enum io2_class {
 	IO2_RETRY,
 	IO2_CLASSES,
 };
+
+#define IO2_LIMITS	(IO2_UNBOUNDED + 1)	/* classes whose number a ring may limit */
 
 /**
  * struct io2_ring - one ring
@@ -283,6 +288,10 @@ enum io2_class {
  * @end: ends a DYING ring that still has requests
  * @watched: @watch has been queued once; read without the lock
  * @nr_workers: worker threads by class, including those being created
+ * @max_workers: the ring's own limits of bounded and unbounded workers; 0: only
+ *	those of the module
+ * @cpus: the CPUs of its workers, referenced; NULL for those of any kernel thread;
+ *	read without the lock as a hint
  * @nr_parked: requests that wait for a task of their process; read without the
  *	lock as a hint
  *
@@ -371,6 +380,8 @@ struct io2_ring {
 	struct delayed_work	end;
 	bool			watched;
 	unsigned int		nr_workers[IO2_CLASSES];
+	unsigned int		max_workers[IO2_LIMITS];
+	struct io2_cpus		*cpus;
 
 	atomic_t		nr_own_file;
 

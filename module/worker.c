@@ -30,6 +30,7 @@
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
+#include "affinity.h"
 #include "compat/compat.h"
 #include "cq.h"
 #include "debug/counters.h"
@@ -75,6 +76,7 @@ static atomic_t io2_workers_all = ATOMIC_INIT(0);
  * @pool_class: the class of requests that it takes; constant
  * @taken: another context is ending this worker: it must neither end by itself
  *	nor take a request; under pool_lock
+ * @bound: it is bound to the ring's CPUs; only used by the worker
  *
  * Lifetime: from worker_create() until its thread has been stopped.
  */
@@ -85,9 +87,11 @@ struct io2_worker {
 	struct io2_submitter	*sub;
 	unsigned int		pool_class;
 	bool			taken;
+	bool			bound;
 };
 
-static unsigned int workers_max(unsigned int pool_class)
+/* The limit of the module's parameters. */
+static unsigned int workers_param(unsigned int pool_class)
 {
 	switch (pool_class) {
 	case IO2_BOUNDED:
@@ -97,6 +101,18 @@ static unsigned int workers_max(unsigned int pool_class)
 	default:
 		return 0;
 	}
+}
+
+/* A program can lower the limit of its ring, but not raise it. */
+static unsigned int workers_max(const struct io2_ring *ring,
+				unsigned int pool_class)
+{
+	unsigned int param = workers_param(pool_class);
+
+	lockdep_assert_held(&ring->pool_lock);
+	if (pool_class >= IO2_LIMITS || !ring->max_workers[pool_class])
+		return param;
+	return min(param, ring->max_workers[pool_class]);
 }
 
 /* --- the queue --------------------------------------------------------- */
@@ -120,6 +136,25 @@ static void pool_remove(struct io2_req *req)
 		WRITE_ONCE(req->ring->nr_parked, req->ring->nr_parked - 1);
 }
 
+/*
+ * Must the worker end rather than take a request, because the ring has got a lower
+ * limit? Another worker of its submitter must be left, which takes the request.
+ * That one must not be idle, as nobody would wake it.
+ */
+static bool worker_is_surplus(const struct io2_worker *w)
+{
+	const struct io2_pool *pool = &w->sub->pool;
+	const struct io2_ring *ring = w->ring;
+	unsigned int pool_class = w->pool_class;
+
+	lockdep_assert_held(&ring->pool_lock);
+	if (likely(pool_class >= IO2_LIMITS || !ring->max_workers[pool_class]))
+		return false;
+	return ring->nr_workers[pool_class] > workers_max(ring, pool_class) &&
+	       pool->nr[pool_class] > 1 && !pool->nr_idle[pool_class] &&
+	       !w->taken && !io2_ring_dying(ring) && !kthread_should_stop();
+}
+
 /* Takes the next request off the queue and records it as the worker's. */
 static struct io2_req *worker_next(struct io2_worker *w)
 {
@@ -127,7 +162,8 @@ static struct io2_req *worker_next(struct io2_worker *w)
 	struct io2_req *req;
 
 	spin_lock(&ring->pool_lock);
-	req = pool_peek(w);
+	/* not even if there is one: worker_wait() ends it */
+	req = worker_is_surplus(w) ? NULL : pool_peek(w);
 	if (req) {
 		pool_remove(req);
 		req->pool_state = IO2_POOL_RUNNING;
@@ -186,6 +222,7 @@ static struct io2_req *worker_run(struct io2_worker *w, struct io2_req *req,
 {
 	struct io2_batch b;
 
+	w->bound = io2_cpus_follow(w->ring, w->bound);
 	io2_borrow(bw, w->sub);
 	io2_batch_init(&b, w->ring, IO2_CTX_WORKER);
 	b.goes_on = w->pool_class == IO2_BOUNDED;
@@ -216,6 +253,14 @@ static void workers_count(struct io2_worker *w, int n)
 	atomic_add(n, &io2_workers_all);
 }
 
+/* The worker ends. From here on its submitter may be freed. */
+static void worker_die(struct io2_worker *w)
+{
+	lockdep_assert_held(&w->ring->pool_lock);
+	workers_count(w, -1);
+	list_move(&w->runner.node, &w->ring->dead);
+}
+
 static bool workers_too_many(void)
 {
 	return atomic_read(&io2_workers_all) > READ_ONCE(workers_total);
@@ -236,11 +281,8 @@ static bool worker_may_end(struct io2_worker *w)
 	       READ_ONCE(w->ring->submitter) != w->sub) &&
 	      !pool->nr_pending[w->pool_class] && !io2_ring_dying(w->ring) &&
 	      !kthread_should_stop();
-	if (end) {
-		workers_count(w, -1);
-		/* from here on its submitter may be freed */
-		list_move(&w->runner.node, &w->ring->dead);
-	}
+	if (end)
+		worker_die(w);
 	spin_unlock(&w->ring->pool_lock);
 	return end;
 }
@@ -263,6 +305,12 @@ static bool worker_wait(struct io2_worker *w)
 
 	set_current_state(IO2_TASK_IDLE);
 	spin_lock(&w->ring->pool_lock);
+	if (unlikely(worker_is_surplus(w))) {
+		worker_die(w);
+		spin_unlock(&w->ring->pool_lock);
+		__set_current_state(TASK_RUNNING);
+		return false;
+	}
 	if (!w->taken && !pool_peek(w) && !kthread_should_stop()) {
 		/* the last one is woken first: its caches are warm */
 		list_add(&w->idle, &pool->idle[w->pool_class]);
@@ -529,7 +577,7 @@ static bool pool_may_create(const struct io2_ring *ring, const struct io2_pool *
 	lockdep_assert_held(&ring->pool_lock);
 	if (!pool->nr[pool_class])
 		return true;
-	return ring->nr_workers[pool_class] < workers_max(pool_class) &&
+	return ring->nr_workers[pool_class] < workers_max(ring, pool_class) &&
 	       atomic_read(&io2_workers_all) < READ_ONCE(workers_total);
 }
 
@@ -1012,6 +1060,65 @@ void io2_workers_stop(struct io2_ring *ring)
 	workers_reap(&ring->reap);
 	/* last: a DYING ring without workers does not queue this any more */
 	cancel_work_sync(&ring->reap);
+}
+
+/* Ends idle workers, until the ring has no more than it may. */
+static void workers_trim(struct io2_ring *ring, unsigned int pool_class)
+{
+	struct io2_runner *r, *next;
+	struct io2_worker *w;
+
+	lockdep_assert_held(&ring->pool_lock);
+	list_for_each_entry_safe(r, next, &ring->runners, node) {
+		if (ring->nr_workers[pool_class] <=
+		    workers_max(ring, pool_class))
+			break;
+		w = container_of(r, struct io2_worker, runner);
+		if (r->worker && w->pool_class == pool_class &&
+		    !list_empty(&w->idle) && w->sub->pool.nr[pool_class] > 1)
+			worker_retire(w);
+	}
+}
+
+/**
+ * io2_workers_limits() - the limits of a ring's workers
+ * @ring: the ring
+ * @max: receives how many bounded and unbounded workers the ring may have
+ *
+ * Context: task context; takes pool_lock.
+ */
+void io2_workers_limits(struct io2_ring *ring, u32 max[IO2_LIMITS])
+{
+	unsigned int i;
+
+	spin_lock(&ring->pool_lock);
+	for (i = 0; i < IO2_LIMITS; i++)
+		max[i] = workers_max(ring, i);
+	spin_unlock(&ring->pool_lock);
+}
+
+/**
+ * io2_workers_limit() - limit the number of a ring's workers
+ * @ring: the ring
+ * @max: how many bounded and unbounded workers it may have; 0: leave that limit
+ *
+ * A submitter may have one worker of each class nevertheless. Idle workers that
+ * are too many end at once, others after the request that they run.
+ *
+ * Context: task context; takes pool_lock.
+ */
+void io2_workers_limit(struct io2_ring *ring, const u32 max[IO2_LIMITS])
+{
+	unsigned int i;
+
+	spin_lock(&ring->pool_lock);
+	for (i = 0; i < IO2_LIMITS; i++) {
+		if (!max[i])
+			continue;
+		ring->max_workers[i] = max[i];
+		workers_trim(ring, i);
+	}
+	spin_unlock(&ring->pool_lock);
 }
 
 /**

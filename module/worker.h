@@ -36,6 +36,8 @@ s32 io2_worker_result(struct io2_req *req, s32 res);
 void io2_workers_stop_of_all(struct io2_ring *ring, struct list_head *list);
 void io2_workers_stop(struct io2_ring *ring);
 bool io2_workers_look_after(struct io2_ring *ring);
+void io2_workers_limits(struct io2_ring *ring, u32 max[IO2_LIMITS]);
+void io2_workers_limit(struct io2_ring *ring, const u32 max[IO2_LIMITS]);
 unsigned int io2_workers_nr(struct io2_ring *ring);
 
 #endif

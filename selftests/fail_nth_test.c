@@ -278,6 +278,26 @@ static int call_clock(struct place *p)
 	return do_register(p, IOURING2_REGISTER_CLOCK, &clock, 0);
 }
 
+/* Asks for the limits and does not change them */
+static int call_max_workers(struct place *p)
+{
+	__u32 max[2] = { };
+
+	return do_register(p, IOURING2_REGISTER_IOWQ_MAX_WORKERS, max, 2);
+}
+
+static int call_aff(struct place *p)
+{
+	unsigned long cpus = 1;
+
+	return do_register(p, IOURING2_REGISTER_IOWQ_AFF, &cpus, sizeof(cpus));
+}
+
+static int call_unaff(struct place *p)
+{
+	return do_register(p, IOURING2_UNREGISTER_IOWQ_AFF, NULL, 0);
+}
+
 static int map(struct place *p, size_t len, off_t off)
 {
 	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
@@ -580,6 +600,10 @@ static struct row rows[NR_ROWS + 1] = {
 	REGISTER_ROW(ENABLE_RINGS, enable),
 	REGISTER_ROW(SYNC_CANCEL, sync_cancel),
 	REGISTER_ROW(CLOCK, clock),
+	REGISTER_ROW(IOWQ_MAX_WORKERS, max_workers),
+	REGISTER_ROW(IOWQ_AFF, aff),
+	{ "UNREGISTER IOWQ_AFF", REGISTER, IOURING2_UNREGISTER_IOWQ_AFF,
+	  .call = call_unaff, .errs = no_memory },
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),

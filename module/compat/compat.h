@@ -11,6 +11,7 @@
 
 #include <linux/anon_inodes.h>
 #include <linux/blkdev.h>
+#include <linux/cpuset.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/freezer.h>
@@ -24,6 +25,7 @@
 #include <linux/net.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
+#include <linux/sched/isolation.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/uio.h>
@@ -421,6 +423,40 @@ static inline bool io2_file_nowait_buffered_write(const struct file *file)
 #else
 	return false;
 #endif
+}
+
+/* since 5.18 the kinds of housekeeping are numbers, and no flags any more */
+#ifdef HAVE_HK_TYPE
+#define IO2_HK(kind)	HK_TYPE_##kind
+#else
+#define IO2_HK(kind)	HK_FLAG_##kind
+#endif
+
+/* The CPUs of a kernel thread that is not bound to any. */
+static inline void io2_kthread_cpus(struct cpumask *mask)
+{
+	/* since 7.0 an administrator can change them at any time */
+	rcu_read_lock();
+	cpumask_copy(mask, housekeeping_cpumask(IO2_HK(KTHREAD)));
+	rcu_read_unlock();
+}
+
+/*
+ * Are kernel threads and others kept away from this CPU? Some kernels tell apart
+ * CPUs that were isolated at boot and those of an isolated partition.
+ */
+static inline bool io2_cpu_is_isolated(int cpu)
+{
+	bool isolated;
+
+	rcu_read_lock();
+	isolated = !housekeeping_cpu(cpu, IO2_HK(DOMAIN)) ||
+		   !housekeeping_cpu(cpu, IO2_HK(KTHREAD));
+	rcu_read_unlock();
+#ifdef HAVE_CPUSET_CPU_IS_ISOLATED
+	isolated = isolated || cpuset_cpu_is_isolated(cpu);
+#endif
+	return isolated;
 }
 
 /* since 6.4 the sections of a module are in an array */

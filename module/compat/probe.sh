@@ -68,6 +68,10 @@ run_probes() {
 		'fget_task_next(NULL, NULL);' "$@"
 	probe TASK_LOOKUP_NEXT linux/fdtable.h \
 		'task_lookup_next_fdget_rcu(NULL, NULL);' "$@"
+	probe HK_TYPE linux/sched/isolation.h \
+		'housekeeping_cpumask(HK_TYPE_KTHREAD);' "$@"
+	probe CPUSET_CPU_IS_ISOLATED linux/cpuset.h \
+		'cpuset_cpu_is_isolated(0);' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }
