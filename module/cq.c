@@ -19,6 +19,7 @@
 #include "cq.h"
 #include "debug/trace.h"
 #include "defer.h"
+#include "eventfd.h"
 #include "hash.h"
 #include "reqmem.h"
 #include "ring.h"
@@ -321,18 +322,19 @@ static noinline void cq_wake_pollers(struct io2_ring *ring)
 		  poll_to_key(EPOLL_URING_WAKE | EPOLLIN | EPOLLRDNORM));
 }
 
-static __always_inline void cq_notify(struct io2_ring *ring)
+static __always_inline void cq_notify(struct io2_ring *ring, enum io2_tell why)
 {
 	cq_wake_waiters(ring);
 	/* after the barrier in there, which pairs with io2_ring_poll()'s */
 	if (waitqueue_active(&ring->pollers))
 		cq_wake_pollers(ring);
+	io2_eventfd_tell(ring, why);
 	if (READ_ONCE(ring->nr_counted))
 		io2_counted_expire(ring);
 }
 
 /**
- * io2_cq_notify() - notify waiters, pollers and timeouts of new CQEs
+ * io2_cq_notify() - notify waiters, pollers, the eventfd and timeouts of new CQEs
  * @ring: the ring
  *
  * Context: task context; inflight_lock not held.
@@ -340,19 +342,20 @@ static __always_inline void cq_notify(struct io2_ring *ring)
 void io2_cq_notify(struct io2_ring *ring)
 {
 	io2_assert(io2_ring_may_post(ring));
-	cq_notify(ring);
+	cq_notify(ring, IO2_TELL_LATER);
 }
 
 /*
  * The same for a context in which nothing may sleep and any lock may be held.
- * Only tasks that wait in ENTER are woken here. Pollers and timeouts are
- * notified by the workqueue.
+ * Only tasks that wait in ENTER are woken here. Pollers, the eventfd and timeouts
+ * are notified by the workqueue.
  */
 static void cq_notify_anywhere(struct io2_ring *ring)
 {
 	cq_wake_waiters(ring);
 	/* after the barrier in there, which pairs with io2_ring_poll()'s */
-	if (waitqueue_active(&ring->pollers) || READ_ONCE(ring->nr_counted))
+	if (waitqueue_active(&ring->pollers) || READ_ONCE(ring->eventfd) ||
+	    READ_ONCE(ring->nr_counted))
 		io2_queue_notify(ring);
 }
 
@@ -549,7 +552,7 @@ static __always_inline u32 cq_post(struct io2_ring *ring,
 	if (many)
 		cq_retire_list(ring, done, nr_retired, many);
 	spin_unlock(&ring->cq_lock);
-	cq_notify(ring);
+	cq_notify(ring, many ? IO2_TELL_LATER : IO2_TELL_INLINE);
 	return nr_retired;
 }
 

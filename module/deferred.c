@@ -10,6 +10,7 @@
 #include "cq.h"
 #include "defer.h"
 #include "deferred.h"
+#include "eventfd.h"
 #include "request.h"
 #include "submitter.h"
 #include "worker.h"
@@ -69,6 +70,8 @@ void io2_deferred_run_batch(struct io2_batch *b)
 {
 	struct io2_req *req;
 
+	if (b->ctx == IO2_CTX_SUBMIT)
+		io2_eventfd_owe(b->ring);
 	deferred_take(b->ring, &b->todo);
 	b->split = false;
 	while ((req = io2_list_pop(&b->todo)))

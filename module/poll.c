@@ -17,6 +17,7 @@
 #include "cq.h"
 #include "debug/trace.h"
 #include "defer.h"
+#include "eventfd.h"
 #include "hash.h"
 #include "poll.h"
 #include "request.h"
@@ -84,6 +85,12 @@ static bool poll_report(struct io2_req *req)
 	if (!io2_cq_try_post_aux(req, mangle_poll(poll->revents),
 				 IOURING2_CQE_F_MORE))
 		return false;
+	if (io2_eventfd_is(req->ring, req->file)) {
+		/* that CQE makes the file readable: one more, and it ends */
+		WRITE_ONCE(poll->events, poll->events | EPOLLONESHOT);
+		io2_defer(req);
+		return true;
+	}
 	poll->revents = 0;
 	if (!io2_poll_let_go(poll))
 		io2_defer(req);
@@ -105,7 +112,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 	}
 	if (mask && !(mask & (READ_ONCE(poll->events) | POLL_ALWAYS)))
 		return 0;
-	if (!io2_poll_take(poll, mask & EPOLL_URING_WAKE ?
+	if (!io2_poll_take(poll, io2_woken_by_ring(mask) ?
 		       IO2_POLL_AGAIN | IO2_POLL_CIRCLE : IO2_POLL_AGAIN))
 		return 1;
 	poll->revents = mask & (poll->events | POLL_ALWAYS) & IO2_POLL_EVENTS;

@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "eventfd.h"
 #include "op/opdef.h"
 #include "register.h"
 #include "register_cancel.h"
@@ -49,6 +50,9 @@ typedef int (*register_fn)(struct io2_ring *ring, void __user *uarg, u32 nr);
 
 /* called with uring_lock held */
 static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
+	[IOURING2_REGISTER_EVENTFD] = io2_eventfd_register,
+	[IOURING2_UNREGISTER_EVENTFD] = io2_eventfd_unregister,
+	[IOURING2_REGISTER_EVENTFD_ASYNC] = io2_eventfd_register_async,
 	[IOURING2_REGISTER_PROBE] = register_probe,
 	[IOURING2_REGISTER_ENABLE_RINGS] = io2_register_enable,
 	[IOURING2_REGISTER_IOWQ_AFF] = io2_register_workers_aff,

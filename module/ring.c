@@ -21,6 +21,7 @@
 #include "debug/counters.h"
 #include "debug/trace.h"
 #include "deferred.h"
+#include "eventfd.h"
 #include "fdinfo.h"
 #include "hash.h"
 #include "mmap.h"
@@ -107,6 +108,7 @@ static void ring_init(struct io2_ring *ring)
 	mutex_init(&ring->uring_lock);
 	io2_cq_init(ring);
 	io2_deferred_init(ring);
+	io2_eventfd_init(ring);
 	io2_hash_init(ring);
 	io2_workers_init(ring);
 	INIT_DELAYED_WORK(&ring->watch, ring_watch);
@@ -220,6 +222,7 @@ static void ring_cancel_and_wait(struct io2_ring *ring, void *files,
 
 static void ring_free_parts(struct io2_ring *ring)
 {
+	io2_eventfd_drop(ring);
 	io2_req_list_free(ring->free_reqs);
 	io2_req_list_free(ring->retired.first);
 	io2_submitters_drop(ring);

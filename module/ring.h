@@ -16,12 +16,15 @@
  * Locks, outermost first:
  *
  *   uring_lock      mutex, submission: SQ head, accepting, the request cache
+ *   eventfd_lock    spinlock, the registered eventfd; held while it is signalled
  *   inflight_lock   spinlock, requests that can be cancelled, and timeouts
  *   pool_lock       spinlock, workers, and the queues for them and for tasks
  *   deferred_lock   spinlock, irq-safe, hand-over from any context
  *   cq_lock         spinlock, CQ tail, backlog, drain queue
  *
- * pool_lock, deferred_lock and cq_lock do not nest in one another. Under
+ * pool_lock, deferred_lock and cq_lock do not nest in one another. The waiters of
+ * the eventfd, which are woken under eventfd_lock, may be requests that go to the
+ * deferred list. Under
  * deferred_lock and cq_lock only locks of the kernel are taken: those of wait
  * queues and of queue_work(), and under cq_lock also those of fput() and
  * kmem_cache_free(). There is one exception: io2_cq_try_post(), which may run
@@ -42,6 +45,7 @@
 #include "../uapi/linux/iouring2.h"
 #include "region.h"
 
+struct eventfd_ctx;
 struct io2_cpus;
 struct io2_req;
 struct io2_submitter;
@@ -81,7 +85,7 @@ enum io2_state {
  * struct io2_shared - head of the memory that is mapped as SQ and CQ ring
  * @sq_tail: written by the application
  * @cq_head: written by the application
- * @cq_flags: written by the application, not used by the kernel
+ * @cq_flags: written by the application; tells whether to signal the eventfd
  * @sq_head: written by the kernel, read back by fdinfo only
  * @sq_flags: written by the kernel, never read back
  * @sq_dropped: written by the kernel, never read back
@@ -93,8 +97,9 @@ enum io2_state {
  * @cq_entries: written once
  *
  * The application can write any of these fields at any time (I10). Apart from
- * fdinfo, which only shows values, the kernel reads only @sq_tail and @cq_head.
- * It bounds each value that it has read.
+ * fdinfo, which only shows values, the kernel reads only @sq_tail, @cq_head and
+ * @cq_flags. It bounds each position that it has read, and looks at one bit of
+ * the flags.
  *
  * The submitter writes @sq_head, and whoever posts a CQE writes @cq_tail. So each
  * of them is on a cache line of its own.
@@ -192,6 +197,7 @@ enum io2_class {
  * @deferred_lock: guards hand-over from any context
  * @inflight_lock: guards cancellation and timeouts
  * @pool_lock: guards workers and their queues
+ * @eventfd_lock: guards the registered eventfd
  *
  * Constant once the ring is LIVE:
  * @ring_flags: IOURING2_RING_*
@@ -279,6 +285,14 @@ enum io2_class {
  * @wait: tasks in ENTER, close and exit; woken without a spinlock held other
  *	than @deferred_lock or @cq_lock
  * @pollers: pollers of the ring's file; woken without a spinlock held
+ *
+ * Guarded by @eventfd_lock:
+ * @eventfd: the registered eventfd, referenced, or NULL; set under @cq_lock, too;
+ *	read without a lock as a hint
+ * @eventfd_tail: the value of @cq_tail up to which CQEs have been signalled
+ * @eventfd_async: do not signal what completes while it is submitted
+ * @eventfd_owed: the submission has run deferred requests: signal its CQEs, too;
+ *	under @uring_lock
  *
  * Guarded by @pool_lock, which also guards each submitter's struct io2_pool:
  * @runners: threads and tasks that run requests which may block
@@ -370,6 +384,7 @@ struct io2_ring {
 
 	wait_queue_head_t	wait ____cacheline_aligned;
 	wait_queue_head_t	pollers;
+	struct eventfd_ctx	*eventfd;
 
 	spinlock_t		pool_lock;	/* guards the fields from here to @nr_workers */
 	u32			nr_parked;
@@ -384,6 +399,11 @@ struct io2_ring {
 	struct io2_cpus		*cpus;
 
 	atomic_t		nr_own_file;
+
+	spinlock_t		eventfd_lock;	/* guards the fields @eventfd... */
+	u32			eventfd_tail;
+	bool			eventfd_async;
+	bool			eventfd_owed;
 
 	struct io2_restart	restarts[IO2_RESTARTS];
 	bool			restarting;

@@ -8,7 +8,8 @@
  *     and uring_lock has been released;
  *   - another task of the process, which waits in ENTER;
  *   - or the next one that calls ENTER. The process learns that it should by
- *     the SQ flag TASKRUN, and because the ring's file polls readable.
+ *     the SQ flag TASKRUN, by the registered eventfd, and because the ring's
+ *     file polls readable.
  *
  * A task may block for such a request only as long as its own wait in ENTER may
  * last. A signal ends that, too.

@@ -36,6 +36,7 @@
 #include "debug/counters.h"
 #include "debug/trace.h"
 #include "deferred.h"
+#include "eventfd.h"
 #include "hash.h"
 #include "key.h"
 #include "nudge.h"
@@ -918,13 +919,16 @@ s32 io2_worker_result(struct io2_req *req, s32 res)
  * io2_park_tell() - tell user space that a request is parked
  * @ring: the ring
  *
- * Updates the SQ flag TASKRUN, and notifies waiters and pollers of the ring.
+ * Updates the SQ flag TASKRUN, signals the eventfd, and notifies waiters and
+ * pollers of the ring.
  *
  * Context: task context; no lock of the ring held other than uring_lock.
  */
 void io2_park_tell(struct io2_ring *ring)
 {
 	io2_cq_update_flags(ring);
+	/* after the flag, which cq_lock orders with REGISTER_EVENTFD */
+	io2_eventfd_tell(ring, IO2_TELL_PARKED);
 	io2_cq_notify(ring);
 }
 

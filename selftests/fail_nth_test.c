@@ -298,6 +298,21 @@ static int call_unaff(struct place *p)
 	return do_register(p, IOURING2_UNREGISTER_IOWQ_AFF, NULL, 0);
 }
 
+static int call_eventfd(struct place *p)
+{
+	return do_register(p, IOURING2_REGISTER_EVENTFD, &p->event, 1);
+}
+
+static int call_eventfd_async(struct place *p)
+{
+	return do_register(p, IOURING2_REGISTER_EVENTFD_ASYNC, &p->event, 1);
+}
+
+static int call_unregister_eventfd(struct place *p)
+{
+	return do_register(p, IOURING2_UNREGISTER_EVENTFD, NULL, 0);
+}
+
 static int map(struct place *p, size_t len, off_t off)
 {
 	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
@@ -604,6 +619,11 @@ static struct row rows[NR_ROWS + 1] = {
 	REGISTER_ROW(IOWQ_AFF, aff),
 	{ "UNREGISTER IOWQ_AFF", REGISTER, IOURING2_UNREGISTER_IOWQ_AFF,
 	  .call = call_unaff, .errs = no_memory },
+	REGISTER_ROW(EVENTFD, eventfd),
+	REGISTER_ROW(EVENTFD_ASYNC, eventfd_async),
+	{ "UNREGISTER EVENTFD", REGISTER, IOURING2_UNREGISTER_EVENTFD,
+	  .call = call_unregister_eventfd, .errs = no_memory,
+	  .before = call_eventfd },
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),

@@ -110,6 +110,49 @@ ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter)
 	return ret;
 }
 
+#ifndef HAVE_EVENTFD_SIGNAL_MASK
+/* this CPU is signalling the eventfd of a ring */
+static DEFINE_PER_CPU(bool, compat_signals);
+
+/**
+ * io2_compat_signal() - signal the eventfd of a ring
+ * @ctx: the eventfd
+ *
+ * The waiters are woken here, with preemption disabled. Where spinlocks sleep
+ * (PREEMPT_RT), the waiters are not told that a ring wakes them.
+ *
+ * Context: task context, and no wait queue's lock held.
+ */
+void io2_compat_signal(struct eventfd_ctx *ctx)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		eventfd_signal(ctx, 1);
+		return;
+	}
+	preempt_disable();
+	__this_cpu_write(compat_signals, true);
+	eventfd_signal(ctx, 1);
+	__this_cpu_write(compat_signals, false);
+	preempt_enable();
+}
+
+/**
+ * io2_woken_by_ring() - is a waiter being woken by the completion of a ring?
+ * @mask: the key of the wake-up
+ *
+ * An interrupt that comes while an eventfd is being signalled wakes for reasons
+ * of its own.
+ *
+ * Context: any, in the callback of a wait queue.
+ * Return: true if it is.
+ */
+bool io2_woken_by_ring(__poll_t mask)
+{
+	return (mask & EPOLL_URING_WAKE) ||
+	       (in_task() && this_cpu_read(compat_signals));
+}
+#endif
+
 /**
  * io2_recalc_sigpending() - clear current's TIF_SIGPENDING if it has no signal
  *

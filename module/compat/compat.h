@@ -12,6 +12,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/blkdev.h>
 #include <linux/cpuset.h>
+#include <linux/eventfd.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/freezer.h>
@@ -466,6 +467,25 @@ static inline bool io2_cpu_is_isolated(int cpu)
 #else
 #define io2_module_text(mod)		((mod)->core_layout.base)
 #define io2_module_text_size(mod)	((mod)->core_layout.text_size)
+#endif
+
+/*
+ * Since 6.8 a module can pass EPOLL_URING_WAKE when it signals an eventfd, which
+ * tells the waiters that a ring has woken them.
+ */
+#ifdef HAVE_EVENTFD_SIGNAL_MASK
+static inline void io2_compat_signal(struct eventfd_ctx *ctx)
+{
+	eventfd_signal_mask(ctx, EPOLL_URING_WAKE);
+}
+
+static inline bool io2_woken_by_ring(__poll_t mask)
+{
+	return mask & EPOLL_URING_WAKE;
+}
+#else
+void io2_compat_signal(struct eventfd_ctx *ctx);
+bool io2_woken_by_ring(__poll_t mask);
 #endif
 
 int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,

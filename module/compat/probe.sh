@@ -72,6 +72,8 @@ run_probes() {
 		'housekeeping_cpumask(HK_TYPE_KTHREAD);' "$@"
 	probe CPUSET_CPU_IS_ISOLATED linux/cpuset.h \
 		'cpuset_cpu_is_isolated(0);' "$@"
+	probe EVENTFD_SIGNAL_MASK linux/eventfd.h \
+		'struct eventfd_ctx *c = NULL; eventfd_signal_mask(c, 0);' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }

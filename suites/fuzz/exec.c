@@ -371,7 +371,17 @@ static void do_register(const uint64_t *a)
 		.opcode = a[1], .nr_args = a[2],
 		.arg = (uintptr_t)addr_of(a[3]),
 	};
+	int fd = fd_of(a[2] % NR_SLOTS);
 
+	/* most often a descriptor; random memory rarely has one */
+	if ((reg.opcode == IOURING2_REGISTER_EVENTFD ||
+	     reg.opcode == IOURING2_REGISTER_EVENTFD_ASYNC) && a[2] % 8) {
+		reg.arg = (uintptr_t)&fd;
+		reg.nr_args = 1;
+	} else if (reg.opcode == IOURING2_UNREGISTER_EVENTFD && a[2] % 8) {
+		reg.arg = 0;
+		reg.nr_args = 0;
+	}
 	odd_ioctl(ring_of(a[0])->fd, IOURING2_IOC_REGISTER, &reg, a[4]);
 }
 
