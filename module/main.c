@@ -16,10 +16,6 @@
 #include "setup.h"
 #include "wait.h"
 
-#define SQE_FLAGS	(IOURING2_SQE_IO_DRAIN | IOURING2_SQE_IO_LINK | \
-			 IOURING2_SQE_IO_HARDLINK | IOURING2_SQE_ASYNC | \
-			 IOURING2_SQE_CQE_SKIP_SUCCESS)
-
 static void fill_query(struct iouring2_query *q)
 {
 	unsigned int i;
@@ -29,7 +25,7 @@ static void fill_query(struct iouring2_query *q)
 	q->features = IO2_FEATURES;
 	q->setup_flags = IO2_SETUP_FLAGS;
 	q->enter_flags = IO2_ENTER_FLAGS;
-	q->sqe_flags = SQE_FLAGS;
+	q->sqe_flags = io2_op_sqe_flags();
 	for (i = 0; i < IO2_OP_LAST; i++)
 		if (io2_op_supported(i))
 			q->ops[i / 64] |= BIT_ULL(i % 64);
@@ -69,6 +65,8 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return dev_query(_IOC_SIZE(cmd), (void __user *)arg);
 	case IO2_IOC_KIND(IOURING2_IOC_SETUP):
 		return io2_setup(_IOC_SIZE(cmd), (void __user *)arg);
+	case IO2_IOC_KIND(IOURING2_IOC_REGISTER):
+		return io2_register(NULL, _IOC_SIZE(cmd), (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -6,6 +6,7 @@
 
 #include "eventfd.h"
 #include "op/opdef.h"
+#include "query.h"
 #include "register.h"
 #include "register_cancel.h"
 #include "register_ring.h"
@@ -66,6 +67,11 @@ static const register_fn register_waits[IOURING2_REGISTER_LAST] = {
 	[IOURING2_REGISTER_SYNC_CANCEL] = io2_register_sync_cancel,
 };
 
+/* the device has them, too: called without a lock, and perhaps without a ring */
+static const register_fn register_ringless[IOURING2_REGISTER_LAST] = {
+	[IOURING2_REGISTER_QUERY] = io2_register_query,
+};
+
 /**
  * io2_register_supported() - does REGISTER support an opcode? For QUERY
  * @opcode: IOURING2_REGISTER_*
@@ -75,19 +81,12 @@ static const register_fn register_waits[IOURING2_REGISTER_LAST] = {
 bool io2_register_supported(unsigned int opcode)
 {
 	return opcode < IOURING2_REGISTER_LAST &&
-	       (register_ops[opcode] || register_waits[opcode]);
+	       (register_ops[opcode] || register_waits[opcode] ||
+		register_ringless[opcode]);
 }
 
-/**
- * io2_register() - the REGISTER ioctl
- * @ring: the ring
- * @arg: the kernel's copy of the argument
- *
- * Context: may sleep.
- * Return: 0 or what the opcode returns; -EINVAL for an unsupported opcode or
- * argument, -EFAULT, -ENOMEM, and errors of the opcode; see iouring2(4).
- */
-int io2_register(struct io2_ring *ring, const struct iouring2_register *arg)
+static int register_do(struct io2_ring *ring,
+		       const struct iouring2_register *arg)
 {
 	void __user *uarg = u64_to_user_ptr(arg->arg);
 	unsigned int opcode = arg->opcode;
@@ -96,10 +95,36 @@ int io2_register(struct io2_ring *ring, const struct iouring2_register *arg)
 	if (!io2_register_supported(opcode))
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IOURING2_REGISTER_LAST);
+	if (register_ringless[opcode])
+		return register_ringless[opcode](ring, uarg, arg->nr_args);
+	if (!ring)
+		return -EINVAL;
 	if (register_waits[opcode])
 		return register_waits[opcode](ring, uarg, arg->nr_args);
 	mutex_lock(&ring->uring_lock);
 	ret = register_ops[opcode](ring, uarg, arg->nr_args);
 	mutex_unlock(&ring->uring_lock);
 	return ret;
+}
+
+/**
+ * io2_register() - the REGISTER ioctl
+ * @ring: the ring, or NULL for the device
+ * @size: size of the caller's struct iouring2_register in bytes
+ * @uarg: its user address
+ *
+ * Context: may sleep.
+ * Return: 0 or what the opcode returns; -EINVAL for an unsupported opcode or
+ * argument, and for an opcode that needs a ring if there is none; -E2BIG,
+ * -EFAULT, -ENOMEM, and errors of the opcode; see iouring2(4).
+ */
+long io2_register(struct io2_ring *ring, unsigned int size, void __user *uarg)
+{
+	struct iouring2_register arg;
+	int ret;
+
+	if (size < sizeof(arg))
+		return -EINVAL;
+	ret = copy_struct_from_user(&arg, sizeof(arg), uarg, size);
+	return ret ? : register_do(ring, &arg);
 }

@@ -4,7 +4,7 @@
 
 #include "ring.h"
 
-int io2_register(struct io2_ring *ring, const struct iouring2_register *arg);
+long io2_register(struct io2_ring *ring, unsigned int size, void __user *uarg);
 bool io2_register_supported(unsigned int opcode);
 
 #endif

@@ -377,18 +377,6 @@ static long ring_ioctl_enter(struct io2_ring *ring, unsigned int size,
 			 arg.arg, arg.argsz);
 }
 
-static long ring_ioctl_register(struct io2_ring *ring, unsigned int size,
-				void __user *uarg)
-{
-	struct iouring2_register arg;
-	int ret;
-
-	if (size < sizeof(arg))
-		return -EINVAL;
-	ret = copy_struct_from_user(&arg, sizeof(arg), uarg, size);
-	return ret ? : io2_register(ring, &arg);
-}
-
 static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct io2_ring *ring = file->private_data;
@@ -398,8 +386,7 @@ static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ring_ioctl_enter(ring, _IOC_SIZE(cmd),
 					(void __user *)arg);
 	case IO2_IOC_KIND(IOURING2_IOC_REGISTER):
-		return ring_ioctl_register(ring, _IOC_SIZE(cmd),
-					   (void __user *)arg);
+		return io2_register(ring, _IOC_SIZE(cmd), (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

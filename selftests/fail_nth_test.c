@@ -313,6 +313,22 @@ static int call_unregister_eventfd(struct place *p)
 	return do_register(p, IOURING2_UNREGISTER_EVENTFD, NULL, 0);
 }
 
+/* Each copy of a list of two queries is a point of failure */
+static int call_query_list(struct place *p)
+{
+	struct iouring2_query_opcode op[2];
+	struct iouring2_query_hdr hdr[2] = {
+		{ .next_entry = (uintptr_t)&hdr[1] },
+	};
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		hdr[i].query_data = (uintptr_t)&op[i];
+		hdr[i].size = sizeof(op[i]);
+	}
+	return do_register(p, IOURING2_REGISTER_QUERY, hdr, 0);
+}
+
 static int map(struct place *p, size_t len, off_t off)
 {
 	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
@@ -624,6 +640,7 @@ static struct row rows[NR_ROWS + 1] = {
 	{ "UNREGISTER EVENTFD", REGISTER, IOURING2_UNREGISTER_EVENTFD,
 	  .call = call_unregister_eventfd, .errs = no_memory,
 	  .before = call_eventfd },
+	REGISTER_ROW(QUERY, query_list),
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),

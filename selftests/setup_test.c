@@ -471,6 +471,8 @@ static const struct version_row {
 	{ "ENTER", IOURING2_IOC_ENTER, sizeof(struct iouring2_enter), true },
 	{ "REGISTER", IOURING2_IOC_REGISTER, sizeof(struct iouring2_register),
 	  true },
+	{ "REGISTER on the device", IOURING2_IOC_REGISTER,
+	  sizeof(struct iouring2_register), false },
 };
 
 /* Make @buf a valid argument. Some calls then return a new descriptor. */
@@ -485,8 +487,10 @@ static void good_arg(const struct version_row *v, void *buf, void *probe)
 		struct iouring2_register *reg = buf;
 
 		memset(probe, 0, sizeof(struct iouring2_probe));
-		reg->opcode = IOURING2_REGISTER_PROBE;
-		reg->arg = (uintptr_t)probe;
+		/* an empty list of queries needs no ring */
+		reg->opcode = v->ring ? IOURING2_REGISTER_PROBE :
+					IOURING2_REGISTER_QUERY;
+		reg->arg = v->ring ? (uintptr_t)probe : 0;
 	}
 }
 
@@ -498,6 +502,7 @@ FIXTURE_VARIANT_ADD(version, query) { &version_rows[0] };
 FIXTURE_VARIANT_ADD(version, setup) { &version_rows[1] };
 FIXTURE_VARIANT_ADD(version, enter) { &version_rows[2] };
 FIXTURE_VARIANT_ADD(version, register) { &version_rows[3] };
+FIXTURE_VARIANT_ADD(version, register_on_device) { &version_rows[4] };
 
 TEST_F_TIMEOUT(version, struct_sizes, LIMIT)
 {
@@ -647,8 +652,9 @@ RING_TEST(no_such_ioctl)
 		fd = on_ring ? r.fd : dev;
 		for (i = 0; i < ARRAY_SIZE(version_rows); i++) {
 			cmd = version_rows[i].cmd;
-			/* An ioctl of the other kind of file */
-			if (version_rows[i].ring != on_ring) {
+			/* An ioctl of the other kind of file; REGISTER has both */
+			if (version_rows[i].ring != on_ring &&
+			    cmd != IOURING2_IOC_REGISTER) {
 				EXPECT_EQ(-ENOTTY, xioctl(fd, cmd, buf)) {
 					TH_LOG("%s", version_rows[i].name);
 				}

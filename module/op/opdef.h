@@ -116,6 +116,19 @@ static inline bool io2_op_supported(unsigned int opcode)
 }
 
 /**
+ * io2_op_sqe_flags() - the SQE flags that opcodes accept. For QUERY
+ *
+ * Context: any.
+ * Return: IOURING2_SQE_*.
+ */
+static inline unsigned int io2_op_sqe_flags(void)
+{
+	return IOURING2_SQE_IO_DRAIN | IOURING2_SQE_IO_LINK |
+	       IOURING2_SQE_IO_HARDLINK | IOURING2_SQE_ASYNC |
+	       IOURING2_SQE_CQE_SKIP_SUCCESS;
+}
+
+/**
  * io2_op_name() - copy the name of an opcode
  * @name: IO2_OP_NAME bytes; "-" if the opcode is not supported
  * @opcode: any number

@@ -229,7 +229,8 @@ static uint64_t argument(enum type type)
 			    IOURING2_REGISTER_IOWQ_MAX_WORKERS,
 			    IOURING2_REGISTER_EVENTFD,
 			    IOURING2_REGISTER_EVENTFD_ASYNC,
-			    IOURING2_UNREGISTER_EVENTFD) :
+			    IOURING2_UNREGISTER_EVENTFD,
+			    IOURING2_REGISTER_QUERY) :
 		       CHANCE(80) ? random_below(IOURING2_REGISTER_LAST + 2) : any_number();
 	case T_WORD:
 		return CHANCE(60) ? random_below(4) : random_below(76);

@@ -1427,6 +1427,12 @@ struct iouring2_zcrx_ctrl {
 /* REGISTER_QUERY                                                     */
 /* ------------------------------------------------------------------ */
 
+/*
+ * An opcode is known if its number is smaller than nr_request_opcodes or
+ * nr_register_opcodes, but it may not be supported. PROBE and IOURING2_IOC_QUERY
+ * tell which ones are. QUERY_ZCRX and QUERY_ZCRX_EVENT are not supported.
+ */
+
 /**
  * struct iouring2_query_hdr - one query of a list
  * @next_entry: user address of the next struct iouring2_query_hdr, or 0
@@ -1767,12 +1773,13 @@ struct iouring2_enter {
  * @nr_args: number of elements at @arg
  * @arg: user address of the argument of @opcode
  *
- * An ioctl of a ring; it works like io_uring_register(2).
+ * An ioctl of a ring; it works like io_uring_register(2). It is also an ioctl of
+ * the device, for opcodes that need no ring: REGISTER_QUERY.
  *
- * Errors: EINVAL (@opcode is not supported, or its arguments are invalid),
- * EFAULT (the struct or @arg is not accessible), E2BIG (a field that the module
- * does not know is not 0), ENOMEM, ENOTTY (not a ring), and errors of the
- * opcode.
+ * Errors: EINVAL (@opcode is not supported, needs a ring, or its arguments are
+ * invalid), EFAULT (the struct or @arg is not accessible), E2BIG (a field that
+ * the module does not know is not 0), ENOMEM, ENOTTY (neither a ring nor the
+ * device), and errors of the opcode.
  */
 struct iouring2_register {
 	__u32		opcode;
