@@ -118,14 +118,15 @@ static int is_ring(long ret)
 
 int io2_ring_kind(int fd)
 {
-	struct iouring2_register r = { .opcode = IOURING2_UNREGISTER_BUFFERS, .nr_args = 1 };
+	/* not REGISTER, which the device has, too */
+	struct iouring2_enter e = { .flags = ~0U };
 	long ret;
 
-	ret = io2_syscall(__NR_ioctl, fd, IOURING2_IOC_REGISTER, IO2_P(&r), 0, 0, 0);
+	ret = io2_syscall(__NR_ioctl, fd, IOURING2_IOC_ENTER, IO2_P(&e), 0, 0, 0);
 	if (is_ring(ret))
 		return IO2_RING;
 	if (ret == -ENOTTY)
-		ret = io2_syscall(NR_REGISTER, fd, r.opcode, 0, r.nr_args, 0, 0);
+		ret = io2_syscall(NR_REGISTER, fd, IOURING2_UNREGISTER_BUFFERS, 0, 1, 0, 0);
 	if (is_ring(ret))
 		return IO2_NATIVE_RING;
 	return ret == -EBADF ? -EBADF : -EOPNOTSUPP;

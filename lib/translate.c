@@ -83,6 +83,14 @@ static long no_device(long err)
 	}
 }
 
+static long open_device(void)
+{
+	long dev = io2_syscall(__NR_openat, AT_FDCWD, IO2_P("/dev/iouring2"),
+			       O_RDWR | O_CLOEXEC, 0, 0, 0);
+
+	return dev < 0 ? no_device(dev) : dev;
+}
+
 /*
  * With REGISTERED_FD_ONLY, SETUP returns an index and no descriptor. Move the flag
  * from @p to @only.
@@ -122,10 +130,9 @@ static long make_ring(long entries, long params, struct io2_thread *t)
 	long dev, ret;
 	unsigned long i;
 
-	dev = io2_syscall(__NR_openat, AT_FDCWD, IO2_P("/dev/iouring2"),
-			  O_RDWR | O_CLOEXEC, 0, 0, 0);
+	dev = open_device();
 	if (dev < 0)
-		return no_device(dev);
+		return dev;
 	for (i = 0; i < sizeof(s); i++)
 		((volatile char *)&s)[i] = 0;
 	s.entries = (unsigned int)entries;
@@ -233,6 +240,26 @@ static long enter_ring(const long *a, int *redirected)
 	return real(IO2_NR_ENTER, a);
 }
 
+/*
+ * The kernel would describe its own io_uring, but setup makes rings of iouring2. So
+ * the device answers. Return: its result, or -ENOTTY if the kernel has to answer.
+ */
+static long register_without_ring(struct iouring2_register *r)
+{
+	long dev = open_device(), ret;
+
+	if (dev >= 0) {
+		ret = sys_ioctl(dev, IOURING2_IOC_REGISTER, r);
+		sys_close(dev);
+		/* an older module, and an older kernel, need a ring */
+		if (ret == -ENOTTY)
+			ret = io2_settings.fallback ? -EINVAL : -EBADF;
+	} else {
+		ret = dev;
+	}
+	return io2_settings.fallback && worth_a_fallback(ret) ? -ENOTTY : ret;
+}
+
 static long enter_registered(const long *a, struct io2_thread *t, int *redirected)
 {
 	long args[6] = { 0, a[1], a[2], a[3] & ~(long)IOURING2_ENTER_REGISTERED_RING,
@@ -264,13 +291,10 @@ static long do_register(const long *a, int *redirected)
 	};
 	long ret;
 
-	/*
-	 * Without a ring, a newer kernel would describe its own io_uring, but setup
-	 * creates rings of iouring2. An older kernel fails with EBADF.
-	 */
-	if ((int)a[0] == -1 && !io2_settings.fallback)
-		return -EBADF;
-	ret = sys_ioctl((int)a[0], IOURING2_IOC_REGISTER, &r);
+	if ((int)a[0] == -1)
+		ret = register_without_ring(&r);
+	else
+		ret = sys_ioctl((int)a[0], IOURING2_IOC_REGISTER, &r);
 	if (ret != -ENOTTY)
 		return ret;
 	*redirected = 0;

@@ -23,6 +23,7 @@
 
 static struct fake {
 	long	open_result, setup_result, vm_result;
+	long	device_result;		/* result of REGISTER on the device */
 	int	no_vm;
 	long	fadvise_result;		/* result of fadvise64 on a ring; 0: that of ENTER */
 	long	fadvise_args[4];		/* arguments of fadvise64 */
@@ -118,12 +119,18 @@ static long fake_ioctl(int fd, unsigned long request, void *arg)
 		return k.setup_result;
 	}
 	if (fd == RING && request == IOURING2_IOC_ENTER) {
+		if (((struct iouring2_enter *)arg)->flags == ~0U)
+			return -EINVAL;
 		k.enter = *(struct iouring2_enter *)arg;
 		return k.enter.to_submit == 99 ? -EBUSY : (long)k.enter.to_submit;
 	}
 	if (fd == RING && request == IOURING2_IOC_REGISTER) {
 		k.reg = *(struct iouring2_register *)arg;
 		return -EINVAL;
+	}
+	if (fd == DEVICE && request == IOURING2_IOC_REGISTER) {
+		k.reg = *(struct iouring2_register *)arg;
+		return k.device_result;
 	}
 	return -ENOTTY;
 }
@@ -386,13 +393,36 @@ static void test_register(void)
 	      "register: an unsupported opcode gives EINVAL");
 	check(call(IO2_NR_REGISTER, NATIVE, 8, 5, 1, 0, 0) == 1234,
 	      "register: another descriptor goes to the kernel");
-	k.last_real = 0;
-	check(call(IO2_NR_REGISTER, -1, 35, 0, 0, 0, 0) == -EBADF && !k.last_real,
-	      "register without a ring: EBADF, and no call of the kernel's io_uring");
+}
+
+/* Without a ring the device answers, and the kernel only where it makes rings. */
+static void test_register_without_ring(void)
+{
+	reset();
+	check(call(IO2_NR_REGISTER, -1, IOURING2_REGISTER_QUERY, 5, 0, 0, 0) == 0 &&
+	      k.reg.opcode == IOURING2_REGISTER_QUERY && k.reg.arg == 5 &&
+	      !k.reg.nr_args && !k.device_open && !k.last_real,
+	      "register without a ring: the device answers, and is closed");
+	k.device_result = -EINVAL;
+	check(call(IO2_NR_REGISTER, -1, 0, 0, 0, 0, 0) == -EINVAL && !k.last_real,
+	      "register without a ring: the device's error");
+	k.device_result = -ENOTTY;
+	check(call(IO2_NR_REGISTER, -1, IOURING2_REGISTER_QUERY, 5, 0, 0, 0) == -EBADF &&
+	      !k.last_real, "register without a ring, by an older module: EBADF");
+	k.open_result = -ENOENT;
+	check(call(IO2_NR_REGISTER, -1, IOURING2_REGISTER_QUERY, 5, 0, 0, 0) == -ENOSYS &&
+	      !k.last_real, "register without a ring, and no device: ENOSYS");
 	io2_settings.fallback = 1;
-	k.ioctls = 0;
-	check(call(IO2_NR_REGISTER, NATIVE, IOURING2_REGISTER_QUERY, 0, 0, 0, 0) == 1234,
-	      "register without a ring, with fallback: goes to the kernel");
+	check(call(IO2_NR_REGISTER, -1, IOURING2_REGISTER_QUERY, 5, 0, 0, 0) == 1234 &&
+	      k.last_real == IO2_NR_REGISTER,
+	      "register without a ring and a device, with fallback: goes to the kernel");
+	reset();
+	io2_settings.fallback = 1;
+	check(call(IO2_NR_REGISTER, -1, IOURING2_REGISTER_QUERY, 5, 0, 0, 0) == 0 &&
+	      !k.last_real, "register without a ring, with fallback: the device answers");
+	k.device_result = -EINVAL;
+	check(call(IO2_NR_REGISTER, -1, IOURING2_REGISTER_SEND_MSG_RING, 5, 1, 0, 0) == 1234,
+	      "register without a ring, with fallback: what the device refuses goes to the kernel");
 }
 
 /* ---- registered rings ------------------------------------------------------ */
@@ -478,8 +508,10 @@ static void test_registered(void)
 	check(call(IO2_NR_REGISTER, 1, USE_REG | 8, 0, 0, 0, 0) == -EBADF &&
 	      call(IO2_NR_REGISTER, 16, USE_REG | 8, 0, 0, 0, 0) == -EINVAL &&
 	      call(IO2_NR_REGISTER, 1, USE_REG | 1000, 0, 0, 0, 0) == -EINVAL &&
-	      call(IO2_NR_REGISTER, -1, USE_REG | 8, 0, 0, 0, 0) == -EBADF &&
 	      k.reg.opcode == 99, "registered: register with a wrong index");
+	k.device_result = -EINVAL;
+	check(call(IO2_NR_REGISTER, -1, USE_REG | 8, 77, 6, 0, 0) == -EINVAL &&
+	      k.reg.opcode == 8 && k.reg.arg == 77, "registered: the device answers for -1");
 	check(add_at(RING, 0, NULL) == -EBUSY && nr_dups() == 1, "registered: the index is taken");
 	check(add_at(RING, 16, NULL) == -EINVAL && add_at(CLOSED, ~0U, NULL) == -EBADF &&
 	      add_at(OTHER, ~0U, NULL) == -EOPNOTSUPP && add_at(CLOSED, 0, NULL) == -EBADF &&
@@ -723,6 +755,7 @@ int main(void)
 	test_enter_by_fadvise();
 	test_enter();
 	test_register();
+	test_register_without_ring();
 	test_settings();
 	test_registered();
 	test_registered_descriptors();
