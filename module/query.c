@@ -112,7 +112,8 @@ static int query_one(void __user *uhdr, u64 *next)
 	to = u64_to_user_ptr(hdr.query_data);
 	size = hdr.size;
 	ret = query_answer(&r, &hdr);
-	len = ret < 0 ? 0 : min_t(size_t, size, ret);
+	/* sizeof(r): the compiler does not know how large a result is */
+	len = ret < 0 ? 0 : min3(size, (size_t)ret, sizeof(r));
 	hdr.result = min_t(ssize_t, ret, 0);
 	hdr.size = len;
 	if (copy_to_user(to, &r, len) || put_zeros(to + len, size - len) ||
