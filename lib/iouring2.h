@@ -262,15 +262,26 @@ static inline unsigned int iouring2_cq_ready(const struct io_uring *ring)
 	       *ring->cq.khead;
 }
 
-/* The first CQE if the CQ has at least @n, else NULL. */
+/* The first CQE if the CQ has at least @n entries, else NULL. */
 static inline struct io_uring_cqe *iouring2_first_cqe(struct io_uring *ring,
 						      unsigned int n)
 {
-	unsigned int ready = iouring2_cq_ready(ring);
+	/* old headers lack IORING_SETUP_CQE32, IORING_SETUP_CQE_MIXED and IORING_CQE_F_SKIP */
+	unsigned int shift = !!(ring->flags & (1U << 11));
 
-	if (!ready || ready < n)
-		return NULL;
-	return &ring->cq.cqes[*ring->cq.khead & *ring->cq.kring_mask];
+	for (;;) {
+		unsigned int ready = iouring2_cq_ready(ring);
+		unsigned int head = *ring->cq.khead;
+		struct io_uring_cqe *cqe;
+
+		if (!ready || ready < n)
+			return NULL;
+		cqe = &ring->cq.cqes[(head & *ring->cq.kring_mask) << shift];
+		if (!(ring->flags & (1U << 18)) || !(cqe->flags & (1U << 5)))
+			return cqe;
+		/* the entry is padding */
+		__atomic_store_n(ring->cq.khead, head + 1, __ATOMIC_RELEASE);
+	}
 }
 
 /**

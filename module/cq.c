@@ -41,19 +41,26 @@ static __always_inline u32 cq_room_known(const struct io2_ring *ring)
  * I10: the application writes the head. An invalid one makes the ring look
  * full, or makes the application lose entries of its own, and has no other
  * effect.
- *
- * Return: the number of free entries, or a lower bound; 0 only if there are
- * none.
  */
+static u32 cq_look_for_room(struct io2_ring *ring)
+{
+	/* acquire: the application has read the entries that we overwrite next */
+	ring->cq_head_seen = smp_load_acquire(&ring->shared->cq_head);
+	return cq_room_known(ring);
+}
+
+/* Return: the number of free entries, or a lower bound; 0 only if there are none. */
 static __always_inline u32 cq_room(struct io2_ring *ring)
 {
 	u32 room = cq_room_known(ring);
 
-	if (likely(room))
-		return room;
-	/* acquire: the application has read the entries that we overwrite next */
-	ring->cq_head_seen = smp_load_acquire(&ring->shared->cq_head);
-	return cq_room_known(ring);
+	return likely(room) ? room : cq_look_for_room(ring);
+}
+
+static __always_inline struct iouring2_cqe *
+cq_entry(const struct io2_ring *ring, u32 pos, unsigned int shift)
+{
+	return &ring->cqes[(pos & (ring->cq_entries - 1)) << shift];
 }
 
 /* res and flags are adjacent in both structs, and are copied as one word */
@@ -62,22 +69,111 @@ static_assert(offsetof(struct iouring2_cqe, flags) ==
 static_assert(offsetof(struct io2_req, cqe_flags) ==
 	      offsetof(struct io2_req, res) + sizeof(u32));
 
+/* The second half of an entry of 32 bytes is 0 unless the request has set it. */
+static __always_inline void cq_copy_big(struct iouring2_cqe *cqe, const u64 *big)
+{
+	WRITE_ONCE(cqe->big_cqe[0], big ? big[0] : 0);
+	WRITE_ONCE(cqe->big_cqe[1], big ? big[1] : 0);
+}
+
+static __always_inline const u64 *cq_big(const struct io2_req *req)
+{
+	return req->flags & REQ_F_BIG_CQE ? req->big_cqe : NULL;
+}
+
 static __always_inline void cq_copy(struct iouring2_cqe *cqe,
-				    const struct io2_req *req)
+				    const struct io2_req *req,
+				    unsigned int shift)
 {
 	WRITE_ONCE(cqe->user_data, req->user_data);
 	WRITE_ONCE(*(u64 *)&cqe->res, *(const u64 *)&req->res);
+	if (shift)
+		cq_copy_big(cqe, cq_big(req));
 }
 
-static void cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags)
+/*
+ * Entries are reserved, written and committed under one hold of cq_lock: cq_fill
+ * counts the reserved ones, cq_tail those that are committed.
+ */
+static __always_inline struct iouring2_cqe *cq_take(struct io2_ring *ring,
+						    u32 nr)
 {
-	struct iouring2_cqe *cqe =
-		&ring->cqes[ring->cq_fill & (ring->cq_entries - 1)];
+	struct iouring2_cqe *cqe = cq_entry(ring, ring->cq_fill,
+					    ring->cqe_shift);
 
+	WRITE_ONCE(ring->cq_fill, ring->cq_fill + nr);
+	return cqe;
+}
+
+static void cq_fill_entry(struct iouring2_cqe *cqe, u64 user_data, s32 res,
+			  u32 flags)
+{
 	WRITE_ONCE(cqe->user_data, user_data);
 	WRITE_ONCE(cqe->res, res);
 	WRITE_ONCE(cqe->flags, flags);
-	WRITE_ONCE(ring->cq_fill, ring->cq_fill + 1);
+}
+
+/*
+ * Reserves two entries of 16 bytes that are next to each other. The last entry
+ * of the ring has no such neighbour. It is skipped, and is skipped even if there
+ * is no room for the two: a ring of two entries would never have room for three.
+ *
+ * Return: the first of them, or NULL.
+ */
+static struct iouring2_cqe *cq_reserve_pair(struct io2_ring *ring)
+{
+	u32 last = ring->cq_entries - 1;
+
+	if ((ring->cq_fill & last) == last) {
+		if (!cq_room(ring))
+			return NULL;
+		cq_fill_entry(cq_take(ring, 1), 0, 0, IOURING2_CQE_F_SKIP);
+	}
+	if (cq_room_known(ring) < 2 && cq_look_for_room(ring) < 2)
+		return NULL;
+	return cq_take(ring, 2);
+}
+
+/* Return: the reserved entry, or NULL if there is no room. */
+static struct iouring2_cqe *cq_reserve(struct io2_ring *ring, bool big)
+{
+	if (big && !ring->cqe_shift)
+		return cq_reserve_pair(ring);
+	return cq_room(ring) ? cq_take(ring, 1) : NULL;
+}
+
+static noinline bool cq_write_big(struct io2_ring *ring, u64 user_data, s32 res,
+				  u32 flags, const u64 *big)
+{
+	struct iouring2_cqe *cqe = cq_reserve(ring, big);
+
+	if (!cqe)
+		return false;
+	cq_fill_entry(cqe, user_data, res, flags);
+	cq_copy_big(cqe, big);
+	return true;
+}
+
+/*
+ * Writes a completion: of 32 bytes if @big is not NULL, or if all have 32.
+ *
+ * Return: false if there is no room for it.
+ */
+static bool cq_write(struct io2_ring *ring, u64 user_data, s32 res, u32 flags,
+		     const u64 *big)
+{
+	if (unlikely(big || ring->cqe_shift))
+		return cq_write_big(ring, user_data, res, flags, big);
+	if (!cq_room(ring))
+		return false;
+	cq_fill_entry(cq_take(ring, 1), user_data, res, flags);
+	return true;
+}
+
+static bool cq_write_req(struct io2_ring *ring, const struct io2_req *req)
+{
+	return cq_write(ring, req->user_data, req->res, req->cqe_flags,
+			cq_big(req));
 }
 
 /* Publishes the entries that were written since the last commit. */
@@ -130,12 +226,11 @@ static void cq_backlog_add(struct io2_ring *ring, struct io2_req *req)
 /* Moves entries that fit, oldest first, to @retired. Return: their number. */
 static u32 cq_backlog_move(struct io2_ring *ring, struct io2_req_list *retired)
 {
+	struct io2_req *req;
 	u32 nr = 0;
 
-	while (ring->nr_backlog && cq_room(ring)) {
-		struct io2_req *req = io2_list_pop(&ring->backlog);
-
-		cq_write(ring, req->user_data, req->res, req->cqe_flags);
+	while (ring->nr_backlog && cq_write_req(ring, ring->backlog.first)) {
+		req = io2_list_pop(&ring->backlog);
 		io2_list_add(retired, req);
 		WRITE_ONCE(ring->nr_backlog, ring->nr_backlog - 1);
 		nr++;
@@ -168,6 +263,14 @@ static noinline void cq_start_drained(struct io2_ring *ring,
 /* flags that need more than writing the CQE */
 #define REQ_F_CQ_SLOW	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
 
+/* In entries of 16 bytes, a completion of 32 takes two. */
+static __always_inline bool cq_is_slow(const struct io2_req *req,
+				       unsigned int shift)
+{
+	return req->flags & (shift ? REQ_F_CQ_SLOW :
+				     REQ_F_CQ_SLOW | REQ_F_BIG_CQE);
+}
+
 /*
  * Posts one final completion. Return: true if @req is retired, false if it is
  * in the backlog.
@@ -183,31 +286,29 @@ static __always_inline bool cq_post_one(struct io2_ring *ring,
 	}
 	if (!(req->flags & REQ_F_TIMEOUT))
 		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
-	if (likely(!ring->nr_backlog && cq_room(ring))) {
-		cq_write(ring, req->user_data, req->res, req->cqe_flags);
+	if (likely(!ring->nr_backlog && cq_write_req(ring, req)))
 		return true;
-	}
 	cq_backlog_add(ring, req);
 	return false;
 }
 
 /*
- * Posts up to @room completions, and stops before one with a flag of
- * REQ_F_CQ_SLOW. Return: the first request that is left.
+ * Posts up to @room completions, and stops before one that is slow. Return: the
+ * first request that is left.
  */
 static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 						   struct io2_req *req,
 						   struct io2_req **last,
-						   u32 room)
+						   u32 room, unsigned int shift)
 {
 	struct iouring2_cqe *cqes = ring->cqes;
 	u32 mask = ring->cq_entries - 1;
 	u32 fill = ring->cq_fill;
 
 	for (; req && room; room--) {
-		if (unlikely(req->flags & REQ_F_CQ_SLOW))
+		if (unlikely(cq_is_slow(req, shift)))
 			break;
-		cq_copy(&cqes[fill++ & mask], req);
+		cq_copy(&cqes[(fill++ & mask) << shift], req, shift);
 		*last = req;
 		req = req->next;
 	}
@@ -217,25 +318,26 @@ static __always_inline struct io2_req *cq_post_run(struct io2_ring *ring,
 
 /*
  * Fast path: posts the oldest completions while there is room, no backlog and
- * no flag of REQ_F_CQ_SLOW. Usually that posts all of @done, which stays as
- * it is. Otherwise cuts @done at the first request that was not posted and
- * returns the rest of the list in @rest.
+ * none that is slow. Usually that posts all of @done, which stays as it is.
+ * Otherwise cuts @done at the first request that was not posted and returns the
+ * rest of the list in @rest.
  *
  * Return: the number of completions posted.
  */
 static __always_inline u32 cq_post_fast(struct io2_ring *ring,
 					struct io2_req_list *done,
-					struct io2_req **rest)
+					struct io2_req **rest,
+					unsigned int shift)
 {
 	struct io2_req *req = done->first, *last = NULL;
 	u32 nr = -ring->cq_fill;
 
-	while (req && !ring->nr_backlog && !(req->flags & REQ_F_CQ_SLOW)) {
+	while (req && !ring->nr_backlog && !cq_is_slow(req, shift)) {
 		u32 room = cq_room(ring);
 
 		if (!room)
 			break;
-		req = cq_post_run(ring, req, &last, room);
+		req = cq_post_run(ring, req, &last, room, shift);
 	}
 	nr += ring->cq_fill;
 	WRITE_ONCE(ring->cq_events, ring->cq_events + nr);
@@ -288,10 +390,9 @@ static noinline __cold void cq_trace(const struct io2_req *req)
 static bool cq_post_aux(struct io2_ring *ring, const struct io2_req *req,
 			s32 res, u32 flags)
 {
-	if (ring->nr_backlog || !cq_room(ring))
+	if (ring->nr_backlog || !cq_write(ring, req->user_data, res, flags, NULL))
 		return false;
 	trace_iouring2_complete(req, res, flags);
-	cq_write(ring, req->user_data, res, flags);
 	if (!(req->flags & REQ_F_TIMEOUT))
 		WRITE_ONCE(ring->cq_events, ring->cq_events + 1);
 	if (req->flags & REQ_F_ENDS_WAIT)
@@ -528,11 +629,15 @@ void io2_cq_init(struct io2_ring *ring)
 /*
  * Posts @done. With @many, keeps the requests that may be freed for reuse, or
  * moves them to @many; otherwise leaves them in @done and returns their number.
+ *
+ * It is instantiated for each size of entry, so that entries of 16 bytes cost
+ * nothing for the others: @shift is ring->cqe_shift.
  */
 static __always_inline u32 cq_post(struct io2_ring *ring,
 				   struct io2_req_list *done,
 				   struct io2_req_list *start,
-				   struct io2_req_list *many, bool traced)
+				   struct io2_req_list *many, bool traced,
+				   unsigned int shift)
 {
 	struct io2_req *rest;
 	u32 nr_retired;
@@ -542,7 +647,7 @@ static __always_inline u32 cq_post(struct io2_ring *ring,
 	cq_assert(ring);
 	if (traced)
 		cq_trace(done->first);
-	nr_retired = cq_post_fast(ring, done, &rest);
+	nr_retired = cq_post_fast(ring, done, &rest, shift);
 	if (unlikely(rest))
 		nr_retired += cq_post_slow(ring, rest, done);
 	cq_commit(ring);
@@ -562,7 +667,15 @@ static noinline __cold u32 cq_post_traced(struct io2_ring *ring,
 					  struct io2_req_list *start,
 					  struct io2_req_list *many)
 {
-	return cq_post(ring, done, start, many, true);
+	return cq_post(ring, done, start, many, true, ring->cqe_shift);
+}
+
+/* For a ring with CQE32. */
+static noinline u32 cq_post_32(struct io2_ring *ring, struct io2_req_list *done,
+			       struct io2_req_list *start,
+			       struct io2_req_list *many)
+{
+	return cq_post(ring, done, start, many, false, 1);
 }
 
 /**
@@ -582,7 +695,9 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 {
 	if (trace_iouring2_complete_enabled())
 		return cq_post_traced(ring, done, start, NULL);
-	return cq_post(ring, done, start, NULL, false);
+	if (unlikely(ring->cqe_shift))
+		return cq_post_32(ring, done, start, NULL);
+	return cq_post(ring, done, start, NULL, false, 0);
 }
 
 /**
@@ -602,8 +717,10 @@ void io2_cq_post_retire(struct io2_ring *ring, struct io2_req_list *done,
 
 	if (trace_iouring2_complete_enabled())
 		cq_post_traced(ring, done, start, &many);
+	else if (unlikely(ring->cqe_shift))
+		cq_post_32(ring, done, start, &many);
 	else
-		cq_post(ring, done, start, &many, false);
+		cq_post(ring, done, start, &many, false, 0);
 	if (unlikely(many.first))
 		io2_req_list_free(many.first);
 }

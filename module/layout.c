@@ -9,6 +9,9 @@
 #include "ring.h"
 #include "setup.h"
 
+/* either of them, not both */
+#define CQE_SIZES	(IOURING2_SETUP_CQE32 | IOURING2_SETUP_CQE_MIXED)
+
 static int clamp_entries(u32 *entries, u32 max, bool clamp)
 {
 	if (!*entries)
@@ -42,6 +45,14 @@ static int check_sizes(struct iouring2_setup *s)
 	return p->cq_entries < p->sq_entries ? -EINVAL : 0;
 }
 
+/* An entry of twice the size takes two entries, so there must be two. */
+static int check_mixed(const struct iouring2_params *p)
+{
+	if ((p->flags & IOURING2_SETUP_CQE_MIXED) && p->cq_entries < 2)
+		return -EOVERFLOW;
+	return 0;
+}
+
 static int check_inflight(struct iouring2_setup *s, u32 by_default, u32 max)
 {
 	if (!s->max_inflight)
@@ -66,7 +77,7 @@ static bool flags_fit(u32 flags)
  * @max: the largest max_inflight that is allowed
  *
  * Context: any; pure.
- * Return: 0 or -EINVAL.
+ * Return: 0, -EINVAL or -EOVERFLOW.
  */
 int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
 {
@@ -79,7 +90,9 @@ int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
 	if ((s->flags & ~IO2_RING_FLAGS) || (p->flags & ~IO2_SETUP_FLAGS) ||
 	    !flags_fit(p->flags))
 		return -EINVAL;
-	ret = check_sizes(s);
+	if ((p->flags & CQE_SIZES) == CQE_SIZES)
+		return -EINVAL;
+	ret = check_sizes(s) ? : check_mixed(p);
 	if (ret)
 		return ret;
 	return check_inflight(s, by_default, max);
@@ -97,7 +110,8 @@ int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
  */
 void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p)
 {
-	size_t cqes = p->cq_entries * sizeof(struct iouring2_cqe);
+	size_t cqes = p->cq_entries * sizeof(struct iouring2_cqe) <<
+		      io2_cqe_shift(p->flags);
 
 	l->sq_array = ALIGN(sizeof(struct io2_shared), SMP_CACHE_BYTES);
 	l->rings = l->sq_array;

@@ -35,10 +35,12 @@
 #define REQ_F_SKIP_LINK_CQES	BIT(9)	/* failed with CQE_SKIP set: its links post no CQEs */
 #define REQ_F_CUR_POS		BIT(10)	/* reads or writes at the file's position */
 #define REQ_F_WRITE_STARTED	BIT(11)	/* the completion must call kiocb_end_write() */
+#define REQ_F_BIG_CQE		BIT(12)	/* @big_cqe holds the second half of its CQE */
 #define REQ_F_OWN_RING		BIT(13)	/* @file is the request's own ring: no reference */
 #define REQ_F_NOWAIT		BIT(14)	/* EAGAIN is a result, not a reason to wait */
 #define REQ_F_POLLED		BIT(15)	/* do not wait for the file again: a worker may block */
 #define REQ_F_NO_WORKER		BIT(16)	/* the workqueue failed to create a retry worker */
+#define REQ_F_OP		BIT(17)	/* private to the opcode */
 #define REQ_F_DATA		BIT(18)	/* op data needs cleanup() */
 #define REQ_F_TIMEOUT		BIT(19)	/* its CQE does not count for timeouts that wait for CQEs */
 #define REQ_F_ABORT		BIT(20)	/* complete with @res instead of issuing */
@@ -147,6 +149,7 @@ struct io2_timer {
 
 /* room for an opcode's arguments, in bytes */
 #define IO2_ARGS_SIZE		40
+#define IO2_ARGS_WORDS		(IO2_ARGS_SIZE / sizeof(u64))
 
 /**
  * struct io2_req - one request
@@ -183,6 +186,8 @@ struct io2_timer {
  * @timer: while it waits for a time, or for completions
  * @close: the work item that closes its file, once it has its result
  * @args: the opcode's arguments, see io2_args()
+ * @big_cqe: for a CQE of 32 bytes, see io2_req_set_big(): the last words of
+ *	@args, which the opcode does not need any more
  *
  * The struct is no larger than io_uring's: four cache lines. Fields that are
  * never in use at the same time share their memory.
@@ -218,7 +223,13 @@ struct io2_req {
 		struct io2_timer	timer;
 		struct work_struct	close;
 	};
-	u64			args[IO2_ARGS_SIZE / sizeof(u64)];
+	union {
+		u64			args[IO2_ARGS_WORDS];
+		struct {
+			u64		args_head[IO2_ARGS_WORDS - 2];
+			u64		big_cqe[2];
+		};
+	};
 };
 
 static_assert(sizeof(struct io2_req) <= 256);
@@ -228,7 +239,8 @@ static_assert(sizeof(struct io2_req) <= 256);
  * @req: the request; its opcode must be one that uses @type
  * @type: a struct that is private to the opcode's file
  *
- * prep() writes the arguments. They stay valid until the request has completed.
+ * prep() writes the arguments. They stay valid until the request has completed,
+ * or calls io2_req_set_big().
  *
  * Return: a pointer to @type.
  */
@@ -404,6 +416,31 @@ static inline enum io2_issue io2_req_set(struct io2_req *req, s32 res)
 	}
 	req->res = res;
 	return IO2_DONE;
+}
+
+/**
+ * io2_req_set_big() - set the result of a request whose CQE has 32 bytes
+ * @req: the request; its ring has CQE32 or CQE_MIXED
+ * @res: for the CQE, see io2_req_set()
+ * @extra: the second half of the CQE
+ *
+ * The request's own memory holds all of the CQE, so a CQE of this size cannot be
+ * lost either (I1). It takes the last 16 bytes of the arguments: cleanup() must
+ * not need them.
+ *
+ * Return: IO2_DONE, for use as issue()'s return value.
+ */
+static inline enum io2_issue io2_req_set_big(struct io2_req *req, s32 res,
+					     const u64 extra[2])
+{
+	u64 first = extra[0], second = extra[1];
+
+	if (req->ring->setup_flags & IOURING2_SETUP_CQE_MIXED)
+		req->cqe_flags |= IOURING2_CQE_F_32;
+	req->big_cqe[0] = first;
+	req->big_cqe[1] = second;
+	req->flags |= REQ_F_BIG_CQE;
+	return io2_req_set(req, res);
 }
 
 #endif

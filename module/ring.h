@@ -204,6 +204,7 @@ enum io2_class {
  * @setup_flags: IOURING2_SETUP_*
  * @sq_entries: power of two
  * @cq_entries: power of two
+ * @cqe_shift: log2 of the size of a CQ entry in units of 16 bytes
  * @max_cached: maximum number of requests kept for reuse in @free_reqs; the
  *	same number may be in @retired
  * @max_inflight: maximum number of requests that are accepted and whose CQE is
@@ -320,6 +321,7 @@ struct io2_ring {
 	u32			setup_flags;
 	u32			sq_entries;
 	u32			cq_entries;
+	u32			cqe_shift;
 	u32			max_inflight;
 	u32			max_cached;
 	bool			disabled;
@@ -435,6 +437,18 @@ static inline bool io2_ring_may_post(const struct io2_ring *ring)
 	enum io2_state state = READ_ONCE(ring->state);
 
 	return state == IO2_LIVE || state == IO2_DYING;
+}
+
+/**
+ * io2_ring_has_big_cqes() - can a CQE of a ring have 32 bytes?
+ * @ring: the ring
+ *
+ * Return: true if all have, or each can.
+ */
+static inline bool io2_ring_has_big_cqes(const struct io2_ring *ring)
+{
+	return ring->setup_flags &
+	       (IOURING2_SETUP_CQE32 | IOURING2_SETUP_CQE_MIXED);
 }
 
 static inline bool io2_ring_dying(const struct io2_ring *ring)

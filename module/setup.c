@@ -33,6 +33,7 @@ static void ring_configure(struct io2_ring *ring,
 	ring->disabled = s->params.flags & IOURING2_SETUP_R_DISABLED;
 	ring->sq_entries = s->params.sq_entries;
 	ring->cq_entries = s->params.cq_entries;
+	ring->cqe_shift = io2_cqe_shift(s->params.flags);
 	ring->max_inflight = s->max_inflight;
 	/* an application with a large CQ is likely to use it */
 	ring->max_cached = max_t(u32, IO2_CACHED_LEAST, ring->cq_entries / 2);
@@ -217,8 +218,8 @@ static int setup_args(struct iouring2_setup *s, unsigned int size,
  * @uarg: its user address
  *
  * Context: may sleep.
- * Return: a ring descriptor; -EINVAL, -E2BIG, -EFAULT, -ENOMEM, -EMFILE,
- * -ENFILE; see iouring2(4).
+ * Return: a ring descriptor; -EINVAL, -E2BIG, -EOVERFLOW, -EFAULT, -ENOMEM,
+ * -EMFILE, -ENFILE; see iouring2(4).
  */
 long io2_setup(unsigned int size, void __user *uarg)
 {

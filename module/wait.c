@@ -71,6 +71,17 @@ static bool wait_ended(const struct io2_ring *ring, u32 ends)
 }
 
 /*
+ * A completion that takes two entries stays in the backlog while only one entry
+ * is free. The CQ counts as full then.
+ */
+static bool wait_has_gap(const struct io2_ring *ring)
+{
+	return (ring->setup_flags & IOURING2_SETUP_CQE_MIXED) &&
+	       READ_ONCE(ring->nr_backlog) &&
+	       io2_cq_ready(ring) + 1 >= ring->cq_entries;
+}
+
+/*
  * Does this wake-up concern the waiter? It does if there are enough CQEs,
  * deferred requests to run, or requests parked for its process. Another process
  * may share memory and descriptors with that one. It cannot do the requests,
@@ -86,7 +97,8 @@ static bool cq_wakes(const struct cq_waiter *w, const void *key)
 	if (key != IO2_WAKE_CQ)
 		return io2_submitter_has(sub, task);
 	return wait_ended(w->ring, w->ends) ||
-	       (s32)(READ_ONCE(w->ring->cq_tail) - READ_ONCE(w->target)) >= 0;
+	       (s32)(READ_ONCE(w->ring->cq_tail) - READ_ONCE(w->target)) >= 0 ||
+	       wait_has_gap(w->ring);
 }
 
 static int cq_wake(struct wait_queue_entry *entry, unsigned int mode, int sync,
@@ -152,7 +164,8 @@ static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min,
 	io2_deferred_run(ring, IO2_CTX_ENTER);
 	io2_turn(ring, expires);
 	io2_cq_flush(ring);
-	return io2_cq_ready(ring) >= min || wait_ended(ring, ends);
+	return io2_cq_ready(ring) >= min || wait_ended(ring, ends) ||
+	       wait_has_gap(ring);
 }
 
 static bool waiter_satisfied(const struct cq_waiter *w)

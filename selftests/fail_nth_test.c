@@ -601,6 +601,9 @@ static struct row rows[NR_ROWS + 1] = {
 	SETUP_ROW("64 entries, other flags", IOURING2_SETUP_CLAMP |
 		  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 64,
 		  0),
+	SETUP_ROW("64 entries, CQEs of 32 bytes", IOURING2_SETUP_CQE32, 64, 0),
+	SETUP_ROW("64 entries, CQEs of both sizes", IOURING2_SETUP_CQE_MIXED,
+		  64, 0),
 	SETUP_ROW("64 entries, disabled", IOURING2_SETUP_R_DISABLED, 64, 0),
 	SETUP_ROW("64 entries, rewound", IOURING2_SETUP_SQ_REWIND | NO_ARRAY,
 		  64, 0),

@@ -68,7 +68,7 @@ static size_t sqes_len(const struct iouring2_params *p)
 static size_t rings_len(const struct iouring2_params *p)
 {
 	size_t cq = p->cq_off.cqes +
-		    p->cq_entries * sizeof(struct iouring2_cqe);
+		    p->cq_entries * cqe_size(p);
 
 	return p->flags & IOURING2_SETUP_NO_SQARRAY ? cq : ring_map_len(p);
 }
@@ -143,6 +143,9 @@ static const struct size_row {
 	{ 32768,     0, 0 },
 	{     8,     0, IOURING2_SETUP_NO_SQARRAY },
 	{  4096,  4096, IOURING2_SETUP_NO_SQARRAY },
+	{     1,     0, IOURING2_SETUP_CQE32 },
+	{    64,   128, IOURING2_SETUP_CQE32 },	/* CQEs fill a page exactly */
+	{  4096,     0, IOURING2_SETUP_CQE32 },
 };
 
 /*

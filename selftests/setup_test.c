@@ -78,6 +78,12 @@ static const struct size_row {
 	{     8,	0, IOURING2_SETUP_NO_SQARRAY,	  8,	   16 },
 	{     8,	0, IOURING2_SETUP_SUBMIT_ALL,	  8,	   16 },
 	{     8,	0, IOURING2_SETUP_COOP_TASKRUN,	  8,	   16 },
+	{     1,	1, IOURING2_SETUP_CQE32,	  1,	    1 },
+	{     8,	0, IOURING2_SETUP_CQE32,	  8,	   16 },
+	{   100,	0, IOURING2_SETUP_CQE32,	128,	  256 },
+	{     8,    65536, IOURING2_SETUP_CQE32,	  8,	65536 },
+	{     1,	0, IOURING2_SETUP_CQE_MIXED,	  1,	    2 },
+	{   100,	0, IOURING2_SETUP_CQE_MIXED,	128,	  256 },
 };
 
 /* Do two ranges of the mapping, in bytes, overlap? */
@@ -138,8 +144,7 @@ RING_TEST(sizes_granted)
 			{ p->cq_off.ring_mask, 4 },
 			{ p->cq_off.ring_entries, 4 },
 			{ p->cq_off.flags, 4 }, { p->cq_off.overflow, 4 },
-			{ p->cq_off.cqes,
-			  p->cq_entries * sizeof(struct iouring2_cqe) },
+			{ p->cq_off.cqes, p->cq_entries * cqe_size(p) },
 			{ p->sq_off.array, p->sq_entries * 4 },
 		};
 		for (j = 0; j < ARRAY_SIZE(f); j++) {
@@ -157,7 +162,7 @@ RING_TEST(sizes_granted)
 				}
 			}
 		}
-		EXPECT_EQ(0, (int)(p->cq_off.cqes % sizeof(struct iouring2_cqe)));
+		EXPECT_EQ(0, (int)(p->cq_off.cqes % cqe_size(p)));
 		EXPECT_EQ(0, (int)p->sq_off.resv1);
 		EXPECT_EQ(0, (int)p->cq_off.resv1);
 		EXPECT_EQ(0, (long)p->sq_off.user_addr);
@@ -313,6 +318,10 @@ FIXTURE_VARIANT_ADD(bad_value, max_inflight_2_to_the_32_minus_1) {
 	AT(max_inflight), UINT_MAX, 0
 };
 
+FIXTURE_VARIANT_ADD(bad_value, both_sizes_of_cqe) {
+	AT(params.flags), IOURING2_SETUP_CQE32 | IOURING2_SETUP_CQE_MIXED, 0
+};
+
 TEST_F_TIMEOUT(bad_value, values_refused, LIMIT)
 {
 	struct iouring2_setup s = plain(8), was;
@@ -322,6 +331,19 @@ TEST_F_TIMEOUT(bad_value, values_refused, LIMIT)
 	was = s;
 	EXPECT_EQ(-EINVAL, dev_setup(&s));
 	/* nothing is written to the caller's struct */
+	EXPECT_EQ(0, memcmp(&s, &was, sizeof(s)));
+	EXPECT_STREQ("", state_diff(&self->before, true));
+}
+
+/* A completion of 32 bytes would never fit */
+RING_TEST(mixed_needs_two)
+{
+	struct iouring2_setup s = plain(1), was;
+
+	s.params.flags = IOURING2_SETUP_CQE_MIXED | IOURING2_SETUP_CQSIZE;
+	s.params.cq_entries = 1;
+	was = s;
+	EXPECT_EQ(-EOVERFLOW, dev_setup(&s));
 	EXPECT_EQ(0, memcmp(&s, &was, sizeof(s)));
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }

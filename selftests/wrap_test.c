@@ -20,19 +20,22 @@
 #define DRAIN		IOURING2_SQE_IO_DRAIN
 
 /* Return: 0, -errno, or -ENODEV if this is no debug build */
-static int old_ring(struct ring *r, unsigned int sq, unsigned int cq)
+static int old_ring(struct ring *r, unsigned int sq, unsigned int cq,
+		    unsigned int flags)
 {
 	int ret;
 
 	if (module_param_set("setup_first", (__u32)-SHORT_OF) < 0)
 		return -ENODEV;
-	ret = ring_init(r, sq, cq);
+	ret = ring_init_params(r, sq, cq, flags, 0);
 	module_param_set("setup_first", 0);
 	return ret;
 }
 
-#define OLD_RING(r, sq, cq) do {					\
-	int __ret = old_ring(r, sq, cq);				\
+#define OLD_RING(r, sq, cq)	OLD_RING_FLAGS(r, sq, cq, 0)
+
+#define OLD_RING_FLAGS(r, sq, cq, flags) do {				\
+	int __ret = old_ring(r, sq, cq, flags);				\
 									\
 	if (__ret == -ENODEV)						\
 		SKIP(return, "the module is not a debug build");	\
@@ -187,6 +190,38 @@ RING_TEST(counted)
 		ASSERT_EQ(0, ring_wait(&r, &cqe));
 		EXPECT_EQ(77, (int)cqe.user_data);
 		EXPECT_EQ(0, cqe.res);
+	}
+	EXPECT_TRUE(has_wrapped(&r));
+	ring_exit(&r);
+}
+
+/* A completion of two entries, at each place of the CQ */
+RING_TEST(two_entries)
+{
+	struct iouring2_sqe *sqe;
+	struct big_cqe c;
+	struct ring r;
+	int i;
+
+	OLD_RING_FLAGS(&r, 4, 4, IOURING2_SETUP_CQE_MIXED);
+	for (i = 0; i < ROUNDS; i++) {
+		sqe = ring_sqe(&r);
+		prep_nop(sqe);
+		sqe->nop_flags = IOURING2_NOP_CQE32;
+		sqe->off = i;
+		sqe->addr = ~i;
+		sqe->user_data = i;
+		ASSERT_EQ(1, ring_submit(&r));
+		do {
+			ASSERT_TRUE(ring_peek_big(&r, &c));
+		} while (c.flags == IOURING2_CQE_F_SKIP);
+		EXPECT_EQ(i, (int)c.user_data);
+		EXPECT_EQ(2, (int)c.slots);
+		EXPECT_EQ(i, (int)c.extra[0]);
+		EXPECT_EQ(~i, (int)c.extra[1]);
+		/* the next one starts at another place */
+		ASSERT_EQ(0, ring_nop(&r, i));
+		ASSERT_EQ(0, ring_do(&r));
 	}
 	EXPECT_TRUE(has_wrapped(&r));
 	ring_exit(&r);

@@ -89,6 +89,8 @@ struct check_case {
 #define AT_MOST		5000
 #define CQSIZE		IOURING2_SETUP_CQSIZE
 #define CLAMP		IOURING2_SETUP_CLAMP
+#define CQE32		IOURING2_SETUP_CQE32
+#define CQE_MIXED	IOURING2_SETUP_CQE_MIXED
 #define MAX_SQ		IO2_MAX_ENTRIES
 #define MAX_CQ		IO2_MAX_CQ_ENTRIES
 
@@ -115,6 +117,10 @@ static const struct check_case check_cases[] = {
 	{ "SQ_REWIND alone", IOURING2_SETUP_SQ_REWIND, 1, 0, 0, -EINVAL },
 	{ "SQ_REWIND", IOURING2_SETUP_SQ_REWIND | IOURING2_SETUP_NO_SQARRAY, 1,
 	  0, 0, 0, 1, 2, BY_DEFAULT },
+	{ "CQEs of 32 bytes", CQE32 | CQSIZE, 1, 1, 0, 0, 1, 1, BY_DEFAULT },
+	{ "CQEs of both sizes", CQE_MIXED, 1, 0, 0, 0, 1, 2, BY_DEFAULT },
+	{ "both sizes in one entry", CQE_MIXED | CQSIZE, 1, 1, 0, -EOVERFLOW },
+	{ "32 bytes, and both sizes", CQE32 | CQE_MIXED, 1, 0, 0, -EINVAL },
 };
 
 static void check_describe(const struct check_case *c, char *desc)
@@ -196,7 +202,7 @@ static void layout_check(struct kunit *test, u32 sq, u32 cq, u32 flags)
 		.flags = flags, .sq_entries = sq, .cq_entries = cq,
 	};
 	size_t array = flags & IOURING2_SETUP_NO_SQARRAY ? 0 : sq * sizeof(u32);
-	size_t cqes = cq * sizeof(struct iouring2_cqe);
+	size_t cqes = (size_t)cq * (flags & CQE32 ? 32 : 16);
 	struct io2_layout l;
 
 	io2_layout_make(&l, &p);
@@ -230,6 +236,8 @@ static void layout_test(struct kunit *test)
 		for (cq = sq; cq <= IO2_MAX_CQ_ENTRIES; cq *= 2) {
 			layout_check(test, sq, cq, 0);
 			layout_check(test, sq, cq, IOURING2_SETUP_NO_SQARRAY);
+			layout_check(test, sq, cq, CQE32);
+			layout_check(test, sq, cq, CQE_MIXED);
 		}
 }
 

@@ -85,11 +85,16 @@ int dev_setup(struct iouring2_setup *s)
 
 /* ----------------------------------------------------------------- rings */
 
+size_t cqe_size(const struct iouring2_params *p)
+{
+	return sizeof(struct iouring2_cqe) <<
+	       !!(p->flags & IOURING2_SETUP_CQE32);
+}
+
 size_t ring_map_len(const struct iouring2_params *p)
 {
 	size_t sq = p->sq_off.array + p->sq_entries * sizeof(__u32);
-	size_t cq = p->cq_off.cqes +
-		    p->cq_entries * sizeof(struct iouring2_cqe);
+	size_t cq = p->cq_off.cqes + p->cq_entries * cqe_size(p);
 
 	return sq > cq ? sq : cq;
 }
@@ -285,22 +290,51 @@ unsigned int ring_ready(struct ring *r)
 	return ld_acq(r->cq_tail) - *r->cq_head;
 }
 
+static struct iouring2_cqe *cqe_at(struct ring *r, __u32 pos)
+{
+	const struct iouring2_params *p = &r->setup.params;
+
+	return (void *)r->cqes + (pos & (p->cq_entries - 1)) * cqe_size(p);
+}
+
+/* Take the next @nr entries */
+static void reaped(struct ring *r, struct iouring2_cqe *from, unsigned int nr)
+{
+	/* This shows reads of a slot before it is written again */
+	memset(from, 0xa5, nr * cqe_size(&r->setup.params));
+	st_rel(r->cq_head, *r->cq_head + nr);
+}
+
 bool ring_peek(struct ring *r, struct iouring2_cqe *cqe)
 {
-	__u32 head = *r->cq_head;
-	struct iouring2_cqe *from;
+	struct iouring2_cqe *from = cqe_at(r, *r->cq_head);
 
-	if (ld_acq(r->cq_tail) == head)
+	if (ld_acq(r->cq_tail) == *r->cq_head)
 		return false;
 	/*
 	 * Not a struct assignment, because the struct has a flexible array at
 	 * its end
 	 */
-	from = &r->cqes[head & (r->setup.params.cq_entries - 1)];
 	memcpy(cqe, from, sizeof(*cqe));
-	/* This shows reads of a slot before it is written again */
-	memset(from, 0xa5, sizeof(*from));
-	st_rel(r->cq_head, head + 1);
+	reaped(r, from, 1);
+	return true;
+}
+
+bool ring_peek_big(struct ring *r, struct big_cqe *cqe)
+{
+	struct iouring2_cqe *from = cqe_at(r, *r->cq_head);
+
+	if (ld_acq(r->cq_tail) == *r->cq_head)
+		return false;
+	cqe->user_data = from->user_data;
+	cqe->res = from->res;
+	cqe->flags = from->flags;
+	cqe->slot = *r->cq_head & (r->setup.params.cq_entries - 1);
+	cqe->slots = from->flags & IOURING2_CQE_F_32 ? 2 : 1;
+	memset(cqe->extra, 0, sizeof(cqe->extra));
+	if (cqe->slots * cqe_size(&r->setup.params) > sizeof(*from))
+		memcpy(cqe->extra, from->big_cqe, sizeof(cqe->extra));
+	reaped(r, from, cqe->slots);
 	return true;
 }
 

@@ -55,6 +55,16 @@ struct ring {
 	struct iouring2_cqe *cqes;
 };
 
+/* A completion of any size */
+struct big_cqe {
+	__u64 user_data;
+	__s32 res;
+	__u32 flags;
+	__u64 extra[2];		/* 0 if it has 16 bytes */
+	unsigned int slot;	/* where it was in the CQ */
+	unsigned int slots;	/* entries that it took */
+};
+
 #define ld_acq(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define st_rel(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
@@ -72,6 +82,7 @@ int ring_init_params(struct ring *r, unsigned int sq, unsigned int cq,
 int ring_init(struct ring *r, unsigned int sq, unsigned int cq);
 void ring_unmap(struct ring *r);
 void ring_exit(struct ring *r);
+size_t cqe_size(const struct iouring2_params *p);	/* bytes of an entry */
 size_t ring_map_len(const struct iouring2_params *p);
 
 /* Submission */
@@ -90,6 +101,7 @@ int ring_submit_wait(struct ring *r, unsigned int nr);
 /* Completion */
 unsigned int ring_ready(struct ring *r);
 bool ring_peek(struct ring *r, struct iouring2_cqe *cqe);	/* take a CQE */
+bool ring_peek_big(struct ring *r, struct big_cqe *cqe);
 int ring_wait(struct ring *r, struct iouring2_cqe *cqe);
 int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe);
 int ring_do(struct ring *r);	/* submit one entry, wait, return cqe.res */

@@ -195,7 +195,8 @@ static void map_ring(struct xring *r)
 	size_t n = r - rings;
 	char *map;
 
-	r->map_len = p->cq_off.cqes + p->cq_entries * sizeof(struct iouring2_cqe);
+	r->map_len = p->cq_off.cqes + (p->cq_entries * sizeof(struct iouring2_cqe) <<
+				       !!(p->flags & IOURING2_SETUP_CQE32));
 	if (r->map_len < p->sq_off.array + p->sq_entries * 4UL)
 		r->map_len = p->sq_off.array + p->sq_entries * 4UL;
 	map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,

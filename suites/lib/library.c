@@ -170,6 +170,35 @@ static int backlogged(void)
 	return 0;
 }
 
+/*
+ * A completion of 32 bytes takes two of the 8 entries. The numbers are those of
+ * IORING_SETUP_CQE_MIXED, IORING_NOP_CQE32 and IORING_CQE_F_32.
+ */
+static int both_sizes(void)
+{
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	unsigned int i, big;
+
+	CHECK(!iouring2_queue_init(4, &ring, 1U << 18));
+	for (i = 0; i < 40; i++) {
+		big = i % 3 == 1;
+		sqe = io_uring_get_sqe(&ring);
+		CHECK(sqe);
+		io_uring_prep_nop(sqe);
+		sqe->rw_flags = big << 5;
+		sqe->user_data = i;
+		CHECK(iouring2_submit_and_wait(&ring, 1) == 1);
+		CHECK(!iouring2_peek_cqe(&ring, &cqe) && cqe->user_data == i);
+		CHECK(cqe->flags == big << 15 && !cqe->res);
+		io_uring_cq_advance(&ring, 1 + big);
+		CHECK(iouring2_peek_cqe(&ring, &cqe) == -EAGAIN);
+	}
+	iouring2_queue_exit(&ring);
+	return 0;
+}
+
 static int bench(int n)
 {
 	struct timespec a, b;
@@ -203,6 +232,13 @@ int main(int argc, char **argv)
 		ret = queues(0);
 	if (!ret)
 		ret = backlogged();
+	if (!ret)
+		ret = both_sizes();
+	/* older liburing does not have IORING_SETUP_CQE32 */
+#ifdef IORING_SETUP_CQE32
+	if (!ret)
+		ret = queues(IORING_SETUP_CQE32);
+#endif
 	/* older liburing does not have IORING_SETUP_NO_SQARRAY */
 #ifdef IORING_SETUP_NO_SQARRAY
 	if (!ret)
