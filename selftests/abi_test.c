@@ -410,11 +410,13 @@ RING_TEST(ioprio_of_a_nop)
 	ring_exit(&r);
 }
 
+/* The ring has no CQEs of 32 bytes, and nothing is registered */
 RING_TEST(flags_of_a_nop)
 {
+	static const int known[] = { 7, -EBADF, 0, -EFAULT, 0, -EINVAL };
 	struct iouring2_sqe *sqe;
 	struct ring r;
-	int bit;
+	unsigned int bit;
 
 	ASSERT_EQ(0, ring_init(&r, 8, 0));
 	for (bit = 0; bit < 32; bit++) {
@@ -422,9 +424,9 @@ RING_TEST(flags_of_a_nop)
 		prep_nop(sqe);
 		sqe->nop_flags = 1U << bit;
 		sqe->len = 7;
-		EXPECT_EQ(1U << bit == IOURING2_NOP_INJECT_RESULT ? 7 : -EINVAL,
+		EXPECT_EQ(bit < ARRAY_SIZE(known) ? known[bit] : -EINVAL,
 			  ring_do(&r)) {
-			TH_LOG("bit %d", bit);
+			TH_LOG("bit %u", bit);
 		}
 	}
 	ring_exit(&r);

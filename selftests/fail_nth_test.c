@@ -94,6 +94,13 @@ OP(nop)
 	prep_nop(sqe);
 }
 
+OP(nop_file)
+{
+	prep_nop(sqe);
+	sqe->fd = p->file;
+	sqe->nop_flags = IOURING2_NOP_FILE | IOURING2_NOP_TW;
+}
+
 OP(readv)
 {
 	prep(sqe, IOURING2_OP_READV, p->file, p->iov, 8, 0);
@@ -611,6 +618,7 @@ static struct row rows[NR_ROWS + 1] = {
 	FRAGMENTED_ROW("8 entries, CQ of 4096, page by page", CQSIZE, 8, 4096),
 
 	OP_ROW("NOP", NOP, nop, 0),
+	OP_ROW("NOP with a file, as deferred work", NOP, nop_file, 0),
 	OP_ROW("READ of an empty pipe", READ, read_pipe, 16),
 	OP_ROW("READV", READV, readv, 8 * 512),
 	OP_ROW("READV of an empty pipe", READV, readv_pipe, 16),

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The opcode NOP, which completes at once. */
+#include "defer.h"
 #include "ops.h"
-#include "req.h"
+#include "reqmem.h"
+#include "request.h"
 
-#define NOP_FLAGS	(IOURING2_NOP_INJECT_RESULT | IOURING2_NOP_CQE32)
+#define NOP_FLAGS	(IOURING2_NOP_INJECT_RESULT | IOURING2_NOP_FILE | \
+			 IOURING2_NOP_FIXED_FILE | IOURING2_NOP_FIXED_BUFFER | \
+			 IOURING2_NOP_TW | IOURING2_NOP_CQE32)
 
 /**
  * struct nop_args - arguments of a NOP that has flags
@@ -27,6 +31,11 @@ static int nop_prep_flags(struct io2_req *req, const struct iouring2_sqe *sqe)
 		return -EINVAL;
 	if (nop->flags & IOURING2_NOP_INJECT_RESULT)
 		req->res = sqe->len;
+	if (nop->flags & IOURING2_NOP_FILE)
+		req->fd = sqe->fd;
+	/* the same as the flag of the SQE, as in io_uring */
+	if (nop->flags & IOURING2_NOP_FIXED_FILE)
+		req->flags |= IOURING2_SQE_FIXED_FILE;
 	if (nop->flags & IOURING2_NOP_CQE32) {
 		if (!io2_ring_has_big_cqes(req->ring))
 			return -EINVAL;
@@ -50,13 +59,43 @@ int io2_nop_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	return likely(!sqe->nop_flags) ? 0 : nop_prep_flags(req, sqe);
 }
 
+/*
+ * Gets the file and the buffer that the flags ask for.
+ *
+ * Return: the result. No buffer can be registered yet.
+ */
+static s32 nop_result(struct io2_req *req, u32 flags)
+{
+	int ret = 0;
+
+	if (flags & IOURING2_NOP_FILE)
+		ret = io2_req_get_file(req);
+	if (!ret && (flags & IOURING2_NOP_FIXED_BUFFER))
+		ret = -EFAULT;
+	return ret ? : req->res;
+}
+
+static void nop_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_req_complete(req, b);
+}
+
 static enum io2_issue nop_issue_flags(struct io2_req *req)
 {
 	const struct nop_args *nop = io2_args(req, struct nop_args);
+	u32 flags = nop->flags;
+	s32 res = nop_result(req, flags);
 
-	if (nop->flags & IOURING2_NOP_CQE32)
-		return io2_req_set_big(req, req->res, nop->extra);
-	return io2_req_set(req, req->res);
+	if (flags & IOURING2_NOP_CQE32)
+		io2_req_set_big(req, res, nop->extra);
+	else
+		io2_req_set(req, res);
+	if (!(flags & IOURING2_NOP_TW))
+		return IO2_DONE;
+	io2_req_track(req);
+	req->run = nop_run;
+	io2_defer(req);
+	return IO2_QUEUED;
 }
 
 /**
@@ -64,7 +103,7 @@ static enum io2_issue nop_issue_flags(struct io2_req *req)
  * @req: the request
  * @flags: unused
  *
- * Return: IO2_DONE.
+ * Return: IO2_DONE, or IO2_QUEUED if it completes as deferred work.
  */
 enum io2_issue io2_nop_issue(struct io2_req *req, unsigned int flags)
 {
