@@ -9,7 +9,8 @@
 #include "ring.h"
 #include "setup.h"
 
-/* either of them, not both */
+/* one of each pair at most */
+#define SQE_SIZES	(IOURING2_SETUP_SQE128 | IOURING2_SETUP_SQE_MIXED)
 #define CQE_SIZES	(IOURING2_SETUP_CQE32 | IOURING2_SETUP_CQE_MIXED)
 
 static int clamp_entries(u32 *entries, u32 max, bool clamp)
@@ -48,6 +49,8 @@ static int check_sizes(struct iouring2_setup *s)
 /* An entry of twice the size takes two entries, so there must be two. */
 static int check_mixed(const struct iouring2_params *p)
 {
+	if ((p->flags & IOURING2_SETUP_SQE_MIXED) && p->sq_entries < 2)
+		return -EOVERFLOW;
 	if ((p->flags & IOURING2_SETUP_CQE_MIXED) && p->cq_entries < 2)
 		return -EOVERFLOW;
 	return 0;
@@ -90,7 +93,8 @@ int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
 	if ((s->flags & ~IO2_RING_FLAGS) || (p->flags & ~IO2_SETUP_FLAGS) ||
 	    !flags_fit(p->flags))
 		return -EINVAL;
-	if ((p->flags & CQE_SIZES) == CQE_SIZES)
+	if ((p->flags & SQE_SIZES) == SQE_SIZES ||
+	    (p->flags & CQE_SIZES) == CQE_SIZES)
 		return -EINVAL;
 	ret = check_sizes(s) ? : check_mixed(p);
 	if (ret)
@@ -125,7 +129,8 @@ void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p)
 		l->cqes = PAGE_ALIGN(l->rings);
 		l->own_cqes = cqes;
 	}
-	l->sqes = p->sq_entries * sizeof(struct iouring2_sqe);
+	l->sqes = p->sq_entries * sizeof(struct iouring2_sqe) <<
+		  io2_sqe_shift(p->flags);
 }
 
 /**

@@ -27,6 +27,12 @@ struct io2_layout {
 	size_t	sqes;
 };
 
+/* Return: log2 of the size of an SQ entry in units of 64 bytes; @flags: IOURING2_SETUP_* */
+static inline unsigned int io2_sqe_shift(u32 flags)
+{
+	return !!(flags & IOURING2_SETUP_SQE128);
+}
+
 /* Return: log2 of the size of a CQ entry in units of 16 bytes; @flags: IOURING2_SETUP_* */
 static inline unsigned int io2_cqe_shift(u32 flags)
 {

@@ -204,6 +204,7 @@ enum io2_class {
  * @setup_flags: IOURING2_SETUP_*
  * @sq_entries: power of two
  * @cq_entries: power of two
+ * @sqe_shift: log2 of the size of an SQ entry in units of 64 bytes
  * @cqe_shift: log2 of the size of a CQ entry in units of 16 bytes
  * @max_cached: maximum number of requests kept for reuse in @free_reqs; the
  *	same number may be in @retired
@@ -321,7 +322,8 @@ struct io2_ring {
 	u32			setup_flags;
 	u32			sq_entries;
 	u32			cq_entries;
-	u32			cqe_shift;
+	u8			sqe_shift;
+	u8			cqe_shift;
 	u32			max_inflight;
 	u32			max_cached;
 	bool			disabled;
@@ -449,6 +451,18 @@ static inline bool io2_ring_has_big_cqes(const struct io2_ring *ring)
 {
 	return ring->setup_flags &
 	       (IOURING2_SETUP_CQE32 | IOURING2_SETUP_CQE_MIXED);
+}
+
+/**
+ * io2_ring_has_big_sqes() - can an SQE of a ring have 128 bytes?
+ * @ring: the ring
+ *
+ * Return: true if all have, or those of some opcodes do.
+ */
+static inline bool io2_ring_has_big_sqes(const struct io2_ring *ring)
+{
+	return ring->setup_flags &
+	       (IOURING2_SETUP_SQE128 | IOURING2_SETUP_SQE_MIXED);
 }
 
 static inline bool io2_ring_dying(const struct io2_ring *ring)

@@ -33,6 +33,7 @@ static void ring_configure(struct io2_ring *ring,
 	ring->disabled = s->params.flags & IOURING2_SETUP_R_DISABLED;
 	ring->sq_entries = s->params.sq_entries;
 	ring->cq_entries = s->params.cq_entries;
+	ring->sqe_shift = io2_sqe_shift(s->params.flags);
 	ring->cqe_shift = io2_cqe_shift(s->params.flags);
 	ring->max_inflight = s->max_inflight;
 	/* an application with a large CQ is likely to use it */

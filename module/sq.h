@@ -11,6 +11,10 @@
  *
  * With SETUP_SQ_REWIND each submission takes the SQEs from the first one on.
  * Neither the tail nor the head in the shared memory is used.
+ *
+ * An SQE has 64 bytes, or 128 with SQE128. With SQE_MIXED, an SQE of 128 bytes
+ * takes two entries of 64, and its opcode tells. No opcode uses its second half
+ * yet, so only the first one is read.
  */
 #ifndef IO2_SQ_H
 #define IO2_SQ_H
@@ -67,12 +71,15 @@ static __always_inline void sq_copy(struct iouring2_sqe *copy,
  * io2_sq_next() - consume one entry
  * @ring: the ring; io2_sq_pending() has reported an entry
  * @copy: receives the SQE
+ * @shift: log2 of the size of an entry in units of 64 bytes
+ * @place: receives the index of the SQE
  *
  * Context: uring_lock held.
  * Return: false if the entry's index is invalid; it is counted as dropped.
  */
 static __always_inline bool io2_sq_next(struct io2_ring *ring,
-					struct iouring2_sqe *copy)
+					struct iouring2_sqe *copy,
+					unsigned int shift, u32 *place)
 {
 	u32 index = ring->sq_head & (ring->sq_entries - 1);
 
@@ -87,8 +94,29 @@ static __always_inline bool io2_sq_next(struct io2_ring *ring,
 		}
 		index = array_index_nospec(index, ring->sq_entries);
 	}
-	sq_copy(copy, &ring->sqes[index]);
+	sq_copy(copy, &ring->sqes[index << shift]);
+	*place = index;
 	return true;
+}
+
+/**
+ * io2_sq_next_half() - consume the second entry of an SQE of 128 bytes
+ * @ring: the ring, with SQE_MIXED
+ * @place: the index of the first entry
+ * @left: entries that may still be consumed
+ *
+ * The two are next to each other in memory.
+ *
+ * Context: uring_lock held.
+ * Return: 0, or -EINVAL if there is no second entry.
+ */
+static inline int io2_sq_next_half(struct io2_ring *ring, u32 place, u32 left)
+{
+	lockdep_assert_held(&ring->uring_lock);
+	if (!left || place >= ring->sq_entries - 1)
+		return -EINVAL;
+	WRITE_ONCE(ring->sq_head, ring->sq_head + 1);
+	return 0;
 }
 
 /**

@@ -30,7 +30,7 @@
 
 #define SUBMIT_ROUNDS	4096	/* runs of the deferred list at the end of a submission */
 
-static struct io2_req *req_alloc(struct io2_ring *ring)
+static __always_inline struct io2_req *req_alloc(struct io2_ring *ring)
 {
 	struct io2_req *req = ring->free_reqs;
 
@@ -116,8 +116,11 @@ static noinline __cold void submit_trace(const struct io2_req *req,
 	trace_iouring2_submit(req, sqe);
 }
 
-static int sqe_check(const struct iouring2_sqe *sqe, const struct io2_op *op)
+static int sqe_check(const struct io2_ring *ring,
+		     const struct iouring2_sqe *sqe, const struct io2_op *op)
 {
+	if (op->sqe128 && !io2_ring_has_big_sqes(ring))
+		return -EINVAL;
 	if (unlikely(!op->prep || (sqe->flags & ~SQE_FLAGS_HONOURED)))
 		return sqe->flags & ~SQE_FLAGS_VALID ? -EINVAL : -EOPNOTSUPP;
 	if (sqe->personality || (sqe->ioprio && !op->ioprio))
@@ -143,19 +146,21 @@ static __always_inline int req_prep(struct submit_state *st,
 
 static noinline int req_prep_checked(struct submit_state *st,
 				     struct io2_req *req,
-				     const struct iouring2_sqe *sqe)
+				     const struct iouring2_sqe *sqe, int err)
 {
 	unsigned int opcode = sqe->opcode;
 	const struct io2_op *op;
 	int ret;
 
 	trace_iouring2_submit(req, sqe);
+	if (err)
+		return err;
 	if (opcode >= IO2_OP_LAST)
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
 	req->fd = sqe->fd;
 	op = &io2_ops[opcode];
-	ret = sqe_check(sqe, op);
+	ret = sqe_check(req->ring, sqe, op);
 	return ret ? ret : req_prep(st, req, sqe, op, opcode);
 }
 
@@ -294,11 +299,15 @@ static noinline int submit_slow(struct submit_state *st,
 	return err;
 }
 
-/* Return: 0, or a negative errno if the submission must stop here. */
+/*
+ * @err: 0, or why the SQE is not valid
+ *
+ * Return: 0, or a negative errno if the submission must stop here.
+ */
 static __always_inline int submit_one(struct submit_state *st,
 				      struct io2_ring *ring,
 				      struct io2_req *req,
-				      const struct iouring2_sqe *sqe)
+				      const struct iouring2_sqe *sqe, int err)
 {
 	unsigned int opcode = sqe->opcode;
 	u64 before = ring->accepted;
@@ -309,17 +318,19 @@ static __always_inline int submit_one(struct submit_state *st,
 	req->seq = (u32)before;
 	req->user_data = sqe->user_data;
 	req->flags = sqe->flags;
-	if (unlikely(!st->fast || !sqe_is_fast(sqe) ||
+	if (unlikely(err || !st->fast || !sqe_is_fast(sqe) ||
 		     opcode >= IO2_OP_LAST))
-		return submit_slow(st, req, req_prep_checked(st, req, sqe));
+		return submit_slow(st, req,
+				   req_prep_checked(st, req, sqe, err));
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
 	/* not "&io2_ops[opcode]": UBSAN would check the index once more */
 	op = io2_ops + opcode;
+	if (unlikely(!op->prep))
+		return submit_slow(st, req, req_prep_checked(st, req, sqe, 0));
 	/* not earlier: a possible call makes the compiler load fields again */
 	if (trace_iouring2_submit_enabled())
 		submit_trace(req, sqe);
-	ret = likely(op->prep) ? req_prep(st, req, sqe, op, opcode) :
-				 -EOPNOTSUPP;
+	ret = req_prep(st, req, sqe, op, opcode);
 	if (unlikely(ret))
 		return submit_slow(st, req, ret);
 	submit_fast(st, req, sqe, op);
@@ -333,11 +344,38 @@ static u32 submit_more_budget(struct submit_state *st, struct io2_ring *ring)
 	return io2_cq_room(ring).budget;
 }
 
+/*
+ * With SQE_MIXED, an SQE of 128 bytes consumes one more entry than others. It is
+ * one request nevertheless, so one more entry may be consumed before the budget
+ * is used up.
+ *
+ * Return: 0 or -EINVAL.
+ */
+static int submit_second_half(struct io2_ring *ring,
+			      const struct iouring2_sqe *sqe, u32 place, u32 nr,
+			      u32 *submitted, u32 *end)
+{
+	int ret;
+
+	if (!(ring->setup_flags & IOURING2_SETUP_SQE_MIXED) ||
+	    !io2_op_has_sqe128(sqe->opcode))
+		return 0;
+	ret = io2_sq_next_half(ring, place, nr - *submitted);
+	if (ret)
+		return ret;
+	++*submitted;
+	*end = min(nr, *end + 1);
+	return 0;
+}
+
+/* @wide is constant, so that entries of 64 bytes cost nothing for the others. */
 static __always_inline int submit_loop(struct submit_state *st,
 				       struct io2_ring *ring, u32 nr,
-				       u32 budget)
+				       u32 budget, bool wide)
 {
-	u32 submitted = 0, end = min(nr, budget);
+	u32 submitted = 0, end = min(nr, budget), place;
+	unsigned int shift = wide ? ring->sqe_shift : 0;
+	int err = 0;
 	struct iouring2_sqe sqe __uninitialized;	/* io2_sq_next() fills it */
 	struct io2_req *req;
 
@@ -353,16 +391,25 @@ static __always_inline int submit_loop(struct submit_state *st,
 		req = req_alloc(ring);
 		if (unlikely(!req))
 			return submitted ? submitted : -EAGAIN;
-		if (unlikely(!io2_sq_next(ring, &sqe))) {
+		if (unlikely(!io2_sq_next(ring, &sqe, shift, &place))) {
 			io2_req_cache_put(ring, req);
 			break;
 		}
 		submitted++;
-		if (unlikely(submit_one(st, ring, req, &sqe)) &&
+		if (wide)
+			err = submit_second_half(ring, &sqe, place, nr,
+						 &submitted, &end);
+		if (unlikely(submit_one(st, ring, req, &sqe, err)) &&
 		    !(ring->setup_flags & IOURING2_SETUP_SUBMIT_ALL))
 			break;
 	}
 	return submitted;
+}
+
+static noinline int submit_loop_wide(struct submit_state *st,
+				     struct io2_ring *ring, u32 nr, u32 budget)
+{
+	return submit_loop(st, ring, nr, budget, true);
 }
 
 /*
@@ -478,7 +525,10 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 	io2_hash_make_room(ring);
 	submit_init(&st, ring, nr);
 	WRITE_ONCE(ring->submitting, current);
-	ret = submit_loop(&st, ring, nr, room.budget);
+	if (unlikely(io2_ring_has_big_sqes(ring)))
+		ret = submit_loop_wide(&st, ring, nr, room.budget);
+	else
+		ret = submit_loop(&st, ring, nr, room.budget, false);
 	submit_end_chain(&st);
 	submit_finish(&st, ring);
 	io2_sq_commit(ring);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Entries of other sizes. A CQ has entries of 32 bytes with CQE32. With
- * CQE_MIXED, a completion of 32 bytes takes two entries of 16 bytes.
+ * CQE_MIXED, a completion of 32 bytes takes two entries of 16 bytes. An SQ has
+ * entries of 128 bytes with SQE128. With SQE_MIXED, the SQEs of some opcodes take
+ * two entries of 64 bytes.
  *
  * No completion is lost, none comes twice, and each has both halves (I1). They
- * come in order (I2), also through the backlog. The in-tree ring writes the same
- * entries, if the kernel has these flags.
+ * come in order (I2), also through the backlog. The in-tree ring takes and writes
+ * the same entries, if the kernel has these flags.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -19,6 +21,10 @@
 #include "fixture.h"
 
 #define GETEVENTS	IOURING2_ENTER_GETEVENTS
+#define SQE128		IOURING2_SETUP_SQE128
+#define SQE_MIXED	IOURING2_SETUP_SQE_MIXED
+#define NO_ARRAY	IOURING2_SETUP_NO_SQARRAY
+#define SUBMIT_ALL	IOURING2_SETUP_SUBMIT_ALL
 #define CQE32		IOURING2_SETUP_CQE32
 #define CQE_MIXED	IOURING2_SETUP_CQE_MIXED
 #define F_32		IOURING2_CQE_F_32
@@ -661,6 +667,271 @@ TEST_F_TIMEOUT(burst, none_lost, LIMIT)
 	free(b.seen);
 }
 
+/* ----------------------------------------------------------- large SQEs */
+
+#define STRANGE		999	/* user_data of what must not be taken as an SQE */
+
+/* Fill what follows an SQE with an SQE of its own, which must not be taken */
+static void fill_half(struct iouring2_sqe *second)
+{
+	memset(second, 0, sizeof(*second));
+	second->user_data = STRANGE;
+}
+
+/* Return: "" if the next completion has these values */
+static const char *next_cqe(struct ring *r, __u64 id, int res)
+{
+	struct iouring2_cqe cqe;
+
+	if (!ring_peek(r, &cqe))
+		return "none";
+	return cqe.user_data == id && cqe.res == res ? "" :
+	       reason("%llu: result %d", cqe.user_data, cqe.res);
+}
+
+RING_FIXTURE(large) {
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(large, with_array) { SQE128 };
+FIXTURE_VARIANT_ADD(large, without_array) { SQE128 | NO_ARRAY };
+
+/* All opcodes take an entry of 128 bytes; only the first half is looked at */
+TEST_F_TIMEOUT(large, each_entry, LIMIT)
+{
+	int efd = eventfd(1, EFD_CLOEXEC), i;
+	struct iouring2_sqe *sqe;
+	struct ring r;
+
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init_params(&r, 4, 8, variant->flags, 0));
+	for (i = 0; i < 30; i++) {
+		sqe = ring_sqe(&r);
+		if (i % 3 == 0)
+			prep_nop(sqe);
+		else if (i % 3 == 1)
+			prep(sqe, IOURING2_OP_NOP128, -1, NULL, 0, 0);
+		else
+			prep_poll(sqe, efd, POLLIN);
+		sqe->user_data = i;
+		fill_half(sqe + 1);
+		if (i % 2)
+			continue;
+		/* one and two at a time */
+		ASSERT_EQ(i ? 2 : 1, ring_submit(&r));
+		if (i)
+			EXPECT_STREQ("", next_cqe(&r, i - 1, i % 3 ? 0 : POLLIN));
+		EXPECT_STREQ("", next_cqe(&r, i, i % 3 == 2 ? POLLIN : 0));
+		EXPECT_EQ(0, (int)ring_ready(&r));
+	}
+	ring_exit(&r);
+	close(efd);
+}
+
+/* Which opcodes need an SQE of 128 bytes, whatever the flags of the SQE are */
+RING_TEST(needs_128)
+{
+	static const unsigned int rings[] = { 0, SQE128, SQE_MIXED };
+	static const unsigned int sqe_flags[] = {
+		0, ASYNC, IOURING2_SQE_IO_LINK, IOURING2_SQE_BUFFER_SELECT,
+	};
+	struct iouring2_sqe *sqe;
+	struct iouring2_cqe cqe;
+	unsigned int i, j;
+	struct ring r;
+
+	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		for (j = 0; j < ARRAY_SIZE(sqe_flags); j++) {
+			bool no = sqe_flags[j] & IOURING2_SQE_BUFFER_SELECT;
+			int k;
+
+			for (k = 0; k < 2; k++) {
+				ASSERT_EQ(0, ring_init_params(&r, 4, 8,
+							      rings[i], 0));
+				sqe = ring_sqe(&r);
+				sqe->opcode = k ? IOURING2_OP_URING_CMD128 :
+						  IOURING2_OP_NOP128;
+				sqe->flags = sqe_flags[j];
+				if (rings[i] == SQE_MIXED)
+					fill_half(ring_sqe(&r));
+				ASSERT_EQ(rings[i] == SQE_MIXED ? 2 : 1,
+					  ring_submit(&r));
+				ASSERT_EQ(0, ring_wait(&r, &cqe));
+				EXPECT_EQ(!rings[i] ? -EINVAL :
+					  k || no ? -EOPNOTSUPP : 0, cqe.res) {
+					TH_LOG("ring %#x, SQE flags %#x, %d",
+					       rings[i], sqe_flags[j], k);
+				}
+				EXPECT_EQ(0, (int)ring_ready(&r));
+				EXPECT_EQ(0, (int)ring_unsubmitted(&r));
+				ring_exit(&r);
+			}
+		}
+	}
+}
+
+/* Queue an SQE of 128 bytes. There must be two entries. */
+static void queue_128(struct ring *r, __u64 id)
+{
+	struct iouring2_sqe *sqe = ring_sqe(r);
+
+	prep(sqe, IOURING2_OP_NOP128, -1, NULL, 0, 0);
+	sqe->user_data = id;
+	fill_half(ring_sqe(r));
+}
+
+static int queue_64(struct ring *r, __u64 id)
+{
+	return ring_nop(r, id);
+}
+
+RING_FIXTURE(both) {
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(both, with_array) { SQE_MIXED };
+FIXTURE_VARIANT_ADD(both, without_array) { SQE_MIXED | NO_ARRAY };
+
+/* ENTER counts the entries that an SQE takes */
+TEST_F_TIMEOUT(both, counted, LIMIT)
+{
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init_params(&r, 8, 16, variant->flags, 0));
+	for (i = 0; i < 24; i += 3) {
+		/* five entries; three more take the tail around */
+		queue_128(&r, i);
+		ASSERT_EQ(0, queue_64(&r, i + 1));
+		queue_128(&r, i + 2);
+		ASSERT_EQ(5, ring_submit(&r));
+		EXPECT_EQ(0, (int)ring_unsubmitted(&r));
+		EXPECT_STREQ("", next_cqe(&r, i, 0));
+		EXPECT_STREQ("", next_cqe(&r, i + 1, 0));
+		EXPECT_STREQ("", next_cqe(&r, i + 2, 0));
+		EXPECT_EQ(0, (int)ring_ready(&r));
+		while (*r.sq_head & *r.sq_mask) {
+			ASSERT_EQ(0, queue_64(&r, 0));
+			ASSERT_EQ(1, ring_submit(&r));
+			EXPECT_STREQ("", next_cqe(&r, 0, 0));
+		}
+	}
+	ring_exit(&r);
+}
+
+/* The second entry would be the first one of the SQ: EINVAL, for one entry */
+TEST_F_TIMEOUT(both, at_the_end, LIMIT)
+{
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int i;
+
+	ASSERT_EQ(0, ring_init_params(&r, 4, 16, variant->flags, 0));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, queue_64(&r, i));
+	ASSERT_EQ(3, ring_submit(&r));
+	sqe = ring_sqe(&r);
+	prep(sqe, IOURING2_OP_NOP128, -1, NULL, 0, 0);
+	sqe->user_data = 3;
+	ASSERT_EQ(0, queue_64(&r, 4));
+	/* an error ends the submission, as the ring has no SUBMIT_ALL */
+	ASSERT_EQ(1, ring_submit(&r));
+	EXPECT_EQ(1, (int)ring_unsubmitted(&r));
+	for (i = 0; i < 4; i++)
+		EXPECT_STREQ("", next_cqe(&r, i, i == 3 ? -EINVAL : 0));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	ASSERT_EQ(1, ring_submit(&r));
+	EXPECT_STREQ("", next_cqe(&r, 4, 0));
+	ring_exit(&r);
+}
+
+/* ENTER may take one entry only: EINVAL, and the second half is an SQE */
+TEST_F_TIMEOUT(both, cut_by_to_submit, LIMIT)
+{
+	struct ring r;
+
+	ASSERT_EQ(0, ring_init_params(&r, 8, 16, variant->flags | SUBMIT_ALL, 0));
+	queue_128(&r, 1);
+	EXPECT_EQ(2, (int)ring_publish(&r));
+	EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_STREQ("", next_cqe(&r, 1, -EINVAL));
+	EXPECT_EQ(1, enter(r.fd, 1, 0, 0, NULL, 0));
+	EXPECT_STREQ("", next_cqe(&r, STRANGE, 0));
+	/* the tail cuts it as well */
+	ASSERT_EQ(0, queue_64(&r, 2));
+	ring_sqe(&r)->opcode = IOURING2_OP_NOP128;
+	ring_publish(&r);
+	EXPECT_EQ(2, enter(r.fd, 4, 0, 0, NULL, 0));
+	EXPECT_STREQ("", next_cqe(&r, 2, 0));
+	EXPECT_STREQ("", next_cqe(&r, 0, -EINVAL));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	ring_exit(&r);
+}
+
+/* The index array has an index for each entry; that of the second is not used */
+RING_TEST(by_index)
+{
+	static const struct {
+		unsigned int index;
+		int ret, res;
+	} rows[] = {
+		{ 0, 2, 0 }, { 1, 2, 0 }, { 2, 2, 0 }, { 3, 1, -EINVAL },
+	};
+	struct ring r;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		ASSERT_EQ(0, ring_init_params(&r, 4, 8, SQE_MIXED, 0));
+		memset(r.sqes, 0, r.sqes_len);
+		r.sqes[rows[i].index].opcode = IOURING2_OP_NOP128;
+		r.sqes[rows[i].index].user_data = 5;
+		r.sq_array[0] = rows[i].index;
+		r.sq_array[1] = 1000;
+		r.sqe_tail += 2;
+		ring_publish(&r);
+		EXPECT_EQ(rows[i].ret, enter(r.fd, 2, 0, 0, NULL, 0));
+		EXPECT_STREQ("", next_cqe(&r, 5, rows[i].res));
+		EXPECT_EQ(0, (int)ring_ready(&r));
+		EXPECT_EQ(0, (int)*r.sq_dropped);
+		ring_exit(&r);
+	}
+}
+
+/* The cap counts requests, and not entries */
+RING_TEST(cap_counts_requests)
+{
+	struct iouring2_sqe *sqe;
+	int efd = eventfd(0, EFD_CLOEXEC), i;
+	uint64_t v = 1;
+	struct ring r;
+
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, ring_init_params(&r, 16, 16, SQE_MIXED, 4));
+	prep_poll(ring_sqe(&r), efd, POLLIN);
+	ASSERT_EQ(1, ring_submit(&r));
+	/* barriers stay in flight until the poll ends */
+	for (i = 1; i < 6; i++) {
+		sqe = ring_sqe(&r);
+		prep(sqe, IOURING2_OP_NOP128, -1, NULL, 0, 0);
+		sqe->flags = DRAIN;
+		sqe->user_data = i;
+		fill_half(ring_sqe(&r));
+	}
+	EXPECT_EQ(6, ring_submit(&r));
+	EXPECT_EQ(4, fdinfo(r.fd, "Inflight"));
+	EXPECT_EQ(4, (int)ring_unsubmitted(&r));
+	EXPECT_EQ(-EAGAIN, ring_submit(&r));
+	EXPECT_EQ(4, (int)ring_unsubmitted(&r));
+	ASSERT_EQ((ssize_t)sizeof(v), write(efd, &v, sizeof(v)));
+	ASSERT_EQ(0, enter_timeout(r.fd, 0, 4, 60 * NSEC_PER_SEC));
+	EXPECT_EQ(4, ring_submit(&r));
+	for (i = 0; i < 6; i++)
+		EXPECT_STREQ("", next_cqe(&r, i, i ? 0 : POLLIN));
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	ring_exit(&r);
+	close(efd);
+}
+
 /* ------------------------------------------------------------- in-tree */
 
 #define PROGRAM		400	/* requests */
@@ -672,6 +943,8 @@ struct side {
 	bool native;
 	struct big_cqe got[ENTRIES];
 	unsigned int nr;
+	int rets[PROGRAM];	/* what ENTER returned */
+	unsigned int nr_rets;
 };
 
 static int side_init(struct side *s, bool native, unsigned int cq,
@@ -772,6 +1045,76 @@ TEST_F_TIMEOUT(beside, same_entries, LIMIT)
 			TH_LOG("entry %u: %llu in slot %u, flags %#x", i,
 			       ours.got[i].user_data, ours.got[i].slot,
 			       ours.got[i].flags);
+		}
+	ring_exit(&ours.r);
+	ring_exit(&theirs.r);
+}
+
+static void side_reap(struct side *s)
+{
+	struct big_cqe c;
+
+	while (ring_peek_big(&s->r, &c))
+		if (s->nr < ENTRIES)
+			s->got[s->nr++] = c;
+}
+
+/* Submit SQEs of both sizes, also where they do not fit, and in part only */
+static void side_submit(struct side *s, unsigned int seed)
+{
+	unsigned int id = 0, take;
+	struct iouring2_sqe *sqe;
+
+	while (s->nr_rets < PROGRAM) {
+		while (rand_r(&seed) >> 8 & 3 && (sqe = ring_sqe(&s->r))) {
+			sqe->opcode = rand_r(&seed) >> 8 & 1 ?
+				      IOURING2_OP_NOP128 : IOURING2_OP_NOP;
+			sqe->user_data = ++id;
+		}
+		take = ring_publish(&s->r);
+		if (take && !(rand_r(&seed) >> 8 & 3))
+			take--;
+		s->rets[s->nr_rets++] = side_enter(s, take);
+		side_reap(s);
+	}
+	side_enter(s, 0);
+	side_reap(s);
+}
+
+RING_FIXTURE(beside_sq) {
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(beside_sq, sqe128) { SQE128 };
+FIXTURE_VARIANT_ADD(beside_sq, mixed) { SQE_MIXED };
+FIXTURE_VARIANT_ADD(beside_sq, mixed_without_array) { SQE_MIXED | NO_ARRAY };
+FIXTURE_VARIANT_ADD(beside_sq, mixed_submit_all) { SQE_MIXED | SUBMIT_ALL };
+FIXTURE_VARIANT_ADD(beside_sq, sqe64) { 0 };
+
+/* The in-tree ring takes the same entries, with the same results */
+TEST_F_TIMEOUT(beside_sq, same_results, LIMIT)
+{
+	static struct side ours, theirs;
+	unsigned int i;
+
+	/* NOP128 came with this flag */
+	if (side_init(&theirs, true, 64, SQE_MIXED))
+		SKIP(return, "io_uring has no SQEs of both sizes here");
+	ring_exit(&theirs.r);
+	ASSERT_EQ(0, side_init(&theirs, true, 64, variant->flags));
+	ASSERT_EQ(0, side_init(&ours, false, 64, variant->flags));
+	side_submit(&theirs, 1);
+	side_submit(&ours, 1);
+	for (i = 0; i < PROGRAM; i++)
+		ASSERT_EQ(theirs.rets[i], ours.rets[i]) {
+			TH_LOG("ENTER %u", i);
+		}
+	EXPECT_EQ(theirs.nr, ours.nr);
+	for (i = 0; i < ours.nr && i < theirs.nr; i++)
+		EXPECT_EQ(0, memcmp(&ours.got[i], &theirs.got[i],
+				    sizeof(ours.got[i]))) {
+			TH_LOG("completion %u: %llu, result %d", i,
+			       ours.got[i].user_data, ours.got[i].res);
 		}
 	ring_exit(&ours.r);
 	ring_exit(&theirs.r);

@@ -608,9 +608,10 @@ static struct row rows[NR_ROWS + 1] = {
 	SETUP_ROW("64 entries, other flags", IOURING2_SETUP_CLAMP |
 		  IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN, 64,
 		  0),
-	SETUP_ROW("64 entries, CQEs of 32 bytes", IOURING2_SETUP_CQE32, 64, 0),
-	SETUP_ROW("64 entries, CQEs of both sizes", IOURING2_SETUP_CQE_MIXED,
-		  64, 0),
+	SETUP_ROW("64 entries, twice as large", IOURING2_SETUP_SQE128 |
+		  IOURING2_SETUP_CQE32, 64, 0),
+	SETUP_ROW("64 entries of both sizes", IOURING2_SETUP_SQE_MIXED |
+		  IOURING2_SETUP_CQE_MIXED, 64, 0),
 	SETUP_ROW("64 entries, disabled", IOURING2_SETUP_R_DISABLED, 64, 0),
 	SETUP_ROW("64 entries, rewound", IOURING2_SETUP_SQ_REWIND | NO_ARRAY,
 		  64, 0),
@@ -619,6 +620,7 @@ static struct row rows[NR_ROWS + 1] = {
 
 	OP_ROW("NOP", NOP, nop, 0),
 	OP_ROW("NOP with a file, as deferred work", NOP, nop_file, 0),
+	OP_ROW("NOP128 in a ring of 64 bytes", NOP128, nop, -EINVAL),
 	OP_ROW("READ of an empty pipe", READ, read_pipe, 16),
 	OP_ROW("READV", READV, readv, 8 * 512),
 	OP_ROW("READV of an empty pipe", READV, readv_pipe, 16),

@@ -61,7 +61,7 @@ static int setup_only(struct iouring2_params *p, unsigned int sq,
 
 static size_t sqes_len(const struct iouring2_params *p)
 {
-	return p->sq_entries * sizeof(struct iouring2_sqe);
+	return p->sq_entries * sqe_size(p);
 }
 
 /* The size of the rings, with the index array only if there is one */
@@ -146,6 +146,8 @@ static const struct size_row {
 	{     1,     0, IOURING2_SETUP_CQE32 },
 	{    64,   128, IOURING2_SETUP_CQE32 },	/* CQEs fill a page exactly */
 	{  4096,     0, IOURING2_SETUP_CQE32 },
+	{    32,     0, IOURING2_SETUP_SQE128 },	/* SQEs fill a page exactly */
+	{  4096,     0, IOURING2_SETUP_SQE128 | IOURING2_SETUP_CQE32 },
 };
 
 /*

@@ -70,6 +70,41 @@ TEST_F_TIMEOUT(rewind, starts_at_the_first, LIMIT)
 	ring_exit(&r);
 }
 
+/* NOPs of both sizes from the first SQE on; a second half is not taken for an SQE */
+TEST_F_TIMEOUT(rewind, sqes_of_both_sizes, LIMIT)
+{
+	const unsigned int flags = REWIND | IOURING2_SETUP_SQE_MIXED;
+	const struct side *s = variant->side;
+	struct iouring2_cqe cqe;
+	struct ring r;
+	unsigned int i;
+
+	NEED_SIDE(tree_has(flags));
+	ASSERT_EQ(0, s->setup(&r, 4, 0, flags));
+	for (i = 0; i < 3; i++) {
+		fill(&r, 4, 10);
+		r.sqes[0].opcode = IOURING2_OP_NOP128;
+		r.sqes[1].opcode = UCHAR_MAX;
+		r.sqes[2].user_data = 11;
+		EXPECT_EQ(3, s->enter(r.fd, 3, 2, GETEVENTS, NULL, 0));
+		EXPECT_STREQ("", completed(&r, 2, 10));
+	}
+	/* the one entry that ENTER may take, and the last one, have no second half */
+	EXPECT_EQ(1, s->enter(r.fd, 1, 1, GETEVENTS, NULL, 0));
+	ASSERT_TRUE(ring_peek(&r, &cqe));
+	EXPECT_EQ(-EINVAL, cqe.res);
+	fill(&r, 4, 20);
+	r.sqes[3].opcode = IOURING2_OP_NOP128;
+	EXPECT_EQ(4, s->enter(r.fd, 4, 4, GETEVENTS, NULL, 0));
+	for (i = 0; i < 4; i++) {
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(20 + i, cqe.user_data);
+		EXPECT_EQ(i == 3 ? -EINVAL : 0, cqe.res);
+	}
+	EXPECT_EQ(0, (int)ring_ready(&r));
+	ring_exit(&r);
+}
+
 /* ENTER takes what it is told, up to all entries, also by the other way in */
 TEST_F_TIMEOUT(rewind, counts, LIMIT)
 {

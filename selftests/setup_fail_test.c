@@ -76,12 +76,14 @@ FIXTURE_VARIANT_ADD(combination, submit_all_coop_taskrun) {
 	{ 64, 0, IOURING2_SETUP_SUBMIT_ALL | IOURING2_SETUP_COOP_TASKRUN }
 };
 
-FIXTURE_VARIANT_ADD(combination, of_3341_cqe32) {
-	{ 3341, 0, IOURING2_SETUP_CQE32, .falls_back = 3 }
+FIXTURE_VARIANT_ADD(combination, of_3341_sqe128_cqe32) {
+	{ 3341, 0, IOURING2_SETUP_SQE128 | IOURING2_SETUP_CQE32,
+	  .falls_back = 3 }
 };
 
 FIXTURE_VARIANT_ADD(combination, of_128_cq_65536_mixed_fragmented) {
-	{ 128, 65536, IOURING2_SETUP_CQE_MIXED, .fragmented = true }
+	{ 128, 65536, IOURING2_SETUP_SQE_MIXED | IOURING2_SETUP_CQE_MIXED,
+	  .fragmented = true }
 };
 
 static void last_point(char *name, size_t size)

@@ -84,6 +84,11 @@ static const struct size_row {
 	{     8,    65536, IOURING2_SETUP_CQE32,	  8,	65536 },
 	{     1,	0, IOURING2_SETUP_CQE_MIXED,	  1,	    2 },
 	{   100,	0, IOURING2_SETUP_CQE_MIXED,	128,	  256 },
+	{     1,	0, IOURING2_SETUP_SQE128,	  1,	    2 },
+	{   100,	0, IOURING2_SETUP_SQE128,	128,	  256 },
+	{ 32768,	0, IOURING2_SETUP_SQE128,     32768,	65536 },
+	{     2,	0, IOURING2_SETUP_SQE_MIXED,	  2,	    4 },
+	{   100,	0, IOURING2_SETUP_SQE_MIXED,	128,	  256 },
 };
 
 /* Do two ranges of the mapping, in bytes, overlap? */
@@ -322,6 +327,10 @@ FIXTURE_VARIANT_ADD(bad_value, both_sizes_of_cqe) {
 	AT(params.flags), IOURING2_SETUP_CQE32 | IOURING2_SETUP_CQE_MIXED, 0
 };
 
+FIXTURE_VARIANT_ADD(bad_value, both_sizes_of_sqe) {
+	AT(params.flags), IOURING2_SETUP_SQE128 | IOURING2_SETUP_SQE_MIXED, 0
+};
+
 TEST_F_TIMEOUT(bad_value, values_refused, LIMIT)
 {
 	struct iouring2_setup s = plain(8), was;
@@ -335,16 +344,26 @@ TEST_F_TIMEOUT(bad_value, values_refused, LIMIT)
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 
-/* A completion of 32 bytes would never fit */
+/* An entry of twice the size would never fit */
 RING_TEST(mixed_needs_two)
 {
-	struct iouring2_setup s = plain(1), was;
+	static const unsigned int flags[] = {
+		IOURING2_SETUP_CQE_MIXED | IOURING2_SETUP_CQSIZE,
+		IOURING2_SETUP_SQE_MIXED,
+	};
+	struct iouring2_setup s, was;
+	unsigned int i;
 
-	s.params.flags = IOURING2_SETUP_CQE_MIXED | IOURING2_SETUP_CQSIZE;
-	s.params.cq_entries = 1;
-	was = s;
-	EXPECT_EQ(-EOVERFLOW, dev_setup(&s));
-	EXPECT_EQ(0, memcmp(&s, &was, sizeof(s)));
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		s = plain(1);
+		s.params.flags = flags[i];
+		s.params.cq_entries = 1;
+		was = s;
+		EXPECT_EQ(-EOVERFLOW, dev_setup(&s)) {
+			TH_LOG("flags %#x", flags[i]);
+		}
+		EXPECT_EQ(0, memcmp(&s, &was, sizeof(s)));
+	}
 	EXPECT_STREQ("", state_diff(&self->before, true));
 }
 

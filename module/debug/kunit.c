@@ -89,6 +89,8 @@ struct check_case {
 #define AT_MOST		5000
 #define CQSIZE		IOURING2_SETUP_CQSIZE
 #define CLAMP		IOURING2_SETUP_CLAMP
+#define SQE128		IOURING2_SETUP_SQE128
+#define SQE_MIXED	IOURING2_SETUP_SQE_MIXED
 #define CQE32		IOURING2_SETUP_CQE32
 #define CQE_MIXED	IOURING2_SETUP_CQE_MIXED
 #define MAX_SQ		IO2_MAX_ENTRIES
@@ -121,6 +123,10 @@ static const struct check_case check_cases[] = {
 	{ "CQEs of both sizes", CQE_MIXED, 1, 0, 0, 0, 1, 2, BY_DEFAULT },
 	{ "both sizes in one entry", CQE_MIXED | CQSIZE, 1, 1, 0, -EOVERFLOW },
 	{ "32 bytes, and both sizes", CQE32 | CQE_MIXED, 1, 0, 0, -EINVAL },
+	{ "SQEs of 128 bytes", SQE128, 1, 0, 0, 0, 1, 2, BY_DEFAULT },
+	{ "SQEs of both sizes", SQE_MIXED, 2, 0, 0, 0, 2, 4, BY_DEFAULT },
+	{ "both sizes in one SQE", SQE_MIXED, 1, 0, 0, -EOVERFLOW },
+	{ "128 bytes, and both sizes", SQE128 | SQE_MIXED, 2, 0, 0, -EINVAL },
 };
 
 static void check_describe(const struct check_case *c, char *desc)
@@ -210,7 +216,7 @@ static void layout_check(struct kunit *test, u32 sq, u32 cq, u32 flags)
 	KUNIT_EXPECT_GE(test, l.sq_array, sizeof(struct io2_shared));
 	KUNIT_EXPECT_GE(test, l.cqes, l.sq_array + array);
 	KUNIT_EXPECT_GE(test, l.rings, l.sq_array + array);
-	KUNIT_EXPECT_EQ(test, sq * sizeof(struct iouring2_sqe), l.sqes);
+	KUNIT_EXPECT_EQ(test, (size_t)sq * (flags & SQE128 ? 128 : 64), l.sqes);
 	KUNIT_EXPECT_EQ(test, 0UL, l.cqes % __alignof__(struct iouring2_cqe));
 	if (cqes < PAGE_SIZE) {
 		KUNIT_EXPECT_EQ(test, 0UL, l.own_cqes);
@@ -236,8 +242,8 @@ static void layout_test(struct kunit *test)
 		for (cq = sq; cq <= IO2_MAX_CQ_ENTRIES; cq *= 2) {
 			layout_check(test, sq, cq, 0);
 			layout_check(test, sq, cq, IOURING2_SETUP_NO_SQARRAY);
-			layout_check(test, sq, cq, CQE32);
-			layout_check(test, sq, cq, CQE_MIXED);
+			layout_check(test, sq, cq, SQE128 | CQE32);
+			layout_check(test, sq, cq, SQE_MIXED | CQE_MIXED);
 		}
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The opcode NOP, which completes at once. */
+/* The opcodes NOP and NOP128, which complete at once. */
 #include "defer.h"
 #include "ops.h"
 #include "reqmem.h"
@@ -57,6 +57,20 @@ static int nop_prep_flags(struct io2_req *req, const struct iouring2_sqe *sqe)
 int io2_nop_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
 	return likely(!sqe->nop_flags) ? 0 : nop_prep_flags(req, sqe);
+}
+
+/**
+ * io2_nop128_prep() - read a NOP128
+ * @req: the request
+ * @sqe: stable copy of its first half
+ *
+ * Return: as io2_nop_prep(); -EINVAL if the ring has no SQEs of 128 bytes.
+ */
+int io2_nop128_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
+{
+	if (!io2_ring_has_big_sqes(req->ring))
+		return -EINVAL;
+	return io2_nop_prep(req, sqe);
 }
 
 /*

@@ -92,4 +92,13 @@ const struct io2_op io2_ops[IO2_OP_LAST] = {
 		.prep		= io2_cancel_prep,
 		.issue		= io2_cancel_issue,
 	},
+	[IOURING2_OP_NOP128] = {
+		.name		= "NOP128",
+		.prep		= io2_nop128_prep,
+		.issue		= io2_nop_issue,
+		.sqe128		= 1,
+	},
+	[IOURING2_OP_URING_CMD128] = {
+		.sqe128		= 1,
+	},
 };

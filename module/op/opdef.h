@@ -4,6 +4,7 @@
 #define IO2_OPDEF_H
 
 #include <linux/bits.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
@@ -76,6 +77,8 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @blocking: cannot be tried without blocking
  * @hash_write: buffered writes to one file run one at a time, in order
  * @ioprio: sqe->ioprio is used
+ * @sqe128: its SQE has 128 bytes, so it needs SQE128 or SQE_MIXED; set for
+ *	opcodes that are not supported, too
  * @plug: if several such requests are submitted together, a plug of the block
  *	layer helps
  * @kind: the IO2_KIND_* bit of the files for which a kernel thread may do it; 0
@@ -102,6 +105,7 @@ struct io2_op {
 	u8		hash_write:1;
 	u8		ioprio:1;
 	u8		plug:1;
+	u8		sqe128:1;
 	u8		kind;
 	char		name[IO2_OP_NAME];
 };
@@ -126,6 +130,19 @@ static inline unsigned int io2_op_sqe_flags(void)
 	return IOURING2_SQE_IO_DRAIN | IOURING2_SQE_IO_LINK |
 	       IOURING2_SQE_IO_HARDLINK | IOURING2_SQE_ASYNC |
 	       IOURING2_SQE_CQE_SKIP_SUCCESS;
+}
+
+/**
+ * io2_op_has_sqe128() - does the SQE of an opcode have 128 bytes?
+ * @opcode: any number
+ *
+ * Context: any.
+ * Return: true if it does.
+ */
+static inline bool io2_op_has_sqe128(unsigned int opcode)
+{
+	return opcode < IO2_OP_LAST &&
+	       io2_ops[array_index_nospec(opcode, IO2_OP_LAST)].sqe128;
 }
 
 /**

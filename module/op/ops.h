@@ -8,6 +8,7 @@
 struct io2_req;
 
 int io2_nop_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
+int io2_nop128_prep(struct io2_req *req, const struct iouring2_sqe *sqe);
 enum io2_issue io2_nop_issue(struct io2_req *req, unsigned int flags);
 
 int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe);

@@ -91,6 +91,12 @@ size_t cqe_size(const struct iouring2_params *p)
 	       !!(p->flags & IOURING2_SETUP_CQE32);
 }
 
+size_t sqe_size(const struct iouring2_params *p)
+{
+	return sizeof(struct iouring2_sqe) <<
+	       !!(p->flags & IOURING2_SETUP_SQE128);
+}
+
 size_t ring_map_len(const struct iouring2_params *p)
 {
 	size_t sq = p->sq_off.array + p->sq_entries * sizeof(__u32);
@@ -111,7 +117,7 @@ int ring_map(struct ring *r)
 		r->map = NULL;
 		return -errno;
 	}
-	r->sqes_len = p->sq_entries * sizeof(struct iouring2_sqe);
+	r->sqes_len = p->sq_entries * sqe_size(p);
 	r->sqes = mmap(NULL, r->sqes_len, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_POPULATE, r->fd, IOURING2_OFF_SQES);
 	if (r->sqes == MAP_FAILED) {
@@ -203,18 +209,24 @@ void ring_exit(struct ring *r)
 
 /* ------------------------------------------------------------ submission */
 
+static struct iouring2_sqe *sqe_at(struct ring *r, __u32 pos)
+{
+	const struct iouring2_params *p = &r->setup.params;
+
+	return (void *)r->sqes + (pos & (p->sq_entries - 1)) * sqe_size(p);
+}
+
 struct iouring2_sqe *ring_sqe(struct ring *r)
 {
-	struct iouring2_sqe *sqe;
+	struct iouring2_sqe *sqe = sqe_at(r, r->sqe_tail);
 	__u32 mask = r->setup.params.sq_entries - 1;
 
 	if (r->sqe_tail - ld_acq(r->sq_head) > mask)
 		return NULL;
-	sqe = &r->sqes[r->sqe_tail & mask];
 	if (r->sq_array)
 		r->sq_array[r->sqe_tail & mask] = r->sqe_tail & mask;
 	r->sqe_tail++;
-	memset(sqe, 0, sizeof(*sqe));
+	memset(sqe, 0, sqe_size(&r->setup.params));
 	sqe->fd = -1;
 	return sqe;
 }
@@ -391,7 +403,7 @@ int ring_do(struct ring *r)
 	struct iouring2_cqe cqe;
 	int ret;
 
-	r->sqes[last & (r->setup.params.sq_entries - 1)].user_data = id;
+	sqe_at(r, last)->user_data = id;
 	ret = ring_submit(r);
 	if (ret < 0)
 		return ret;

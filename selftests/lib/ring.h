@@ -82,7 +82,8 @@ int ring_init_params(struct ring *r, unsigned int sq, unsigned int cq,
 int ring_init(struct ring *r, unsigned int sq, unsigned int cq);
 void ring_unmap(struct ring *r);
 void ring_exit(struct ring *r);
-size_t cqe_size(const struct iouring2_params *p);	/* bytes of an entry */
+size_t sqe_size(const struct iouring2_params *p);	/* bytes of an entry */
+size_t cqe_size(const struct iouring2_params *p);
 size_t ring_map_len(const struct iouring2_params *p);
 
 /* Submission */

@@ -189,6 +189,11 @@ static void do_query(const uint64_t *a)
 	odd_ioctl(device, IOURING2_IOC_QUERY, &q, a[0]);
 }
 
+static unsigned int sqe_shift(const struct xring *r)
+{
+	return !!(r->p.flags & IOURING2_SETUP_SQE128);
+}
+
 static void map_ring(struct xring *r)
 {
 	const struct iouring2_params *p = &r->p;
@@ -206,7 +211,7 @@ static void map_ring(struct xring *r)
 		maps[2 * n % NR_MAPS].at = map;
 		maps[2 * n % NR_MAPS].len = r->map_len;
 	}
-	r->sqes_len = p->sq_entries * sizeof(struct iouring2_sqe);
+	r->sqes_len = p->sq_entries * sizeof(struct iouring2_sqe) << sqe_shift(r);
 	map = mmap(NULL, r->sqes_len, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
 		   IOURING2_OFF_SQES);
 	if (map != MAP_FAILED) {
@@ -291,7 +296,7 @@ static void do_sqe(const uint64_t *a)
 		return;
 	tail = word_at(r, 0);
 	mask = r->p.sq_entries - 1;
-	fill_sqe(&r->sqes[*tail & mask], a);
+	fill_sqe(&r->sqes[(*tail & mask) << sqe_shift(r)], a);
 	if (!(r->p.flags & IOURING2_SETUP_NO_SQARRAY))
 		((uint32_t *)(r->map + r->p.sq_off.array))[*tail & mask] = *tail & mask;
 	if (*tail - __atomic_load_n(word_at(r, 1), __ATOMIC_ACQUIRE) <= mask)
