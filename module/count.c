@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Timeouts that wait for a number of completions. */
-#include <linux/hrtimer.h>
-#include <linux/list.h>
-
 #include "count.h"
 #include "defer.h"
 #include "hash.h"
@@ -11,18 +8,18 @@
 
 /**
  * io2_counted_del() - a timeout does not wait for completions any more
- * @req: the timeout; it need not have waited for any
+ * @t: the timeout; it need not have waited for any
  *
  * Context: inflight_lock held.
  */
-void io2_counted_del(struct io2_req *req)
+void io2_counted_del(struct io2_timer *t)
 {
-	struct io2_ring *ring = req->ring;
+	struct io2_ring *ring = t->req->ring;
 
 	lockdep_assert_held(&ring->inflight_lock);
-	if (list_empty(&req->timer.node))
+	if (list_empty(&t->node))
 		return;
-	list_del_init(&req->timer.node);
+	list_del_init(&t->node);
 	WRITE_ONCE(ring->nr_counted, ring->nr_counted - 1);
 }
 
@@ -34,45 +31,44 @@ void io2_counted_del(struct io2_req *req)
  */
 void io2_counted_expire(struct io2_ring *ring)
 {
-	struct io2_req *req, *next;
+	struct io2_timer *t, *next;
 
 	spin_lock(&ring->inflight_lock);
-	list_for_each_entry_safe(req, next, &ring->counted, timer.node) {
-		if ((s32)(READ_ONCE(ring->cq_events) - req->target) < 0)
+	list_for_each_entry_safe(t, next, &ring->counted, node) {
+		if ((s32)(READ_ONCE(ring->cq_events) - t->target) < 0)
 			break;
-		io2_counted_del(req);
-		if (hrtimer_try_to_cancel(&req->timer.timer) != 1)
+		io2_counted_del(t);
+		if (hrtimer_try_to_cancel(&t->timer) != 1)
 			continue;
-		io2_hash_del(req);
-		req->res = 0;
-		io2_defer(req);
+		io2_hash_del(t->req);
+		t->req->res = 0;
+		io2_defer(t->req);
 	}
 	spin_unlock(&ring->inflight_lock);
 }
 
 /**
  * io2_counted_add() - have a timeout wait for completions, too
- * @req: the timeout
+ * @t: the timeout
  * @count: number of completions from now on
  *
  * The list is sorted by target, soonest first.
  *
  * Context: inflight_lock held.
  */
-void io2_counted_add(struct io2_req *req, u32 count)
+void io2_counted_add(struct io2_timer *t, u32 count)
 {
-	struct io2_timer *t = &req->timer;
-	struct io2_ring *ring = req->ring;
-	struct io2_req *pos;
+	struct io2_ring *ring = t->req->ring;
+	struct io2_timer *pos;
 
 	lockdep_assert_held(&ring->inflight_lock);
 	WRITE_ONCE(ring->nr_counted, ring->nr_counted + 1);
 	/* a poster sees nr_counted, or we see what it has posted */
 	smp_mb();
 	/* targets are compared by signed distance, so it must fit S32_MAX */
-	req->target = READ_ONCE(ring->cq_events) + min_t(u32, count, S32_MAX);
-	list_for_each_entry_reverse(pos, &ring->counted, timer.node)
-		if ((s32)(req->target - pos->target) >= 0)
+	t->target = READ_ONCE(ring->cq_events) + min_t(u32, count, S32_MAX);
+	list_for_each_entry_reverse(pos, &ring->counted, node)
+		if ((s32)(t->target - pos->target) >= 0)
 			break;
-	list_add(&t->node, &pos->timer.node);
+	list_add(&t->node, &pos->node);
 }

@@ -45,10 +45,8 @@ struct poll_arm {
  * is the last access to the request: until then poll_disarm_entry() waits for
  * the queue's lock, which our caller holds.
  */
-static void poll_wake_free(struct io2_poll_entry *e)
+static void poll_wake_free(struct io2_req *req, struct io2_poll_entry *e)
 {
-	struct io2_req *req = e->wait.private;
-
 	if (io2_poll_take(&req->poll, IO2_POLL_CANCEL))
 		io2_defer(req);
 	list_del_init(&e->wait.entry);
@@ -97,17 +95,14 @@ static bool poll_report(struct io2_req *req)
 	return true;
 }
 
-static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
-		     int sync, void *key)
+static __always_inline int poll_wake_req(struct io2_req *req,
+					 struct io2_poll_entry *e, void *key)
 {
-	struct io2_poll_entry *e = container_of(wait, struct io2_poll_entry,
-						wait);
-	struct io2_req *req = e->wait.private;
 	struct io2_poll *poll = &req->poll;
 	__poll_t mask = key_to_poll(key);
 
 	if (unlikely(mask & POLLFREE)) {
-		poll_wake_free(e);
+		poll_wake_free(req, e);
 		return 1;
 	}
 	if (mask && !(mask & (READ_ONCE(poll->events) | POLL_ALWAYS)))
@@ -122,7 +117,7 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 		 * we own the request: a later owner finds the entry off the
 		 * list
 		 */
-		list_del_init(&wait->entry);
+		list_del_init(&e->wait.entry);
 		e->head = NULL;
 		if (poll_complete(req))
 			return 1;
@@ -133,28 +128,77 @@ static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
 	return 1;
 }
 
+/*
+ * The entry of the first queue is part of the request, so its private can point
+ * to the entry of the second one. The private of that is the request.
+ */
+static int poll_wake(struct wait_queue_entry *wait, unsigned int mode,
+		     int sync, void *key)
+{
+	struct io2_req *req = container_of(wait, struct io2_req,
+					   poll.entry.wait);
+
+	return poll_wake_req(req, &req->poll.entry, key);
+}
+
+static int poll_wake_second(struct wait_queue_entry *wait, unsigned int mode,
+			    int sync, void *key)
+{
+	return poll_wake_req(wait->private,
+			     container_of(wait, struct io2_poll_entry, wait),
+			     key);
+}
+
+/* Return: the entry of the second queue, if the request is on two. */
+static struct io2_poll_entry *poll_second(const struct io2_poll *poll)
+{
+	return poll->entry.wait.private;
+}
+
+static struct io2_poll_entry *poll_add_first(struct io2_req *req)
+{
+	struct io2_poll_entry *e = &req->poll.entry;
+
+	init_waitqueue_func_entry(&e->wait, poll_wake);
+	req->poll.nr = 1;
+	return e;
+}
+
+/* Return: NULL if there is no memory. */
+static struct io2_poll_entry *poll_add_second(struct io2_req *req)
+{
+	/* ->poll may call us with a lock held */
+	struct io2_poll_entry *e = kmalloc(sizeof(*e), GFP_ATOMIC);
+
+	if (!e)
+		return NULL;
+	init_waitqueue_func_entry(&e->wait, poll_wake_second);
+	e->wait.private = req;
+	req->poll.entry.wait.private = e;
+	req->poll.nr = 2;
+	return e;
+}
+
 /* Return: an entry for @head; NULL if @head has one already, or on error. */
-static struct io2_poll_entry *poll_new_entry(struct io2_poll *poll,
+static struct io2_poll_entry *poll_new_entry(struct io2_req *req,
 					     struct wait_queue_head *head,
 					     int *error)
 {
+	const struct io2_poll *poll = &req->poll;
+	struct io2_poll_entry *e;
+
 	switch (poll->nr) {
 	case 0:
-		poll->nr = 1;
-		return &poll->entry;
+		return poll_add_first(req);
 	case 1:
 		if (poll->entry.head == head)
 			return NULL;
-		/* ->poll may call us with a lock held */
-		poll->second = kmalloc(sizeof(*poll->second), GFP_ATOMIC);
-		if (!poll->second) {
+		e = poll_add_second(req);
+		if (!e)
 			*error = -ENOMEM;
-			return NULL;
-		}
-		poll->nr = 2;
-		return poll->second;
+		return e;
 	default:
-		if (poll->entry.head != head && poll->second->head != head)
+		if (poll->entry.head != head && poll_second(poll)->head != head)
 			*error = -EINVAL;
 		return NULL;
 	}
@@ -164,15 +208,13 @@ static void poll_enqueue(struct file *file, struct wait_queue_head *head,
 			 struct poll_table_struct *pt)
 {
 	struct poll_arm *arm = container_of(pt, struct poll_arm, pt);
-	struct io2_poll *poll = &arm->req->poll;
+	const struct io2_poll *poll = &arm->req->poll;
 	struct io2_poll_entry *e;
 
-	e = poll_new_entry(poll, head, &arm->error);
+	e = poll_new_entry(arm->req, head, &arm->error);
 	if (!e)
 		return;
-	init_waitqueue_func_entry(&e->wait, poll_wake);
 	INIT_LIST_HEAD(&e->wait.entry);
-	e->wait.private = arm->req;
 	e->head = head;
 	if (poll->events & EPOLLEXCLUSIVE)
 		add_wait_queue_exclusive(head, &e->wait);
@@ -211,11 +253,11 @@ void io2_poll_leave_queues(struct io2_req *req)
 
 	if (poll->nr > 0)
 		poll_disarm_entry(&poll->entry);
-	if (poll->nr > 1)
-		poll_disarm_entry(poll->second);
+	if (poll->nr > 1) {
+		poll_disarm_entry(poll_second(poll));
+		kfree(poll_second(poll));
+	}
 	poll->nr = 0;
-	kfree(poll->second);
-	poll->second = NULL;
 }
 
 /**
@@ -277,7 +319,6 @@ int io2_poll_arm(struct io2_req *req, bool multishot)
 	atomic_set(&poll->state, IO2_POLL_OWNED);
 	poll->revents = 0;
 	poll->nr = 0;
-	poll->second = NULL;
 	init_poll_funcptr(&arm.pt, poll_enqueue);
 	arm.pt._key = poll->events;
 	mask = vfs_poll(req->file, &arm.pt) & (poll->events | POLL_ALWAYS) &

@@ -16,7 +16,6 @@
 
 #include <linux/atomic.h>
 #include <linux/fs.h>
-#include <linux/hrtimer.h>
 #include <linux/poll.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
@@ -84,12 +83,12 @@ enum io2_pool_state {
 
 /**
  * struct io2_poll_entry - one wait queue that a request is armed on
- * @wait: the entry; guarded by the queue's lock; its private is the request
+ * @wait: the entry; guarded by the queue's lock; see poll.c for its private
  * @head: the queue; NULL when on none; cleared under the queue's lock; read
  *	under RCU, because the queue may be freed first (POLLFREE)
  *
- * Lifetime: part of the request, or allocated when the request is armed (struct
- * io2_poll::second).
+ * Lifetime: part of the request, or allocated when the request is armed on a
+ * second queue.
  */
 struct io2_poll_entry {
 	struct wait_queue_entry	wait;
@@ -102,9 +101,9 @@ struct io2_poll_entry {
  * @events: the events to wait for; written by the owner, read by any context
  * @revents: the events that woke the request; written by the owner
  * @nr: number of wait queues it is on
- * @entry: entry of the first wait queue
- * @second: entry of the second one, for files with two (one for readers, one
- *	for writers); NULL if there is one only; freed by the owner
+ * @entry: entry of the first wait queue; its private is the entry of the second
+ *	one, for files with two (one for readers, one for writers), or NULL; that
+ *	entry is allocated, and freed by the owner
  *
  * Lifetime: part of the request; from prep of a POLL_ADD, or from the arming of
  * another request, until its wait has ended.
@@ -115,7 +114,6 @@ struct io2_poll {
 	__poll_t		revents;
 	unsigned int		nr;
 	struct io2_poll_entry	entry;
-	struct io2_poll_entry	*second;
 };
 
 /* struct io2_io::parts: the context that sets the second bit owns the request */
@@ -135,20 +133,9 @@ struct io2_io {
 	atomic_t		parts;
 };
 
-/**
- * struct io2_timer - a request that waits for a time, or for completions
- * @timer: its callback runs in interrupt context
- * @node: in ring->counted, if it waits for completions; under inflight_lock
- *
- * Lifetime: part of the request, from prep until it completes.
- */
-struct io2_timer {
-	struct hrtimer		timer;
-	struct list_head	node;
-};
-
-/* room for an opcode's arguments, in bytes */
-#define IO2_ARGS_SIZE		40
+/* room for an opcode's arguments, in bytes: with and without @poll and @io */
+#define IO2_ARGS_SIZE		72
+#define IO2_WIDE_ARGS_SIZE	136
 #define IO2_ARGS_WORDS		(IO2_ARGS_SIZE / sizeof(u64))
 
 /**
@@ -156,12 +143,9 @@ struct io2_timer {
  * @next: in a batch, the deferred list, the backlog or the ring's cache
  * @node: in a worker's queue, the drain list, or another list_head; a request
  *	is on one list at a time
- * @ring: the ring; outlives the request; set while the request is in the cache,
- *	too
  * @file: the file, referenced unless REQ_F_OWN_RING is set; NULL if the opcode
  *	has none
  * @sub: the submitter; NULL until the submitting task hands the request over
- * @link: the next request of the chain, started when this one has completed
  * @user_data: for the CQE
  * @res: for the CQE
  * @cqe_flags: for the CQE
@@ -172,67 +156,82 @@ struct io2_timer {
  * @retries: how often issue() would have blocked although the file was reported
  *	ready, plus how often a task blocked for the request in its turn
  * @pool_state: enum io2_pool_state; under pool_lock
- * @pool_class: the queue it is in; under pool_lock
- * @fd: the SQE's descriptor, looked up when the request starts
  * @seq: number of requests accepted before it, modulo 2^32
- * @target: the value of ring->cq_events at which a timeout ends; under
- *	inflight_lock
- * @hash: in ring->hash; under inflight_lock
- * @key: the ordering key it holds, or NULL; NULL in the cache, too; written by
- *	the owner
+ * @ring: the ring; outlives the request
  * @run: called by the context that runs deferred or parked requests
+ * @fd: the SQE's descriptor, looked up when the request starts
+ * @pool_class: the queue it is in; under pool_lock
  * @poll: while it is armed on its file
  * @io: while a read or write is attempted
- * @timer: while it waits for a time, or for completions
- * @close: the work item that closes its file, once it has its result
  * @args: the opcode's arguments, see io2_args()
  * @big_cqe: for a CQE of 32 bytes, see io2_req_set_big(): the last words of
  *	@args, which the opcode does not need any more
+ * @wide_args: the arguments of an opcode that uses neither @poll nor @io, see
+ *	io2_wide_args()
+ * @close: the work item that closes its file, once it has its result
+ * @link: the next request of the chain, started when this one has completed
+ * @key: the ordering key it holds, or NULL; written by the owner
+ * @hash: in ring->hash; under inflight_lock
  *
  * The struct is no larger than io_uring's: four cache lines. Fields that are
- * never in use at the same time share their memory.
+ * never in use at the same time share their memory. A NOP touches the first
+ * cache line only, and a read that does not block the first three.
+ * docs/architecture.md shows the layout.
+ *
+ * A request in the cache of its ring has its @ring. Its @file, @sub, @link and
+ * @key are NULL, so that they need not be set when it is reused.
  */
 struct io2_req {
 	union {
 		struct io2_req		*next;
 		struct list_head	node;
 	};
-	struct io2_ring		*ring;
 	struct file		*file;
 	struct io2_submitter	*sub;
-	struct io2_req		*link;
 	u64			user_data;
 	s32			res;
 	u32			cqe_flags;
-	u32			flags;
+	u64			flags;
 	u8			opcode;
 	u8			armed;
 	u8			retries;
 	u8			pool_state;
-	u8			pool_class;
-	s32			fd;
 	u32			seq;
-	u32			target;
-	struct hlist_node	hash;
-	struct io2_key		*key;
+
+	struct io2_ring		*ring;
 	void			(*run)(struct io2_req *req,
 				       struct io2_batch *b);
+	s32			fd;
+	u8			pool_class;
 	union {
-		struct io2_poll		poll;
-		struct io2_io		io;
-		struct io2_timer	timer;
+		struct {
+			union {
+				struct io2_poll	poll;
+				struct io2_io	io;
+			};
+			union {
+				u64		args[IO2_ARGS_WORDS];
+				struct {
+					u64	args_head[IO2_ARGS_WORDS - 2];
+					u64	big_cqe[2];
+				};
+			};
+		};
+		u64			wide_args[IO2_WIDE_ARGS_SIZE /
+						  sizeof(u64)];
 		struct work_struct	close;
 	};
-	union {
-		u64			args[IO2_ARGS_WORDS];
-		struct {
-			u64		args_head[IO2_ARGS_WORDS - 2];
-			u64		big_cqe[2];
-		};
-	};
+	struct io2_req		*link;
+	struct io2_key		*key;
+	struct hlist_node	hash;
 };
 
 static_assert(sizeof(struct io2_req) <= 256);
+static_assert(offsetofend(struct io2_req, seq) <= 64);
+static_assert(offsetofend(struct io2_req, wide_args) ==
+	      offsetofend(struct io2_req, args));
+static_assert(offsetofend(struct io2_req, close) <=
+	      offsetof(struct io2_req, big_cqe));
 
 /**
  * io2_args() - an opcode's own view of a request's arguments
@@ -248,6 +247,19 @@ static_assert(sizeof(struct io2_req) <= 256);
 	BUILD_BUG_ON(sizeof(type) > IO2_ARGS_SIZE);			\
 	BUILD_BUG_ON(__alignof__(type) > __alignof__(u64));		\
 	(type *)(req)->args;						\
+})
+
+/**
+ * io2_wide_args() - the same for an opcode that needs more room
+ * @req: the request; its opcode uses neither req->poll nor req->io
+ * @type: a struct that is private to the opcode's file
+ *
+ * Return: a pointer to @type.
+ */
+#define io2_wide_args(req, type) ({					\
+	BUILD_BUG_ON(sizeof(type) > IO2_WIDE_ARGS_SIZE);		\
+	BUILD_BUG_ON(__alignof__(type) > __alignof__(u64));		\
+	(type *)(req)->wide_args;					\
 })
 
 /**

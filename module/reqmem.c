@@ -112,7 +112,10 @@ bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired)
 	for (i = 0; i < n; i++) {
 		req = objs[i];
 		req->ring = ring;
-		/* a request that returns to the cache has no key either */
+		/* a request that returns to the cache has none of these either */
+		req->file = NULL;
+		req->sub = NULL;
+		req->link = NULL;
 		req->key = NULL;
 		io2_req_cache_put(ring, req);
 	}

@@ -103,7 +103,7 @@ static void req_fail_links(struct io2_req *link, bool skip,
 void io2_req_complete(struct io2_req *req, struct io2_batch *b)
 {
 	struct io2_req *link = req->link;
-	unsigned int flags;
+	u64 flags;
 
 	if (READ_ONCE(req->armed) != IO2_ARMED_NONE)
 		io2_unhash(req);

@@ -42,9 +42,6 @@ static __always_inline struct io2_req *req_alloc(struct io2_ring *ring)
 	}
 	ring->free_reqs = req->next;
 	ring->nr_free--;
-	req->file = NULL;
-	req->sub = NULL;
-	req->link = NULL;
 	req->res = 0;
 	req->cqe_flags = 0;
 	req->opcode = IOURING2_OP_NOP;

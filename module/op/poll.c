@@ -145,7 +145,6 @@ int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 		return -EINVAL;
 	atomic_set(&req->poll.state, 0);
 	req->poll.nr = 0;
-	req->poll.second = NULL;
 	req->poll.events = poll_events(sqe);
 	/* with EPOLLET a pipe wakes for data added to unread data, too */
 	if (sqe->len & IOURING2_POLL_ADD_MULTI)

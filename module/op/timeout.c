@@ -25,6 +25,7 @@
 
 /**
  * struct timeout_args - arguments of TIMEOUT
+ * @timer: its timer, and what it counts
  * @time: when it fires, or after how long
  * @count: completions to wait for, or number of repeats of a multishot
  * @flags: IOURING2_TIMEOUT_*
@@ -34,6 +35,7 @@
  * inflight_lock.
  */
 struct timeout_args {
+	struct io2_timer	timer;
 	ktime_t			time;
 	u32			count;
 	u16			flags;
@@ -58,6 +60,11 @@ struct timeout_remove_args {
 	u32			flags;
 };
 
+static struct timeout_args *timeout_args(struct io2_req *req)
+{
+	return io2_wide_args(req, struct timeout_args);
+}
+
 static clockid_t timeout_clock(const struct timeout_args *t)
 {
 	switch (t->flags & TIMEOUT_CLOCKS) {
@@ -78,42 +85,40 @@ static enum hrtimer_mode timeout_mode(u32 flags)
 
 static enum hrtimer_restart timeout_fn(struct hrtimer *timer)
 {
-	struct io2_req *req = container_of(timer, struct io2_req, timer.timer);
-
-	io2_defer(req);
+	io2_defer(container_of(timer, struct io2_timer, timer)->req);
 	return HRTIMER_NORESTART;
 }
 
 /* Initialises the timer, which must not be active. */
 static void timeout_setup(struct io2_req *req)
 {
-	const struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 
-	hrtimer_setup(&req->timer.timer, timeout_fn, timeout_clock(t),
+	hrtimer_setup(&t->timer.timer, timeout_fn, timeout_clock(t),
 		      timeout_mode(t->flags));
 }
 
 /* Starts the timer. Return: false if the request must not wait. */
 static bool timeout_arm(struct io2_req *req)
 {
-	struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 
 	lockdep_assert_held(&req->ring->inflight_lock);
 	if (!io2_hash_add(req, IO2_ARMED_TIMER))
 		return false;
 	trace_iouring2_timeout_arm(req, t->time, t->count, t->flags);
-	hrtimer_start(&req->timer.timer, t->time, timeout_mode(t->flags));
+	hrtimer_start(&t->timer.timer, t->time, timeout_mode(t->flags));
 	return true;
 }
 
 static void timeout_finish(struct io2_req *req, s32 res, struct io2_batch *b)
 {
-	const struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 	struct io2_ring *ring = req->ring;
 
 	spin_lock(&ring->inflight_lock);
 	io2_hash_del(req);
-	io2_counted_del(req);
+	io2_counted_del(&t->timer);
 	spin_unlock(&ring->inflight_lock);
 	req->res = res;
 	if (res != -ETIME || !(t->flags & IOURING2_TIMEOUT_ETIME_SUCCESS))
@@ -127,7 +132,7 @@ static void timeout_finish(struct io2_req *req, s32 res, struct io2_batch *b)
  */
 static bool timeout_again(struct io2_req *req)
 {
-	struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 	struct io2_ring *ring = req->ring;
 	bool started;
 
@@ -157,7 +162,7 @@ static bool timeout_again(struct io2_req *req)
 static void timeout_run(struct io2_req *req, struct io2_batch *b)
 {
 	/* the callback may still be returning on another CPU */
-	hrtimer_cancel(&req->timer.timer);
+	hrtimer_cancel(&timeout_args(req)->timer.timer);
 	/* only a timeout that was not cancelled ends waits in ENTER */
 	if (req->res != -ECANCELED)
 		req->flags |= REQ_F_ENDS_WAIT;
@@ -173,7 +178,7 @@ static void timeout_run(struct io2_req *req, struct io2_batch *b)
  */
 static int timeout_stop_repeating(struct io2_req *req)
 {
-	struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 
 	lockdep_assert_held(&req->ring->inflight_lock);
 	if (!(t->flags & IOURING2_TIMEOUT_MULTISHOT) || t->count == 1 ||
@@ -193,11 +198,13 @@ static int timeout_stop_repeating(struct io2_req *req)
  */
 int io2_timeout_cancel(struct io2_req *req)
 {
+	struct io2_timer *timer = &timeout_args(req)->timer;
+
 	lockdep_assert_held(&req->ring->inflight_lock);
-	if (hrtimer_try_to_cancel(&req->timer.timer) != 1)
+	if (hrtimer_try_to_cancel(&timer->timer) != 1)
 		return timeout_stop_repeating(req);
 	io2_hash_del(req);
-	io2_counted_del(req);
+	io2_counted_del(timer);
 	req->res = -ECANCELED;
 	io2_defer(req);
 	return 0;
@@ -212,7 +219,7 @@ int io2_timeout_cancel(struct io2_req *req)
  */
 int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
-	struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 	int ret;
 
 	if (sqe->buf_index || sqe->len != 1 || sqe->splice_fd_in)
@@ -228,7 +235,8 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	t->flags = sqe->timeout_flags;
 	t->count = sqe->off;
 	t->stopped = false;
-	INIT_LIST_HEAD(&req->timer.node);
+	t->timer.req = req;
+	INIT_LIST_HEAD(&t->timer.node);
 	req->flags |= REQ_F_TIMEOUT;
 	ret = io2_timespec(sqe->addr, &t->time);
 	if (!ret && (t->flags & IOURING2_TIMEOUT_ABS))
@@ -245,7 +253,7 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
  */
 enum io2_issue io2_timeout_issue(struct io2_req *req, unsigned int flags)
 {
-	struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 	struct io2_ring *ring = req->ring;
 	bool started;
 
@@ -255,10 +263,10 @@ enum io2_issue io2_timeout_issue(struct io2_req *req, unsigned int flags)
 	timeout_setup(req);
 	spin_lock(&ring->inflight_lock);
 	if (t->count && !(t->flags & IOURING2_TIMEOUT_MULTISHOT))
-		io2_counted_add(req, t->count);
+		io2_counted_add(&t->timer, t->count);
 	started = timeout_arm(req);
 	if (!started)
-		io2_counted_del(req);
+		io2_counted_del(&t->timer);
 	spin_unlock(&ring->inflight_lock);
 	return started ? IO2_QUEUED : io2_req_set(req, -ECANCELED);
 }
@@ -319,17 +327,17 @@ static u32 timeout_repeats(const struct timeout_args *t)
 static void timeout_update(struct io2_req *req,
 			   const struct timeout_remove_args *rem)
 {
-	struct timeout_args *t = io2_args(req, struct timeout_args);
+	struct timeout_args *t = timeout_args(req);
 
 	lockdep_assert_held(&req->ring->inflight_lock);
-	io2_counted_del(req);
+	io2_counted_del(&t->timer);
 	t->time = timeout_new_time(t, rem);
 	t->flags &= ~IOURING2_TIMEOUT_ABS;
 	t->flags |= rem->flags & IOURING2_TIMEOUT_ABS;
 	/* relative and absolute timers of a clock may differ in their base */
 	timeout_setup(req);
 	trace_iouring2_timeout_arm(req, t->time, timeout_repeats(t), t->flags);
-	hrtimer_start(&req->timer.timer, t->time, timeout_mode(t->flags));
+	hrtimer_start(&t->timer.timer, t->time, timeout_mode(t->flags));
 }
 
 /**
@@ -354,7 +362,7 @@ enum io2_issue io2_timeout_remove_issue(struct io2_req *req,
 		ret = -ENOENT;
 	else if (!rem->flags)
 		ret = io2_timeout_cancel(victim);
-	else if (hrtimer_try_to_cancel(&victim->timer.timer) != 1)
+	else if (hrtimer_try_to_cancel(&timeout_args(victim)->timer.timer) != 1)
 		ret = -EALREADY;
 	else
 		timeout_update(victim, rem);

@@ -679,6 +679,8 @@ def rows():
         yield f'build {kernel} with W=1', check_build, kernel
         yield f'debug build {kernel} with W=1', check_build_debug, kernel
         yield f'symbols {kernel} are exported by mainline', check_symbols, kernel
+    yield 'architecture.md shows the layout of a request', command, 'tools/request-layout', \
+        work('7.x-normal/iouring2.ko')
     for kernel in SPARSE_KERNELS:
         yield f'sparse {kernel}', check_sparse, kernel
     yield f'gcc -fanalyzer {ANALYZER_KERNEL}', check_analyzer, ANALYZER_KERNEL
