@@ -21,6 +21,7 @@
 #include <linux/workqueue.h>
 
 #include "ring.h"
+#include "debug/counters.h"
 #include "op/opdef.h"
 #include "submitter.h"
 
@@ -45,6 +46,7 @@
 #define REQ_F_ABORT		BIT(20)	/* complete with @res instead of issuing */
 #define REQ_F_ENDS_WAIT		BIT(21)	/* its CQE ends every wait in ENTER */
 #define REQ_F_PARTIAL		BIT(22)	/* @res holds the progress made so far */
+#define REQ_F_BORROWED		BIT(23)	/* @file is kept by its descriptor: no reference */
 
 #define REQ_F_LINKS		(REQ_F_LINK | REQ_F_HARDLINK)
 
@@ -143,8 +145,8 @@ struct io2_io {
  * @next: in a batch, the deferred list, the backlog or the ring's cache
  * @node: in a worker's queue, the drain list, or another list_head; a request
  *	is on one list at a time
- * @file: the file, referenced unless REQ_F_OWN_RING is set; NULL if the opcode
- *	has none
+ * @file: the file, or NULL; referenced unless REQ_F_OWN_RING or REQ_F_BORROWED
+ *	is set
  * @sub: the submitter; NULL until the submitting task hands the request over
  * @user_data: for the CQE
  * @res: for the CQE
@@ -384,6 +386,9 @@ static inline const struct io2_op *io2_req_op(const struct io2_req *req)
  * io2_req_track() - record which submitter a request belongs to
  * @req: the request, about to be handed over by the submitting task
  *
+ * The submitting task borrows a file from its descriptor table, as a system call
+ * does. From here on the request has a reference of its own.
+ *
  * Context: uring_lock held, unless the request is tracked already.
  */
 static inline void io2_req_track(struct io2_req *req)
@@ -393,6 +398,11 @@ static inline void io2_req_track(struct io2_req *req)
 	lockdep_assert_held(&req->ring->uring_lock);
 	req->sub = req->ring->submitter;
 	atomic_inc(&req->sub->nr_reqs);
+	if (req->flags & REQ_F_BORROWED) {
+		req->flags &= ~REQ_F_BORROWED;
+		get_file(req->file);
+		io2_count_add(IO2_COUNT_FILES, 1);
+	}
 }
 
 /**

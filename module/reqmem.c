@@ -153,6 +153,7 @@ struct file *io2_req_lookup(const struct io2_req *req, int fd)
  */
 int io2_req_get_file(struct io2_req *req)
 {
+	bool borrowed = false;
 	struct file *file;
 
 	/* registered files are not supported */
@@ -164,17 +165,21 @@ int io2_req_get_file(struct io2_req *req)
 		/* has another thread closed the ring since the submission began? */
 		if (unlikely(READ_ONCE(req->ring->submitter->ends)))
 			return -ECANCELED;
-		file = fget(req->fd);
+		file = io2_fdget(req->fd, &borrowed);
 	}
 	if (!file)
 		return -EBADF;
 	if (io2_is_ring_file(file)) {
-		io2_file_put(file);
+		if (!borrowed)
+			io2_file_put(file);
 		/* two rings that reference each other would never be freed */
 		return io2_req_set_own_file(req, file) ? 0 : -EOPNOTSUPP;
 	}
-	io2_count_add(IO2_COUNT_FILES, 1);
 	req->file = file;
+	if (borrowed)
+		req->flags |= REQ_F_BORROWED;
+	else
+		io2_count_add(IO2_COUNT_FILES, 1);
 	return 0;
 }
 

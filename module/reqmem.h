@@ -87,11 +87,11 @@ static __always_inline bool io2_req_put_file(struct io2_req *req)
 
 	if (!file)
 		return true;
-	if (!(req->flags & REQ_F_OWN_RING)) {
+	if (!(req->flags & (REQ_F_OWN_RING | REQ_F_BORROWED))) {
 		if (unlikely(!io2_file_put_shared(file)))
 			return false;
 		io2_count_sub(IO2_COUNT_FILES, 1);
-	} else {
+	} else if (req->flags & REQ_F_OWN_RING) {
 		atomic_dec(&req->ring->nr_own_file);
 	}
 	req->file = NULL;

@@ -87,6 +87,15 @@ TEST_F_TIMEOUT(batch, bad_descriptor, 60)
 	}
 }
 
+/* What the tests below show is what this feature stands for */
+BOUNDED_TEST(feature)
+{
+	struct iouring2_query q;
+
+	ASSERT_EQ(0, dev_query(&q));
+	EXPECT_TRUE(q.features & IOURING2_FEAT_LINKED_FILE);
+}
+
 /* The links before the bad one run: here the write makes the file grow */
 BOUNDED_TEST(links_before_are_done)
 {

@@ -342,6 +342,59 @@ RING_TEST(killed_behind_worker)
 	EXPECT_STREQ("", state_diff(&self->before, false));
 }
 
+struct reader {
+	struct ring *r;
+	struct absent *a;
+	int file, ret;
+};
+
+static void *read_at_once(void *arg)
+{
+	struct reader *p = arg;
+
+	prep_read(ring_sqe(p->r), p->file, p->a->page, 64, 0);
+	p->ret = ring_submit(p->r);
+	return NULL;
+}
+
+/*
+ * A request that is tried in the submission keeps its file, although another
+ * thread closes the descriptor meanwhile
+ */
+RING_TEST(closed_in_the_fault)
+{
+	struct reader p = { .ret = -1 };
+	struct iouring2_cqe cqe;
+	char page[4096] = "";
+	pthread_t thread;
+	struct absent a;
+	struct ring r;
+	int i, ret;
+
+	ret = absent_make(&a);
+	if (ret == -ENODEV)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	p = (struct reader) { &r, &a, tmp_file(4096), -1 };
+	ASSERT_LE(0, p.file);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_at_once, &p));
+	ASSERT_TRUE(until(absent_wanted(&a)));
+	EXPECT_EQ(0, close(p.file));
+	/* a file that was freed is one of these now */
+	for (i = 0; i < 100; i++)
+		close(eventfd(0, EFD_CLOEXEC));
+	ASSERT_EQ(0, absent_provide(&a, page));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(1, p.ret);
+	ASSERT_EQ(0, ring_take(&r, 0, &cqe));
+	EXPECT_EQ(64, cqe.res);
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(pattern_byte(i), (unsigned char)a.page[i]);
+	ring_exit(&r);
+	absent_free(&a);
+}
+
 /*
  * A request that waits for its page does not prevent the cancellation of others
  */

@@ -87,6 +87,30 @@ static inline void io2_file_put(struct file *file)
 		fput(file);
 }
 
+/**
+ * io2_fdget() - look up a descriptor of current, without a reference if possible
+ * @fd: the descriptor
+ * @borrowed: set to whether the file is not referenced. No other task has
+ *	current's descriptor table then. So the descriptor keeps the file until
+ *	current returns from its system call, or closes it.
+ *
+ * Context: system call of a task.
+ * Return: the file, or NULL.
+ */
+static inline struct file *io2_fdget(unsigned int fd, bool *borrowed)
+{
+	struct fd f = fdget(fd);
+
+	/* since 6.12 both are in one word */
+#ifdef HAVE_FD_WORD
+	*borrowed = !(f.word & FDPUT_FPUT);
+	return fd_file(f);
+#else
+	*borrowed = !(f.flags & FDPUT_FPUT);
+	return f.file;
+#endif
+}
+
 /* since 6.13 one function sets clock and callback; later kernels have no other */
 #ifndef HAVE_HRTIMER_SETUP
 static inline void hrtimer_setup(struct hrtimer *timer,

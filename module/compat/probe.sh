@@ -66,6 +66,8 @@ run_probes() {
 		'current->__state = 0;' "$@"
 	probe FGET_TASK_NEXT linux/file.h \
 		'fget_task_next(NULL, NULL);' "$@"
+	probe FD_WORD linux/file.h \
+		'struct fd f = fdget(0); f.word = 0;' "$@"
 	probe TASK_LOOKUP_NEXT linux/fdtable.h \
 		'task_lookup_next_fdget_rcu(NULL, NULL);' "$@"
 	probe HK_TYPE linux/sched/isolation.h \
