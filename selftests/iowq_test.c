@@ -292,6 +292,41 @@ RING_TEST(unbounded_have_their_own_limit)
 	close(file);
 }
 
+/* The state of a task, as in /proc/PID/stat; 0 if there is no such task */
+static char state_of(const char *pid)
+{
+	char path[64], text[1024], *at;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	if (read_text(path, text, sizeof(text)) < 0)
+		return 0;
+	at = strrchr(text, ')');
+	return at ? at[2] : 0;
+}
+
+/* Return: how many workers of this process are in one of these states */
+static unsigned int workers_in(const char *states)
+{
+	DIR *proc = opendir("/proc");
+	unsigned int nr = 0;
+	struct dirent *e;
+	char state;
+
+	while (proc && (e = readdir(proc))) {
+		if (!is_worker(e->d_name))
+			continue;
+		state = state_of(e->d_name);
+		nr += state && strchr(states, state);
+	}
+	if (proc)
+		closedir(proc);
+	return nr;
+}
+
+/* Workers that have nothing to do, and workers in the middle of a request */
+#define IDLE	"I"
+#define STUCK	"SD"
+
 /* After a lower limit, idle workers end at once */
 RING_TEST(idle_ones_end)
 {
@@ -307,14 +342,11 @@ RING_TEST(idle_ones_end)
 		ASSERT_EQ(0, crowd_read(&c, MANY));
 		EXPECT_EQ(MANY, fdinfo(c.r.fd, "Workers"));
 		ASSERT_STREQ("", crowd_end(&c, MANY));
-		/* time to become idle, for most of them */
-		usleep(100000);
-		if (fdinfo(c.r.fd, "Workers") != MANY)
+		if (!until_ms(workers_in(IDLE) == MANY, 3000))
 			continue;
 		ASSERT_EQ(0, limit(&module_side, &c.r, 2, 0, &l));
 		if (fdinfo(c.r.fd, "Workers") == 2)
 			break;
-		/* some were not idle yet */
 	}
 	EXPECT_GT(20, tries);
 	/* The rest is enough for new requests */
@@ -322,21 +354,6 @@ RING_TEST(idle_ones_end)
 	EXPECT_EQ(2, fdinfo(c.r.fd, "Workers"));
 	EXPECT_STREQ("", crowd_end(&c, MANY));
 	crowd_free(&c);
-}
-
-/* Return: how many workers of this process sleep in the middle of a request */
-static unsigned int workers_stuck(void)
-{
-	DIR *proc = opendir("/proc");
-	unsigned int nr = 0;
-	struct dirent *e;
-
-	while (proc && (e = readdir(proc)))
-		if (is_worker(e->d_name) && task_sleeps(atoi(e->d_name)))
-			nr++;
-	if (proc)
-		closedir(proc);
-	return nr;
 }
 
 /* Busy ones end after their request, and leave the queued ones to the others */
@@ -353,7 +370,7 @@ RING_TEST(busy_ones_end)
 		ASSERT_EQ(0, limit(&module_side, &c.r, 3, 0, &l));
 		ASSERT_EQ(0, crowd_read(&c, MANY));
 		/* One that has not begun its request may end before it */
-		ASSERT_TRUE(until(workers_stuck() == 3));
+		ASSERT_TRUE(until(workers_in(STUCK) == 3));
 		ASSERT_EQ(0, limit(&module_side, &c.r, 1, 0, &l));
 		EXPECT_EQ(3, fdinfo(c.r.fd, "Workers"));
 		begin = now_ns(CLOCK_MONOTONIC);
