@@ -261,6 +261,14 @@ resolve_target() {
 	printf '%s %s %s\n' "$name" "${image#linux-image-}" "$version"
 }
 
+# compiler_of RELEASE: print "COMPILER VERSION".
+compiler_of() {
+	local compiler version
+	compiler=$(depends_of "$1" gcc | grep -m 1 '^gcc-[0-9]')
+	version=$(apt_private "$1" apt-cache policy "$compiler" | sed -n 's/^ *Candidate: //p')
+	printf '%s %s\n' "$compiler" "$version"
+}
+
 # Print "source PACKAGE VERSION" of the newest packaged kernel source.
 resolve_source() {
 	local release=${SOURCE_FROM[0]} found version package
@@ -273,12 +281,17 @@ resolve_source() {
 
 # Print "source PACKAGE VERSION COMPILER VERSION" of the debug kernels.
 resolve_debug_source() {
-	local release=$1 series=$2 package=$3 found compiler version
+	local release=$1 series=$2 package=$3 found
 	found=$(newest_of "$release" "$series" "$package")
 	[ -n "$found" ] || { warn "$release has no package $package"; return 1; }
-	compiler=$(depends_of "$release" gcc | grep -m 1 '^gcc-[0-9]')
-	version=$(apt_private "$release" apt-cache policy "$compiler" | sed -n 's/^ *Candidate: //p')
-	printf 'source %s %s %s\n' "$found" "$compiler" "$version"
+	printf 'source %s %s\n' "$found" "$(compiler_of "$release")"
+}
+
+# compiler_in RELEASE: print "COMPILER VERSION" of the tree in which kernels are built.
+compiler_in() {
+	local found
+	found=$(sed -n 's/^source [^ ]* [^ ]* *//p' "$(resolved "$1")")
+	printf '%s\n' "${found:-$(compiler_of "$1")}"
 }
 
 # has_debug_kernels RELEASE
@@ -348,26 +361,38 @@ forget_resolved() {
 		rm -f -- "$CACHE/apt/$1.targets"
 }
 
+# debug_kernel_image DIR: print the path of the kernel that was built in this folder.
+debug_kernel_image() {
+	find "$1/" -maxdepth 1 \( -name bzImage -o -name linux \) 2>/dev/null
+}
+
 prebuilt_dir() {
 	local dir found=
 	for dir in "$PREBUILT"/*-"$1"; do
-		[ -s "$dir/bzImage" ] && [ -s "$dir/headers.tar.zst" ] &&
+		[ -s "$(debug_kernel_image "$dir")" ] && [ -s "$dir/headers.tar.zst" ] &&
 			[ -s "$dir/modules.tar.zst" ] && found=$dir
 	done
 	[ -n "$found" ] && (cd -- "$found" && pwd)
+}
+
+# debug_kernel_fragments NAME: print the names of the files in configs/.
+debug_kernel_fragments() {
+	[ "$1" = uml ] || printf '%s.config\n' base debug kinds
+	printf '%s.config\n' "$1"
 }
 
 # Print all that the build of a debug kernel depends on, without comments.
 debug_kernel_parts() {
 	local name=$1 release=$2
 	grep '^source ' "$(resolved "$release")"
-	grep -hE '^(CONFIG_|# CONFIG_.* is not set)' \
-		"$VM_DIR"/configs/{base,debug,kinds,"$name"}.config
+	compiler_in "$release"
+	(cd "$VM_DIR/configs" && debug_kernel_fragments "$name" |
+		xargs grep -hE '^(CONFIG_|# CONFIG_.* is not set)')
 	grep -hvE '^[[:space:]]*#' "$VM_DIR/debug-kernel-inside"
 }
 
-# debug_kernel_dir NAME: print the folder of a debug kernel that was built here. Build
-# it if it does not exist, unless CACHE_ONLY is set.
+# debug_kernel_dir NAME: print the folder of a debug kernel (or of the User Mode Linux
+# kernel) that was built here. Build it if it does not exist, unless CACHE_ONLY is set.
 debug_kernel_dir() {
 	local name=$1 release package version
 	read -r _ release _ < <(target_row "$name")
@@ -385,11 +410,11 @@ ready_debug_kernel() {
 target_skip() {
 	local kind
 	read -r _ _ kind _ < <(target_row "$1")
-	[ "$kind" = debug ] || return 1
+	[ "$kind" != deb ] || return 1
 	if ready_debug_kernel "$1" >/dev/null; then
 		return 1
 	fi
-	echo "there is no prebuilt kernel, and none was built yet (make debug-kernel)"
+	echo "there is no prebuilt kernel, and none was built yet (tools/vm/debug-kernel $1)"
 }
 
 # target_load NAME: set T_NAME, T_RELEASE, T_KIND, T_KVER, T_VERSION, T_DIR.
@@ -399,7 +424,7 @@ target_load() {
 	[ -n "$row" ] || unknown_kernel "$1"
 	read -r T_NAME T_RELEASE T_KIND _ <<<"$row"
 	T_DIR=
-	if [ "$T_KIND" = debug ]; then
+	if [ "$T_KIND" != deb ]; then
 		T_DIR=$(ready_debug_kernel "$T_NAME") || die "$1: $(target_skip "$1")"
 		T_KVER=$(tar --zstd -xOf "$T_DIR/headers.tar.zst" headers/include/config/kernel.release)
 		T_VERSION=$(hash_files "$T_DIR"/{config,headers.tar.zst,modules.tar.zst})

@@ -8,10 +8,11 @@
 #                         dkms, and the headers and modules of all its kernels
 #   root_image RELEASE    the same as an ext4 image
 #   kernel_dir NAME       vmlinuz and initramfs.cpio.gz of a kernel, and layer/, the
-#                         overlay for the root tree. For a debug kernel it has
-#                         modules.ext4, too
+#                         overlay for the root tree. For a kernel that was built here it
+#                         has modules.ext4, too
 #   tools_tree RELEASE    a folder with the packages for building a kernel
-#   debug_kernel_make     fills the cache entry of a debug kernel
+#   debug_kernel_make     fills the cache entry of a debug kernel, or of the User Mode
+#                         Linux kernel
 #   clang_tree            a kernel build tree that was prepared with clang
 #   kernel_source         scripts/ and kselftest's own files of the newest kernel
 
@@ -158,7 +159,7 @@ kernel_make_debug() {
 	local kver=$1 from=$2 dir=$3 modules mib
 	modules=$dir/layer/usr/lib/modules/$kver
 	mkdir -p "$dir/work/modules" "$modules" "$dir/layer/usr/src"
-	cp "$from/bzImage" "$dir/vmlinuz"
+	cp "$(debug_kernel_image "$from")" "$dir/vmlinuz"
 	chmod u+w "$dir/vmlinuz"
 	tar -C "$dir/layer/usr/src" --zstd -xf "$from/headers.tar.zst"
 	mv "$dir/layer/usr/src/headers" "$dir/layer/usr/src/linux-headers-$kver"
@@ -183,7 +184,7 @@ kernel_key() {
 kernel_dir() {
 	local tree
 	target_load "$1"
-	if [ "$T_KIND" = debug ]; then
+	if [ "$T_KIND" != deb ]; then
 		cache_entry "kernel-$1" "$(kernel_key)" \
 			kernel_make_debug "$T_KVER" "$T_DIR"
 	else
@@ -221,8 +222,7 @@ tools_make() {
 tools_tree() {
 	local dir
 	dir=$(cache_entry "tools-$1" "$(hash_of "$1" "$(tools_packages "$1")" \
-		"$(sed -n 's/^source [^ ]* [^ ]* *//p' "$(resolved "$1")")" \
-		"$(declare -f tools_make)")" tools_make "$1") || return 1
+		"$(compiler_in "$1")" "$(declare -f tools_make)")" tools_make "$1") || return 1
 	printf '%s\n' "$dir/tree"
 }
 
@@ -241,11 +241,10 @@ debug_kernel_make() {
 	mkdir "$dir/src"
 	source_tar "$release" "$package" "$version" "$dir" |
 		tar -C "$dir/src" -x --strip-components=1 --exclude='*/Documentation/*/*'
-	"$VM_DIR/chroot" "tools:$release" --bind "$dir:/build" -- \
-		bash /src/tools/vm/debug-kernel-inside base.config debug.config kinds.config \
-		"$name.config"
+	debug_kernel_fragments "$name" | xargs "$VM_DIR/chroot" "tools:$release" \
+		--bind "$dir:/build" -- bash /src/tools/vm/debug-kernel-inside
 	rm -rf "$dir/src"
-	[ -s "$dir/bzImage" ] && [ -s "$dir/config" ] && [ -s "$dir/headers.tar.zst" ] &&
+	[ -s "$(debug_kernel_image "$dir")" ] && [ -s "$dir/config" ] && [ -s "$dir/headers.tar.zst" ] &&
 		[ -s "$dir/modules.tar.zst" ]
 }
 

@@ -123,3 +123,8 @@ class Table(unittest.TestCase):
         self.assertEqual(kernels.find('kmemleak').name, 'kasan')
         self.assertIn('kmemleak', kernels.debug_names())
         self.assertIsNone(kernels.find('no such kernel'))
+
+    def test_user_mode_linux_must_be_named(self):
+        self.assertEqual(kernels.find('uml').kind, kernels.UML)
+        self.assertEqual(kernels.names(kernels.UML), ['uml'])
+        self.assertNotIn('uml', kernels.all_names())
