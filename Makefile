@@ -94,6 +94,7 @@ help:
 	@echo '  sudo make install-lib, uninstall-lib'
 	@echo '                       install or remove the library (prefix=/usr/local, DESTDIR=)'
 	@echo '  make bench           count the instructions of each operation, on iouring2 and on io_uring'
+	@echo '                       (ARGS=--cycles: the ticks of the processor)'
 	@echo '  make profile         count them by symbol'
 	@echo '  make dist            make $(DIST)'
 	@echo '  sudo make install    dkms add, build and install; add group, udev rule, man page; load'

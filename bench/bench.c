@@ -4,12 +4,13 @@
  * boot, with the same code. Time is CLOCK_MONOTONIC. The program is made for
  * "qemu -icount shift=0", where a nanosecond is an instruction.
  *
- * usage: bench [-f REGEX] [-b REGEX] [-q] [-t] [-w FILE] DIR
+ * usage: bench [-f REGEX] [-b REGEX] [-q] [-t | -c] [-w FILE] DIR
  *
  *   -f REGEX  only operations whose names match
  *   -b REGEX  only batch sizes that match
  *   -q        a tenth of the rounds
  *   -t        measure threads in wall-clock time, on two processors or more
+ *   -c        measure operations by batch size in ticks, see cycles.c
  *   -w FILE   write a line for each measurement to FILE, see insns.c
  *
  * DIR is a folder on a disk file system. /tmp should be a tmpfs. Direct reads
@@ -108,7 +109,7 @@ static double measure(const struct op *op, unsigned int b,
 	clock_is_for(op->name, b, op->plain ? "system call" : backend->name);
 	ret = work_open(&w, op);
 	if (!ret && !op->plain)
-		ret = ring_open(&w.r, backend, 2 * MAX_BATCH, 0);
+		ret = ring_open(&w.r, backend, ring_size(b), 0);
 	if (ret) {
 		work_close(&w);
 		return ret;
@@ -157,33 +158,34 @@ void print_row(const char *name, unsigned int at, double tree, double ours,
 	fflush(stdout);
 }
 
-static void rows_by_batch(const regex_t *only, const regex_t *batches)
+static void row_by_instructions(const struct op *op, unsigned int b)
+{
+	double ours = measure(op, b, op->ours ? op->ours : &iouring2);
+
+	print_row(op->name, b, op->plain ? ours : measure(op, b, &in_tree), ours,
+		  "instructions");
+}
+
+static void rows_by_batch(const regex_t *only, const regex_t *batches,
+			  void (*row)(const struct op *op, unsigned int b))
 {
 	unsigned int i, j;
+	char text[16];
 
 	for (i = 0; i < nr_ops; i++) {
-		const struct op *op = &ops[i];
-
-		if (!chosen(only, op->name))
+		if (!chosen(only, ops[i].name))
 			continue;
-		for (j = 0; j < 4 && op->batch[j]; j++) {
-			unsigned int b = op->batch[j];
-			double ours;
-			char text[16];
-
-			snprintf(text, sizeof(text), "%u", b);
-			if (!chosen(batches, text))
-				continue;
-			ours = measure(op, b, op->ours ? op->ours : &iouring2);
-			print_row(op->name, b, op->plain ? ours :
-				  measure(op, b, &in_tree), ours, "instructions");
+		for (j = 0; j < BATCHES && ops[i].batch[j]; j++) {
+			snprintf(text, sizeof(text), "%u", ops[i].batch[j]);
+			if (chosen(batches, text))
+				row(&ops[i], ops[i].batch[j]);
 		}
 	}
 }
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: bench [-f REGEX] [-b REGEX] [-q] [-t] [-w FILE] DIR\n");
+	fprintf(stderr, "usage: bench [-f REGEX] [-b REGEX] [-q] [-t | -c] [-w FILE] DIR\n");
 	return 2;
 }
 
@@ -192,11 +194,13 @@ int main(int argc, char **argv)
 	const char *filter = ".", *batch_filter = ".";
 	struct rlimit files = { 20000, 20000 };
 	regex_t only, batches;
-	int c, threads = 0;
+	int c, threads = 0, cycles = 0;
 
-	while ((c = getopt(argc, argv, "b:f:qtw:")) != -1) {
+	while ((c = getopt(argc, argv, "b:cf:qtw:")) != -1) {
 		if (c == 'b')
 			batch_filter = optarg;
+		else if (c == 'c')
+			cycles = 1;
 		else if (c == 'f')
 			filter = optarg;
 		else if (c == 'q')
@@ -216,8 +220,10 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (threads) {
 		rows_by_threads(&only);
+	} else if (cycles) {
+		rows_by_batch(&only, &batches, row_by_cycles);
 	} else {
-		rows_by_batch(&only, &batches);
+		rows_by_batch(&only, &batches, row_by_instructions);
 		rows_of_their_own(&only);
 	}
 	return 0;

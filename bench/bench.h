@@ -11,7 +11,8 @@
 
 #include "ring.h"
 
-#define MAX_BATCH	128
+#define MAX_BATCH	128	/* of operations that have files or buffers */
+#define BATCHES		5	/* of an operation */
 #define BLOCK		4096
 
 extern int quick;		/* a tenth of everything */
@@ -33,12 +34,13 @@ struct work {
 /* An operation, with a row for each batch size. See ops.c. */
 struct op {
 	const char *name;
-	unsigned int batch[4];
+	unsigned int batch[BATCHES];
 	int (*open)(struct work *w);
 	/* one round of @b operations: @round, or submit and reap what @queue queues */
 	void (*round)(struct work *w, unsigned int b);
 	void (*queue)(struct work *w, unsigned int b);
 	bool plain;		/* system calls, no ring */
+	bool empty;		/* an ENTER that does nothing */
 	const struct backend *ours;	/* for iouring2; NULL: ENTER by fadvise64 */
 };
 
@@ -67,6 +69,7 @@ unsigned int enough_rounds(long long ns, unsigned int n);
 void print_row(const char *name, unsigned int at, double tree, double ours,
 	       const char *unit);
 
+unsigned int ring_size(unsigned int b);
 int work_open(struct work *w, const struct op *op);
 void work_close(struct work *w);
 void round_of(const struct op *op, struct work *w, unsigned int b);
@@ -80,5 +83,6 @@ void round_timeout(struct work *w, unsigned int b);
 
 void rows_of_their_own(const regex_t *only);
 void rows_by_threads(const regex_t *only);
+void row_by_cycles(const struct op *op, unsigned int b);
 
 #endif

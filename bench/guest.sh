@@ -9,6 +9,7 @@ mountpoint -q /tmp || mount -t tmpfs tmpfs /tmp || exit 1
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 insmod /in/iouring2.ko || exit 1
+[ ! -e /in/ticks.ko ] || insmod /in/ticks.ko || exit 1
 echo "# $(uname -r)"
 [ "$1" != -w ] || cat /proc/kallsyms >/out/kallsyms
 /in/bench "$@" /scratch || exit 1

@@ -7,22 +7,29 @@
 # Seconds for a machine.
 LIMIT=2400
 
+# more flags for the compiler
+bench_flags=()
+
 bench_build() {
 	mkdir -p build/bench/in
-	"${CC:-cc}" -static -O2 -g -Wall -Iuapi -pthread -o build/bench/in/bench \
-		bench/{bench,ops,special,threads,ring}.c &&
+	"${CC:-cc}" -static -O2 -g -Wall -Iuapi -pthread "${bench_flags[@]}" -o build/bench/in/bench \
+		bench/{bench,ops,special,threads,cycles,ring}.c &&
 		cp bench/guest.sh build/bench/in/
 }
 
-# bench_module KERNEL DIR: fill DIR/in with the files that the guest needs
+# bench_module KERNEL DIR [FOLDER]: fill DIR/in with the files that the guest needs, with
+# the module in FOLDER, too
 bench_module() {
 	mkdir -p "$2/in" "$2/out"
 	cp build/bench/in/* "$2/in/"
-	tools/vm/kbuild "$1" --out "$2/module" >"$2/build.log" 2>&1 || {
+	{
+		tools/vm/kbuild "$1" --out "$2/module" &&
+			{ [ -z "${3:-}" ] || tools/vm/kbuild "$1" --from "$3" --out "$2/${3##*/}"; }
+	} >"$2/build.log" 2>&1 || {
 		tail -n 20 "$2/build.log" >&2
 		return 1
 	}
-	cp "$2/module/iouring2.ko" "$2/in/"
+	cp "$2/module/iouring2.ko" ${3:+"$2/${3##*/}/${3##*/}.ko"} "$2/in/"
 }
 
 # bench_guest KERNEL DIR OPTION... -- ARGUMENT...: run the guest, with options of

@@ -73,6 +73,12 @@ int open_silent(struct work *w)
 	return open_events(w, 0);
 }
 
+/* Return: the entries of a ring for batches of @b */
+unsigned int ring_size(unsigned int b)
+{
+	return 2 * (b > MAX_BATCH ? b : MAX_BATCH);
+}
+
 /* Return: 0, or -errno if this kernel lacks something that @op needs */
 int work_open(struct work *w, const struct op *op)
 {
@@ -179,7 +185,8 @@ static void round_pread(struct work *w, unsigned int b)
 	unsigned int i;
 
 	for (i = 0; i < b; i++)
-		if (pread(w->file, w->buf + i * BLOCK, BLOCK, i * BLOCK) != BLOCK)
+		if (SYSTEM_CALL(pread(w->file, w->buf + i * BLOCK, BLOCK,
+				      i * BLOCK)) != BLOCK)
 			die("pread", errno);
 }
 
@@ -206,7 +213,7 @@ static void write_events(struct work *w, unsigned int b)
 	__u64 one = 1;
 
 	while (b--)
-		if (write(w->event[b], &one, sizeof(one)) < 0)
+		if (SYSTEM_CALL(write(w->event[b], &one, sizeof(one))) < 0)
 			die("write", errno);
 }
 
@@ -215,7 +222,7 @@ static void read_events(struct work *w, unsigned int b)
 	__u64 count;
 
 	while (b--)
-		if (read(w->event[b], &count, sizeof(count)) < 0)
+		if (SYSTEM_CALL(read(w->event[b], &count, sizeof(count))) < 0)
 			die("read", errno);
 }
 
@@ -246,7 +253,7 @@ static void round_poll_call(struct work *w, unsigned int b)
 
 	for (i = 0; i < b; i++) {
 		p.fd = w->event[i];
-		poll(&p, 1, 0);
+		SYSTEM_CALL(poll(&p, 1, 0));
 	}
 }
 
@@ -292,6 +299,8 @@ static void round_link(struct work *w, unsigned int b)
 /* --- the table ---------------------------------------------------------------- */
 
 #define ALL_BATCHES	{ 1, 8, 32, 128 }
+/* more requests than the request caches of both rings keep */
+#define MORE_BATCHES	{ 1, 8, 32, 128, 512 }
 #define ONCE		{ 1 }
 #define REQUEST(text, prepare, what) \
 	{ .name = (text), .batch = ALL_BATCHES, .open = (prepare), \
@@ -304,7 +313,8 @@ static void round_link(struct work *w, unsigned int b)
 
 const struct op ops[] = {
 	REQUEST("nop", NULL, queue_nops),
-	ROUND("enter, nothing to do", ONCE, NULL, round_enter),
+	{ .name = "enter, nothing to do", .batch = ONCE, .round = round_enter,
+	  .empty = true },
 	{ .name = "nop, ENTER by ioctl", .batch = ALL_BATCHES,
 	  .queue = queue_nops, .ours = &iouring2_ioctl },
 	{ .name = "enter by ioctl, nothing to do", .batch = ONCE,
@@ -320,8 +330,8 @@ const struct op ops[] = {
 	ROUND("poll an eventfd, armed; write, read", ALL_BATCHES, open_silent,
 	      round_poll_armed),
 	CALL("write, read of an eventfd alone", open_silent, round_write_read),
-	ROUND("timeout, armed and removed", ALL_BATCHES, NULL, round_timeout),
-	ROUND("linked pair of nops", ALL_BATCHES, NULL, round_link),
+	ROUND("timeout, armed and removed", MORE_BATCHES, NULL, round_timeout),
+	ROUND("linked pair of nops", MORE_BATCHES, NULL, round_link),
 };
 
 const unsigned int nr_ops = sizeof(ops) / sizeof(*ops);

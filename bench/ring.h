@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <linux/iouring2.h>
 
+#include "calls.h"
+
 struct backend {
 	const char *name;
 	int (*setup)(unsigned int entries, struct iouring2_params *p);
@@ -49,7 +51,7 @@ static inline int ring_enter_flags(struct ring *r, unsigned int submit,
 				   unsigned int min, unsigned int flags)
 {
 	__atomic_store_n(r->sq_tail, r->sqe_tail, __ATOMIC_RELEASE);
-	return r->backend->enter(r->fd, submit, min, flags);
+	return SYSTEM_CALL(r->backend->enter(r->fd, submit, min, flags));
 }
 
 static inline int ring_enter(struct ring *r, unsigned int submit,

@@ -463,11 +463,15 @@ def check_uapi():
 
 
 def check_bench():
-    """The program and the emulator's plugin compile without a warning."""
+    """The program in both forms, the emulator's plugin and the module that counts ticks compile
+    without a warning."""
     flags = ('-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-O2', '-Iuapi')
-    sources = [f'bench/{name}.c' for name in ('bench', 'ops', 'special', 'threads', 'ring')]
+    sources = [f'bench/{name}.c' for name in ('bench', 'ops', 'special', 'threads', 'cycles', 'ring')]
     run('gcc', *flags, '-pthread', '-o', work('bench'), *sources)
+    run('gcc', *flags, '-pthread', '-DCYCLES', '-o', work('bench-cycles'), *sources)
     run('gcc', *flags, '-shared', '-fPIC', '-fvisibility=hidden', '-o', work('insns.so'), 'bench/insns.c')
+    return warnings_in(run('tools/vm/kbuild', '7.x', '--from', 'bench/ticks', '--out', fresh('ticks'),
+                           log='ticks.log'))
 
 
 def check_examples():
