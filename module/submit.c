@@ -20,14 +20,6 @@
 #include "submit.h"
 #include "submitter.h"
 
-#define SQE_FLAGS_HONOURED	(IOURING2_SQE_FIXED_FILE | IOURING2_SQE_IO_DRAIN | \
-				 IOURING2_SQE_IO_LINK | \
-				 IOURING2_SQE_IO_HARDLINK | \
-				 IOURING2_SQE_ASYNC | \
-				 IOURING2_SQE_CQE_SKIP_SUCCESS)
-/* those that io_uring has: others are EINVAL, and not EOPNOTSUPP */
-#define SQE_FLAGS_VALID		(SQE_FLAGS_HONOURED | IOURING2_SQE_BUFFER_SELECT)
-
 #define SUBMIT_ROUNDS	4096	/* runs of the deferred list at the end of a submission */
 
 static __always_inline struct io2_req *req_alloc(struct io2_ring *ring)
@@ -113,16 +105,45 @@ static noinline __cold void submit_trace(const struct io2_req *req,
 	trace_iouring2_submit(req, sqe);
 }
 
+/* Why an opcode does not accept these flags, some of which it does not. */
+static int sqe_flags_error(unsigned int flags, const struct io2_op *op)
+{
+	if (flags & ~IO2_SQE_FLAGS_KNOWN)
+		return -EINVAL;
+	if (!op->prep || (flags & ~op->sqe_flags & IOURING2_SQE_BUFFER_SELECT))
+		return -EOPNOTSUPP;
+	return -EINVAL;
+}
+
 static int sqe_check(const struct io2_ring *ring,
 		     const struct iouring2_sqe *sqe, const struct io2_op *op)
 {
 	if (op->sqe128 && !io2_ring_has_big_sqes(ring))
 		return -EINVAL;
-	if (unlikely(!op->prep || (sqe->flags & ~SQE_FLAGS_HONOURED)))
-		return sqe->flags & ~SQE_FLAGS_VALID ? -EINVAL : -EOPNOTSUPP;
+	if (unlikely(!op->prep || (sqe->flags & ~op->sqe_flags)))
+		return sqe_flags_error(sqe->flags, op);
 	if (sqe->personality || (sqe->ioprio && !op->ioprio))
 		return -EINVAL;
 	return 0;
+}
+
+/*
+ * Is a field set that must be 0? For all opcodes, without a branch for each
+ * field. The last words are 0 in most SQEs, so they are not masked at first.
+ * sqe_check() looks at word 0, and word 4 is the user_data.
+ */
+static __always_inline bool sqe_sets_unused(const struct iouring2_sqe *sqe,
+					    const struct iouring2_sqe *unused)
+{
+	const u64 *s = (const u64 *)sqe, *u = (const u64 *)unused;
+
+	if (unlikely(s[5] | s[6] | s[7])) {
+		/* do not keep them in registers just for this */
+		OPTIMIZER_HIDE_VAR(s);
+		if ((s[5] & u[5]) | (s[6] & u[6]) | (s[7] & u[7]))
+			return true;
+	}
+	return (s[1] & u[1]) | (s[2] & u[2]) | (s[3] & u[3]);
 }
 
 /*
@@ -136,8 +157,13 @@ static __always_inline int req_prep(struct submit_state *st,
 				    unsigned int opcode)
 {
 	req->opcode = opcode;
-	if (op->plug && st->want_plug)
-		submit_plug(st);
+	/* a NOP needs none of this */
+	if (op->has_unused) {
+		if (op->plug && st->want_plug)
+			submit_plug(st);
+		if (unlikely(sqe_sets_unused(sqe, op->unused)))
+			return -EINVAL;
+	}
 	return op->prep(req, sqe);
 }
 

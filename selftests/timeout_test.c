@@ -1017,6 +1017,14 @@ RING_TEST(refused)
 	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->addr3 = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout(sqe, &ts, 0, 0);
+	sqe->__pad2[0] = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
 	prep_timeout_remove(sqe, 1);
 	sqe->len = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
@@ -1027,6 +1035,14 @@ RING_TEST(refused)
 	sqe = ring_sqe(&r);
 	prep_timeout_remove(sqe, 1);
 	sqe->splice_fd_in = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout_remove(sqe, 1);
+	sqe->addr3 = 1;
+	EXPECT_EQ(-EINVAL, ring_do(&r));
+	sqe = ring_sqe(&r);
+	prep_timeout_remove(sqe, 1);
+	sqe->flags = IOURING2_SQE_FIXED_FILE;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 
 	/* The longest time is accepted */

@@ -41,8 +41,6 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
 	struct cancel_args *cancel = io2_args(req, struct cancel_args);
 
-	if (sqe->off || sqe->splice_fd_in)
-		return -EINVAL;
 	cancel->flags = sqe->cancel_flags;
 	cancel->user_data = sqe->addr;
 	cancel->fd = sqe->fd;

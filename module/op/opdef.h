@@ -4,6 +4,7 @@
 #define IO2_OPDEF_H
 
 #include <linux/bits.h>
+#include <linux/build_bug.h>
 #include <linux/nospec.h>
 #include <linux/string.h>
 #include <linux/types.h>
@@ -49,7 +50,17 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
 	return flags >> IO2_CTX_SHIFT;
 }
 
-#define IO2_OP_NAME		24	/* bytes for the name of an opcode */
+#define IO2_OP_NAME		24	/* bytes for the name of an opcode in a trace */
+
+/* the SQE flags that the engine honours for every opcode that accepts them */
+#define IO2_SQE_FLAGS		(IOURING2_SQE_IO_DRAIN | \
+				 IOURING2_SQE_IO_LINK | \
+				 IOURING2_SQE_IO_HARDLINK | \
+				 IOURING2_SQE_ASYNC | \
+				 IOURING2_SQE_CQE_SKIP_SUCCESS)
+/* those that io_uring has: others are EINVAL, and not EOPNOTSUPP */
+#define IO2_SQE_FLAGS_KNOWN	(IO2_SQE_FLAGS | IOURING2_SQE_FIXED_FILE | \
+				 IOURING2_SQE_BUFFER_SELECT)
 
 /**
  * struct io2_op - one opcode
@@ -68,6 +79,10 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @needs_task: called by a kernel thread that has borrowed the submitter's
  *	memory, before issue(). Returns true if a page fault would ask the task
  *	for more than the memory (see memory.c). May sleep. NULL means never.
+ * @unused: an SQE in which all bits of those fields are set that must be 0.
+ *	Whoever submits checks this before prep. It has no ioprio and no
+ *	personality. NULL if no field must be 0.
+ * @has_unused: @unused is not NULL
  * @pollin: waits for EPOLLIN when it would block
  * @pollout: waits for EPOLLOUT when it would block
  * @needs_file: sqe->fd must be a file
@@ -80,13 +95,15 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @sqe128: its SQE has 128 bytes, so it needs SQE128 or SQE_MIXED; set for
  *	opcodes that are not supported, too
  * @plug: if several such requests are submitted together, a plug of the block
- *	layer helps
+ *	layer helps; only together with @has_unused
  * @kind: the IO2_KIND_* bit of the files for which a kernel thread may do it; 0
  *	if the opcode has no file
+ * @sqe_flags: the IOURING2_SQE_* that the opcode accepts. The others that
+ *	io_uring has are EOPNOTSUPP (BUFFER_SELECT) or EINVAL
  * @name: its name, for tracepoints; empty if the opcode is not supported
  *
- * Constant, as part of the table io2_ops. The size is 72 bytes: with 48 or 64
- * bytes, the address of a row takes one instruction more at each use.
+ * Constant, as part of the table io2_ops. The size is 72 bytes: with 48, 64 or
+ * 80 bytes, the address of a row takes one instruction more at each use.
  */
 struct io2_op {
 	int		(*prep)(struct io2_req *req,
@@ -95,6 +112,8 @@ struct io2_op {
 	void		(*cleanup)(struct io2_req *req);
 	bool		(*personal)(const struct io2_req *req);
 	bool		(*needs_task)(const struct io2_req *req);
+	const struct iouring2_sqe *unused;
+	u8		has_unused:1;
 	u8		pollin:1;
 	u8		pollout:1;
 	u8		needs_file:1;
@@ -107,8 +126,11 @@ struct io2_op {
 	u8		plug:1;
 	u8		sqe128:1;
 	u8		kind;
-	char		name[IO2_OP_NAME];
+	u8		sqe_flags;
+	char		name[20];
 };
+
+static_assert(sizeof(struct io2_op) == 72);
 
 #define IO2_OP_LAST	IOURING2_OP_LAST
 
@@ -123,13 +145,16 @@ static inline bool io2_op_supported(unsigned int opcode)
  * io2_op_sqe_flags() - the SQE flags that opcodes accept. For QUERY
  *
  * Context: any.
- * Return: IOURING2_SQE_*.
+ * Return: IOURING2_SQE_*, without FIXED_FILE: no file can be registered, so a
+ * request with this flag fails.
  */
 static inline unsigned int io2_op_sqe_flags(void)
 {
-	return IOURING2_SQE_IO_DRAIN | IOURING2_SQE_IO_LINK |
-	       IOURING2_SQE_IO_HARDLINK | IOURING2_SQE_ASYNC |
-	       IOURING2_SQE_CQE_SKIP_SUCCESS;
+	unsigned int i, flags = 0;
+
+	for (i = 0; i < IO2_OP_LAST; i++)
+		flags |= io2_ops[i].sqe_flags;
+	return flags & ~IOURING2_SQE_FIXED_FILE;
 }
 
 /**
@@ -154,10 +179,12 @@ static inline bool io2_op_has_sqe128(unsigned int opcode)
  */
 static inline void io2_op_name(char *name, unsigned int opcode)
 {
+	memset(name, 0, IO2_OP_NAME);
 	if (io2_op_supported(opcode))
-		memcpy(name, io2_ops[opcode].name, IO2_OP_NAME);
+		memcpy(name, io2_ops[opcode].name,
+		       sizeof(io2_ops[opcode].name));
 	else
-		memcpy(name, (char [IO2_OP_NAME]) { "-" }, IO2_OP_NAME);
+		name[0] = '-';
 }
 
 #endif

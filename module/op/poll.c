@@ -136,21 +136,18 @@ static __poll_t poll_events(const struct iouring2_sqe *sqe)
  */
 int io2_poll_add_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
-	if (sqe->buf_index || sqe->off || sqe->addr)
-		return -EINVAL;
-	if (sqe->len & ~IOURING2_POLL_ADD_MULTI)
-		return -EINVAL;
-	if ((sqe->len & IOURING2_POLL_ADD_MULTI) &&
-	    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
-		return -EINVAL;
+	__poll_t how = EPOLLONESHOT;
+
+	if (sqe->len) {
+		if (sqe->len != IOURING2_POLL_ADD_MULTI ||
+		    (sqe->flags & IOURING2_SQE_CQE_SKIP_SUCCESS))
+			return -EINVAL;
+		/* a pipe wakes for data added to unread data, too */
+		how = EPOLLET;
+	}
 	atomic_set(&req->poll.state, 0);
 	req->poll.nr = 0;
-	req->poll.events = poll_events(sqe);
-	/* with EPOLLET a pipe wakes for data added to unread data, too */
-	if (sqe->len & IOURING2_POLL_ADD_MULTI)
-		req->poll.events |= EPOLLET;
-	else
-		req->poll.events |= EPOLLONESHOT;
+	req->poll.events = poll_events(sqe) | how;
 	return 0;
 }
 
@@ -199,8 +196,6 @@ int io2_poll_remove_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	struct poll_remove_args *rem =
 		io2_args(req, struct poll_remove_args);
 
-	if (sqe->buf_index || sqe->splice_fd_in)
-		return -EINVAL;
 	if (sqe->len & ~(POLL_UPDATES | IOURING2_POLL_ADD_MULTI))
 		return -EINVAL;
 	/* ADD_MULTI alone is invalid; in an update it has no effect */

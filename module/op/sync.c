@@ -31,8 +31,6 @@ int io2_fsync_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
 	struct sync_args *sync = io2_args(req, struct sync_args);
 
-	if (sqe->addr || sqe->buf_index || sqe->splice_fd_in)
-		return -EINVAL;
 	if (sqe->fsync_flags & ~IOURING2_FSYNC_DATASYNC)
 		return -EINVAL;
 	sync->flags = sqe->fsync_flags;

@@ -222,9 +222,7 @@ int io2_timeout_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	struct timeout_args *t = timeout_args(req);
 	int ret;
 
-	if (sqe->buf_index || sqe->len != 1 || sqe->splice_fd_in)
-		return -EINVAL;
-	if (sqe->timeout_flags & ~TIMEOUT_FLAGS)
+	if (sqe->len != 1 || (sqe->timeout_flags & ~TIMEOUT_FLAGS))
 		return -EINVAL;
 	if (hweight32(sqe->timeout_flags & TIMEOUT_CLOCKS) > 1)
 		return -EINVAL;
@@ -285,8 +283,6 @@ int io2_timeout_remove_prep(struct io2_req *req,
 		io2_args(req, struct timeout_remove_args);
 	int ret;
 
-	if (sqe->buf_index || sqe->len || sqe->splice_fd_in)
-		return -EINVAL;
 	rem->user_data = sqe->addr;
 	rem->flags = sqe->timeout_flags;
 	if (!rem->flags)
