@@ -169,6 +169,9 @@ TEST_F_TIMEOUT(victim, matches_by_each_key, LIMIT)
 		{ { FD | OP, 0, vfd, v->op }, true, true },
 		{ { FD | USERDATA, VICTIM, vfd, 0 }, true, true },
 		{ { FD | OP | USERDATA, VICTIM, vfd, v->op }, true, true },
+		/* without FD, FD_FIXED means nothing; without OP, len does */
+		{ { FIXED, VICTIM, -1, 0 }, true },
+		{ { 0, VICTIM, -1, v->op ^ 1 }, true },
 		{ { 0, VICTIM + 1, -1, 0 }, false },
 		{ { USERDATA, 0, -1, 0 }, false },
 		{ { OP, VICTIM, -1, v->op ^ 1 }, false },
@@ -666,25 +669,14 @@ RING_FIXTURE(bad_key) {
 	int res;
 };
 
-FIXTURE_VARIANT_ADD(bad_key, fixed_file) {
-	{ FIXED, VICTIM, POLLED, 0 }, -EINVAL
-};
-
+/* there is no table of registered files */
 FIXTURE_VARIANT_ADD(bad_key, fd_of_fixed_file) {
-	{ FD | FIXED, VICTIM, 0, 0 }, -EINVAL
+	{ FD | FIXED, VICTIM, 0, 0 }, -EBADF
 };
 
 FIXTURE_VARIANT_ADD(bad_key, any_of_fd) { { ANY | FD, 0, POLLED, 0 }, -EINVAL };
 FIXTURE_VARIANT_ADD(bad_key, any_of_opcode) {
 	{ ANY | OP, 0, -1, IOURING2_OP_POLL_ADD }, -EINVAL
-};
-
-FIXTURE_VARIANT_ADD(bad_key, opcode_without_flag) {
-	{ 0, VICTIM, -1, 1 }, -EINVAL
-};
-
-FIXTURE_VARIANT_ADD(bad_key, all_of_opcode_without_flag) {
-	{ ALL, VICTIM, -1, IOURING2_OP_POLL_ADD }, -EINVAL
 };
 
 FIXTURE_VARIANT_ADD(bad_key, opcode_unknown) { { OP, 0, -1, 255 }, -EINVAL };
@@ -741,6 +733,12 @@ RING_TEST(refused)
 	prep_cancel(sqe, VICTIM, 0);
 	sqe->splice_fd_in = 1;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
+	/* the key is a registered file, and there is none */
+	sqe = ring_sqe(&r);
+	prep_cancel(sqe, VICTIM, FD);
+	sqe->fd = s.efd;
+	sqe->flags = IOURING2_SQE_FIXED_FILE;
+	EXPECT_EQ(-EBADF, ring_do(&r));
 	/* The victim is still in flight */
 	EXPECT_EQ(1, fdinfo(r.fd, "Inflight"));
 	EXPECT_EQ(self->before.counter[5] + 1, counter("files"));

@@ -11,6 +11,7 @@
 
 #define CANCEL_FLAGS	(IOURING2_ASYNC_CANCEL_ALL | IOURING2_ASYNC_CANCEL_FD | \
 			 IOURING2_ASYNC_CANCEL_ANY | \
+			 IOURING2_ASYNC_CANCEL_FD_FIXED | \
 			 IOURING2_ASYNC_CANCEL_USERDATA | \
 			 IOURING2_ASYNC_CANCEL_OP)
 
@@ -51,8 +52,6 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	    cancel->flags & (IOURING2_ASYNC_CANCEL_FD |
 			     IOURING2_ASYNC_CANCEL_OP))
 		return -EINVAL;
-	if (!(cancel->flags & IOURING2_ASYNC_CANCEL_OP) && sqe->len)
-		return -EINVAL;
 	if ((cancel->flags & IOURING2_ASYNC_CANCEL_OP) &&
 	    cancel->opcode >= IO2_OP_LAST)
 		return -EINVAL;
@@ -68,8 +67,13 @@ int io2_cancel_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 static int cancel_get_file(struct io2_req *req)
 {
 	const struct cancel_args *cancel = io2_args(req, struct cancel_args);
-	struct file *file = io2_req_lookup(req, cancel->fd);
+	struct file *file;
 
+	/* registered files are not supported */
+	if ((cancel->flags & IOURING2_ASYNC_CANCEL_FD_FIXED) ||
+	    (req->flags & IOURING2_SQE_FIXED_FILE))
+		return -EBADF;
+	file = io2_req_lookup(req, cancel->fd);
 	if (!file)
 		return -EBADF;
 	if (!io2_is_ring_file(file)) {
