@@ -195,16 +195,62 @@ TEST_F_TIMEOUT(how, refused, LIMIT)
 	sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, flags);
 	sqe->ioprio = 7 << 13;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
-	/* Metadata (protection information) and write streams */
+	/* Metadata (protection information) */
 	sqe = queue(&r, IOURING2_OP_READ, fd, buf, 8, 0, flags);
 	sqe->attr_type_mask = IOURING2_RW_ATTR_FLAG_PI;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 	sqe = queue(&r, IOURING2_OP_WRITE, fd, buf, 8, 0, flags);
-	sqe->write_stream = 1;
+	sqe->attr_type_mask = 1ULL << 63;
 	EXPECT_EQ(-EINVAL, ring_do(&r));
 	EXPECT_EQ(self->before.counter[5], counter("files"));
 	ring_exit(&r);
 	close(fd);
+}
+
+static int with_stream(struct ring *r, int op, int fd, void *addr,
+		       unsigned int stream, unsigned int flags)
+{
+	struct iouring2_sqe *sqe = queue(r, op, fd, addr, 4096, 0, flags);
+
+	sqe->write_stream = stream;
+	return ring_do(r);
+}
+
+/*
+ * A file without write streams ignores the stream of a write. A direct write to
+ * a disk names a stream of the disk, which this disk does not have. A read has
+ * no stream.
+ */
+TEST_F_TIMEOUT(how, write_streams, LIMIT)
+{
+	char *page = (void *)(((uintptr_t)buf + 4095) & ~4095UL);
+	int fd = tmp_file(8192), slow, disk;
+	const unsigned int flags = variant->flags;
+	struct ring r;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ring_init(&r, 8, 0));
+	EXPECT_EQ(4096, with_stream(&r, IOURING2_OP_READ, fd, page, 1, flags));
+	EXPECT_EQ(4096, with_stream(&r, IOURING2_OP_WRITE, fd, page, 1, flags));
+	slow = slow_disk(1);
+	disk = open("/dev/nullb0", O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (slow >= 0 && disk >= 0) {
+		EXPECT_EQ(4096, with_stream(&r, IOURING2_OP_READ, disk, page,
+					    255, flags));
+		EXPECT_EQ(4096, with_stream(&r, IOURING2_OP_WRITE, disk, page,
+					    0, flags));
+		EXPECT_EQ(-EINVAL, with_stream(&r, IOURING2_OP_WRITE, disk,
+					       page, 1, flags));
+		EXPECT_EQ(-EINVAL, with_stream(&r, IOURING2_OP_WRITE, disk,
+					       page, 255, flags));
+	} else {
+		TH_LOG("no null_blk: a disk is not tested");
+	}
+	ring_exit(&r);
+	close(disk);
+	close(fd);
+	if (slow >= 0)
+		EXPECT_EQ(0, slow_disk_close(slow));
 }
 
 /* A length above the limit of read(2) is reduced to it, and is no failure */
@@ -257,15 +303,20 @@ RING_FIXTURE(ioprio) {
 
 enum { NONE, RT, BE, IDLE };
 
-/* The results are those of ioprio_set(2): for root, and without privileges */
+/*
+ * The results are those of ioprio_set(2) of 7.x: for root, and without
+ * privileges. From bit 3 on, a priority has a hint for the device.
+ */
 FIXTURE_VARIANT_ADD(ioprio, none) { NONE, 0, 8, 8 };
 FIXTURE_VARIANT_ADD(ioprio, none_level_1) { NONE, 1, -EINVAL, -EINVAL };
+FIXTURE_VARIANT_ADD(ioprio, none_with_hint) { NONE, 1 << 12, 8, 8 };
+FIXTURE_VARIANT_ADD(ioprio, none_level_1_with_hint) { NONE, 9, -EINVAL, -EINVAL };
 FIXTURE_VARIANT_ADD(ioprio, realtime_highest) { RT, 0, 8, -EPERM };
 FIXTURE_VARIANT_ADD(ioprio, realtime_lowest) { RT, 7, 8, -EPERM };
-FIXTURE_VARIANT_ADD(ioprio, realtime_too_low) { RT, 8, -EINVAL, -EPERM };
+FIXTURE_VARIANT_ADD(ioprio, realtime_with_hint) { RT, 8, 8, -EPERM };
 FIXTURE_VARIANT_ADD(ioprio, best_effort_highest) { BE, 0, 8, 8 };
 FIXTURE_VARIANT_ADD(ioprio, best_effort_lowest) { BE, 7, 8, 8 };
-FIXTURE_VARIANT_ADD(ioprio, best_effort_too_low) { BE, 8, -EINVAL, -EINVAL };
+FIXTURE_VARIANT_ADD(ioprio, best_effort_with_hint) { BE, 7 << 3 | 7, 8, 8 };
 FIXTURE_VARIANT_ADD(ioprio, idle_highest) { IDLE, 0, 8, 8 };
 FIXTURE_VARIANT_ADD(ioprio, idle_lowest) { IDLE, 7, 8, 8 };
 FIXTURE_VARIANT_ADD(ioprio, no_such_class) { 4, 0, -EINVAL, -EINVAL };

@@ -20,6 +20,7 @@
 #include <linux/fs_struct.h>
 #include <linux/fsnotify.h>
 #include <linux/hrtimer.h>
+#include <linux/ioprio.h>
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -342,6 +343,38 @@ static inline void io2_kiocb_init(struct kiocb *kiocb, struct file *file)
 	kiocb->ki_flags = io2_iocb_flags(file) | IO2_IOCB_CACHED;
 #ifdef HAVE_KI_HINT
 	kiocb->ki_hint = ki_hint_validate(file_write_hint(file));
+#endif
+}
+
+/*
+ * Since 6.16 a write may name a write stream of its device. On older kernels,
+ * which have none, it gets the result that a device without streams gives.
+ */
+static inline int io2_kiocb_set_write_stream(struct kiocb *kiocb, u8 stream)
+{
+#ifdef HAVE_KI_WRITE_STREAM
+	kiocb->ki_write_stream = stream;
+	return 0;
+#else
+	const struct inode *inode = file_inode(kiocb->ki_filp);
+
+	if (!(kiocb->ki_flags & IOCB_DIRECT))
+		return 0;
+	return S_ISBLK(inode->i_mode) ||
+	       inode->i_sb->s_magic == F2FS_SUPER_MAGIC ? -EINVAL : 0;
+#endif
+}
+
+#define IO2_IOPRIO_LEVEL	7	/* the bits of an I/O priority's level */
+
+/* since 6.5 an I/O priority may have a hint; older kernels have other levels there */
+static inline u16 io2_ioprio(u16 ioprio)
+{
+#ifdef IOPRIO_HINT_SHIFT
+	return ioprio;
+#else
+	return IOPRIO_PRIO_VALUE(IOPRIO_PRIO_CLASS(ioprio),
+				 (ioprio & IO2_IOPRIO_LEVEL));
 #endif
 }
 

@@ -60,6 +60,8 @@ run_probes() {
 		'import_ubuf(0, NULL, 0, NULL);' "$@"
 	probe KI_HINT linux/fs.h \
 		'struct kiocb *k = NULL; k->ki_hint = ki_hint_validate(0);' "$@"
+	probe KI_WRITE_STREAM linux/fs.h \
+		'struct kiocb *k = NULL; k->ki_write_stream = 0;' "$@"
 	probe SOCK_FROM_FILE_1 linux/net.h \
 		'sock_from_file(NULL);' "$@"
 	probe TASK_STATE linux/sched.h \

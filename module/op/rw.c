@@ -33,6 +33,7 @@
  * @rw_flags: RWF_*
  * @nr_segs: number of segments; at most UIO_MAXIOV
  * @ioprio: I/O priority; 0 for that of the task or worker that starts the I/O
+ * @write_stream: write stream of the device; 0 for none. Not used by reads
  *
  * Lifetime: that of the request. Attempts and polls do not reuse its memory.
  * Only @done changes after prep; the owner of the request writes it.
@@ -48,6 +49,7 @@ struct rw_args {
 	u32			rw_flags;
 	u16			nr_segs;
 	u16			ioprio;
+	u8			write_stream;
 };
 
 static __always_inline struct rw_args *rw_args(const struct io2_req *req)
@@ -67,22 +69,19 @@ static int req_dir(const struct io2_req *req)
 	return req_is_write(req) ? ITER_SOURCE : ITER_DEST;
 }
 
-/* Applies the rules of ioprio_set(2). Hints are not supported. */
+/* Applies the rules of ioprio_set(2) of 7.x, which accepts any hint. */
 static int rw_check_ioprio(u16 ioprio)
 {
-	unsigned int level = IOPRIO_PRIO_DATA(ioprio);
-
 	switch (IOPRIO_PRIO_CLASS(ioprio)) {
 	case IOPRIO_CLASS_RT:
 		if (!capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
 			return -EPERM;
-		fallthrough;
+		return 0;
 	case IOPRIO_CLASS_BE:
-		return level < 8 ? 0 : -EINVAL;
 	case IOPRIO_CLASS_IDLE:
 		return 0;
 	case IOPRIO_CLASS_NONE:
-		return level ? -EINVAL : 0;
+		return ioprio & IO2_IOPRIO_LEVEL ? -EINVAL : 0;
 	default:
 		return -EINVAL;
 	}
@@ -94,13 +93,11 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 
 	rw->pos = sqe->off;
 	rw->rw_flags = (__force u32)sqe->rw_flags;
-	rw->ioprio = sqe->ioprio;
+	rw->ioprio = io2_ioprio(sqe->ioprio);
+	rw->write_stream = sqe->write_stream;
 	rw->done = 0;
 	if (rw->rw_flags & (__force u32)RWF_NOWAIT)
 		req->flags |= REQ_F_NOWAIT;
-	/* metadata and write streams are not supported */
-	if (sqe->attr_type_mask || sqe->write_stream)
-		return -EINVAL;
 	return sqe->ioprio ? rw_check_ioprio(sqe->ioprio) : 0;
 }
 
@@ -114,13 +111,14 @@ static int rw_prep_common(struct io2_req *req, const struct iouring2_sqe *sqe)
 int io2_rw_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 {
 	struct rw_args *rw = rw_args(req);
+	int ret = rw_prep_common(req, sqe);
 
+	if (ret)
+		return ret;
 	rw->base = u64_to_user_ptr(sqe->addr);
 	rw->total = min_t(u32, sqe->len, MAX_RW_COUNT);
 	rw->nr_segs = 1;
-	if (!access_ok(rw->base, rw->total))
-		return -EFAULT;
-	return rw_prep_common(req, sqe);
+	return access_ok(rw->base, rw->total) ? 0 : -EFAULT;
 }
 
 /**
@@ -140,6 +138,9 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	struct iov_iter iter;
 	ssize_t ret;
 
+	ret = rw_prep_common(req, sqe);
+	if (ret)
+		return ret;
 	if (nr > UIO_MAXIOV)
 		return -EINVAL;
 	rw->iov = NULL;
@@ -159,7 +160,7 @@ int io2_rwv_prep(struct io2_req *req, const struct iouring2_sqe *sqe)
 	if (nr == 1)
 		rw->base = one.iov_base;
 	rw->total = iov_iter_count(&iter);
-	return rw_prep_common(req, sqe);
+	return 0;
 }
 
 /**
@@ -307,6 +308,11 @@ static __always_inline int rw_init_kiocb(struct io2_req *req,
 	/* overlayfs releases its freeze count only if this is set */
 	if (write)
 		kiocb->ki_flags |= IOCB_WRITE;
+	if (write && unlikely(rw->write_stream)) {
+		ret = io2_kiocb_set_write_stream(kiocb, rw->write_stream);
+		if (ret)
+			return ret;
+	}
 	if (kiocb->ki_flags & IOCB_NOWAIT)
 		req->flags |= REQ_F_NOWAIT;
 	if (flags & IO2_NONBLOCK)
