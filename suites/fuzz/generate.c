@@ -81,26 +81,37 @@ static uint64_t some_bits(const uint64_t *bits, unsigned int nr)
 
 static uint64_t setup_flags(void)
 {
+	static const uint64_t supported[] = {
+#include "setup_flags.h"
+	};
+	uint64_t flags;
+
 	if (CHANCE(45))
 		return IOURING2_SETUP_CQSIZE;
 	if (CHANCE(6))
 		return 1ULL << random_below(32);
-	return SOME_OF(IOURING2_SETUP_CQSIZE, IOURING2_SETUP_CLAMP,
-		       IOURING2_SETUP_SUBMIT_ALL, IOURING2_SETUP_COOP_TASKRUN,
-		       IOURING2_SETUP_NO_SQARRAY, IOURING2_SETUP_CQE32,
-		       IOURING2_SETUP_CQE_MIXED, IOURING2_SETUP_SQE128,
-		       IOURING2_SETUP_SQE_MIXED) |
-	       (CHANCE(5) ? IOURING2_SETUP_R_DISABLED : 0) |
-	       (CHANCE(15) ? IOURING2_SETUP_SQ_REWIND : 0);
+	flags = some_bits(supported, ARRAY_SIZE(supported));
+	/* with these, most of what follows fails */
+	if (CHANCE(80))
+		flags &= ~(uint64_t)(IOURING2_SETUP_R_DISABLED |
+				     IOURING2_SETUP_SQ_REWIND);
+	return flags;
 }
 
 static uint64_t enter_flags(void)
 {
+	static const uint64_t supported[] = {
+#include "enter_flags.h"
+	};
+	uint64_t wait = CHANCE(75) ? IOURING2_ENTER_GETEVENTS : 0;
+
 	if (CHANCE(5))
 		return 1ULL << random_below(32);
-	return PICK(0, IOURING2_ENTER_GETEVENTS, IOURING2_ENTER_GETEVENTS,
-		    IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_ABS_TIMER) |
-	       (CHANCE(20) ? IOURING2_ENTER_NO_IOWAIT : 0);
+	if (CHANCE(65))
+		return wait;
+	/* exec.c sets EXT_ARG, together with the argument */
+	return wait | (some_bits(supported, ARRAY_SIZE(supported)) &
+		       ~(uint64_t)IOURING2_ENTER_EXT_ARG);
 }
 
 static uint64_t some_addr(void)
@@ -150,13 +161,26 @@ static uint64_t some_map_offset(void)
 
 static uint64_t sqe_flags(void)
 {
+	static const uint64_t supported[] = {
+#include "sqe_flags.h"
+	};
+
 	if (CHANCE(60))
 		return 0;
 	if (CHANCE(6))
 		return random_below(256);
-	return SOME_OF(IOURING2_SQE_IO_LINK, IOURING2_SQE_IO_HARDLINK,
-		       IOURING2_SQE_IO_DRAIN, IOURING2_SQE_ASYNC,
-		       IOURING2_SQE_CQE_SKIP_SUCCESS);
+	return some_bits(supported, ARRAY_SIZE(supported));
+}
+
+static uint64_t some_register_op(void)
+{
+	static const unsigned char supported[] = {
+#include "register_ops.h"
+	};
+
+	if (CHANCE(75))
+		return supported[random_below(ARRAY_SIZE(supported))];
+	return CHANCE(80) ? random_below(IOURING2_REGISTER_LAST + 2) : any_number();
 }
 
 static uint64_t some_opcode(void)
@@ -222,18 +246,7 @@ static uint64_t argument(enum type type)
 		return CHANCE(92) ? 0 : CHANCE(50) ? PICK(0x2000, 0x4001, 0x6000, 0x10000) :
 		       any_number();
 	case T_REGISTER_OP:
-		return CHANCE(75) ?
-		       PICK(IOURING2_REGISTER_PROBE, IOURING2_REGISTER_PROBE,
-			    IOURING2_REGISTER_ENABLE_RINGS,
-			    IOURING2_REGISTER_SYNC_CANCEL,
-			    IOURING2_REGISTER_CLOCK, IOURING2_REGISTER_IOWQ_AFF,
-			    IOURING2_UNREGISTER_IOWQ_AFF,
-			    IOURING2_REGISTER_IOWQ_MAX_WORKERS,
-			    IOURING2_REGISTER_EVENTFD,
-			    IOURING2_REGISTER_EVENTFD_ASYNC,
-			    IOURING2_UNREGISTER_EVENTFD,
-			    IOURING2_REGISTER_QUERY) :
-		       CHANCE(80) ? random_below(IOURING2_REGISTER_LAST + 2) : any_number();
+		return some_register_op();
 	case T_WORD:
 		return CHANCE(60) ? random_below(4) : random_below(76);
 	case T_VALUE:
