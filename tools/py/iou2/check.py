@@ -11,7 +11,7 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from iou2 import TOP, cli, clock, files, kernels, ktap, matrix, plan, report
+from iou2 import TOP, cli, clock, files, kernels, ktap, matrix, plan, report, support
 from iou2.files import last_line, read, tail, write
 from iou2.report import row
 
@@ -106,6 +106,14 @@ def machine_row(kernel, folder, status, said):
 def first_word(said):
     """The first error message of tools/vm/run."""
     return next((line for line in said.split('\n') if line.startswith('vm: ')), '')
+
+
+def support_rows(kernel):
+    """Whether what the selftest "support" has found on a kernel is what results/support.tsv says."""
+    text = read(OUT, kernel, 'boot/output.log')
+    if support.answers(text):
+        wrong = list(support.outdated(text))
+        yield row(kernel, '-', 'results/support.tsv', '', 'fail' if wrong else 'pass', '; '.join(wrong))
 
 
 def is_planned_test(test):
@@ -289,11 +297,12 @@ class Check:
             rows = first.results(tests)
             if status == MACHINE_FAILED and not os.path.exists(folder + '/boot/output.log'):
                 rows = []   # the machine was not started: its one row stands for all tests
-            return [row(name, *r) for r in ktap.table(rows)] + [machine_row(name, 'boot', status, said)]
+            return [row(name, *r) for r in ktap.table(rows)] + [*support_rows(name), machine_row(name, 'boot', status, said)]
         clock.say(f'{name}: running once more: {" ".join(again)}')
         second = self.boot(name, folder + '/again', limit, again, AGAIN_MORE)
         merged = ktap.merge(first, log_of(folder + '/again/output.log'), tests)
         rows = [row(name, *r) for r in ktap.table(merged)]
+        rows += support_rows(name)
         rows.append(machine_row(name, 'again', second, read(folder, 'again/vm.err')))
         if status == MACHINE_FAILED:
             rows.append(row(name, '-', 'machine, first run', '', 'pass', 'flaky: ' + first_word(said)))

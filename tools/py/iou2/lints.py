@@ -13,13 +13,14 @@ import shutil
 import subprocess
 from collections import namedtuple
 
-from iou2 import TOP, files, kernels, selftest
+from iou2 import TOP, files, kernels, selftest, support
 from iou2.files import read, tail, tracked, write
 
 WORK = os.path.join(TOP, 'build/tier0')
 # 7.x is new; 6.1 is here because only the headers of older kernels have sparse's lock annotations.
 SPARSE_KERNELS = ('6.1', '7.x')
 ANALYZER_KERNEL = '7.x'
+NEWEST_KERNEL = '7.x'
 LOCK = None     # the lock that tools/tier0 holds while it runs
 
 Check = namedtuple('Check', 'name function arguments')
@@ -616,6 +617,30 @@ def check_tracepoints():
                 yield f'{name}: {event} is missing'
 
 
+def check_newest_header():
+    """The newest packaged io_uring.h has no name without a row in results/support.tsv."""
+    text = run('tools/vm/chroot', NEWEST_KERNEL, '--', 'sh', '-c',
+               'cat "/usr/src/linux-headers-${KVER%-*}-common/include/uapi/linux/io_uring.h"')
+    theirs = support.names(text)
+    if len(theirs) < 150:
+        yield f'only {len(theirs)} names found in io_uring.h'
+    rows = {name for _, name in support.read_table(read(support.TABLE))}
+    yield from (f'{name} ({kind}) has no row: add it to uapi/linux/iouring2.h, and run tools/support'
+                for (kind, _), name in theirs.items() if name not in rows)
+
+
+def check_supported_named():
+    """README.md and the manual page name what works on every kernel."""
+    table, kernel_names = support.read_table(read(support.TABLE)), support.columns()
+    for (kind, name), cells in table.items():
+        if kind == 'feature' or any(cells.get(kernel) != support.WORKS for kernel in kernel_names):
+            continue
+        short = re.sub('^(IORING_(OP|SETUP|ENTER)_|IOSQE_|IORING_(?=REGISTER_|UNREGISTER_))', '', name)
+        for page in ('docs/man/iouring2.4', *(('README.md',) if kind in ('opcode', 'setup') else ())):
+            if not re.search(rf'(?<![A-Z0-9]){short}\b', read(page)):
+                yield f'{page}: {name} works, and is not named'
+
+
 def check_maintainers():
     """The files that MAINTAINERS names exist."""
     for pattern in re.findall(r'^F:\t(.*)', read('MAINTAINERS'), re.M):
@@ -658,6 +683,9 @@ def rows():
     yield 'each tool has --help and rejects unknown options', check_usage
     yield 'links between documents', check_links
     yield 'tracepoints are documented', check_tracepoints
+    yield 'support.tsv and support.md are up to date', command, 'tools/support', '--check'
+    yield 'support.tsv has every name of the newest io_uring.h', check_newest_header
+    yield 'what works is in README.md and the manual page', check_supported_named
     yield 'MAINTAINERS names existing files', check_maintainers
     yield 'licences (reuse lint)', check_licences
     yield 'kernel versions only in module/compat', check_no_version_code
