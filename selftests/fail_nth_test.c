@@ -94,6 +94,12 @@ OP(nop)
 	prep_nop(sqe);
 }
 
+OP(nop128)
+{
+	prep_nop(sqe);
+	sqe->opcode = IOURING2_OP_NOP128;
+}
+
 OP(nop_file)
 {
 	prep_nop(sqe);
@@ -620,7 +626,7 @@ static struct row rows[NR_ROWS + 1] = {
 
 	OP_ROW("NOP", NOP, nop, 0),
 	OP_ROW("NOP with a file, as deferred work", NOP, nop_file, 0),
-	OP_ROW("NOP128 in a ring of 64 bytes", NOP128, nop, -EINVAL),
+	OP_ROW("NOP128 in a ring of 64 bytes", NOP128, nop128, -EINVAL),
 	OP_ROW("READ of an empty pipe", READ, read_pipe, 16),
 	OP_ROW("READV", READV, readv, 8 * 512),
 	OP_ROW("READV of an empty pipe", READV, readv_pipe, 16),
