@@ -100,7 +100,8 @@ class Machine:
 class Mutate:
     """One run of tools/mutate."""
 
-    def __init__(self, chosen, jobs):
+    def __init__(self, chosen, jobs, first=''):
+        self.first, self.trial = first, ''
         self.mutants = {mutant.name: mutant for mutant in chosen}
         self.jobs = jobs
         self.verdicts = mutants.Verdicts(os.path.join(WORK, 'verdicts'))
@@ -116,6 +117,10 @@ class Mutate:
 
     def record(self, mutant, state, how):
         state, how = mutants.judged(mutant, state, how)
+        if self.trial:
+            if state != 'killed':
+                return      # its own kernel decides
+            how += f', on {self.trial}'
         self.verdicts.keep(mutant.name, self.keys[mutant.name], state, how)
         say(f'{mutant.name}: {state}' + (f' ({how})' if how else ''))
 
@@ -228,23 +233,22 @@ class Mutate:
         end = mutants.is_time_to_end(size, lambda: not logcheck.judge(logcheck.read_log(log)))
         while not ended.wait(5):
             if next(end):
-                os.kill(int(read(machine.path('qemu.pid'))), signal.SIGTERM)
+                os.kill(int(read(machine.path('pid'))), signal.SIGTERM)
                 return
 
     def boot(self, machine):
         """Boot a machine, which runs the lines of in/queue until one leaves a report."""
         shutil.rmtree(machine.path('out'), ignore_errors=True)
         os.makedirs(machine.path('out'))
-        if os.path.exists(machine.path('qemu.pid')):
-            os.remove(machine.path('qemu.pid'))
+        if os.path.exists(machine.path('pid')):
+            os.remove(machine.path('pid'))
         queue = [line.split('\t') for line in read(machine.path('in/queue')).splitlines()]
         seconds = sum(int(line[1]) * int(line[4]) + 30 for line in queue) + 180
         ended = threading.Event()
         watcher = threading.Thread(target=self.end_reported, args=(machine, ended), daemon=True)
         watcher.start()
         self.run('tools/vm/run', '--kernel', kernels.target_of(machine.group.kernel), '--in', machine.path('in'),
-                 '--out', machine.path('out'), '--timeout', str(seconds), '--qemu', '-pidfile', '--qemu',
-                 machine.path('qemu.pid'), *(['--kmemleak'] if machine.group.kernel == kernels.KMEMLEAK else []),
+                 '--out', machine.path('out'), '--timeout', str(seconds), '--pidfile', machine.path('pid'), *(['--kmemleak'] if machine.group.kernel == kernels.KMEMLEAK else []),
                  '--no-logcheck', '--', '/bin/bash', '/in/guest', output=machine.path('boot.log'))
         ended.set()
         watcher.join()
@@ -289,7 +293,7 @@ class Mutate:
         self.verdicts.keep(name, self.keys[name], state, how, took)
         if state != 'survived':
             say(f'{name.removeprefix("unbroken-")}: fails without a mutant: {how}')
-            self.red_base = True
+            self.red_base |= not self.trial
 
     def mutant_result(self, name, state, how, _, left):
         if state != 'survived' or not left:
@@ -377,14 +381,23 @@ class Mutate:
             if not self.is_valid(mutant) and key == mutants.short_key(self.keys[mutant.name]):
                 self.verdicts.keep(mutant.name, self.keys[mutant.name], state, how)
 
+    def kernel_of(self, mutant):
+        """The kernel that runs the mutant now, '' if none does."""
+        if not self.trial:
+            return mutant.kernel
+        # what only another kernel finds, or none, is not worth a trial
+        return '' if mutant.kernel in (mutants.HOST, kernels.KMEMLEAK, 'kcsan') else self.trial
+
     def groups(self, again):
         """The groups of the mutants to run, in the order of their first mutants."""
         found = {}
         for mutant in self.mutants.values():
-            if again or not self.is_valid(mutant):
+            kernel = self.kernel_of(mutant)
+            if kernel and (again or not self.is_valid(mutant)):
                 self.verdicts.forget(mutant.name)
-                found.setdefault((mutant.kernel, mutant.module), []).append(mutant)
-        say(f'{sum(map(len, found.values()))} of {len(self.mutants)} mutants to build')
+                found.setdefault((kernel, mutant.module), []).append(mutant)
+        say(f'{sum(map(len, found.values()))} of {len(self.mutants)} mutants to build'
+            + (f' for {self.trial}' if self.trial else ''))
         groups = [Group(*key, members) for key, members in found.items()]
         for group in groups:
             shutil.rmtree(group.folder, ignore_errors=True)
@@ -414,17 +427,25 @@ class Mutate:
     def main(self, again, only_build, complete):
         self.take_lock()
         self.adopt_recorded()
+        if self.first:
+            self.trial = self.first
+            self.run_all(self.groups(again))
+            self.trial, again = '', False
         groups = self.groups(again)
+        if only_build:
+            self.build_all(groups)
+            bad = [mutant for mutant in self.mutants.values() if 'did-not' in self.state_of(mutant)]
+            return 1 if bad or self.failed else 0
+        self.run_all(groups)
+        return self.report(complete)
+
+    def run_all(self, groups):
+        """Build the groups, and run each mutant as soon as it is built."""
         builder = threading.Thread(target=self.build_all, args=(groups,), daemon=True)
         builder.start()
         try:
-            if only_build:
-                builder.join()
-                bad = [mutant for mutant in self.mutants.values() if 'did-not' in self.state_of(mutant)]
-                return 1 if bad or self.failed else 0
             for group in groups:
                 self.failed |= not self.run_one(group)
-            return self.report(complete)
         finally:
             if builder.is_alive():
                 files.kill_below(os.getpid())
@@ -488,7 +509,9 @@ def refresh(chosen):
 def main(doc):
     p = cli.Parser(doc)
     p.add_argument('--all', action='store_true')
-    p.add_argument('--kernel', default='', choices=kernels.all_names())
+    where = p.add_mutually_exclusive_group()
+    where.add_argument('--first', default='', choices=[*kernels.all_names(), kernels.UML])
+    where.add_argument('--kernel', default='', choices=kernels.all_names())
     p.add_argument('--jobs', type=cli.count, default=min(os.cpu_count() or 1, 4))
     mode = p.add_mutually_exclusive_group()
     for name in ('--check', '--refresh', '--build', '--list', '--save'):
@@ -511,4 +534,4 @@ def main(doc):
     if a.save:
         return Mutate(mutants.load(), a.jobs).save()
     files.end_with_children()
-    return Mutate(chosen, a.jobs).main(a.all, a.build, not a.patterns and not a.kernel)
+    return Mutate(chosen, a.jobs, a.first).main(a.all, a.build, not a.patterns and not a.kernel)
