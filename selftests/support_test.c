@@ -81,6 +81,11 @@ static void tried_close(struct tried *t)
 	t->open = false;
 }
 
+static bool is_big(unsigned int op)
+{
+	return op == IOURING2_OP_NOP128 || op == IOURING2_OP_URING_CMD128;
+}
+
 static void tried_set_big(struct tried *t, bool big)
 {
 	if (t->big != big)
@@ -127,8 +132,7 @@ static struct outcome tried_do(struct tried *t, const struct iouring2_sqe *sqe)
 	struct outcome out = { REFUSED };
 	struct iouring2_sqe *to;
 
-	tried_set_big(t, sqe->opcode == IOURING2_OP_NOP128 ||
-			 sqe->opcode == IOURING2_OP_URING_CMD128);
+	tried_set_big(t, is_big(sqe->opcode));
 	if (tried_open(t))
 		return out;
 	t->id += 2;
