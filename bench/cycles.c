@@ -44,7 +44,7 @@ static void open_ticks(void)
 	int fd = open("/dev/bench_ticks", O_RDWR | O_CLOEXEC);
 
 	if (!OWN_PART_IS_TIMED)
-		die("compiled without -DCYCLES", ENOSYS);
+		die("compiled without -DCYCLES", EOPNOTSUPP);
 	if (fd < 0)
 		die("/dev/bench_ticks", errno);
 	counted = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED, fd, 0);

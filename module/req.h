@@ -168,6 +168,7 @@ struct io2_io {
  * @args: the opcode's arguments, see io2_args()
  * @big_cqe: for a CQE of 32 bytes, see io2_req_set_big(): the last words of
  *	@args, which the opcode does not need any more
+ * @args_head: the words of @args before @big_cqe
  * @wide_args: the arguments of an opcode that uses neither @poll nor @io, see
  *	io2_wide_args()
  * @close: the work item that closes its file, once it has its result
