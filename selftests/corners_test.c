@@ -260,21 +260,6 @@ BOUNDED_TEST(relative_wait_restarted)
 	munmap(w, sizeof(*w));
 }
 
-/* Start a child that writes to @efd every 20 ms for as long as we live */
-static void written_often(int efd)
-{
-	pid_t parent = getpid();
-
-	if (fork())
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (getppid() == parent) {
-		eventfd_write(efd, 1);
-		usleep(20000);
-	}
-	_exit(0);
-}
-
 /* A ring of the kernel's own io_uring */
 static int native_init(struct ring *n)
 {

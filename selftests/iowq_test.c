@@ -386,18 +386,6 @@ RING_TEST(busy_ones_end)
 	crowd_free(&c);
 }
 
-/* From now on, this process submits under another identity */
-static int next_identity(void)
-{
-	static rlim_t size = 1UL << 40;
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_FSIZE, &l))
-		return -errno;
-	l.rlim_cur = size++;
-	return setrlimit(RLIMIT_FSIZE, &l) ? -errno : 0;
-}
-
 static const char *each_has_one(void *arg)
 {
 	struct limits l;

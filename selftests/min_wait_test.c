@@ -293,21 +293,6 @@ TEST_F_TIMEOUT(min_wait, interrupted, LIMIT)
 	ring_exit(&r);
 }
 
-/* Start a child that writes to @efd every 20 ms for as long as we live */
-static void written_often(int efd)
-{
-	pid_t parent = getpid();
-
-	if (fork())
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (getppid() == parent) {
-		eventfd_write(efd, 1);
-		usleep(20000);
-	}
-	_exit(0);
-}
-
 static const char *waits_beside_io_uring(void *arg)
 {
 	static const struct {

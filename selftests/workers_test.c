@@ -33,18 +33,6 @@ static void total_restore(struct __test_metadata *_metadata)
 	EXPECT_EQ(0, module_param_set(TOTAL, total_was));
 }
 
-/* From now on, this process submits under another identity */
-static int next_identity(void)
-{
-	static rlim_t size = 1UL << 40;
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_FSIZE, &l))
-		return -errno;
-	l.rlim_cur = size++;
-	return setrlimit(RLIMIT_FSIZE, &l) ? -errno : 0;
-}
-
 static const char *changes_identity(void *arg)
 {
 	enum { ROUNDS = 40, FEW = 8 };

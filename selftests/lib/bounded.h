@@ -15,7 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "reason.h"
@@ -338,6 +341,33 @@ static inline const char *child_ms(const char *(*fn)(void *arg), void *arg,
 }
 
 #define EXPECT_CHILD(fn, arg)	EXPECT_STREQ("", child_ms(fn, arg, 40000))
+
+/* Start a child that writes to @efd every 20 ms for as long as we live */
+static inline void written_often(int efd)
+{
+	pid_t parent = getpid();
+
+	if (fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent) {
+		eventfd_write(efd, 1);
+		usleep(20000);
+	}
+	_exit(0);
+}
+
+/* From now on, this process submits under another identity */
+static inline int next_identity(void)
+{
+	static rlim_t size = 1UL << 40;
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_FSIZE, &l))
+		return -errno;
+	l.rlim_cur = size++;
+	return setrlimit(RLIMIT_FSIZE, &l) ? -errno : 0;
+}
 
 /* ----------------------------------------------------------------- the rest */
 
