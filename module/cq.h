@@ -4,6 +4,7 @@
 #define IO2_CQ_H
 
 #include "ring.h"
+#include "rings.h"
 
 /**
  * struct io2_cq_room - what a submission may do
@@ -49,11 +50,12 @@ static inline u32 io2_cq_ready(const struct io2_ring *ring)
 {
 	/* acquire: the mapped tail is not older; pairs with cq_commit() */
 	u32 tail = smp_load_acquire(&ring->cq_tail);
-	u32 head = READ_ONCE(ring->shared->cq_head);
+	u32 head = io2_rings_cq_head(ring);
+	u32 entries = READ_ONCE(ring->cq_entries);
 
-	if (likely(tail - head <= ring->cq_entries))
+	if (likely(tail - head <= entries))
 		return tail - head;
-	return io2_cq_head_ahead(ring, tail, head) ? 0 : ring->cq_entries;
+	return io2_cq_head_ahead(ring, tail, head) ? 0 : entries;
 }
 
 void io2_cq_init(struct io2_ring *ring);

@@ -4,6 +4,7 @@
 #define IO2_EVENTFD_H
 
 #include "ring.h"
+#include "rings.h"
 
 /**
  * enum io2_tell - why the eventfd is signalled
@@ -65,7 +66,10 @@ static inline void io2_eventfd_owe(struct io2_ring *ring)
  */
 static inline bool io2_eventfd_is_off(const struct io2_ring *ring)
 {
-	return READ_ONCE(ring->shared->cq_flags) & IOURING2_CQ_EVENTFD_DISABLED;
+	u32 flags = READ_ONCE(io2_rings_lock(ring)->shared->cq_flags);
+
+	io2_rings_unlock();
+	return flags & IOURING2_CQ_EVENTFD_DISABLED;
 }
 
 /**

@@ -5,6 +5,7 @@
 
 #include "fdinfo.h"
 #include "ring.h"
+#include "rings.h"
 #include "worker.h"
 
 static const char * const state_names[] = {
@@ -14,17 +15,40 @@ static const char * const state_names[] = {
 	[IO2_DEAD]	= "dead",
 };
 
+/* A snapshot of the rings, on the reader's stack. */
+struct rings_numbers {
+	u32	sq_entries, cq_entries;
+	u32	sq_head, sq_tail, cq_head, cq_tail;
+};
+
+static struct rings_numbers rings_numbers(const struct io2_ring *ring)
+{
+	const struct io2_rings *rings = io2_rings_lock(ring);
+	const struct io2_shared *shared = rings->shared;
+	struct rings_numbers n = {
+		.sq_entries	= rings->sq_entries,
+		.cq_entries	= rings->cq_entries,
+		.sq_head	= READ_ONCE(shared->sq_head),
+		.sq_tail	= READ_ONCE(shared->sq_tail),
+		.cq_head	= READ_ONCE(shared->cq_head),
+		.cq_tail	= READ_ONCE(shared->cq_tail),
+	};
+
+	io2_rings_unlock();
+	return n;
+}
+
 static void show_rings(struct seq_file *m, const struct io2_ring *ring)
 {
-	const struct io2_shared *shared = ring->shared;
+	struct rings_numbers n = rings_numbers(ring);
 
-	seq_printf(m, "SqMask:\t%u\n", ring->sq_entries - 1);
-	seq_printf(m, "SqHead:\t%u\n", READ_ONCE(shared->sq_head));
-	seq_printf(m, "SqTail:\t%u\n", READ_ONCE(shared->sq_tail));
+	seq_printf(m, "SqMask:\t%u\n", n.sq_entries - 1);
+	seq_printf(m, "SqHead:\t%u\n", n.sq_head);
+	seq_printf(m, "SqTail:\t%u\n", n.sq_tail);
 	seq_printf(m, "CachedSqHead:\t%u\n", READ_ONCE(ring->sq_head));
-	seq_printf(m, "CqMask:\t%u\n", ring->cq_entries - 1);
-	seq_printf(m, "CqHead:\t%u\n", READ_ONCE(shared->cq_head));
-	seq_printf(m, "CqTail:\t%u\n", READ_ONCE(shared->cq_tail));
+	seq_printf(m, "CqMask:\t%u\n", n.cq_entries - 1);
+	seq_printf(m, "CqHead:\t%u\n", n.cq_head);
+	seq_printf(m, "CqTail:\t%u\n", n.cq_tail);
 	seq_printf(m, "CachedCqTail:\t%u\n", READ_ONCE(ring->cq_tail));
 }
 

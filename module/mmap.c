@@ -14,6 +14,7 @@
 #include "mmap.h"
 #include "region.h"
 #include "ring.h"
+#include "rings.h"
 #include "submitter.h"
 #include "watch.h"
 
@@ -22,24 +23,35 @@
 /* bits of an mmap offset that are an offset within the mapped area */
 #define OFF_PLACE	(IOURING2_OFF_CQ_RING - 1)
 
-/*
- * Finds the memory that is mapped at @off. Return: the number of regions; 0 if
- * there are none.
+/**
+ * struct mmap_area - the memory at an offset
+ * @shm: the memory
+ * @first: its first region
+ * @nr: the number of regions, which are mapped one after the other
+ *
+ * Lifetime: on the stack. Nothing else has access, so no lock is needed.
  */
-static unsigned int mmap_regions(const struct io2_ring *ring, u64 off,
-				 const struct io2_region **r)
+struct mmap_area {
+	struct io2_shm	*shm;
+	unsigned int	first;
+	unsigned int	nr;
+};
+
+/* Finds the regions that are mapped at @off. Return: false if there are none. */
+static bool mmap_find(struct mmap_area *a, u64 off)
 {
 	switch (off) {
 	case IOURING2_OFF_SQ_RING:
 	case IOURING2_OFF_CQ_RING:
-		*r = ring->rings_mem;
-		return ARRAY_SIZE(ring->rings_mem);
+		a->first = IO2_RINGS_HEAD;
+		a->nr = 2;
+		return true;
 	case IOURING2_OFF_SQES:
-		*r = &ring->sqes_mem;
-		return 1;
+		a->first = IO2_RINGS_SQES;
+		a->nr = 1;
+		return true;
 	default:
-		*r = NULL;
-		return 0;
+		return false;
 	}
 }
 
@@ -51,12 +63,13 @@ static int mmap_access(struct vm_area_struct *vma, unsigned long addr,
 		       void *buf, int len, int write)
 {
 	u64 off = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
-	const struct io2_region *r;
-	unsigned int nr;
+	struct mmap_area a = { .shm = vma->vm_private_data };
 
-	nr = mmap_regions(vma->vm_file->private_data, off & ~OFF_PLACE, &r);
+	if (!mmap_find(&a, off & ~OFF_PLACE))
+		return -EFAULT;
 	len = min_t(unsigned long, len, vma->vm_end - addr);
-	return io2_regions_access(r, nr, off & OFF_PLACE, buf, len, write);
+	return io2_regions_access(a.shm->region + a.first, a.nr,
+				  off & OFF_PLACE, buf, len, write);
 }
 
 /*
@@ -108,9 +121,18 @@ static void mmap_close(struct vm_area_struct *vma)
 		mmap_program_gone(ring, mm);
 	else if (busy)
 		io2_watch_queue(ring);
+	/* no page of this mapping is mapped any more */
+	io2_shm_put(vma->vm_private_data);
+}
+
+/* A mapping is copied: by fork(2), by mremap(2), or by the unmapping of a part. */
+static void mmap_open(struct vm_area_struct *vma)
+{
+	io2_shm_get(vma->vm_private_data);
 }
 
 static const struct vm_operations_struct mmap_vm_ops = {
+	.open		= mmap_open,
 	.access		= mmap_access,
 	.close		= mmap_close,
 };
@@ -120,23 +142,29 @@ static const struct vm_operations_struct mmap_vm_ops = {
  * @file: the ring's file
  * @vma: the new mapping; its offset selects the memory
  *
- * Context: mmap_lock held for writing.
+ * The mapping gets a reference to the memory, which the ring may replace.
+ *
+ * Context: mmap_lock held for writing. Takes no lock under which somebody may
+ * wait for mmap_lock.
  * Return: 0; -EINVAL for an unknown offset, a private mapping, or one that is
  * longer than the memory; -ENOMEM.
  */
 int io2_ring_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	const struct io2_region *r;
-	unsigned int nr;
+	struct io2_ring *ring = file->private_data;
+	struct mmap_area a;
 	int ret;
 
-	nr = mmap_regions(file->private_data, (u64)vma->vm_pgoff << PAGE_SHIFT,
-			  &r);
-	if (!nr)
+	if (!mmap_find(&a, (u64)vma->vm_pgoff << PAGE_SHIFT))
 		return -EINVAL;
+	a.shm = io2_rings_shm(ring);
+	ret = io2_regions_mmap(a.shm->region + a.first, a.nr, vma);
+	if (ret) {
+		io2_shm_put(a.shm);
+		return ret;
+	}
+	vma->vm_private_data = a.shm;
 	vma->vm_ops = &mmap_vm_ops;
-	ret = io2_regions_mmap(r, nr, vma);
-	if (!ret)
-		io2_submitters_mapped(file->private_data);
-	return ret;
+	io2_submitters_mapped(ring);
+	return 0;
 }

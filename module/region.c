@@ -8,8 +8,9 @@
  * fragmented. These are mapped in the kernel with vmap().
  *
  * Applications map a region by frame number, on all kernels and in both cases.
- * Such a mapping holds no references to pages, and needs none, because it holds
- * the ring's file. Before 5.18 charged pages could not be inserted in any case.
+ * Such a mapping holds no references to pages. It holds one to the struct io2_shm
+ * of the region instead. Before 5.18 charged pages could not be inserted in any
+ * case.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -109,7 +110,7 @@ err_pages:
  * @bytes: size, rounded up to pages; 0 if nothing is needed
  * @name: for the names of the injection points ("rings", "cqes", "sqes")
  *
- * Context: may sleep; SETUP only.
+ * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
 int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
@@ -127,7 +128,8 @@ int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
 
 /**
  * io2_region_free() - undo io2_region_build()
- * @r: a region that was built, of any size
+ * @r: a region that was built, of any size; or one that was not, which has no
+ *	memory
  *
  * Context: may sleep. No application maps @r any more.
  */
@@ -186,6 +188,8 @@ static int region_map_one(pte_t *pte, unsigned long addr, void *data)
  * @nr: their number
  * @vma: the mapping
  *
+ * If this fails, no page is mapped: the caller may free the regions.
+ *
  * Context: mmap_lock held for writing.
  * Return: 0; -EINVAL for a private mapping, or one that is larger than the
  * regions; -ENOMEM.
@@ -194,8 +198,9 @@ int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 		     struct vm_area_struct *vma)
 {
 	struct region_map m = { .vma = vma, .r = r };
-	unsigned long total = 0;
+	unsigned long size = vma->vm_end - vma->vm_start, total = 0;
 	unsigned int i;
+	int ret;
 
 	for (i = 0; i < nr; i++)
 		total += r[i].nr_pages;
@@ -203,9 +208,12 @@ int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 		return -EINVAL;
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	/* remap_pfn_range() would check for each page whether it is RAM */
-	return apply_to_page_range(vma->vm_mm, vma->vm_start,
-				   vma->vm_end - vma->vm_start, region_map_one,
-				   &m);
+	ret = apply_to_page_range(vma->vm_mm, vma->vm_start, size,
+				  region_map_one, &m);
+	/* other threads can access what was mapped before there was no memory */
+	if (ret)
+		io2_zap_ptes(vma, vma->vm_start, size);
+	return ret;
 }
 
 /**

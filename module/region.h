@@ -18,9 +18,8 @@ struct vm_area_struct;
  * @pages: the pages, if they were allocated one by one; NULL if the memory is
  *	contiguous
  *
- * Lifetime: built in SETUP, freed with its ring. A mapping in an application
- * holds the ring's file, so it never outlives the memory. No lock is needed, as
- * the fields are constant in between.
+ * Lifetime: as the struct io2_shm that it is part of. No lock is needed, as the
+ * fields are constant once it is built.
  */
 struct io2_region {
 	void		*vaddr;

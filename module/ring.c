@@ -29,6 +29,7 @@
 #include "reqmem.h"
 #include "request.h"
 #include "ring.h"
+#include "rings.h"
 #include "submitter.h"
 #include "wait.h"
 #include "watch.h"
@@ -229,9 +230,8 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_assert(list_empty(&ring->submitters));
 	put_pid(ring->mapped_by);
 	io2_cpus_put(ring->cpus);
-	io2_region_free(&ring->sqes_mem);
-	io2_region_free(&ring->rings_mem[1]);
-	io2_region_free(&ring->rings_mem[0]);
+	/* nobody reads or replaces it any more */
+	io2_shm_put(&rcu_dereference_protected(ring->rings, true)->shm);
 }
 
 /* Ends a DYING ring without requests. */

@@ -43,11 +43,11 @@
 #include <linux/workqueue.h>
 
 #include "../uapi/linux/iouring2.h"
-#include "region.h"
 
 struct eventfd_ctx;
 struct io2_cpus;
 struct io2_req;
+struct io2_rings;
 struct io2_submitter;
 
 /*
@@ -168,7 +168,7 @@ struct io2_restart {
 };
 
 /* lower limit of struct io2_ring::max_cached */
-#define IO2_CACHED_LEAST	512
+#define IO2_CACHED_LEAST	512U
 
 /**
  * enum io2_class - classes of worker thread
@@ -202,21 +202,10 @@ enum io2_class {
  * Constant once the ring is LIVE:
  * @ring_flags: IOURING2_RING_*
  * @setup_flags: IOURING2_SETUP_*
- * @sq_entries: power of two
- * @cq_entries: power of two
  * @sqe_shift: log2 of the size of an SQ entry in units of 64 bytes
  * @cqe_shift: log2 of the size of a CQ entry in units of 16 bytes
- * @max_cached: maximum number of requests kept for reuse in @free_reqs; the
- *	same number may be in @retired
  * @max_inflight: maximum number of requests that are accepted and whose CQE is
  *	not yet in the CQ (I5)
- * @shared: head of the rings' memory
- * @sq_array: SQE indices, or NULL with IOURING2_SETUP_NO_SQARRAY
- * @cqes: the CQ ring's entries
- * @sqes: the SQEs
- * @rings_mem: memory of @shared and @sq_array, and of @cqes if that has pages
- *	of its own; mapped one after the other
- * @sqes_mem: memory of @sqes
  * @file: the ring's own file, not referenced; NULL once it has been
  *	released
  * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
@@ -225,6 +214,21 @@ enum io2_class {
  * Written under @uring_lock, read without it:
  * @disabled: ENTER is refused until ENABLE_RINGS
  * @clock: the clock of waits in ENTER, CLOCK_MONOTONIC or CLOCK_BOOTTIME
+ *
+ * @rings: memory of SQ, CQ and SQEs. Replaced with @uring_lock and @cq_lock
+ *	held; read with either of them, or under RCU (io2_rings_lock())
+ *
+ * Copies of fields of @rings, guarded in the same way. So with one of the locks,
+ * a reader needs no pointer more. Without a lock @sq_entries and @cq_entries are
+ * hints, and the pointers must not be used. @max_cached follows from them:
+ * @shared: head of the rings' memory
+ * @sq_array: SQE indices, or NULL with IOURING2_SETUP_NO_SQARRAY
+ * @cqes: the CQ ring's entries
+ * @sqes: the SQEs
+ * @sq_entries: power of two
+ * @cq_entries: power of two
+ * @max_cached: maximum number of requests kept for reuse in @free_reqs; the
+ *	same number may be in @retired
  *
  * Guarded by @uring_lock:
  * @sq_head: the kernel's SQ head
@@ -332,6 +336,7 @@ struct io2_ring {
 	u32			*sq_array;
 	struct iouring2_cqe	*cqes;
 	struct iouring2_sqe	*sqes;
+	struct io2_rings __rcu	*rings;
 	struct file		*file;
 	u64			id;
 
@@ -411,9 +416,6 @@ struct io2_ring {
 
 	struct io2_restart	restarts[IO2_RESTARTS];
 	bool			restarting;
-
-	struct io2_region	rings_mem[2];
-	struct io2_region	sqes_mem;
 };
 
 extern unsigned long io2_state_warnings;

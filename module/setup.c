@@ -14,6 +14,7 @@
 #include "debug/trace.h"
 #include "layout.h"
 #include "ring.h"
+#include "rings.h"
 #include "setup.h"
 #include "submitter.h"
 
@@ -31,29 +32,9 @@ static void ring_configure(struct io2_ring *ring,
 	ring->ring_flags = s->flags;
 	ring->setup_flags = s->params.flags;
 	ring->disabled = s->params.flags & IOURING2_SETUP_R_DISABLED;
-	ring->sq_entries = s->params.sq_entries;
-	ring->cq_entries = s->params.cq_entries;
 	ring->sqe_shift = io2_sqe_shift(s->params.flags);
 	ring->cqe_shift = io2_cqe_shift(s->params.flags);
 	ring->max_inflight = s->max_inflight;
-	/* an application with a large CQ is likely to use it */
-	ring->max_cached = max_t(u32, IO2_CACHED_LEAST, ring->cq_entries / 2);
-}
-
-/* Places the rings in memory that has been allocated. */
-static void ring_place(struct io2_ring *ring, const struct io2_layout *l)
-{
-	void *base = ring->rings_mem[0].vaddr;
-
-	ring->shared = base;
-	ring->cqes = l->own_cqes ? ring->rings_mem[1].vaddr : base + l->cqes;
-	if (!(ring->setup_flags & IOURING2_SETUP_NO_SQARRAY))
-		ring->sq_array = base + l->sq_array;
-	ring->sqes = ring->sqes_mem.vaddr;
-	ring->shared->sq_mask = ring->sq_entries - 1;
-	ring->shared->sq_entries = ring->sq_entries;
-	ring->shared->cq_mask = ring->cq_entries - 1;
-	ring->shared->cq_entries = ring->cq_entries;
 }
 
 /*
@@ -130,10 +111,17 @@ static int setup_step(const struct io2_ring *ring, const char *step, int err)
 	return err;
 }
 
-static int setup_region(const struct io2_ring *ring, struct io2_region *r,
-			size_t bytes, const char *step)
+static int setup_rings(struct io2_ring *ring, const struct iouring2_params *p,
+		       const struct io2_layout *l)
 {
-	return setup_step(ring, step, io2_region_build(r, bytes, step));
+	struct io2_rings *rings;
+	const char *step;
+
+	rings = io2_rings_build(p, l, &step);
+	if (IS_ERR(rings))
+		return setup_step(ring, step, PTR_ERR(rings));
+	io2_rings_use(ring, rings);
+	return 0;
 }
 
 /* Return: the new descriptor, or a negative errno; then nothing has changed. */
@@ -150,20 +138,13 @@ static int setup_ring(struct iouring2_setup *s, void __user *uarg)
 	if (!ring)
 		return setup_step(NULL, "ring", -ENOMEM);
 	ring_configure(ring, s);
-	ret = setup_region(ring, &ring->rings_mem[0], l.rings, "rings");
+	ret = setup_rings(ring, &s->params, &l);
 	if (ret)
 		goto err_ring;
-	ret = setup_region(ring, &ring->rings_mem[1], l.own_cqes, "cqes");
-	if (ret)
-		goto err_rings;
-	ret = setup_region(ring, &ring->sqes_mem, l.sqes, "sqes");
-	if (ret)
-		goto err_cqes;
-	ring_place(ring, &l);
 	ring_count_from(ring, io2_fault_first());
 	ret = setup_step(ring, "submitter", ring_build_submitter(ring));
 	if (ret)
-		goto err_sqes;
+		goto err_rings;
 	fd = setup_step(ring, "descriptor", reserve_fd());
 	if (fd < 0) {
 		ret = fd;
@@ -190,12 +171,8 @@ err_fd:
 	put_unused_fd(fd);
 err_submitter:
 	io2_submitters_drop(ring);
-err_sqes:
-	io2_region_free(&ring->sqes_mem);
-err_cqes:
-	io2_region_free(&ring->rings_mem[1]);
 err_rings:
-	io2_region_free(&ring->rings_mem[0]);
+	io2_shm_put(&rcu_dereference_protected(ring->rings, true)->shm);
 err_ring:
 	io2_ring_free(ring);
 	return ret;

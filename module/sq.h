@@ -23,8 +23,16 @@
 #include <linux/nospec.h>
 
 #include "ring.h"
+#include "rings.h"
 
-static inline bool sq_rewinds(const struct io2_ring *ring)
+/**
+ * io2_sq_rewinds() - does each submission begin with the first SQE?
+ * @ring: the ring
+ *
+ * Context: any.
+ * Return: true with SETUP_SQ_REWIND.
+ */
+static inline bool io2_sq_rewinds(const struct io2_ring *ring)
 {
 	return ring->setup_flags & IOURING2_SETUP_SQ_REWIND;
 }
@@ -43,7 +51,7 @@ static inline u32 io2_sq_pending(const struct io2_ring *ring)
 	u32 tail;
 
 	lockdep_assert_held(&ring->uring_lock);
-	if (unlikely(sq_rewinds(ring)))
+	if (unlikely(io2_sq_rewinds(ring)))
 		return ring->sq_entries;
 	/* acquire: entries are read after the tail that covers them */
 	tail = smp_load_acquire(&ring->shared->sq_tail);
@@ -130,7 +138,7 @@ static inline int io2_sq_next_half(struct io2_ring *ring, u32 place, u32 left)
 static inline void io2_sq_commit(struct io2_ring *ring)
 {
 	lockdep_assert_held(&ring->uring_lock);
-	if (unlikely(sq_rewinds(ring))) {
+	if (unlikely(io2_sq_rewinds(ring))) {
 		WRITE_ONCE(ring->sq_head, 0);
 		return;
 	}
@@ -150,9 +158,14 @@ static inline void io2_sq_commit(struct io2_ring *ring)
  */
 static inline bool io2_sq_full(const struct io2_ring *ring)
 {
-	return !sq_rewinds(ring) &&
-	       READ_ONCE(ring->shared->sq_tail) - READ_ONCE(ring->sq_head) >=
-	       ring->sq_entries;
+	const struct io2_rings *rings = io2_rings_lock(ring);
+	bool full;
+
+	full = !io2_sq_rewinds(ring) &&
+	       READ_ONCE(rings->shared->sq_tail) - READ_ONCE(ring->sq_head) >=
+	       rings->sq_entries;
+	io2_rings_unlock();
+	return full;
 }
 
 #endif

@@ -221,8 +221,7 @@ static int wait_loop(struct cq_waiter *w)
 		ret = io2_wait_interrupted();
 		if (ret)
 			return ret;
-		WRITE_ONCE(w->target,
-			   READ_ONCE(ring->shared->cq_head) + w->min);
+		WRITE_ONCE(w->target, io2_rings_cq_head(ring) + w->min);
 		io2_defer_waiter(ring);
 		prepare_to_wait_exclusive(&ring->wait, &w->entry,
 					  TASK_INTERRUPTIBLE);
@@ -424,7 +423,7 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 		io2_turn(ring, KTIME_MAX);
 		return submitted;
 	}
-	min_complete = min(min_complete, ring->cq_entries);
+	min_complete = min(min_complete, READ_ONCE(ring->cq_entries));
 	if (unlikely((flags & IOURING2_ENTER_EXT_ARG) ||
 		     !wait_satisfied(ring, min_complete, ends, KTIME_MAX)))
 		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz,

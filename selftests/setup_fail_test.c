@@ -25,7 +25,7 @@
 
 /* Each step that can fail; the test fails if one of them never failed */
 static const char *const steps[] = {
-	"ring struct",
+	"ring struct", "rings struct",
 	"rings memory", "rings page array", "rings pages", "rings vmap",
 	"cqes memory", "cqes page array", "cqes pages", "cqes vmap",
 	"sqes memory", "sqes page array", "sqes pages", "sqes vmap",

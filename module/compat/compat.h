@@ -47,6 +47,17 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* unmaps pages that are mapped by frame number; 7.x has renamed the function */
+static inline void io2_zap_ptes(struct vm_area_struct *vma, unsigned long addr,
+				unsigned long size)
+{
+#ifdef HAVE_ZAP_SPECIAL_VMA_RANGE
+	zap_special_vma_range(vma, addr, size);
+#else
+	zap_vma_ptes(vma, addr, size);
+#endif
+}
+
 /* since 6.13 the reference count of a file starts at 0 */
 #ifdef HAVE_FILE_REF
 #define io2_file_refs(file)	(&(file)->f_ref.refcnt)

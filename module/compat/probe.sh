@@ -78,6 +78,8 @@ run_probes() {
 		'cpuset_cpu_is_isolated(0);' "$@"
 	probe EVENTFD_SIGNAL_MASK linux/eventfd.h \
 		'struct eventfd_ctx *c = NULL; eventfd_signal_mask(c, 0);' "$@"
+	probe ZAP_SPECIAL_VMA_RANGE linux/mm.h \
+		'zap_special_vma_range(NULL, 0, 0);' "$@"
 	probe MODULE_MEM linux/module.h \
 		'THIS_MODULE->mem[MOD_TEXT].size = 0;' "$@"
 }
