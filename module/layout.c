@@ -26,13 +26,20 @@ static int clamp_entries(u32 *entries, u32 max, bool clamp)
 	return 0;
 }
 
-static int check_sizes(struct iouring2_setup *s)
+/**
+ * io2_setup_sizes() - check the sizes of the rings, and round them
+ * @p: flags, and cq_entries with CQSIZE; gets the sizes that the rings will have
+ * @entries: SQ entries asked for
+ *
+ * Context: any; pure.
+ * Return: 0 or -EINVAL.
+ */
+int io2_setup_sizes(struct iouring2_params *p, u32 entries)
 {
-	struct iouring2_params *p = &s->params;
 	bool clamp = p->flags & IOURING2_SETUP_CLAMP;
 	int ret;
 
-	p->sq_entries = s->entries;
+	p->sq_entries = entries;
 	ret = clamp_entries(&p->sq_entries, IO2_MAX_ENTRIES, clamp);
 	if (ret)
 		return ret;
@@ -96,7 +103,7 @@ int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
 	if ((p->flags & SQE_SIZES) == SQE_SIZES ||
 	    (p->flags & CQE_SIZES) == CQE_SIZES)
 		return -EINVAL;
-	ret = check_sizes(s) ? : check_mixed(p);
+	ret = io2_setup_sizes(p, s->entries) ? : check_mixed(p);
 	if (ret)
 		return ret;
 	return check_inflight(s, by_default, max);
@@ -110,6 +117,11 @@ int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
  * CQ entries of at least a page get a region of their own. Its size is a power
  * of two, so contiguous memory is not wasted.
  *
+ * With NO_MMAP everything but the SQEs is one region, without a gap. An
+ * application computes how much memory io_uring needs, which has a smaller head.
+ * The difference is so small that both need the same number of pages: no sizes
+ * leave less room than the head in the last page.
+ *
  * Context: any; pure.
  */
 void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p)
@@ -121,7 +133,7 @@ void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p)
 	l->rings = l->sq_array;
 	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
 		l->rings += p->sq_entries * sizeof(u32);
-	if (cqes < PAGE_SIZE) {
+	if (cqes < PAGE_SIZE || (p->flags & IOURING2_SETUP_NO_MMAP)) {
 		l->cqes = ALIGN(l->rings, SMP_CACHE_BYTES);
 		l->rings = l->cqes + cqes;
 		l->own_cqes = 0;
@@ -133,6 +145,12 @@ void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p)
 		  io2_sqe_shift(p->flags);
 }
 
+/* With NO_MMAP the application has said where its memory is. */
+static u64 told_address(const struct iouring2_params *p, u64 user_addr)
+{
+	return p->flags & IOURING2_SETUP_NO_MMAP ? user_addr : 0;
+}
+
 /**
  * io2_layout_tell() - fill in the offsets that the application needs
  * @p: gets the offsets, and the features
@@ -142,7 +160,9 @@ void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p)
  */
 void io2_layout_tell(struct iouring2_params *p, const struct io2_layout *l)
 {
-	memset(&p->sq_off, 0, sizeof(p->sq_off));
+	p->sq_off = (struct iouring2_sqring_offsets) {
+		.user_addr = told_address(p, p->sq_off.user_addr),
+	};
 	p->sq_off.head = offsetof(struct io2_shared, sq_head);
 	p->sq_off.tail = offsetof(struct io2_shared, sq_tail);
 	p->sq_off.ring_mask = offsetof(struct io2_shared, sq_mask);
@@ -152,7 +172,9 @@ void io2_layout_tell(struct iouring2_params *p, const struct io2_layout *l)
 	if (!(p->flags & IOURING2_SETUP_NO_SQARRAY))
 		p->sq_off.array = l->sq_array;
 
-	memset(&p->cq_off, 0, sizeof(p->cq_off));
+	p->cq_off = (struct iouring2_cqring_offsets) {
+		.user_addr = told_address(p, p->cq_off.user_addr),
+	};
 	p->cq_off.head = offsetof(struct io2_shared, cq_head);
 	p->cq_off.tail = offsetof(struct io2_shared, cq_tail);
 	p->cq_off.ring_mask = offsetof(struct io2_shared, cq_mask);

@@ -39,6 +39,7 @@ static inline unsigned int io2_cqe_shift(u32 flags)
 	return !!(flags & IOURING2_SETUP_CQE32);
 }
 
+int io2_setup_sizes(struct iouring2_params *p, u32 entries);
 int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max);
 void io2_layout_make(struct io2_layout *l, const struct iouring2_params *p);
 void io2_layout_tell(struct iouring2_params *p, const struct io2_layout *l);

@@ -20,9 +20,6 @@
 
 #define MM_GONE_ROUNDS	100	/* rounds of cancelling requests that cancelled ones have started */
 
-/* bits of an mmap offset that are an offset within the mapped area */
-#define OFF_PLACE	(IOURING2_OFF_CQ_RING - 1)
-
 /**
  * struct mmap_area - the memory at an offset
  * @shm: the memory
@@ -37,16 +34,21 @@ struct mmap_area {
 	unsigned int	nr;
 };
 
-/* Finds the regions that are mapped at @off. Return: false if there are none. */
-static bool mmap_find(struct mmap_area *a, u64 off)
+/*
+ * Finds the memory that is mapped at @off, which the caller gets a reference to.
+ * Return: false if there is none.
+ */
+static bool mmap_find(struct mmap_area *a, const struct io2_ring *ring, u64 off)
 {
 	switch (off) {
 	case IOURING2_OFF_SQ_RING:
 	case IOURING2_OFF_CQ_RING:
+		a->shm = io2_rings_shm(ring);
 		a->first = IO2_RINGS_HEAD;
 		a->nr = 2;
 		return true;
 	case IOURING2_OFF_SQES:
+		a->shm = io2_rings_shm(ring);
 		a->first = IO2_RINGS_SQES;
 		a->nr = 1;
 		return true;
@@ -55,21 +57,23 @@ static bool mmap_find(struct mmap_area *a, u64 off)
 	}
 }
 
-/*
- * For debuggers. The memory is mapped by frame number, so they find no pages in
- * it.
- */
+/* For debuggers. The memory is mapped by frame number, so they find no pages in it. */
 static int mmap_access(struct vm_area_struct *vma, unsigned long addr,
 		       void *buf, int len, int write)
 {
 	u64 off = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
-	struct mmap_area a = { .shm = vma->vm_private_data };
+	const struct io2_shm *shm = vma->vm_private_data;
+	unsigned int first = IO2_RINGS_HEAD, nr = 2;
 
-	if (!mmap_find(&a, off & ~OFF_PLACE))
-		return -EFAULT;
+	if (off >= IOURING2_OFF_SQES) {
+		off -= IOURING2_OFF_SQES;
+		first = IO2_RINGS_SQES;
+		nr = 1;
+	} else if (off >= IOURING2_OFF_CQ_RING) {
+		off -= IOURING2_OFF_CQ_RING;
+	}
 	len = min_t(unsigned long, len, vma->vm_end - addr);
-	return io2_regions_access(a.shm->region + a.first, a.nr,
-				  off & OFF_PLACE, buf, len, write);
+	return io2_regions_access(shm->region + first, nr, off, buf, len, write);
 }
 
 /*
@@ -155,9 +159,8 @@ int io2_ring_mmap(struct file *file, struct vm_area_struct *vma)
 	struct mmap_area a;
 	int ret;
 
-	if (!mmap_find(&a, (u64)vma->vm_pgoff << PAGE_SHIFT))
+	if (!mmap_find(&a, ring, (u64)vma->vm_pgoff << PAGE_SHIFT))
 		return -EINVAL;
-	a.shm = io2_rings_shm(ring);
 	ret = io2_regions_mmap(a.shm->region + a.first, a.nr, vma);
 	if (ret) {
 		io2_shm_put(a.shm);

@@ -7,6 +7,10 @@
  * consists of single pages, so that a ring can be set up even if memory is
  * fragmented. These are mapped in the kernel with vmap().
  *
+ * A region may also be memory of the application, whose pages are pinned. The
+ * application may unmap it, or let a child inherit it, at any time: the pages stay
+ * the same, and the kernel has a mapping of its own.
+ *
  * Applications map a region by frame number, on all kernels and in both cases.
  * Such a mapping holds no references to pages. It holds one to the struct io2_shm
  * of the region instead. Before 5.18 charged pages could not be inserted in any
@@ -14,6 +18,8 @@
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -63,6 +69,24 @@ static void region_free_whole(struct io2_region *r)
 
 /* --- page by page -------------------------------------------------------- */
 
+static int region_alloc_array(struct io2_region *r, const char *name)
+{
+	if (io2_fault_inject(name, "page array"))
+		return -ENOMEM;
+	/* the application may ask for more than there is */
+	r->pages = kvcalloc(r->nr_pages, sizeof(*r->pages),
+			    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	return r->pages ? 0 : -ENOMEM;
+}
+
+static int region_vmap(struct io2_region *r, const char *name)
+{
+	if (io2_fault_inject(name, "vmap"))
+		return -ENOMEM;
+	r->vaddr = vmap(r->pages, r->nr_pages, VM_MAP, PAGE_KERNEL);
+	return r->vaddr ? 0 : -ENOMEM;
+}
+
 /* Frees the first @nr pages. */
 static void region_free_pages(struct io2_region *r, unsigned int nr)
 {
@@ -76,33 +100,142 @@ static void region_free_pages(struct io2_region *r, unsigned int nr)
 static int region_alloc_pages(struct io2_region *r, const char *name)
 {
 	unsigned int nr;
+	int ret;
 
-	if (io2_fault_inject(name, "page array"))
-		return -ENOMEM;
-	r->pages = kvcalloc(r->nr_pages, sizeof(*r->pages), GFP_KERNEL_ACCOUNT);
-	if (!r->pages)
-		return -ENOMEM;
+	ret = region_alloc_array(r, name);
+	if (ret)
+		return ret;
 	for (nr = 0; nr < r->nr_pages; nr++) {
-		r->pages[nr] = alloc_page(REGION_GFP);
+		/* a large region takes long, and may be why we are killed */
+		r->pages[nr] = fatal_signal_pending(current) ? NULL :
+			       alloc_page(REGION_GFP);
 		if (!r->pages[nr])
 			break;
+		cond_resched();
 	}
 	io2_count_add(IO2_COUNT_PAGES, nr);
+	ret = -ENOMEM;
 	if (nr < r->nr_pages || io2_fault_inject(name, "pages"))
 		goto err_pages;
-	if (io2_fault_inject(name, "vmap"))
-		goto err_pages;
-	r->vaddr = vmap(r->pages, nr, VM_MAP, PAGE_KERNEL);
-	if (!r->vaddr)
+	ret = region_vmap(r, name);
+	if (ret)
 		goto err_pages;
 	return 0;
 
 err_pages:
 	region_free_pages(r, nr);
-	return -ENOMEM;
+	return ret;
 }
 
-/* --- either kind ------------------------------------------------------ */
+/* --- the application's memory -------------------------------------------- */
+
+/* Marks the pages as written to: the kernel writes through its own mapping. */
+static void region_unpin_pages(struct io2_region *r, unsigned int nr)
+{
+	unpin_user_pages_dirty_lock(r->pages, nr, true);
+	io2_count_sub(IO2_COUNT_PAGES, nr);
+	kvfree(r->pages);
+	r->pages = NULL;
+}
+
+/* Return: the number of pages pinned, maybe too few, or a negative errno. */
+static int region_pin_pages(struct io2_region *r, unsigned long uaddr,
+			    const char *name)
+{
+	int nr;
+
+	if (io2_fault_inject(name, "pin"))
+		return -EFAULT;
+	nr = pin_user_pages_fast(uaddr, r->nr_pages,
+				 FOLL_WRITE | FOLL_LONGTERM, r->pages);
+	if (nr > 0)
+		io2_count_add(IO2_COUNT_PAGES, nr);
+	return nr;
+}
+
+/* One page, or a part of one huge page: the kernel maps it already. */
+static bool region_is_whole(const struct io2_region *r)
+{
+	unsigned long pfn = page_to_pfn(r->pages[0]);
+	unsigned int i;
+
+	for (i = 1; i < r->nr_pages; i++)
+		if (page_to_pfn(r->pages[i]) != pfn + i ||
+		    compound_head(r->pages[i]) != compound_head(r->pages[0]))
+			return false;
+	return true;
+}
+
+static int region_map_pinned(struct io2_region *r, const char *name)
+{
+	if (!io2_pages_writable(r->pages, r->nr_pages))
+		return -EFAULT;
+	if (!region_is_whole(r))
+		return region_vmap(r, name);
+	r->vaddr = page_address(r->pages[0]);
+	return 0;
+}
+
+static int region_check_user(u64 uaddr, size_t bytes)
+{
+	u64 end;
+
+	if (!uaddr)
+		return -EFAULT;
+	if (offset_in_page(uaddr))
+		return -EINVAL;
+	if (check_add_overflow(uaddr, (u64)bytes, &end) ||
+	    bytes >> PAGE_SHIFT > INT_MAX / sizeof(struct page *))
+		return -EOVERFLOW;
+	return 0;
+}
+
+/**
+ * io2_region_pin() - make a region of the application's memory
+ * @r: zeroed region; stays without memory on failure
+ * @uaddr: user address
+ * @bytes: size, rounded up to pages; 0 if nothing is needed
+ * @name: for the names of the injection points
+ *
+ * Works as io_uring does: the memory must be writable. It may be anonymous, or
+ * of a file on tmpfs or hugetlbfs. Pages of a file system that must know of each
+ * write, or of a device, are refused.
+ *
+ * Context: a task of the application. Touches the memory, so it may sleep until
+ * it is killed; no lock of a ring held.
+ * Return: 0; -EFAULT if the memory cannot be used; -EINVAL if @uaddr is not the
+ * address of a page; -EOVERFLOW; -ENOMEM.
+ */
+int io2_region_pin(struct io2_region *r, u64 uaddr, size_t bytes,
+		   const char *name)
+{
+	int ret, nr;
+
+	if (!bytes)
+		return 0;
+	ret = region_check_user(uaddr, bytes);
+	if (ret)
+		return ret;
+	r->nr_pages = PAGE_ALIGN(bytes) >> PAGE_SHIFT;
+	ret = region_alloc_array(r, name);
+	if (ret)
+		return ret;
+	nr = region_pin_pages(r, uaddr, name);
+	ret = nr < 0 ? nr : -EFAULT;
+	if (nr != (int)r->nr_pages)
+		goto err_pages;
+	ret = region_map_pinned(r, name);
+	if (ret)
+		goto err_pages;
+	r->is_users = true;
+	return 0;
+
+err_pages:
+	region_unpin_pages(r, max(nr, 0));
+	return ret;
+}
+
+/* --- any kind ------------------------------------------------------------ */
 
 /**
  * io2_region_build() - allocate a region, zeroed
@@ -127,7 +260,7 @@ int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
 }
 
 /**
- * io2_region_free() - undo io2_region_build()
+ * io2_region_free() - undo io2_region_build() or io2_region_pin()
  * @r: a region that was built, of any size; or one that was not, which has no
  *	memory
  *
@@ -137,12 +270,14 @@ void io2_region_free(struct io2_region *r)
 {
 	if (!r->vaddr)
 		return;
-	if (r->pages) {
+	if (r->pages && is_vmalloc_addr(r->vaddr))
 		vunmap(r->vaddr);
+	if (r->is_users)
+		region_unpin_pages(r, r->nr_pages);
+	else if (r->pages)
 		region_free_pages(r, r->nr_pages);
-	} else {
+	else
 		region_free_whole(r);
-	}
 	r->vaddr = NULL;
 }
 
@@ -188,11 +323,13 @@ static int region_map_one(pte_t *pte, unsigned long addr, void *data)
  * @nr: their number
  * @vma: the mapping
  *
+ * Memory of an application is not mapped: the application has it already.
+ *
  * If this fails, no page is mapped: the caller may free the regions.
  *
  * Context: mmap_lock held for writing.
- * Return: 0; -EINVAL for a private mapping, or one that is larger than the
- * regions; -ENOMEM.
+ * Return: 0; -EINVAL for a private mapping, one that is larger than the regions,
+ * or memory of an application; -ENOMEM.
  */
 int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 		     struct vm_area_struct *vma)
@@ -205,6 +342,8 @@ int io2_regions_mmap(const struct io2_region *r, unsigned int nr,
 	for (i = 0; i < nr; i++)
 		total += r[i].nr_pages;
 	if (!(vma->vm_flags & VM_SHARED) || vma_pages(vma) > total)
+		return -EINVAL;
+	if (r->is_users)
 		return -EINVAL;
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	/* remap_pfn_range() would check for each page whether it is RAM */

@@ -19,6 +19,9 @@ static void rings_place(struct io2_rings *rings,
 	void *base = region[IO2_RINGS_HEAD].vaddr;
 	struct io2_shared *shared = base;
 
+	/* only the kernel's own memory is zero */
+	if (p->flags & IOURING2_SETUP_NO_MMAP)
+		memset(shared, 0, sizeof(*shared));
 	rings->shared = shared;
 	rings->cqes = l->own_cqes ? region[IO2_RINGS_CQES].vaddr :
 				    base + l->cqes;
@@ -45,6 +48,15 @@ static struct io2_rings *rings_alloc(void)
 	return rings;
 }
 
+/* Allocates a region or, with NO_MMAP, takes the memory at @uaddr. */
+static int rings_region(struct io2_region *r, const struct iouring2_params *p,
+			size_t bytes, u64 uaddr, const char *step)
+{
+	if (p->flags & IOURING2_SETUP_NO_MMAP)
+		return io2_region_pin(r, uaddr, bytes, step);
+	return io2_region_build(r, bytes, step);
+}
+
 /**
  * io2_rings_build() - build the memory of SQ, CQ and SQEs
  * @p: checked parameters
@@ -52,7 +64,8 @@ static struct io2_rings *rings_alloc(void)
  * @step: receives the step that was tried last: "rings", "cqes" or "sqes"
  *
  * Context: may sleep; no lock of a ring needed.
- * Return: the rings, with one reference, or an ERR_PTR: -ENOMEM.
+ * Return: the rings, with one reference, or an ERR_PTR: -ENOMEM; with NO_MMAP
+ * also -EFAULT, -EINVAL and -EOVERFLOW.
  */
 struct io2_rings *io2_rings_build(const struct iouring2_params *p,
 				  const struct io2_layout *l,
@@ -67,15 +80,18 @@ struct io2_rings *io2_rings_build(const struct iouring2_params *p,
 	if (!rings)
 		return ERR_PTR(-ENOMEM);
 	r = rings->shm.region;
-	ret = io2_region_build(&r[IO2_RINGS_HEAD], l->rings, *step);
+	ret = rings_region(&r[IO2_RINGS_HEAD], p, l->rings,
+			   p->cq_off.user_addr, *step);
 	if (ret)
 		goto err_rings;
 	*step = "cqes";
+	/* NO_MMAP has one region of all: see io2_layout_make() */
 	ret = io2_region_build(&r[IO2_RINGS_CQES], l->own_cqes, *step);
 	if (ret)
 		goto err_head;
 	*step = "sqes";
-	ret = io2_region_build(&r[IO2_RINGS_SQES], l->sqes, *step);
+	ret = rings_region(&r[IO2_RINGS_SQES], p, l->sqes,
+			   p->sq_off.user_addr, *step);
 	if (ret)
 		goto err_cqes;
 	rings_place(rings, p, l);

@@ -41,6 +41,7 @@
 #define LINK		IOURING2_SQE_IO_LINK
 #define DRAIN		IOURING2_SQE_IO_DRAIN
 #define ASYNC		IOURING2_SQE_ASYNC
+#define NO_MMAP		IOURING2_SETUP_NO_MMAP
 
 /* user_data of the request under test, of the one before it, and of others */
 enum { OURS = 1, HOLDER, OTHER };
@@ -621,6 +622,8 @@ static struct row rows[NR_ROWS + 1] = {
 	SETUP_ROW("64 entries, disabled", IOURING2_SETUP_R_DISABLED, 64, 0),
 	SETUP_ROW("64 entries, rewound", IOURING2_SETUP_SQ_REWIND | NO_ARRAY,
 		  64, 0),
+	SETUP_ROW("1 entry, memory of the application", NO_MMAP, 1, 0),
+	SETUP_ROW("3341 entries, memory of the application", NO_MMAP, 3341, 0),
 	FRAGMENTED_ROW("3341 entries, page by page", 0, 3341, 0),
 	FRAGMENTED_ROW("8 entries, CQ of 4096, page by page", CQSIZE, 8, 4096),
 
@@ -904,13 +907,23 @@ static const char *once_opcode(struct sweep *s, struct place *p,
 	return await(s->row, r, *hit, nr - 1);
 }
 
-static int setup_row(const struct row *row, struct iouring2_setup *s)
+/* Without faults; with NO_MMAP the memory is provided here */
+static int setup_prepare(const struct row *row, struct ring *r)
 {
-	memset(s, 0, sizeof(*s));
-	s->entries = row->entries;
-	s->params.flags = row->nr;
-	s->params.cq_entries = row->cq;
-	return dev_setup(s);
+	memset(&r->setup, 0, sizeof(r->setup));
+	r->setup.entries = row->entries;
+	r->setup.params.flags = row->nr;
+	r->setup.params.cq_entries = row->cq;
+	return row->nr & NO_MMAP ? ring_memory(r) : 0;
+}
+
+static int setup_finish(const struct row *row, struct ring *r, int fd)
+{
+	r->fd = fd;
+	if (!(row->nr & NO_MMAP))
+		return ring_map(r);
+	ring_point(r);
+	return 0;
 }
 
 static const char *once_call(struct sweep *s, struct place *p,
@@ -922,15 +935,15 @@ static const char *once_call(struct sweep *s, struct place *p,
 
 	if (row->before && row->before(p))
 		return "preparation failed";
+	if (row->kind == SETUP && setup_prepare(row, &p->r))
+		return "no memory for the rings";
 	/* Only debug builds have this parameter */
 	module_param_set("setup_fragmented", row->fragmented);
 	sweep_arm(s, nth);
-	ret = row->kind == SETUP ? setup_row(row, &p->r.setup) : row->call(p);
+	ret = row->kind == SETUP ? dev_setup(&p->r.setup) : row->call(p);
 	*hit = sweep_disarm(s, nth);
-	if (row->kind == SETUP && ret >= 0) {
-		p->r.fd = ret;
-		ret = ring_map(&p->r);
-	}
+	if (row->kind == SETUP && ret >= 0)
+		ret = setup_finish(row, &p->r, ret);
 	if (!ret || (*hit && documented(row->errs, ret)))
 		return NULL;
 	snprintf(text, sizeof(text), "errno %d", -ret);

@@ -29,6 +29,7 @@ static const char *const steps[] = {
 	"rings memory", "rings page array", "rings pages", "rings vmap",
 	"cqes memory", "cqes page array", "cqes pages", "cqes vmap",
 	"sqes memory", "sqes page array", "sqes pages", "sqes vmap",
+	"rings pin", "sqes pin",
 	"ring submitter", "file descriptor", "file anon inode", "file copy-out",
 };
 
@@ -70,6 +71,14 @@ FIXTURE_VARIANT_ADD(combination, of_128_cq_65536_fragmented) {
 FIXTURE_VARIANT_ADD(combination, of_32768) { { 32768, .falls_back = 3 } };
 FIXTURE_VARIANT_ADD(combination, too_many_clamped) {
 	{ 100000, 0, IOURING2_SETUP_CLAMP, .falls_back = 3 }
+};
+
+FIXTURE_VARIANT_ADD(combination, of_1_own_memory) {
+	{ 1, 0, IOURING2_SETUP_NO_MMAP }
+};
+
+FIXTURE_VARIANT_ADD(combination, of_3341_own_memory) {
+	{ 3341, 8192, IOURING2_SETUP_NO_MMAP | IOURING2_SETUP_NO_SQARRAY }
 };
 
 FIXTURE_VARIANT_ADD(combination, submit_all_coop_taskrun) {
@@ -158,6 +167,9 @@ static int setup_failing(const struct combination *c, int nth,
 	return fd;
 }
 
+/* The memory of all rings with SETUP_NO_MMAP, one after the other */
+static struct ring memory;
+
 static void setup_of(const struct combination *c, struct iouring2_setup *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -168,6 +180,12 @@ static void setup_of(const struct combination *c, struct iouring2_setup *s)
 		s->params.flags |= IOURING2_SETUP_CQSIZE;
 		s->params.cq_entries = c->cq;
 	}
+	if (!(c->flags & IOURING2_SETUP_NO_MMAP))
+		return;
+	ring_unmap(&memory);
+	memory.setup = *s;
+	if (!ring_memory(&memory))
+		*s = memory.setup;
 }
 
 /* A contiguous allocation failed, and SETUP succeeded without it */
@@ -229,6 +247,7 @@ RING_TEST(every_step)
 {
 	static const struct combination combinations[] = {
 		{ 3341 }, { 3341, .fragmented = true },
+		{ 3341, .flags = IOURING2_SETUP_NO_MMAP },
 	};
 	unsigned int i, k, failed = 0;
 	struct iouring2_setup s;

@@ -405,7 +405,10 @@ RING_TEST(flags_bit_by_bit)
 		s.params.cq_entries = 32;
 		was = s;
 		fd = dev_setup(&s);
-		if (q.setup_flags >> bit & 1) {
+		if (1U << bit == IOURING2_SETUP_NO_MMAP) {
+			/* There is no memory at address 0 */
+			EXPECT_EQ(-EFAULT, fd);
+		} else if (q.setup_flags >> bit & 1) {
 			EXPECT_LE(0, fd) {
 				TH_LOG("flag bit %d", bit);
 			}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Functions that older kernels lack, if they are too large for the header. */
+#include <linux/backing-dev.h>
+
 #include "compat.h"
 
 /**
@@ -189,4 +191,52 @@ void io2_file_close_sync(struct file *file)
 	__fput_sync(file);
 	if (sock)
 		io2_recalc_sigpending();
+}
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+/* Does the file system not need to know when somebody writes to the page? */
+static bool page_writable(struct page *page)
+{
+	const struct address_space *mapping;
+	const struct inode *inode;
+	bool writable;
+
+	page = compound_head(page);
+	/* a file may be truncated; its inode is freed after a grace period */
+	rcu_read_lock();
+	mapping = READ_ONCE(page->mapping);
+	if ((unsigned long)mapping & PAGE_MAPPING_FLAGS) {
+		writable = (unsigned long)mapping & PAGE_MAPPING_ANON;
+	} else if (mapping) {
+		inode = mapping->host;
+		writable = S_ISREG(inode->i_mode) &&
+			   !(inode->i_sb->s_bdi->capabilities & BDI_CAP_WRITEBACK);
+	} else {
+		writable = false;
+	}
+	rcu_read_unlock();
+	return writable;
+}
+#endif
+
+/**
+ * io2_pages_writable() - may the kernel write to pinned pages at any time?
+ * @pages: the pages
+ * @nr: their number
+ *
+ * A file system with writeback must know of each write to a page. Since 6.5 the
+ * kernel does not pin such pages for long (FOLL_LONGTERM). Before, it did, and
+ * file systems crashed.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool io2_pages_writable(struct page **pages, unsigned int nr)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	while (nr)
+		if (!page_writable(pages[--nr]))
+			return false;
+#endif
+	return true;
 }

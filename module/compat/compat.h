@@ -556,6 +556,7 @@ void io2_compat_signal(struct eventfd_ctx *ctx);
 bool io2_woken_by_ring(__poll_t mask);
 #endif
 
+bool io2_pages_writable(struct page **pages, unsigned int nr);
 int io2_compat_verify_area(int dir, struct file *file, loff_t *ppos,
 			   size_t count);
 ssize_t io2_compat_write_iter(struct kiocb *kiocb, struct iov_iter *iter);

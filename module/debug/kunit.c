@@ -202,10 +202,17 @@ static void check_limits_test(struct kunit *test)
 
 /* --- the layout ------------------------------------------------------------ */
 
+/* The size of io_uring's rings: a head of 64 bytes, the CQEs, the array */
+static size_t tree_rings(size_t cqes, size_t array)
+{
+	return ALIGN(64 + cqes, 64) + array;
+}
+
 static void layout_check(struct kunit *test, u32 sq, u32 cq, u32 flags)
 {
 	struct iouring2_params p = {
 		.flags = flags, .sq_entries = sq, .cq_entries = cq,
+		.cq_off.user_addr = 0x5000, .sq_off.user_addr = 0x7000,
 	};
 	size_t array = flags & IOURING2_SETUP_NO_SQARRAY ? 0 : sq * sizeof(u32);
 	size_t cqes = (size_t)cq * (flags & CQE32 ? 32 : 16);
@@ -218,7 +225,12 @@ static void layout_check(struct kunit *test, u32 sq, u32 cq, u32 flags)
 	KUNIT_EXPECT_GE(test, l.rings, l.sq_array + array);
 	KUNIT_EXPECT_EQ(test, (size_t)sq * (flags & SQE128 ? 128 : 64), l.sqes);
 	KUNIT_EXPECT_EQ(test, 0UL, l.cqes % __alignof__(struct iouring2_cqe));
-	if (cqes < PAGE_SIZE) {
+	if (flags & IOURING2_SETUP_NO_MMAP) {
+		/* an application provides as many pages as io_uring needs */
+		KUNIT_EXPECT_EQ(test, PAGE_ALIGN(tree_rings(cqes, array)),
+				PAGE_ALIGN(l.rings));
+	}
+	if (cqes < PAGE_SIZE || (flags & IOURING2_SETUP_NO_MMAP)) {
 		KUNIT_EXPECT_EQ(test, 0UL, l.own_cqes);
 		KUNIT_EXPECT_EQ(test, l.cqes + cqes, l.rings);
 	} else {
@@ -232,19 +244,27 @@ static void layout_check(struct kunit *test, u32 sq, u32 cq, u32 flags)
 	KUNIT_EXPECT_EQ(test, l.cqes, (size_t)p.cq_off.cqes);
 	KUNIT_EXPECT_EQ(test, array ? l.sq_array : 0, (size_t)p.sq_off.array);
 	KUNIT_EXPECT_EQ(test, (u32)IO2_FEATURES, p.features);
+	KUNIT_EXPECT_EQ(test, flags & IOURING2_SETUP_NO_MMAP ? 0x5000ULL : 0,
+			p.cq_off.user_addr);
+	KUNIT_EXPECT_EQ(test, flags & IOURING2_SETUP_NO_MMAP ? 0x7000ULL : 0,
+			p.sq_off.user_addr);
 }
 
 static void layout_test(struct kunit *test)
 {
+	static const u32 flags[] = {
+		0, IOURING2_SETUP_NO_SQARRAY, IOURING2_SETUP_NO_MMAP,
+		IOURING2_SETUP_NO_MMAP | IOURING2_SETUP_NO_SQARRAY,
+		SQE128 | CQE32, SQE_MIXED | CQE_MIXED,
+		IOURING2_SETUP_NO_MMAP | SQE128 | CQE32,
+	};
+	unsigned int i;
 	u32 sq, cq;
 
-	for (sq = 1; sq <= IO2_MAX_ENTRIES; sq *= 2)
-		for (cq = sq; cq <= IO2_MAX_CQ_ENTRIES; cq *= 2) {
-			layout_check(test, sq, cq, 0);
-			layout_check(test, sq, cq, IOURING2_SETUP_NO_SQARRAY);
-			layout_check(test, sq, cq, SQE128 | CQE32);
-			layout_check(test, sq, cq, SQE_MIXED | CQE_MIXED);
-		}
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		for (sq = 1; sq <= IO2_MAX_ENTRIES; sq *= 2)
+			for (cq = sq; cq <= IO2_MAX_CQ_ENTRIES; cq *= 2)
+				layout_check(test, sq, cq, flags[i]);
 }
 
 /* --- the hash -------------------------------------------------------------- */

@@ -105,10 +105,35 @@ size_t ring_map_len(const struct iouring2_params *p)
 	return sq > cq ? sq : cq;
 }
 
+/* Find the parts of the rings, which are at r->map */
+void ring_point(struct ring *r)
+{
+	const struct iouring2_params *p = &r->setup.params;
+	char *map = r->map;
+
+	r->sq_head = (__u32 *)(map + p->sq_off.head);
+	r->sq_tail = (__u32 *)(map + p->sq_off.tail);
+	r->sq_mask = (__u32 *)(map + p->sq_off.ring_mask);
+	r->sq_entries = (__u32 *)(map + p->sq_off.ring_entries);
+	r->sq_flags = (__u32 *)(map + p->sq_off.flags);
+	r->sq_dropped = (__u32 *)(map + p->sq_off.dropped);
+	if (p->flags & IOURING2_SETUP_NO_SQARRAY)
+		r->sq_array = NULL;
+	else
+		r->sq_array = (__u32 *)(map + p->sq_off.array);
+	r->cq_head = (__u32 *)(map + p->cq_off.head);
+	r->cq_tail = (__u32 *)(map + p->cq_off.tail);
+	r->cq_mask = (__u32 *)(map + p->cq_off.ring_mask);
+	r->cq_entries = (__u32 *)(map + p->cq_off.ring_entries);
+	r->cq_overflow = (__u32 *)(map + p->cq_off.overflow);
+	r->cq_flags = (__u32 *)(map + p->cq_off.flags);
+	r->cqes = (struct iouring2_cqe *)(map + p->cq_off.cqes);
+	r->sqe_tail = *r->sq_tail;
+}
+
 int ring_map(struct ring *r)
 {
 	const struct iouring2_params *p = &r->setup.params;
-	char *map;
 
 	r->map_len = ring_map_len(p);
 	r->map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE,
@@ -128,26 +153,66 @@ int ring_map(struct ring *r)
 		r->sqes = NULL;
 		return -err;
 	}
+	ring_point(r);
+	return 0;
+}
 
-	map = r->map;
-	r->sq_head = (__u32 *)(map + p->sq_off.head);
-	r->sq_tail = (__u32 *)(map + p->sq_off.tail);
-	r->sq_mask = (__u32 *)(map + p->sq_off.ring_mask);
-	r->sq_entries = (__u32 *)(map + p->sq_off.ring_entries);
-	r->sq_flags = (__u32 *)(map + p->sq_off.flags);
-	r->sq_dropped = (__u32 *)(map + p->sq_off.dropped);
-	if (p->flags & IOURING2_SETUP_NO_SQARRAY)
-		r->sq_array = NULL;
-	else
-		r->sq_array = (__u32 *)(map + p->sq_off.array);
-	r->cq_head = (__u32 *)(map + p->cq_off.head);
-	r->cq_tail = (__u32 *)(map + p->cq_off.tail);
-	r->cq_mask = (__u32 *)(map + p->cq_off.ring_mask);
-	r->cq_entries = (__u32 *)(map + p->cq_off.ring_entries);
-	r->cq_overflow = (__u32 *)(map + p->cq_off.overflow);
-	r->cq_flags = (__u32 *)(map + p->cq_off.flags);
-	r->cqes = (struct iouring2_cqe *)(map + p->cq_off.cqes);
-	r->sqe_tail = *r->sq_tail;
+static __u32 power_of_2(__u32 n, __u32 most)
+{
+	__u32 p = 1;
+
+	while (p < n && p < most)
+		p *= 2;
+	return p;
+}
+
+/*
+ * The memory that an application has to provide with SETUP_NO_MMAP: as much as
+ * io_uring needs, whose rings have a head of 64 bytes
+ */
+void ring_memory_len(const struct iouring2_setup *s, size_t *rings,
+		     size_t *sqes)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	__u32 sq = power_of_2(s->entries, 32768), cq = 2 * sq;
+
+	if (s->params.flags & IOURING2_SETUP_CQSIZE)
+		cq = power_of_2(s->params.cq_entries, 65536);
+	*rings = 64 + cq * sizeof(struct iouring2_cqe);
+	if (!(s->params.flags & IOURING2_SETUP_NO_SQARRAY))
+		*rings = (*rings + 63) / 64 * 64 + sq * sizeof(__u32);
+	*rings = (*rings + page - 1) / page * page;
+	*sqes = sq * sizeof(struct iouring2_sqe);
+	*sqes = (*sqes + page - 1) / page * page;
+}
+
+/* Provide memory for the rings, with SETUP_NO_MMAP */
+int ring_memory(struct ring *r)
+{
+	ring_memory_len(&r->setup, &r->map_len, &r->sqes_len);
+	r->map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	r->sqes = mmap(NULL, r->sqes_len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (r->map == MAP_FAILED || r->sqes == MAP_FAILED)
+		return -errno;
+	r->setup.params.cq_off.user_addr = (uintptr_t)r->map;
+	r->setup.params.sq_off.user_addr = (uintptr_t)r->sqes;
+	return 0;
+}
+
+static int init_in_memory(struct ring *r)
+{
+	int ret = ring_memory(r);
+
+	if (ret)
+		return ret;
+	r->fd = dev_setup(&r->setup);
+	if (r->fd < 0) {
+		ring_unmap(r);
+		return r->fd;
+	}
+	ring_point(r);
 	return 0;
 }
 
@@ -157,6 +222,8 @@ int ring_init_setup(struct ring *r, const struct iouring2_setup *s)
 
 	memset(r, 0, sizeof(*r));
 	r->setup = *s;
+	if (s->params.flags & IOURING2_SETUP_NO_MMAP)
+		return init_in_memory(r);
 	r->fd = dev_setup(&r->setup);
 	if (r->fd < 0)
 		return r->fd;

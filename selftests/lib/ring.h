@@ -74,8 +74,12 @@ bool dev_usable(const char **why);
 int dev_query(struct iouring2_query *q);
 int dev_setup(struct iouring2_setup *s);	/* opens and closes the node */
 
-/* Rings */
+/* Rings; with SETUP_NO_MMAP ring_init_*() provide the memory */
+void ring_point(struct ring *r);
 int ring_map(struct ring *r);
+void ring_memory_len(const struct iouring2_setup *s, size_t *rings,
+		     size_t *sqes);
+int ring_memory(struct ring *r);
 int ring_init_setup(struct ring *r, const struct iouring2_setup *s);
 int ring_init_params(struct ring *r, unsigned int sq, unsigned int cq,
 		     unsigned int flags, unsigned int max_inflight);

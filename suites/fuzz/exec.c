@@ -200,6 +200,15 @@ static void map_ring(struct xring *r)
 	size_t n = r - rings;
 	char *map;
 
+	if (p->flags & IOURING2_SETUP_NO_MMAP) {
+		r->map = (char *)(uintptr_t)p->cq_off.user_addr;
+		r->map_len = AREA_BYTES;
+		r->sqes = (void *)(uintptr_t)p->sq_off.user_addr;
+		r->sqes_len = AREA_BYTES;
+		maps[2 * n % NR_MAPS].at = r->map;
+		maps[2 * n % NR_MAPS].len = 2 * AREA_BYTES;
+		return;
+	}
 	r->map_len = p->cq_off.cqes + (p->cq_entries * sizeof(struct iouring2_cqe) <<
 				       !!(p->flags & IOURING2_SETUP_CQE32));
 	if (r->map_len < p->sq_off.array + p->sq_entries * 4UL)
@@ -221,6 +230,19 @@ static void map_ring(struct xring *r)
 	}
 }
 
+/* Memory for the rings, and behind it for the SQEs. It may be too small. */
+static void own_memory(struct iouring2_params *p)
+{
+	char *at = mmap(NULL, 2 * AREA_BYTES, PROT_READ | PROT_WRITE,
+			MAP_ANONYMOUS | (p->cq_entries & 1 ? MAP_SHARED : MAP_PRIVATE),
+			-1, 0);
+
+	if (at == MAP_FAILED)
+		return;
+	p->cq_off.user_addr = (uintptr_t)at;
+	p->sq_off.user_addr = (uintptr_t)at + AREA_BYTES;
+}
+
 static void do_setup(const uint64_t *a)
 {
 	struct xring *r = ring_of(a[0]);
@@ -232,6 +254,8 @@ static void do_setup(const uint64_t *a)
 	s.params.cq_entries = a[3];
 	s.max_inflight = a[4];
 	s.flags = a[4] >> 32;
+	if (s.params.flags & IOURING2_SETUP_NO_MMAP)
+		own_memory(&s.params);
 	fd = odd_ioctl(device, IOURING2_IOC_SETUP, &s, a[5]);
 	if (fd < 0)
 		return;

@@ -554,7 +554,7 @@ struct iouring2_cqe {
  * @dropped: __u32, number of index array values so far that were out of range
  * @array: __u32[entries], SQE numbers; 0 on rings without an index array
  * @resv1: 0
- * @user_addr: address of the SQEs (NO_MMAP)
+ * @user_addr: in and out, with NO_MMAP: address of the SQEs; otherwise out: 0
  */
 struct iouring2_sqring_offsets {
 	__u32	head;
@@ -589,7 +589,7 @@ struct iouring2_sqring_offsets {
  * @cqes: the array of completions
  * @flags: __u32, IOURING2_CQ_*
  * @resv1: 0
- * @user_addr: address of the rings (NO_MMAP)
+ * @user_addr: in and out, with NO_MMAP: address of the rings; otherwise out: 0
  */
 struct iouring2_cqring_offsets {
 	__u32	head;
@@ -1716,11 +1716,12 @@ struct iouring2_query {
  * An ioctl of the device. It returns the ring's file descriptor, opened with
  * O_RDWR and O_CLOEXEC. The struct is written only on success.
  *
- * Errors: EFAULT (the struct is not accessible), EINVAL (a size, flag, cap or
- * reserved field has an invalid value, or the struct is too small), E2BIG (a
- * field that the module does not know is not 0), ENOMEM, EMFILE and ENFILE (no
- * descriptor or file is available), ENOTTY (not the device). After an error
- * no ring exists and no memory stays charged.
+ * Errors: EFAULT (the struct is not accessible, or memory that it names with
+ * NO_MMAP cannot be used), EINVAL (a size, flag, cap, address or reserved field
+ * has an invalid value, or the struct is too small), E2BIG (a field that the
+ * module does not know is not 0), ENOMEM, EMFILE and ENFILE (no descriptor or
+ * file is available), ENOTTY (not the device). After an error no ring exists and
+ * no memory stays charged.
  */
 struct iouring2_setup {
 	__u32		entries;
