@@ -11,6 +11,7 @@
 #include "register_cancel.h"
 #include "register_ring.h"
 #include "register_workers.h"
+#include "resize.h"
 
 #define PROBE_MAX	256
 
@@ -65,6 +66,7 @@ static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
 /* called without a lock of the ring: they may wait */
 static const register_fn register_waits[IOURING2_REGISTER_LAST] = {
 	[IOURING2_REGISTER_SYNC_CANCEL] = io2_register_sync_cancel,
+	[IOURING2_REGISTER_RESIZE_RINGS] = io2_register_resize,
 };
 
 /* the device has them, too: called without a lock, and perhaps without a ring */

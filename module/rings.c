@@ -127,21 +127,29 @@ struct io2_shm *io2_rings_shm(const struct io2_ring *ring)
 }
 
 /**
- * io2_rings_use() - give a ring its rings
+ * io2_rings_use() - give a ring its rings, or replace them
  * @ring: the ring; gets the caller's reference to @rings
  * @rings: built rings
  *
- * Context: the ring is NEW.
+ * Context: uring_lock and cq_lock held, unless the ring is NEW.
+ * Return: the old rings or NULL. The caller gets the ring's reference to them,
+ * and drops it after a grace period of RCU.
  */
-void io2_rings_use(struct io2_ring *ring, struct io2_rings *rings)
+struct io2_rings *io2_rings_use(struct io2_ring *ring, struct io2_rings *rings)
 {
+	struct io2_rings *old = rcu_dereference_protected(ring->rings,
+				ring->state == IO2_NEW ||
+				(lockdep_is_held(&ring->uring_lock) &&
+				 lockdep_is_held(&ring->cq_lock)));
+
 	ring->shared = rings->shared;
 	ring->sq_array = rings->sq_array;
 	ring->cqes = rings->cqes;
 	ring->sqes = rings->sqes;
-	ring->sq_entries = rings->sq_entries;
-	ring->cq_entries = rings->cq_entries;
+	WRITE_ONCE(ring->sq_entries, rings->sq_entries);
+	WRITE_ONCE(ring->cq_entries, rings->cq_entries);
 	/* an application with a large CQ is likely to use it */
 	ring->max_cached = max(IO2_CACHED_LEAST, rings->cq_entries / 2);
 	rcu_assign_pointer(ring->rings, rings);
+	return old;
 }

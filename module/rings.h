@@ -94,6 +94,6 @@ struct io2_rings *io2_rings_build(const struct iouring2_params *p,
 				  const struct io2_layout *l,
 				  const char **step);
 struct io2_shm *io2_rings_shm(const struct io2_ring *ring);
-void io2_rings_use(struct io2_ring *ring, struct io2_rings *rings);
+struct io2_rings *io2_rings_use(struct io2_ring *ring, struct io2_rings *rings);
 
 #endif

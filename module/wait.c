@@ -229,11 +229,14 @@ static int wait_loop(struct cq_waiter *w)
 		if (!io2_defer_pending(ring) &&
 		    !READ_ONCE(ring->nr_backlog) &&
 		    io2_cq_ready(ring) < w->min && !wait_ended(ring, w->ends) &&
+		    w->min <= READ_ONCE(ring->cq_entries) &&
 		    !signal_pending(current) && !io2_parked_is_own(ring))
 			ret = wait_sleep(w);
 		finish_wait(&ring->wait, &w->entry);
 		/* we run the list next; from here on others run what is added */
 		io2_defer_waiter_left(ring);
+		/* the CQ may have become smaller: it is full sooner */
+		w->min = min(w->min, READ_ONCE(ring->cq_entries));
 	}
 	return 0;
 }

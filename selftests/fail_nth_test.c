@@ -82,6 +82,7 @@ struct row {
 	int (*call)(struct place *p);
 	const int *errs;
 	int (*before)(struct place *p);	/* without faults */
+	int (*after)(struct place *p);	/* the same, after a success */
 	pid_t whose;		/* the task with the faults; 0: the caller */
 };
 
@@ -343,6 +344,22 @@ static int call_query_list(struct place *p)
 	return do_register(p, IOURING2_REGISTER_QUERY, hdr, 0);
 }
 
+static struct iouring2_params resized;
+
+static int call_resize(struct place *p)
+{
+	memset(&resized, 0, sizeof(resized));
+	resized.sq_entries = 512;
+	return do_register(p, IOURING2_REGISTER_RESIZE_RINGS, &resized, 1);
+}
+
+static int after_resize(struct place *p)
+{
+	ring_unmap(&p->r);
+	p->r.setup.params = resized;
+	return ring_map(&p->r);
+}
+
 static int map(struct place *p, size_t len, off_t off)
 {
 	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
@@ -596,9 +613,9 @@ static void plain_sqe(struct iouring2_sqe *sqe, unsigned int op,
 #define OP_ROW(text, op, fn, result) \
 	{ text, OPCODE, IOURING2_OP_##op, .prep = op_##fn, .res = result, \
 	  .errs = no_request }
-#define REGISTER_ROW(op, fn) \
+#define REGISTER_ROW(op, fn, ...) \
 	{ "REGISTER " #op, REGISTER, IOURING2_REGISTER_##op, \
-	  .call = call_##fn, .errs = no_memory }
+	  .call = call_##fn, .errs = no_memory, ##__VA_ARGS__ }
 #define CALL_ROW(text, fn, errnos, ...) \
 	{ text, CALL, .call = call_##fn, .errs = errnos, __VA_ARGS__ }
 
@@ -663,6 +680,7 @@ static struct row rows[NR_ROWS + 1] = {
 	  .call = call_unregister_eventfd, .errs = no_memory,
 	  .before = call_eventfd },
 	REGISTER_ROW(QUERY, query_list),
+	REGISTER_ROW(RESIZE_RINGS, resize, .after = after_resize),
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),
@@ -944,6 +962,8 @@ static const char *once_call(struct sweep *s, struct place *p,
 	*hit = sweep_disarm(s, nth);
 	if (row->kind == SETUP && ret >= 0)
 		ret = setup_finish(row, &p->r, ret);
+	if (!ret && row->after)
+		ret = row->after(p);
 	if (!ret || (*hit && documented(row->errs, ret)))
 		return NULL;
 	snprintf(text, sizeof(text), "errno %d", -ret);

@@ -90,6 +90,7 @@ static const struct {
 } formats[] = {
 	{ "create", "u64 ring;int fd;u32 sq_entries;u32 cq_entries;u32 flags;"
 	  "u32 ring_flags;u32 max_inflight;" },
+	{ "resize", "u64 ring;u32 sq_entries;u32 cq_entries;" },
 	{ "create_failed", "u64 ring;char step[16];int error;" },
 	{ "close", "u64 ring;u64 submitted;u64 inflight;u32 backlog;" },
 	{ "leave", "u64 ring;u64 submitted;u64 inflight;u32 backlog;" },

@@ -64,6 +64,27 @@ TRACE_EVENT(iouring2_create,
 );
 
 /**
+ * iouring2_resize - RESIZE_RINGS has replaced the rings
+ * @ring: the ring, with its new sizes
+ */
+TRACE_EVENT(iouring2_resize,
+	TP_PROTO(const struct io2_ring *ring),
+	TP_ARGS(ring),
+	TP_STRUCT__entry(
+		__field(u64, ring)
+		__field(u32, sq_entries)
+		__field(u32, cq_entries)
+	),
+	TP_fast_assign(
+		__entry->ring = ring->id;
+		__entry->sq_entries = READ_ONCE(ring->sq_entries);
+		__entry->cq_entries = READ_ONCE(ring->cq_entries);
+	),
+	TP_printk("ring=%llu sq_entries=%u cq_entries=%u", __entry->ring,
+		  __entry->sq_entries, __entry->cq_entries)
+);
+
+/**
  * iouring2_create_failed - a step of SETUP has failed
  * @ring: the ring, whose id is not used again; NULL before there is one
  * @step: the name of the step

@@ -178,11 +178,11 @@ void ring_memory_len(const struct iouring2_setup *s, size_t *rings,
 
 	if (s->params.flags & IOURING2_SETUP_CQSIZE)
 		cq = power_of_2(s->params.cq_entries, 65536);
-	*rings = 64 + cq * sizeof(struct iouring2_cqe);
+	*rings = 64 + cq * cqe_size(&s->params);
 	if (!(s->params.flags & IOURING2_SETUP_NO_SQARRAY))
 		*rings = (*rings + 63) / 64 * 64 + sq * sizeof(__u32);
 	*rings = (*rings + page - 1) / page * page;
-	*sqes = sq * sizeof(struct iouring2_sqe);
+	*sqes = sq * sqe_size(&s->params);
 	*sqes = (*sqes + page - 1) / page * page;
 }
 

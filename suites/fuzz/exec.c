@@ -415,6 +415,29 @@ static void do_register(const uint64_t *a)
 	odd_ioctl(ring_of(a[0])->fd, IOURING2_IOC_REGISTER, &reg, a[4]);
 }
 
+static void do_resize(const uint64_t *a)
+{
+	struct xring *r = ring_of(a[0]);
+	struct iouring2_params p = {
+		.sq_entries = a[1], .flags = a[2], .cq_entries = a[3],
+	};
+	struct iouring2_register reg = {
+		.opcode = IOURING2_REGISTER_RESIZE_RINGS, .nr_args = 1,
+		.arg = (uintptr_t)&p,
+	};
+
+	if (r->p.flags & IOURING2_SETUP_NO_MMAP)
+		own_memory(&p);
+	if (ioctl(r->fd, IOURING2_IOC_REGISTER, &reg))
+		return;
+	/* the old rings stay mapped */
+	r->p = p;
+	r->map = NULL;
+	r->sqes = NULL;
+	if (a[4] && p.sq_entries)
+		map_ring(r);
+}
+
 static void do_reap(const uint64_t *a)
 {
 	struct xring *r = ring_of(a[0]);

@@ -112,6 +112,9 @@ enum type {
 		      T_ENTER_ARG, T_NSEC, T_ODD })			\
 	/* ring, opcode, nr_args, addr, odd */				\
 	X(register, 5, { T_RING, T_REGISTER_OP, T_NUMBER, T_ADDR, T_ODD }) \
+	/* ring, entries, flags, cq_entries, map? */			\
+	X(resize, 5, { T_RING, T_ENTRIES, T_SETUP_FLAGS, T_ENTRIES,	\
+		       T_BOOL })					\
 	X(reap, 2, { T_RING, T_SMALL })					\
 	/* ring, word, value */						\
 	X(poke, 3, { T_RING, T_WORD, T_VALUE })				\

@@ -404,7 +404,8 @@ static void draw_args(struct call *c)
 /* The relative frequency of each kind of call */
 static const unsigned char weight[NR_CALLS] = {
 	[CALL_query] = 1, [CALL_setup] = 3, [CALL_sqe] = 60, [CALL_enter] = 32,
-	[CALL_register] = 2, [CALL_reap] = 8, [CALL_poke] = 5, [CALL_scribble] = 3,
+	[CALL_register] = 2, [CALL_resize] = 4,
+	[CALL_reap] = 8, [CALL_poke] = 5, [CALL_scribble] = 3,
 	[CALL_map] = 2, [CALL_unmap] = 2, [CALL_remap] = 2, [CALL_advise] = 1,
 	[CALL_protect] = 1, [CALL_open] = 8, [CALL_close] = 5, [CALL_dup] = 2,
 	[CALL_dup2] = 2, [CALL_read] = 3, [CALL_write] = 7, [CALL_fdcall] = 5,
