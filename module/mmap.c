@@ -12,6 +12,7 @@
 #include "cancel.h"
 #include "deferred.h"
 #include "mmap.h"
+#include "param.h"
 #include "region.h"
 #include "ring.h"
 #include "rings.h"
@@ -52,20 +53,32 @@ static bool mmap_find(struct mmap_area *a, const struct io2_ring *ring, u64 off)
 		a->first = IO2_RINGS_SQES;
 		a->nr = 1;
 		return true;
+	case IO2_OFF_PARAM_REGION:
+		a->shm = io2_param_shm(ring);
+		a->first = 0;
+		a->nr = 1;
+		return a->shm;
 	default:
 		return false;
 	}
 }
 
-/* For debuggers. The memory is mapped by frame number, so they find no pages in it. */
+/*
+ * For debuggers. The memory is mapped by frame number, so they find no pages in
+ * it. A region of parameters may be larger than the distance between offsets.
+ */
 static int mmap_access(struct vm_area_struct *vma, unsigned long addr,
 		       void *buf, int len, int write)
 {
 	u64 off = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
+	const struct io2_ring *ring = vma->vm_file->private_data;
 	const struct io2_shm *shm = vma->vm_private_data;
 	unsigned int first = IO2_RINGS_HEAD, nr = 2;
 
-	if (off >= IOURING2_OFF_SQES) {
+	if (shm == READ_ONCE(ring->param)) {
+		off -= IO2_OFF_PARAM_REGION;
+		nr = 1;
+	} else if (off >= IOURING2_OFF_SQES) {
 		off -= IOURING2_OFF_SQES;
 		first = IO2_RINGS_SQES;
 		nr = 1;

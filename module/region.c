@@ -17,6 +17,7 @@
  * case.
  */
 #include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
@@ -257,6 +258,27 @@ int io2_region_build(struct io2_region *r, size_t bytes, const char *name)
 	if (ret && r->nr_pages > 1)
 		ret = region_alloc_pages(r, name);
 	return ret;
+}
+
+/**
+ * io2_region_build_exact() - allocate a region, and no page more
+ * @r: zeroed region; stays without memory on failure
+ * @bytes: size, rounded up to pages; not 0
+ * @name: for the names of the injection points
+ *
+ * Contiguous memory is a power of two. Memory that an application may have as
+ * much of as it is allowed to must not be rounded up.
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int io2_region_build_exact(struct io2_region *r, size_t bytes,
+			   const char *name)
+{
+	if (is_power_of_2(PAGE_ALIGN(bytes)))
+		return io2_region_build(r, bytes, name);
+	r->nr_pages = PAGE_ALIGN(bytes) >> PAGE_SHIFT;
+	return region_alloc_pages(r, name);
 }
 
 /**

@@ -30,6 +30,8 @@ struct io2_region {
 };
 
 int io2_region_build(struct io2_region *r, size_t bytes, const char *name);
+int io2_region_build_exact(struct io2_region *r, size_t bytes,
+			   const char *name);
 int io2_region_pin(struct io2_region *r, u64 uaddr, size_t bytes,
 		   const char *name);
 void io2_region_free(struct io2_region *r);

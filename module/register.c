@@ -6,6 +6,7 @@
 
 #include "eventfd.h"
 #include "op/opdef.h"
+#include "param.h"
 #include "query.h"
 #include "register.h"
 #include "register_cancel.h"
@@ -67,6 +68,7 @@ static const register_fn register_ops[IOURING2_REGISTER_LAST] = {
 static const register_fn register_waits[IOURING2_REGISTER_LAST] = {
 	[IOURING2_REGISTER_SYNC_CANCEL] = io2_register_sync_cancel,
 	[IOURING2_REGISTER_RESIZE_RINGS] = io2_register_resize,
+	[IOURING2_REGISTER_MEM_REGION] = io2_register_mem_region,
 };
 
 /* the device has them, too: called without a lock, and perhaps without a ring */

@@ -230,6 +230,7 @@ static void ring_free_parts(struct io2_ring *ring)
 	io2_assert(list_empty(&ring->submitters));
 	put_pid(ring->mapped_by);
 	io2_cpus_put(ring->cpus);
+	io2_shm_put(ring->param);
 	/* nobody reads or replaces it any more */
 	io2_shm_put(&rcu_dereference_protected(ring->rings, true)->shm);
 }

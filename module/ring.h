@@ -48,6 +48,7 @@ struct eventfd_ctx;
 struct io2_cpus;
 struct io2_req;
 struct io2_rings;
+struct io2_shm;
 struct io2_submitter;
 
 /*
@@ -317,6 +318,10 @@ enum io2_class {
  *
  * @nr_own_file: number of requests whose file is the ring's own
  *
+ * @has_param: the ring has @param, or is about to get it; under @uring_lock
+ * @param: the region of MEM_REGION, or NULL; written once
+ * @wait_args: the same, if it has arguments of waits
+ *
  * @restarts: waits that will be restarted; under @uring_lock
  * @restarting: @restarts has been used; read without the lock
  */
@@ -413,6 +418,10 @@ struct io2_ring {
 	u32			eventfd_tail;
 	bool			eventfd_async;
 	bool			eventfd_owed;
+
+	bool			has_param;
+	struct io2_shm		*param;
+	struct io2_shm		*wait_args;
 
 	struct io2_restart	restarts[IO2_RESTARTS];
 	bool			restarting;

@@ -21,5 +21,6 @@ void io2_shm_put(struct io2_shm *shm)
 	/* in the reverse order of their building */
 	for (i = IO2_SHM_REGIONS; i--; )
 		io2_region_free(&shm->region[i]);
+	io2_memlock_uncharge(&shm->memlock);
 	kfree(shm);
 }

@@ -6,6 +6,7 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+#include "memlock.h"
 #include "region.h"
 
 /* regions that are freed together: those of struct io2_rings are the most */
@@ -14,6 +15,7 @@
 /**
  * struct io2_shm - regions that a ring shares with applications
  * @refs: one for the ring, and one for each mapping
+ * @memlock: what they are charged for; nothing for rings
  * @region: the regions; those that are not built have no memory
  *
  * The object that contains it begins with it, and kfree() frees that object.
@@ -28,6 +30,7 @@
  */
 struct io2_shm {
 	refcount_t		refs;
+	struct io2_memlock	memlock;
 	struct io2_region	region[IO2_SHM_REGIONS];
 };
 

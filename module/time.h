@@ -9,6 +9,22 @@
 #include <linux/uaccess.h>
 
 /**
+ * io2_timespec_check() - convert a time of the application
+ * @ts: the time
+ * @time: receives it
+ *
+ * Context: any.
+ * Return: 0; -EINVAL for a negative time.
+ */
+static inline int io2_timespec_check(const struct timespec64 *ts, ktime_t *time)
+{
+	if (ts->tv_sec < 0 || ts->tv_nsec < 0)
+		return -EINVAL;
+	*time = timespec64_to_ktime(*ts);
+	return 0;
+}
+
+/**
  * io2_timespec() - read a struct __kernel_timespec from the application
  * @uaddr: its user address
  * @time: receives it
@@ -22,10 +38,7 @@ static inline int io2_timespec(u64 uaddr, ktime_t *time)
 
 	if (get_timespec64(&ts, u64_to_user_ptr(uaddr)))
 		return -EFAULT;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0)
-		return -EINVAL;
-	*time = timespec64_to_ktime(ts);
-	return 0;
+	return io2_timespec_check(&ts, time);
 }
 
 /**

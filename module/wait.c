@@ -13,6 +13,7 @@
 #include "cq.h"
 #include "debug/trace.h"
 #include "deferred.h"
+#include "param.h"
 #include "request.h"
 #include "restart.h"
 #include "sq.h"
@@ -258,7 +259,21 @@ static int wait_for_cqes(struct cq_waiter *w)
 
 /* --- ENTER's argument --------------------------------------------------- */
 
-static int parse_ext_arg(struct wait_arg *wa, u64 uaddr, u32 argsz, bool abs)
+static void wait_until(struct wait_arg *wa, ktime_t t, u32 flags)
+{
+	wa->at.expires = flags & IOURING2_ENTER_ABS_TIMER ?
+			 io2_host_time(wa->clock, t) :
+			 ktime_add_safe(io2_now(wa->clock), t);
+}
+
+/* The minimum wait, which is none if @usec is 0 */
+static void wait_at_least(struct wait_arg *wa, u32 usec)
+{
+	if (usec)
+		wa->at.min_expires = ktime_add_us(io2_now(wa->clock), usec);
+}
+
+static int parse_ext_arg(struct wait_arg *wa, u64 uaddr, u32 argsz, u32 flags)
 {
 	struct iouring2_getevents_arg ext;
 	ktime_t t;
@@ -270,29 +285,57 @@ static int parse_ext_arg(struct wait_arg *wa, u64 uaddr, u32 argsz, bool abs)
 		return -EFAULT;
 	wa->sigmask = ext.sigmask;
 	wa->sigmask_sz = ext.sigmask_sz;
-	if (ext.min_wait_usec)
-		wa->at.min_expires = ktime_add_us(io2_now(wa->clock),
-						  ext.min_wait_usec);
+	wait_at_least(wa, ext.min_wait_usec);
 	if (!ext.ts)
 		return 0;
 	ret = io2_timespec(ext.ts, &t);
-	if (ret)
-		return ret;
-	wa->at.expires = abs ? io2_host_time(wa->clock, t) :
-			       ktime_add_safe(io2_now(wa->clock), t);
-	return 0;
+	if (!ret)
+		wait_until(wa, t, flags);
+	return ret;
 }
 
-static int parse_arg(struct wait_arg *wa, u32 flags, u64 uaddr, u32 argsz)
+/* The argument is in the region of MEM_REGION, at offset @off. */
+static int parse_reg_arg(const struct io2_ring *ring, struct wait_arg *wa,
+			 u64 off, u32 argsz, u32 flags)
+{
+	struct iouring2_reg_wait w;
+	struct timespec64 ts;
+	ktime_t t;
+	int ret;
+
+	if (argsz != sizeof(w))
+		return -EINVAL;
+	ret = io2_param_wait_arg(ring, off, &w);
+	if (ret)
+		return ret;
+	if (w.flags & ~IOURING2_REG_WAIT_TS)
+		return -EINVAL;
+	wa->sigmask = w.sigmask;
+	wa->sigmask_sz = w.sigmask_sz;
+	wait_at_least(wa, w.min_wait_usec);
+	if (!(w.flags & IOURING2_REG_WAIT_TS))
+		return 0;
+	ts.tv_sec = w.ts.tv_sec;
+	ts.tv_nsec = w.ts.tv_nsec;
+	ret = io2_timespec_check(&ts, &t);
+	if (!ret)
+		wait_until(wa, t, flags);
+	return ret;
+}
+
+static int parse_arg(const struct io2_ring *ring, struct wait_arg *wa,
+		     u32 flags, u64 uaddr, u32 argsz)
 {
 	wa->at.expires = KTIME_MAX;
 	wa->at.min_expires = KTIME_MAX;
-	if (flags & IOURING2_ENTER_EXT_ARG)
-		return parse_ext_arg(wa, uaddr, argsz,
-				     flags & IOURING2_ENTER_ABS_TIMER);
-	wa->sigmask = uaddr;
-	wa->sigmask_sz = argsz;
-	return 0;
+	if (!(flags & IOURING2_ENTER_EXT_ARG)) {
+		wa->sigmask = uaddr;
+		wa->sigmask_sz = argsz;
+		return 0;
+	}
+	if (flags & IOURING2_ENTER_EXT_ARG_REG)
+		return parse_reg_arg(ring, wa, uaddr, argsz, flags);
+	return parse_ext_arg(wa, uaddr, argsz, flags);
 }
 
 /*
@@ -353,7 +396,7 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 	};
 	int ret;
 
-	ret = parse_arg(&wa, flags, uaddr, argsz);
+	ret = parse_arg(ring, &wa, flags, uaddr, argsz);
 	if (ret) {
 		/* requests were accepted nevertheless: do those that are parked */
 		io2_turn(ring, KTIME_MAX);
@@ -393,7 +436,8 @@ static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
  * @min_complete: number of CQEs to wait for, with IOURING2_ENTER_GETEVENTS
  * @flags: IOURING2_ENTER_*
  * @uaddr: user address of a signal mask, or of a struct iouring2_getevents_arg,
- *	or 0
+ *	or 0; with EXT_ARG_REG the offset of a struct iouring2_reg_wait in the
+ *	registered region
  * @argsz: its size in bytes
  *
  * Context: may sleep; the caller holds a reference to the ring's file.

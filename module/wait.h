@@ -9,7 +9,8 @@
 
 /* the flags that ENTER accepts */
 #define IO2_ENTER_FLAGS	(IOURING2_ENTER_GETEVENTS | IOURING2_ENTER_EXT_ARG | \
-			 IOURING2_ENTER_ABS_TIMER | IOURING2_ENTER_NO_IOWAIT)
+			 IOURING2_ENTER_ABS_TIMER | \
+			 IOURING2_ENTER_EXT_ARG_REG | IOURING2_ENTER_NO_IOWAIT)
 
 int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 	      u32 flags, u64 uaddr, u32 argsz);

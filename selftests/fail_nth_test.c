@@ -42,6 +42,7 @@
 #define DRAIN		IOURING2_SQE_IO_DRAIN
 #define ASYNC		IOURING2_SQE_ASYNC
 #define NO_MMAP		IOURING2_SETUP_NO_MMAP
+#define REGION_LEN	(3 * 4096UL)	/* not a power of two */
 
 /* user_data of the request under test, of the one before it, and of others */
 enum { OURS = 1, HOLDER, OTHER };
@@ -360,6 +361,30 @@ static int after_resize(struct place *p)
 	return ring_map(&p->r);
 }
 
+static int region(struct place *p, void *memory)
+{
+	struct iouring2_region_desc rd = {
+		.size = REGION_LEN,
+		.user_addr = (uintptr_t)memory,
+		.flags = memory ? IOURING2_MEM_REGION_TYPE_USER : 0,
+	};
+	struct iouring2_mem_region_reg reg = {
+		.region_uptr = (uintptr_t)&rd,
+	};
+
+	return do_register(p, IOURING2_REGISTER_MEM_REGION, &reg, 1);
+}
+
+static int call_region(struct place *p)
+{
+	return region(p, NULL);
+}
+
+static int call_region_user(struct place *p)
+{
+	return region(p, p->buf);
+}
+
 static int map(struct place *p, size_t len, off_t off)
 {
 	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->r.fd,
@@ -384,6 +409,16 @@ static int call_map_cq(struct place *p)
 static int call_map_sqes(struct place *p)
 {
 	return map(p, p->r.sqes_len, IOURING2_OFF_SQES);
+}
+
+static int before_map_region(struct place *p)
+{
+	return region(p, NULL);
+}
+
+static int call_map_region(struct place *p)
+{
+	return map(p, REGION_LEN, 0x20000000);
 }
 
 /* Unmap one page of three, then the others */
@@ -681,11 +716,17 @@ static struct row rows[NR_ROWS + 1] = {
 	  .before = call_eventfd },
 	REGISTER_ROW(QUERY, query_list),
 	REGISTER_ROW(RESIZE_RINGS, resize, .after = after_resize),
+	REGISTER_ROW(MEM_REGION, region),
+	{ "REGISTER MEM_REGION, memory of the application", REGISTER,
+	  IOURING2_REGISTER_MEM_REGION, .call = call_region_user,
+	  .errs = no_memory },
 
 	CALL_ROW("QUERY", query, no_file),
 	CALL_ROW("mmap of the SQ ring", map_sq, no_map),
 	CALL_ROW("mmap of the CQ ring", map_cq, no_map),
 	CALL_ROW("mmap of the SQEs", map_sqes, no_map),
+	CALL_ROW("mmap of a region", map_region, no_map,
+		 .before = before_map_region),
 	CALL_ROW("munmap of a part", unmap, no_map),
 	CALL_ROW("ENTER, wait", wait, no_enter),
 	CALL_ROW("ENTER, wait with a signal mask", wait_masked, no_enter),

@@ -382,6 +382,11 @@ static void do_enter(const uint64_t *a)
 	case 10:
 		ext.ts = 0;
 		goto ext;
+	case 14:	/* in the region of the ring */
+		e.flags |= IOURING2_ENTER_EXT_ARG | IOURING2_ENTER_EXT_ARG_REG;
+		e.arg = a[5] % 3 ? a[5] % 4096 / 64 * 64 : a[5];
+		e.argsz = sizeof(struct iouring2_reg_wait);
+		break;
 	default:
 ext:
 		e.arg = (uintptr_t)&ext;
@@ -436,6 +441,25 @@ static void do_resize(const uint64_t *a)
 	r->sqes = NULL;
 	if (a[4] && p.sq_entries)
 		map_ring(r);
+}
+
+static void do_region(const uint64_t *a)
+{
+	struct iouring2_region_desc rd = {
+		.size = a[1] * PAGE,
+		.user_addr = a[2] & 1 ? (uintptr_t)addr_of(a[3]) & -PAGE : 0,
+		.flags = a[2] & 1 ? IOURING2_MEM_REGION_TYPE_USER : 0,
+	};
+	struct iouring2_mem_region_reg region = {
+		.region_uptr = (uintptr_t)&rd,
+		.flags = a[2] & 2 ? IOURING2_MEM_REGION_REG_WAIT_ARG : 0,
+	};
+	struct iouring2_register reg = {
+		.opcode = IOURING2_REGISTER_MEM_REGION, .nr_args = 1,
+		.arg = (uintptr_t)&region,
+	};
+
+	ioctl(ring_of(a[0])->fd, IOURING2_IOC_REGISTER, &reg);
 }
 
 static void do_reap(const uint64_t *a)

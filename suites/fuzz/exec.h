@@ -47,6 +47,7 @@ enum area {
 
 #define AREA(what, off)	((uint64_t)(what) << 32 | (uint32_t)(off))
 #define AREA_BYTES	65536
+#define OFF_REGION	0x20000000ULL	/* of mmap(), for the region of a ring */
 
 #define NR_IOVS		16
 #define NR_TIMES	8
@@ -115,6 +116,8 @@ enum type {
 	/* ring, entries, flags, cq_entries, map? */			\
 	X(resize, 5, { T_RING, T_ENTRIES, T_SETUP_FLAGS, T_ENTRIES,	\
 		       T_BOOL })					\
+	/* ring, pages, 1: own memory + 2: for waits, addr */		\
+	X(region, 4, { T_RING, T_SMALL, T_SMALL, T_ADDR })		\
 	X(reap, 2, { T_RING, T_SMALL })					\
 	/* ring, word, value */						\
 	X(poke, 3, { T_RING, T_WORD, T_VALUE })				\

@@ -156,7 +156,7 @@ static uint64_t some_map_offset(void)
 		return any_number() & ~4095ULL;
 	return PICK(IOURING2_OFF_SQ_RING, IOURING2_OFF_CQ_RING, IOURING2_OFF_SQES,
 		    IOURING2_OFF_SQES + 4096, IOURING2_OFF_PBUF_RING,
-		    IOURING2_OFF_SQ_RING + 4096);
+		    IOURING2_OFF_SQ_RING + 4096, OFF_REGION);
 }
 
 static uint64_t sqe_flags(void)
@@ -225,7 +225,7 @@ static uint64_t argument(enum type type)
 	case T_ENTER_FLAGS:
 		return enter_flags();
 	case T_ENTER_ARG:
-		return CHANCE(60) ? 11 : random_below(14);
+		return CHANCE(60) ? 11 : random_below(15);
 	case T_ODD:
 		return CHANCE(93) ? 0 : random_below(160);
 	case T_OPCODE:
@@ -404,7 +404,7 @@ static void draw_args(struct call *c)
 /* The relative frequency of each kind of call */
 static const unsigned char weight[NR_CALLS] = {
 	[CALL_query] = 1, [CALL_setup] = 3, [CALL_sqe] = 60, [CALL_enter] = 32,
-	[CALL_register] = 2, [CALL_resize] = 4,
+	[CALL_register] = 2, [CALL_resize] = 4, [CALL_region] = 3,
 	[CALL_reap] = 8, [CALL_poke] = 5, [CALL_scribble] = 3,
 	[CALL_map] = 2, [CALL_unmap] = 2, [CALL_remap] = 2, [CALL_advise] = 1,
 	[CALL_protect] = 1, [CALL_open] = 8, [CALL_close] = 5, [CALL_dup] = 2,

@@ -614,7 +614,8 @@ struct iouring2_cqring_offsets {
  * EXT_ARG		the argument is a struct iouring2_getevents_arg
  * REGISTERED_RING	the descriptor is a registered ring index
  * ABS_TIMER		the timeout is absolute
- * EXT_ARG_REG		the argument is an offset in the registered region
+ * EXT_ARG_REG		with EXT_ARG: the argument is the offset of a struct
+ *			iouring2_reg_wait in the registered region
  * NO_IOWAIT		do not account the wait as waiting for I/O
  */
 #define IOURING2_ENTER_GETEVENTS		(1U << 0)
@@ -777,11 +778,12 @@ enum {
 
 /**
  * struct iouring2_region_desc - a memory region shared with the kernel
- * @user_addr: user address, with IOURING2_MEM_REGION_TYPE_USER
- * @size: size in bytes
+ * @user_addr: user address of a page, with IOURING2_MEM_REGION_TYPE_USER;
+ *	otherwise 0
+ * @size: size in bytes, a multiple of the page size
  * @flags: IOURING2_MEM_REGION_TYPE_*
- * @id: identifier of the region
- * @mmap_offset: out: offset for mmap(2) of the region
+ * @id: must be 0
+ * @mmap_offset: in: 0; out: offset for mmap(2) of the region, without TYPE_USER
  * @__resv: must be 0
  */
 struct iouring2_region_desc {
@@ -1099,8 +1101,8 @@ enum {
  * @flags: IOURING2_REG_WAIT_*
  * @sigmask: user address of the signal mask, or 0
  * @sigmask_sz: size of the signal mask, in bytes
- * @pad: must be 0
- * @pad2: must be 0
+ * @pad: not used; should be 0
+ * @pad2: not used; should be 0
  */
 struct iouring2_reg_wait {
 	struct __kernel_timespec	ts;
