@@ -127,20 +127,33 @@ static void release_chain(struct io2_req *req)
 	}
 }
 
-/* Cancels the requests behind a drain barrier of a DYING ring. */
-static void cancel_drained(struct io2_ring *ring)
+static void cancel_drained_all(struct io2_ring *ring, struct io2_batch *b)
 {
 	struct io2_req *req, *next;
-	struct io2_batch b;
 	LIST_HEAD(list);
 
-	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
 	io2_cq_drain_take(ring, &list);
 	list_for_each_entry_safe(req, next, &list, node) {
 		list_del_init(&req->node);
-		io2_cancel_chain(req, &b);
+		io2_cancel_chain(req, b);
 	}
-	io2_batch_flush(&b);
+	io2_batch_flush(b);
+}
+
+/* Cancels the requests behind a drain barrier of a DYING ring. */
+static void cancel_drained(struct io2_ring *ring)
+{
+	struct io2_batch b;
+
+	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
+	if (!io2_ring_defers(ring)) {
+		cancel_drained_all(ring, &b);
+		return;
+	}
+	mutex_lock(&ring->uring_lock);
+	io2_batch_own(&b);
+	cancel_drained_all(ring, &b);
+	mutex_unlock(&ring->uring_lock);
 }
 
 /*
@@ -175,7 +188,12 @@ static void cancel_drained_of(struct io2_ring *ring, void *files)
 	io2_batch_init(&b, ring, IO2_CTX_LEAVE);
 	mutex_lock(&ring->uring_lock);
 	cancel_drained_matching(ring, &m, &b);
+	if (io2_ring_defers(ring)) {
+		io2_batch_own(&b);
+		io2_batch_flush(&b);
+	}
 	mutex_unlock(&ring->uring_lock);
+	/* empty, if the ring defers to its issuer */
 	io2_batch_flush(&b);
 }
 

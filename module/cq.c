@@ -24,17 +24,38 @@
 #include "reqmem.h"
 #include "ring.h"
 
+static void cq_assert_held(const struct io2_ring *ring)
+{
+	if (io2_ring_defers(ring))
+		lockdep_assert_held(&ring->uring_lock);
+	else
+		lockdep_assert_held(&ring->cq_lock);
+}
+
 static void cq_assert(const struct io2_ring *ring)
 {
-	lockdep_assert_held(&ring->cq_lock);
+	cq_assert_held(ring);
 	io2_assert(io2_ring_may_post(ring));
 }
 
-static __always_inline u32 cq_room_known(const struct io2_ring *ring)
+/* Takes the lock that guards the CQ. The caller holds it if it is uring_lock. */
+static void cq_begin(struct io2_ring *ring) __acquires(&ring->cq_lock)
 {
-	u32 used = ring->cq_fill - ring->cq_head_seen;
+	if (io2_ring_defers(ring)) {
+		lockdep_assert_held(&ring->uring_lock);
+		__acquire(&ring->cq_lock);
+		return;
+	}
+	spin_lock(&ring->cq_lock);
+}
 
-	return used < ring->cq_entries ? ring->cq_entries - used : 0;
+static void cq_end(struct io2_ring *ring) __releases(&ring->cq_lock)
+{
+	if (io2_ring_defers(ring)) {
+		__release(&ring->cq_lock);
+		return;
+	}
+	spin_unlock(&ring->cq_lock);
 }
 
 /*
@@ -46,13 +67,13 @@ static u32 cq_look_for_room(struct io2_ring *ring)
 {
 	/* acquire: the application has read the entries that we overwrite next */
 	ring->cq_head_seen = smp_load_acquire(&ring->shared->cq_head);
-	return cq_room_known(ring);
+	return io2_cq_room_known(ring);
 }
 
 /* Return: the number of free entries, or a lower bound; 0 only if there are none. */
 static __always_inline u32 cq_room(struct io2_ring *ring)
 {
-	u32 room = cq_room_known(ring);
+	u32 room = io2_cq_room_known(ring);
 
 	return likely(room) ? room : cq_look_for_room(ring);
 }
@@ -62,12 +83,6 @@ cq_entry(const struct io2_ring *ring, u32 pos, unsigned int shift)
 {
 	return &ring->cqes[(pos & (ring->cq_entries - 1)) << shift];
 }
-
-/* res and flags are adjacent in both structs, and are copied as one word */
-static_assert(offsetof(struct iouring2_cqe, flags) ==
-	      offsetof(struct iouring2_cqe, res) + sizeof(u32));
-static_assert(offsetof(struct io2_req, cqe_flags) ==
-	      offsetof(struct io2_req, res) + sizeof(u32));
 
 /* The second half of an entry of 32 bytes is 0 unless the request has set it. */
 static __always_inline void cq_copy_big(struct iouring2_cqe *cqe, const u64 *big)
@@ -85,15 +100,15 @@ static __always_inline void cq_copy(struct iouring2_cqe *cqe,
 				    const struct io2_req *req,
 				    unsigned int shift)
 {
-	WRITE_ONCE(cqe->user_data, req->user_data);
-	WRITE_ONCE(*(u64 *)&cqe->res, *(const u64 *)&req->res);
+	io2_cq_copy(cqe, req);
 	if (shift)
 		cq_copy_big(cqe, cq_big(req));
 }
 
 /*
- * Entries are reserved, written and committed under one hold of cq_lock: cq_fill
- * counts the reserved ones, cq_tail those that are committed.
+ * Entries are reserved, written and committed under one hold of the lock that
+ * guards the CQ: cq_fill counts the reserved ones, cq_tail those that are
+ * committed.
  */
 static __always_inline struct iouring2_cqe *cq_take(struct io2_ring *ring,
 						    u32 nr)
@@ -129,7 +144,7 @@ static struct iouring2_cqe *cq_reserve_pair(struct io2_ring *ring)
 			return NULL;
 		cq_fill_entry(cq_take(ring, 1), 0, 0, IOURING2_CQE_F_SKIP);
 	}
-	if (cq_room_known(ring) < 2 && cq_look_for_room(ring) < 2)
+	if (io2_cq_room_known(ring) < 2 && cq_look_for_room(ring) < 2)
 		return NULL;
 	return cq_take(ring, 2);
 }
@@ -202,8 +217,12 @@ static void cq_update_flag(struct io2_ring *ring)
 	u32 flags;
 
 	if (likely(!(ring->nr_backlog | READ_ONCE(ring->nr_parked) |
-		     ring->sq_flags)))
+		     READ_ONCE(ring->sq_flags))))
 		return;
+	if (io2_ring_defers(ring)) {
+		io2_defer_update_flags(ring);
+		return;
+	}
 	flags = ring->nr_backlog ? IOURING2_SQ_CQ_OVERFLOW : 0;
 	if (READ_ONCE(ring->nr_parked))
 		flags |= IOURING2_SQ_TASKRUN;
@@ -217,9 +236,9 @@ static void cq_backlog_add(struct io2_ring *ring, struct io2_req *req)
 {
 	io2_list_add(&ring->backlog, req);
 	WRITE_ONCE(ring->nr_backlog, ring->nr_backlog + 1);
-	ring->backlog_total++;
+	WRITE_ONCE(ring->backlog_total, ring->backlog_total + 1);
 	if (ring->nr_backlog > ring->backlog_max)
-		ring->backlog_max = ring->nr_backlog;
+		WRITE_ONCE(ring->backlog_max, ring->nr_backlog);
 	trace_iouring2_backlog_add(req, ring->nr_backlog);
 }
 
@@ -259,9 +278,6 @@ static noinline void cq_start_drained(struct io2_ring *ring,
 		io2_list_add(start, req);
 	}
 }
-
-/* flags that need more than writing the CQE */
-#define REQ_F_CQ_SLOW	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
 
 /* In entries of 16 bytes, a completion of 32 takes two. */
 static __always_inline bool cq_is_slow(const struct io2_req *req,
@@ -464,12 +480,17 @@ static void cq_notify_anywhere(struct io2_ring *ring)
  * io2_cq_update_flags() - update the SQ flags after parking or unparking
  * @ring: the ring
  *
- * cq_lock orders this with posting, so that the last update is the right one.
+ * cq_lock orders this with posting, so that the last update is the right one. A
+ * ring that defers has deferred_lock for that.
  *
- * Context: task context; takes cq_lock.
+ * Context: task context; takes one of these locks.
  */
 void io2_cq_update_flags(struct io2_ring *ring)
 {
+	if (io2_ring_defers(ring)) {
+		io2_defer_update_flags(ring);
+		return;
+	}
 	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
 	cq_update_flag(ring);
@@ -491,6 +512,16 @@ static __always_inline void cq_retire_list(struct io2_ring *ring,
 		io2_list_take(&ring->retired, many);
 		ring->nr_retired = 0;
 	}
+}
+
+/* The same for requests that leave the backlog. */
+static void cq_retire_backlog(struct io2_ring *ring, struct io2_req_list *list,
+			      u32 nr, struct io2_req_list *many)
+{
+	if (io2_ring_defers(ring))
+		io2_req_recycle(ring, list, nr);
+	else
+		cq_retire_list(ring, list, nr, many);
 }
 
 /* The same for one request, in any context. */
@@ -523,7 +554,7 @@ static bool cq_can_try(void)
  * For callers that may not sleep and may hold any lock. It takes the ring's
  * locks only if they are free, and does not close a file. cq_lock is held
  * throughout, so that the ring cannot be freed before this function is done
- * with it.
+ * with it. A ring that defers to its issuer always refuses.
  *
  * Context: any.
  * Return: true if it was posted.
@@ -533,7 +564,7 @@ bool io2_cq_try_post(struct io2_req *req)
 	struct io2_ring *ring = req->ring;
 	bool gone;
 
-	if (!cq_can_try() || !spin_trylock(&ring->cq_lock))
+	if (io2_ring_defers(ring) || !cq_can_try() || !spin_trylock(&ring->cq_lock))
 		return false;
 	cq_assert(ring);
 	/* requests behind a drain barrier must be started in task context */
@@ -578,7 +609,7 @@ bool io2_cq_try_post_aux(struct io2_req *req, s32 res, u32 flags)
 	struct io2_ring *ring = req->ring;
 	bool posted;
 
-	if (!cq_can_try() || !spin_trylock(&ring->cq_lock))
+	if (io2_ring_defers(ring) || !cq_can_try() || !spin_trylock(&ring->cq_lock))
 		return false;
 	cq_assert(ring);
 	posted = cq_post_aux(ring, req, res, flags);
@@ -627,23 +658,20 @@ void io2_cq_init(struct io2_ring *ring)
 }
 
 /*
- * Posts @done. With @many, keeps the requests that may be freed for reuse, or
- * moves them to @many; otherwise leaves them in @done and returns their number.
+ * Posts @done, under the lock that guards the CQ. Leaves the requests that may be
+ * freed in @done. Return: their number.
  *
  * It is instantiated for each size of entry, so that entries of 16 bytes cost
  * nothing for the others: @shift is ring->cqe_shift.
  */
-static __always_inline u32 cq_post(struct io2_ring *ring,
-				   struct io2_req_list *done,
-				   struct io2_req_list *start,
-				   struct io2_req_list *many, bool traced,
-				   unsigned int shift)
+static __always_inline u32 cq_post_locked(struct io2_ring *ring,
+					  struct io2_req_list *done,
+					  struct io2_req_list *start, bool traced,
+					  unsigned int shift)
 {
 	struct io2_req *rest;
 	u32 nr_retired;
 
-	done->last->next = NULL;
-	spin_lock(&ring->cq_lock);
 	cq_assert(ring);
 	if (traced)
 		cq_trace(done->first);
@@ -654,10 +682,43 @@ static __always_inline u32 cq_post(struct io2_ring *ring,
 	cq_update_flag(ring);
 	if (unlikely(!list_empty(&ring->drain_list)))
 		cq_start_drained(ring, start);
+	return nr_retired;
+}
+
+/*
+ * Posts @done. With @many, keeps the requests that may be freed for reuse, or
+ * moves them to @many; otherwise leaves them in @done and returns their number.
+ */
+static __always_inline u32 cq_post(struct io2_ring *ring,
+				   struct io2_req_list *done,
+				   struct io2_req_list *start,
+				   struct io2_req_list *many, bool traced,
+				   unsigned int shift)
+{
+	u32 nr_retired;
+
+	done->last->next = NULL;
+	spin_lock(&ring->cq_lock);
+	nr_retired = cq_post_locked(ring, done, start, traced, shift);
 	if (many)
 		cq_retire_list(ring, done, nr_retired, many);
 	spin_unlock(&ring->cq_lock);
 	cq_notify(ring, many ? IO2_TELL_LATER : IO2_TELL_INLINE);
+	return nr_retired;
+}
+
+/* The same for a ring whose CQ uring_lock guards. */
+static __always_inline u32 cq_post_owned(struct io2_ring *ring,
+					 struct io2_req_list *done,
+					 struct io2_req_list *start,
+					 enum io2_tell why, bool traced,
+					 unsigned int shift)
+{
+	u32 nr_retired;
+
+	done->last->next = NULL;
+	nr_retired = cq_post_locked(ring, done, start, traced, shift);
+	cq_notify(ring, why);
 	return nr_retired;
 }
 
@@ -678,6 +739,22 @@ static noinline u32 cq_post_32(struct io2_ring *ring, struct io2_req_list *done,
 	return cq_post(ring, done, start, many, false, 1);
 }
 
+static noinline __cold u32 cq_post_owned_traced(struct io2_ring *ring,
+						struct io2_req_list *done,
+						struct io2_req_list *start,
+						enum io2_tell why)
+{
+	return cq_post_owned(ring, done, start, why, true, ring->cqe_shift);
+}
+
+static noinline u32 cq_post_owned_32(struct io2_ring *ring,
+				     struct io2_req_list *done,
+				     struct io2_req_list *start,
+				     enum io2_tell why)
+{
+	return cq_post_owned(ring, done, start, why, false, 1);
+}
+
 /**
  * io2_cq_post() - post final completions
  * @ring: the ring
@@ -685,7 +762,8 @@ static noinline u32 cq_post_32(struct io2_ring *ring, struct io2_req_list *done,
  *	here; on return the list of requests that may be freed
  * @start: receives chains that leave the drain queue
  *
- * Allocates nothing and cannot fail (I1).
+ * Allocates nothing and cannot fail (I1). For a ring that does not defer to its
+ * issuer.
  *
  * Context: task context, no lock of the ring held other than uring_lock.
  * Return: the number of requests left in @done.
@@ -701,12 +779,52 @@ u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 }
 
 /**
+ * io2_cq_post_owned() - post final completions to a ring that defers to its issuer
+ * @ring: the ring
+ * @done: see io2_cq_post()
+ * @start: see io2_cq_post()
+ * @why: whether they have completed in the submission, for the eventfd
+ *
+ * Context: task context; uring_lock held.
+ * Return: the number of requests left in @done.
+ */
+u32 io2_cq_post_owned(struct io2_ring *ring, struct io2_req_list *done,
+		      struct io2_req_list *start, enum io2_tell why)
+{
+	if (trace_iouring2_complete_enabled())
+		return cq_post_owned_traced(ring, done, start, why);
+	if (unlikely(ring->cqe_shift))
+		return cq_post_owned_32(ring, done, start, why);
+	return cq_post_owned(ring, done, start, why, false, 0);
+}
+
+/**
+ * io2_cq_put_done() - post the completions that io2_cq_put() has written
+ * @ring: a ring that defers to its issuer
+ * @nr: their number
+ *
+ * Context: task context; uring_lock held.
+ */
+void io2_cq_put_done(struct io2_ring *ring, u32 nr)
+{
+	cq_assert(ring);
+	WRITE_ONCE(ring->cq_events, ring->cq_events + nr);
+	WRITE_ONCE(ring->completed, ring->completed + nr);
+	cq_commit(ring);
+	cq_update_flag(ring);
+	/* a barrier keeps what comes later from ending here */
+	io2_assert(list_empty(&ring->drain_list));
+	cq_notify(ring, IO2_TELL_INLINE);
+}
+
+/**
  * io2_cq_post_retire() - post final completions, and keep the requests for reuse
  * @ring: the ring
  * @done: completed requests in order, at least one; not to be used afterwards
  * @start: receives chains that leave the drain queue
  *
- * For contexts other than the submitter, which reuses the requests later.
+ * For contexts other than the submitter, which reuses the requests later, and for
+ * a ring that does not defer to its issuer.
  *
  * Context: task context, no lock of the ring held other than uring_lock.
  */
@@ -731,7 +849,8 @@ void io2_cq_post_retire(struct io2_ring *ring, struct io2_req_list *done,
  * @res: for the CQE
  * @flags: for the CQE
  *
- * Context: task context, no lock of the ring held other than uring_lock.
+ * Context: task context, no lock of the ring held other than uring_lock, which
+ * must be held if the ring defers to its issuer.
  * Return: false if there is no free slot. Nothing was posted then, and the
  * multishot request must end with its final CQE.
  */
@@ -742,14 +861,14 @@ bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
 	bool posted;
 	u32 nr;
 
-	spin_lock(&ring->cq_lock);
+	cq_begin(ring);
 	cq_assert(ring);
 	nr = cq_backlog_move(ring, &retired);
 	posted = cq_post_aux(ring, req, res, flags);
 	cq_commit(ring);
 	cq_update_flag(ring);
-	cq_retire_list(ring, &retired, nr, &many);
-	spin_unlock(&ring->cq_lock);
+	cq_retire_backlog(ring, &retired, nr, &many);
+	cq_end(ring);
 	io2_req_list_free(many.first);
 	io2_cq_notify(ring);
 	return posted;
@@ -759,20 +878,20 @@ bool io2_cq_post_aux(struct io2_req *req, s32 res, u32 flags)
  * io2_cq_flush_backlog() - move as much of the backlog into the CQ as fits (I3)
  * @ring: the ring
  *
- * Context: any task context; takes cq_lock.
+ * Context: any task context; uring_lock held if the ring defers to its issuer.
  */
 void io2_cq_flush_backlog(struct io2_ring *ring)
 {
 	struct io2_req_list retired = {}, many = {};
 	u32 nr;
 
-	spin_lock(&ring->cq_lock);
+	cq_begin(ring);
 	cq_assert(ring);
 	nr = cq_backlog_move(ring, &retired);
 	cq_commit(ring);
 	cq_update_flag(ring);
-	cq_retire_list(ring, &retired, nr, &many);
-	spin_unlock(&ring->cq_lock);
+	cq_retire_backlog(ring, &retired, nr, &many);
+	cq_end(ring);
 	if (!nr)
 		return;
 	io2_req_list_free(many.first);
@@ -794,13 +913,38 @@ struct io2_cq_room io2_cq_room(struct io2_ring *ring)
 
 	lockdep_assert_held(&ring->uring_lock);
 	io2_cq_flush(ring);
-	spin_lock(&ring->cq_lock);
+	cq_begin(ring);
 	room.backlog = ring->nr_backlog;
 	ring->completed_snapshot = ring->completed - ring->nr_backlog;
 	held = ring->accepted - ring->completed_snapshot;
-	spin_unlock(&ring->cq_lock);
+	cq_end(ring);
 	room.budget = held < ring->max_inflight ? ring->max_inflight - held : 0;
 	return room;
+}
+
+/**
+ * io2_cq_drain_add() - have a chain wait behind a drain barrier, if it must
+ * @req: its head, tracked; not to be touched afterwards if it waits
+ *
+ * Context: task context; uring_lock held.
+ * Return: false if the chain may start now.
+ */
+bool io2_cq_drain_add(struct io2_req *req)
+{
+	struct io2_ring *ring = req->ring;
+	bool wait;
+
+	lockdep_assert_held(&ring->uring_lock);
+	cq_begin(ring);
+	wait = !list_empty(&ring->drain_list) ||
+	       ((req->flags & REQ_F_DRAIN) &&
+		(u32)ring->completed != req->seq);
+	if (wait) {
+		trace_iouring2_drain(req);
+		list_add_tail(&req->node, &ring->drain_list);
+	}
+	cq_end(ring);
+	return wait;
 }
 
 /**
@@ -808,13 +952,14 @@ struct io2_cq_room io2_cq_room(struct io2_ring *ring)
  * @ring: the ring
  * @list: receives the heads of chains, in order
  *
- * Context: task context; uring_lock held unless the ring is DYING.
+ * Context: task context; uring_lock held, unless the ring is DYING and does not
+ * defer to its issuer.
  */
 void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list)
 {
-	spin_lock(&ring->cq_lock);
+	cq_begin(ring);
 	list_splice_tail_init(&ring->drain_list, list);
-	spin_unlock(&ring->cq_lock);
+	cq_end(ring);
 }
 
 /**
@@ -829,10 +974,10 @@ void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
 			 struct io2_req_list *start)
 {
 	lockdep_assert_held(&ring->uring_lock);
-	spin_lock(&ring->cq_lock);
+	cq_begin(ring);
 	list_splice_init(list, &ring->drain_list);
 	cq_start_drained(ring, start);
-	spin_unlock(&ring->cq_lock);
+	cq_end(ring);
 }
 
 /**
@@ -865,7 +1010,7 @@ bool io2_cq_all_done(struct io2_ring *ring)
 	bool done;
 
 	spin_lock(&ring->cq_lock);
-	done = ring->completed == ring->accepted;
+	done = READ_ONCE(ring->completed) == ring->accepted;
 	spin_unlock(&ring->cq_lock);
 	return done;
 }

@@ -3,8 +3,13 @@
 #ifndef IO2_CQ_H
 #define IO2_CQ_H
 
+#include "eventfd.h"
+#include "req.h"
 #include "ring.h"
 #include "rings.h"
+
+/* flags that need more than writing the CQE */
+#define REQ_F_CQ_SLOW	(REQ_F_CQE_SKIP | REQ_F_TIMEOUT | REQ_F_ENDS_WAIT)
 
 /**
  * struct io2_cq_room - what a submission may do
@@ -58,9 +63,72 @@ static inline u32 io2_cq_ready(const struct io2_ring *ring)
 	return io2_cq_head_ahead(ring, tail, head) ? 0 : entries;
 }
 
+/**
+ * io2_cq_room_known() - free CQ entries, without reading the application's head
+ * @ring: the ring
+ *
+ * Context: the lock that guards the CQ is held.
+ * Return: the number of free entries, or a lower bound.
+ */
+static __always_inline u32 io2_cq_room_known(const struct io2_ring *ring)
+{
+	u32 used = ring->cq_fill - ring->cq_head_seen;
+
+	return used < ring->cq_entries ? ring->cq_entries - used : 0;
+}
+
+/* res and flags are adjacent in both structs, and are copied as one word */
+static_assert(offsetof(struct iouring2_cqe, flags) ==
+	      offsetof(struct iouring2_cqe, res) + sizeof(u32));
+static_assert(offsetof(struct io2_req, cqe_flags) ==
+	      offsetof(struct io2_req, res) + sizeof(u32));
+
+/**
+ * io2_cq_copy() - write the CQE of a request, or the first 16 bytes of it
+ * @cqe: a free entry of the CQ
+ * @req: the request, which has its result
+ *
+ * Context: the lock that guards the CQ is held.
+ */
+static __always_inline void io2_cq_copy(struct iouring2_cqe *cqe,
+					const struct io2_req *req)
+{
+	WRITE_ONCE(cqe->user_data, req->user_data);
+	WRITE_ONCE(*(u64 *)&cqe->res, *(const u64 *)&req->res);
+}
+
+/**
+ * io2_cq_put() - write the CQE of a request that ends in its submission
+ * @ring: a ring that defers to its issuer
+ * @req: the request, which has its result and no resources
+ *
+ * The caller counts these requests, and calls io2_cq_put_done() before the number
+ * of completions matters.
+ *
+ * Context: uring_lock held.
+ * Return: false if the request needs more than that, or has to wait.
+ */
+static __always_inline bool io2_cq_put(struct io2_ring *ring,
+				       const struct io2_req *req)
+{
+	u32 fill = ring->cq_fill;
+
+	lockdep_assert_held(&ring->uring_lock);
+	if (unlikely((req->flags & (REQ_F_CQ_SLOW | REQ_F_BIG_CQE)) ||
+		     ring->nr_backlog || ring->cqe_shift ||
+		     !io2_cq_room_known(ring)))
+		return false;
+	io2_cq_copy(&ring->cqes[fill & (ring->cq_entries - 1)], req);
+	WRITE_ONCE(ring->cq_fill, fill + 1);
+	return true;
+}
+
 void io2_cq_init(struct io2_ring *ring);
+void io2_cq_put_done(struct io2_ring *ring, u32 nr);
 u32 io2_cq_post(struct io2_ring *ring, struct io2_req_list *done,
 		struct io2_req_list *start);
+u32 io2_cq_post_owned(struct io2_ring *ring, struct io2_req_list *done,
+		      struct io2_req_list *start, enum io2_tell why);
 void io2_cq_post_retire(struct io2_ring *ring, struct io2_req_list *done,
 			struct io2_req_list *start);
 bool io2_cq_try_post(struct io2_req *req);
@@ -75,7 +143,7 @@ void io2_cq_flush_backlog(struct io2_ring *ring);
  * io2_cq_flush() - move as much of the backlog into the CQ as fits (I3)
  * @ring: the ring
  *
- * Context: any task context; takes cq_lock.
+ * Context: any task context; uring_lock held if the ring defers to its issuer.
  */
 static inline void io2_cq_flush(struct io2_ring *ring)
 {
@@ -84,6 +152,7 @@ static inline void io2_cq_flush(struct io2_ring *ring)
 }
 
 struct io2_cq_room io2_cq_room(struct io2_ring *ring);
+bool io2_cq_drain_add(struct io2_req *req);
 void io2_cq_drain_take(struct io2_ring *ring, struct list_head *list);
 void io2_cq_drain_return(struct io2_ring *ring, struct list_head *list,
 			 struct io2_req_list *start);

@@ -27,15 +27,94 @@ static struct workqueue_struct *io2_closers;
  */
 static struct workqueue_struct *io2_detached;
 
+static void defer_wake(struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->deferred_lock);
+	__wake_up(&ring->wait, TASK_NORMAL, 1, IO2_WAKE_DEFERRED);
+}
+
 /* Notifies a context that will run the list. */
 static void defer_kick(struct io2_ring *ring)
 {
 	lockdep_assert_held(&ring->deferred_lock);
 	io2_assert(io2_ring_may_post(ring));
 	if (ring->nr_waiters)
-		__wake_up(&ring->wait, TASK_NORMAL, 1, IO2_WAKE_DEFERRED);
+		defer_wake(ring);
 	else
 		queue_work(io2_workqueue, &ring->deferred_work);
+}
+
+/*
+ * I4, and the flag TASKRUN: the SQ flags of a ring that defers to its issuer. Each
+ * context that changes what they tell calls this afterwards, so the last one
+ * writes what is true.
+ */
+static void defer_set_flags(struct io2_ring *ring)
+{
+	u32 flags = 0;
+
+	lockdep_assert_held(&ring->deferred_lock);
+	if (READ_ONCE(ring->nr_backlog))
+		flags |= IOURING2_SQ_CQ_OVERFLOW;
+	if (READ_ONCE(ring->nr_parked) ||
+	    ((ring->setup_flags & IOURING2_SETUP_TASKRUN_FLAG) &&
+	     io2_defer_pending(ring)))
+		flags |= IOURING2_SQ_TASKRUN;
+	if (ring->sq_flags == flags)
+		return;
+	WRITE_ONCE(ring->sq_flags, flags);
+	WRITE_ONCE(ring->shared->sq_flags, flags);
+}
+
+/**
+ * io2_defer_update_flags() - update the SQ flags of a ring that defers to its issuer
+ * @ring: the ring
+ *
+ * Context: any task context; takes deferred_lock.
+ */
+void io2_defer_update_flags(struct io2_ring *ring)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&ring->deferred_lock, flags);
+	defer_set_flags(ring);
+	spin_unlock_irqrestore(&ring->deferred_lock, flags);
+}
+
+/*
+ * Can a completion, apart from its own CQE, let other requests go on or end? A
+ * waiter must not wait for these and thereby keep them from ending.
+ */
+static bool defer_enables_others(const struct io2_ring *ring)
+{
+	return READ_ONCE(ring->nr_counted) || !list_empty(&ring->drain_list);
+}
+
+/*
+ * Tells the issuer of a ring that defers to it: by the SQ flag, by poll of the
+ * ring, by the eventfd, and by waking it if it waits in ENTER. @lazy is the most
+ * entries of the CQ that the added requests may take, if they enable nothing else:
+ * then the waiter may go on sleeping until it may have enough. Otherwise it is 0.
+ */
+static void defer_tell_issuer(struct io2_ring *ring, bool was_empty, u32 lazy)
+{
+	lockdep_assert_held(&ring->deferred_lock);
+	io2_assert(io2_ring_may_post(ring));
+	if (was_empty) {
+		defer_set_flags(ring);
+		/* list before pollers; pairs with io2_ring_poll() */
+		smp_mb();
+		/* after the barrier above */
+		if (waitqueue_active(&ring->pollers) ||
+		    READ_ONCE(ring->eventfd))
+			io2_queue_notify(ring);
+	}
+	if (!ring->nr_waiters)
+		return;
+	if (lazy && lazy < ring->wait_nr && !defer_enables_others(ring))
+		ring->wait_nr -= lazy;
+	else
+		defer_wake(ring);
 }
 
 /*
@@ -54,6 +133,20 @@ static bool defer_by_submitter(const struct io2_ring *ring)
 	       READ_ONCE(ring->nr_submitters) <= 1;
 }
 
+/* @lazy: see defer_tell_issuer() */
+static void defer_to_issuer(struct io2_req *req, u32 lazy)
+{
+	struct io2_ring *ring = req->ring;
+	unsigned long flags;
+	bool was_empty;
+
+	spin_lock_irqsave(&ring->deferred_lock, flags);
+	was_empty = !io2_defer_pending(ring);
+	io2_list_add(&ring->deferred, req);
+	defer_tell_issuer(ring, was_empty, lazy);
+	spin_unlock_irqrestore(&ring->deferred_lock, flags);
+}
+
 /**
  * io2_defer() - have req->run() called in task context
  * @req: the request; not to be touched afterwards
@@ -65,11 +158,75 @@ void io2_defer(struct io2_req *req)
 	struct io2_ring *ring = req->ring;
 	unsigned long flags;
 
+	if (io2_ring_defers(ring)) {
+		defer_to_issuer(req, 0);
+		return;
+	}
 	spin_lock_irqsave(&ring->deferred_lock, flags);
 	io2_list_add(&ring->deferred, req);
 	if (!defer_by_submitter(ring))
 		defer_kick(ring);
 	spin_unlock_irqrestore(&ring->deferred_lock, flags);
+}
+
+/**
+ * io2_defer_lazy() - have req->run() called in task context, at the latest when a
+ *	waiter may have enough completions
+ * @req: the request, whose run() posts one CQE at most; not to be touched
+ *	afterwards
+ *
+ * Makes a difference on a ring that defers to its issuer: the issuer is not woken
+ * for each of many requests if it waits for all of them.
+ *
+ * Context: as io2_defer().
+ */
+void io2_defer_lazy(struct io2_req *req)
+{
+	if (io2_ring_defers(req->ring))
+		/* a request that starts another one must not be waited for */
+		defer_to_issuer(req, !req->link && !req->key);
+	else
+		io2_defer(req);
+}
+
+/**
+ * io2_defer_all() - have run() called for several requests by the ring's issuer
+ * @ring: a ring that defers to its issuer
+ * @list: the requests, not empty; not to be touched afterwards
+ * @lazy: the most entries of the CQ that they may take, to wake a waiter only when
+ *	it may have enough, as io2_defer_lazy() does; or 0
+ *
+ * Context: task context; the caller makes sure that the ring stays allocated.
+ */
+void io2_defer_all(struct io2_ring *ring, struct io2_req_list *list, u32 lazy)
+{
+	bool was_empty;
+
+	spin_lock_irq(&ring->deferred_lock);
+	was_empty = !io2_defer_pending(ring);
+	io2_list_append(&ring->deferred, list);
+	defer_tell_issuer(ring, was_empty, lazy);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_defer_take() - take all deferred requests
+ * @ring: the ring; uring_lock is held if it defers to its issuer
+ * @list: receives them, oldest first
+ *
+ * Context: task context.
+ */
+void io2_defer_take(struct io2_ring *ring, struct io2_req_list *list)
+{
+	if (io2_ring_defers(ring))
+		lockdep_assert_held(&ring->uring_lock);
+	spin_lock_irq(&ring->deferred_lock);
+	io2_list_take(&ring->deferred, list);
+	if (unlikely(io2_ring_defers(ring) && ring->sq_flags))
+		defer_set_flags(ring);
+	/* a task that waits meanwhile cannot know how many CQEs the caller posts */
+	ring->wait_nr = 1;
+	spin_unlock_irq(&ring->deferred_lock);
 }
 
 /**
@@ -182,7 +339,10 @@ void io2_defer_back(struct io2_ring *ring, struct io2_req_list *list)
 	spin_lock_irq(&ring->deferred_lock);
 	io2_list_append(list, &ring->deferred);
 	io2_list_append(&ring->deferred, list);
-	defer_kick(ring);
+	if (io2_ring_defers(ring))
+		defer_tell_issuer(ring, true, 0);
+	else
+		defer_kick(ring);
 	spin_unlock_irq(&ring->deferred_lock);
 }
 
@@ -203,12 +363,16 @@ void io2_defer_handover(struct io2_ring *ring)
 /**
  * io2_defer_waiter() - current runs deferred requests from now on
  * @ring: the ring
+ * @nr: on a ring that defers to its issuer, the number of completions that
+ *	current waits for; at least 1
  *
  * Context: task context.
  */
-void io2_defer_waiter(struct io2_ring *ring)
+void io2_defer_waiter(struct io2_ring *ring, u32 nr)
 {
 	spin_lock_irq(&ring->deferred_lock);
+	/* another waiter may leave the ring, and runs the list as well */
+	ring->wait_nr = ring->nr_waiters ? min(ring->wait_nr, nr) : nr;
 	ring->nr_waiters++;
 	spin_unlock_irq(&ring->deferred_lock);
 }

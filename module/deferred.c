@@ -4,6 +4,11 @@
  * none, the module's workqueue does. A request that touches user memory is left
  * to its own process or to the submitter's retry worker, because a page fault
  * may last for ever: a worker can be killed, a work item cannot.
+ *
+ * The requests of a ring that defers to its issuer run in the issuer's ENTER only,
+ * with uring_lock held. When a process leaves the ring or executes another
+ * program, and at the end of the ring, the context that cancels the requests runs
+ * them, with that lock as well.
  */
 #include <linux/workqueue.h>
 
@@ -52,12 +57,7 @@ void io2_defer_retry_in_wq(struct io2_req *req, bool last)
 	io2_defer_to_wq(req);
 }
 
-static void deferred_take(struct io2_ring *ring, struct io2_req_list *list)
-{
-	spin_lock_irq(&ring->deferred_lock);
-	io2_list_take(&ring->deferred, list);
-	spin_unlock_irq(&ring->deferred_lock);
-}
+#define OWNED_ROUNDS	64	/* runs of the list in one call of io2_deferred_run_owned() */
 
 /**
  * io2_deferred_run_batch() - run the deferred requests as part of a batch
@@ -72,7 +72,7 @@ void io2_deferred_run_batch(struct io2_batch *b)
 
 	if (b->ctx == IO2_CTX_SUBMIT)
 		io2_eventfd_owe(b->ring);
-	deferred_take(b->ring, &b->todo);
+	io2_defer_take(b->ring, &b->todo);
 	b->split = false;
 	while ((req = io2_list_pop(&b->todo)))
 		req->run(req, b);
@@ -89,9 +89,91 @@ void io2_deferred_run_all(struct io2_ring *ring, enum io2_ctx ctx)
 {
 	struct io2_batch b;
 
+	if (io2_ring_defers(ring)) {
+		mutex_lock(&ring->uring_lock);
+		io2_deferred_run_owned(ring, ctx);
+		mutex_unlock(&ring->uring_lock);
+		return;
+	}
 	io2_batch_init(&b, ring, ctx);
 	io2_deferred_run_batch(&b);
 	io2_batch_flush(&b);
+}
+
+/**
+ * io2_deferred_run_owned() - the same for a ring that defers to its issuer
+ * @ring: the ring
+ * @ctx: the context of the caller
+ *
+ * Running a request may defer others, so this looks several times. A timer that
+ * fires again and again must not keep the caller here.
+ *
+ * Context: task context, may sleep; uring_lock held.
+ */
+void io2_deferred_run_owned(struct io2_ring *ring, enum io2_ctx ctx)
+{
+	unsigned int rounds = OWNED_ROUNDS;
+	struct io2_batch b;
+
+	io2_batch_init(&b, ring, ctx);
+	io2_batch_own(&b);
+	do {
+		io2_deferred_run_batch(&b);
+		io2_batch_flush(&b);
+	} while (io2_defer_pending(ring) && --rounds);
+}
+
+/**
+ * io2_deferred_try_run() - run the deferred requests, where that cannot wait for a lock
+ * @ring: the ring
+ * @ctx: the context of the caller
+ *
+ * For a caller that holds a lock of the kernel which is taken while uring_lock is
+ * held.
+ *
+ * Context: task context; uring_lock not held.
+ * Return: true if there were any, and they were run.
+ */
+bool io2_deferred_try_run(struct io2_ring *ring, enum io2_ctx ctx)
+{
+	if (!io2_ring_defers(ring))
+		return io2_deferred_run(ring, ctx);
+	if (!io2_defer_pending(ring) || !mutex_trylock(&ring->uring_lock))
+		return false;
+	io2_deferred_run_owned(ring, ctx);
+	mutex_unlock(&ring->uring_lock);
+	return true;
+}
+
+/* Must the request end although its ring's issuer may never enter again? */
+static bool deferred_must_end(const struct io2_req *req)
+{
+	return !req->sub || READ_ONCE(req->sub->ends);
+}
+
+/**
+ * io2_deferred_run_ending() - run the deferred requests of marked submitters
+ * @b: the batch, of a ring that defers to its issuer
+ *
+ * See io2_submitters_look_after(). Requests that have ended and only need their
+ * CQE posted have no submitter any more, and are run as well.
+ *
+ * Context: work item, may sleep; uring_lock held.
+ */
+void io2_deferred_run_ending(struct io2_batch *b)
+{
+	struct io2_req_list all, others;
+	struct io2_req *req;
+
+	io2_list_init(&others);
+	io2_defer_take(b->ring, &all);
+	while ((req = io2_list_pop(&all)))
+		io2_list_add(deferred_must_end(req) ? &b->todo : &others, req);
+	if (others.first)
+		io2_defer_back(b->ring, &others);
+	b->split = false;
+	while ((req = io2_list_pop(&b->todo)))
+		req->run(req, b);
 }
 
 static void deferred_work_fn(struct work_struct *work)
@@ -102,9 +184,13 @@ static void deferred_work_fn(struct work_struct *work)
 	struct io2_batch b;
 	LIST_HEAD(list);
 
-	if (xchg(&ring->notify, false))
+	if (xchg(&ring->notify, false)) {
+		if (io2_ring_defers(ring) && io2_defer_pending(ring))
+			io2_eventfd_tell(ring, IO2_TELL_PARKED);
 		io2_cq_notify(ring);
-	io2_deferred_run(ring, IO2_CTX_WQ);
+	}
+	if (!io2_ring_defers(ring))
+		io2_deferred_run(ring, IO2_CTX_WQ);
 	spin_lock_irq(&ring->deferred_lock);
 	list_splice_init(&ring->wq_list, &list);
 	spin_unlock_irq(&ring->deferred_lock);

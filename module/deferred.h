@@ -10,6 +10,9 @@ void io2_deferred_init(struct io2_ring *ring);
 void io2_defer_retry_in_wq(struct io2_req *req, bool last);
 void io2_deferred_run_batch(struct io2_batch *b);
 void io2_deferred_run_all(struct io2_ring *ring, enum io2_ctx ctx);
+void io2_deferred_run_owned(struct io2_ring *ring, enum io2_ctx ctx);
+bool io2_deferred_try_run(struct io2_ring *ring, enum io2_ctx ctx);
+void io2_deferred_run_ending(struct io2_batch *b);
 
 /**
  * io2_deferred_run() - run the deferred requests, if there are any

@@ -65,20 +65,33 @@ void io2_eventfd_signal(struct io2_ring *ring, enum io2_tell why)
 	spin_unlock(&ring->eventfd_lock);
 }
 
+static void eventfd_set_locked(struct io2_ring *ring, struct eventfd_ctx *ctx,
+			       bool async)
+{
+	ring->eventfd_async = async;
+	ring->eventfd_owed = false;
+	ring->eventfd_tail = ring->cq_tail;
+	WRITE_ONCE(ring->eventfd, ctx);
+}
+
 /*
  * Under cq_lock, too: a CQE that is posted from here on is signalled, and all
- * earlier ones are in the CQ when REGISTER returns.
+ * earlier ones are in the CQ when REGISTER returns. On a ring that defers to its
+ * issuer, which is current, deferred_lock does the same for deferred requests.
  */
 static void eventfd_set(struct io2_ring *ring, struct eventfd_ctx *ctx,
 			bool async)
 {
 	spin_lock(&ring->eventfd_lock);
-	spin_lock(&ring->cq_lock);
-	ring->eventfd_async = async;
-	ring->eventfd_owed = false;
-	ring->eventfd_tail = ring->cq_tail;
-	WRITE_ONCE(ring->eventfd, ctx);
-	spin_unlock(&ring->cq_lock);
+	if (io2_ring_defers(ring)) {
+		spin_lock_irq(&ring->deferred_lock);
+		eventfd_set_locked(ring, ctx, async);
+		spin_unlock_irq(&ring->deferred_lock);
+	} else {
+		spin_lock(&ring->cq_lock);
+		eventfd_set_locked(ring, ctx, async);
+		spin_unlock(&ring->cq_lock);
+	}
 	spin_unlock(&ring->eventfd_lock);
 }
 

@@ -61,11 +61,12 @@ struct cq_numbers {
 static struct cq_numbers cq_numbers(const struct io2_ring *ring)
 {
 	lockdep_assert_held(&ring->cq_lock);
+	/* on a ring that defers to its issuer, cq_lock guards none of them */
 	return (struct cq_numbers) {
-		.completed	= ring->completed,
-		.total		= ring->backlog_total,
-		.backlog	= ring->nr_backlog,
-		.max		= ring->backlog_max,
+		.completed	= READ_ONCE(ring->completed),
+		.total		= READ_ONCE(ring->backlog_total),
+		.backlog	= READ_ONCE(ring->nr_backlog),
+		.max		= READ_ONCE(ring->backlog_max),
 	};
 }
 

@@ -76,8 +76,15 @@ static int check_inflight(struct iouring2_setup *s, u32 by_default, u32 max)
 static bool flags_fit(u32 flags)
 {
 	/* the entries are taken in order, so there is no index array */
-	return !(flags & IOURING2_SETUP_SQ_REWIND) ||
-	       (flags & IOURING2_SETUP_NO_SQARRAY);
+	if ((flags & IOURING2_SETUP_SQ_REWIND) &&
+	    !(flags & IOURING2_SETUP_NO_SQARRAY))
+		return false;
+	if ((flags & IOURING2_SETUP_TASKRUN_FLAG) &&
+	    !(flags & (IOURING2_SETUP_COOP_TASKRUN |
+		       IOURING2_SETUP_DEFER_TASKRUN)))
+		return false;
+	return !(flags & IOURING2_SETUP_DEFER_TASKRUN) ||
+	       (flags & IOURING2_SETUP_SINGLE_ISSUER);
 }
 
 /**

@@ -108,10 +108,11 @@ static void mmap_program_gone(struct io2_ring *ring, struct mm_struct *mm)
 			break;
 		}
 		/* the requests end here, and not a moment later in a work item */
-		io2_defer_waiter(ring);
+		io2_defer_waiter(ring, 1);
 		io2_cancel_gone(ring);
 		io2_defer_waiter_left(ring);
-		if (!io2_deferred_run(ring, IO2_CTX_LEAVE))
+		/* mmap_lock is held, which is taken under uring_lock elsewhere */
+		if (!io2_deferred_try_run(ring, IO2_CTX_LEAVE))
 			break;
 	}
 	/* requests behind a barrier, and what the program's end leaves to free */

@@ -95,6 +95,20 @@ static bool poll_report(struct io2_req *req)
 	return true;
 }
 
+/*
+ * Hands over a request whose file has become ready. Further events of a multishot
+ * are not counted while it is handed over, and an exclusive poll may have taken
+ * the event from another one. So the ring's issuer must not wait for more events
+ * of these.
+ */
+static void poll_defer(struct io2_req *req)
+{
+	if ((req->poll.events & (EPOLLONESHOT | EPOLLEXCLUSIVE)) == EPOLLONESHOT)
+		io2_defer_lazy(req);
+	else
+		io2_defer(req);
+}
+
 static __always_inline int poll_wake_req(struct io2_req *req,
 					 struct io2_poll_entry *e, void *key)
 {
@@ -124,7 +138,7 @@ static __always_inline int poll_wake_req(struct io2_req *req,
 	} else if (poll->revents && poll_report(req)) {
 		return 1;
 	}
-	io2_defer(req);
+	poll_defer(req);
 	return 1;
 }
 

@@ -96,6 +96,8 @@ static int register_do(struct io2_ring *ring,
 	unsigned int opcode = arg->opcode;
 	int ret;
 
+	if (ring && opcode < IOURING2_REGISTER_LAST && !io2_ring_is_issuer(ring))
+		return -EEXIST;
 	if (!io2_register_supported(opcode))
 		return -EINVAL;
 	opcode = array_index_nospec(opcode, IOURING2_REGISTER_LAST);
@@ -106,7 +108,11 @@ static int register_do(struct io2_ring *ring,
 	if (register_waits[opcode])
 		return register_waits[opcode](ring, uarg, arg->nr_args);
 	mutex_lock(&ring->uring_lock);
-	ret = register_ops[opcode](ring, uarg, arg->nr_args);
+	/* another task may have enabled the ring since, and is its issuer then */
+	if (io2_ring_is_issuer(ring))
+		ret = register_ops[opcode](ring, uarg, arg->nr_args);
+	else
+		ret = -EEXIST;
 	mutex_unlock(&ring->uring_lock);
 	return ret;
 }
@@ -119,8 +125,9 @@ static int register_do(struct io2_ring *ring,
  *
  * Context: may sleep.
  * Return: 0 or what the opcode returns; -EINVAL for an unsupported opcode or
- * argument, and for an opcode that needs a ring if there is none; -E2BIG,
- * -EFAULT, -ENOMEM, and errors of the opcode; see iouring2(4).
+ * argument, and for an opcode that needs a ring if there is none; -EEXIST if
+ * another task is the ring's issuer; -E2BIG, -EFAULT, -ENOMEM, and errors of the
+ * opcode; see iouring2(4).
  */
 long io2_register(struct io2_ring *ring, unsigned int size, void __user *uarg)
 {

@@ -83,13 +83,28 @@ static int sync_cancel_now(struct io2_ring *ring,
 {
 	int ret;
 
-	io2_defer_waiter(ring);
+	io2_defer_waiter(ring, 1);
 	ret = io2_cancel_matching(ring, m);
 	io2_defer_waiter_left(ring);
 	io2_deferred_run(ring, IO2_CTX_ENTER);
 	if (io2_parked_is_own(ring))
 		io2_park_tell(ring);
 	return ret;
+}
+
+/*
+ * On a ring that defers to its issuer, which is current, nobody else runs a request
+ * that is deferred meanwhile.
+ *
+ * Return: true if there was one.
+ */
+static bool sync_cancel_run(struct io2_ring *ring)
+{
+	if (!io2_defer_pending(ring))
+		return false;
+	__set_current_state(TASK_RUNNING);
+	io2_deferred_run(ring, IO2_CTX_ENTER);
+	return true;
 }
 
 /*
@@ -101,15 +116,20 @@ static int sync_cancel_now(struct io2_ring *ring,
 static int sync_cancel_wait(struct io2_ring *ring,
 			    const struct io2_cancel_match *m, ktime_t expires)
 {
+	bool defers = io2_ring_defers(ring);
 	DEFINE_WAIT(wait);
 	int ret;
 
+	if (defers)
+		io2_defer_waiter(ring, 1);
 	for (;;) {
 		prepare_to_wait(&ring->wait, &wait, TASK_INTERRUPTIBLE);
 		/* a completion that comes after this wakes us */
 		ret = io2_cancel_matching(ring, m);
 		if (ret != -EALREADY)
 			break;
+		if (defers && sync_cancel_run(ring))
+			continue;
 		ret = io2_wait_interrupted();
 		if (ret)
 			break;
@@ -120,6 +140,8 @@ static int sync_cancel_wait(struct io2_ring *ring,
 		}
 	}
 	finish_wait(&ring->wait, &wait);
+	if (defers)
+		io2_defer_waiter_left(ring);
 	return ret == -ENOENT || ret > 0 ? 0 : ret;
 }
 

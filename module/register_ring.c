@@ -8,7 +8,7 @@
 
 /**
  * io2_register_enable() - ENABLE_RINGS: from now on ENTER is accepted
- * @ring: the ring
+ * @ring: the ring; with IOURING2_SETUP_SINGLE_ISSUER, current becomes its issuer
  * @uarg: must be NULL
  * @nr: must be 0
  *
@@ -22,6 +22,8 @@ int io2_register_enable(struct io2_ring *ring, void __user *uarg, u32 nr)
 		return -EINVAL;
 	if (!ring->disabled)
 		return -EBADFD;
+	if (ring->setup_flags & IOURING2_SETUP_SINGLE_ISSUER)
+		io2_ring_set_issuer(ring);
 	/* release: pairs with io2_enter() */
 	smp_store_release(&ring->disabled, false);
 	return 0;

@@ -275,6 +275,8 @@ static_assert(offsetofend(struct io2_req, close) <=
  * @next: the request that the worker runs next, without queueing it
  * @goes_on: the batch belongs to a bounded worker, which runs @next
  * @split: @starting and @todo hold no request of another process
+ * @owner: uring_lock is held as long as the batch is used, so on a ring that
+ *	defers to its issuer it may post CQEs
  * @ctx: the context that runs the requests
  * @expires: for IO2_CTX_TURN only: the CLOCK_MONOTONIC time after which the
  *	task must not block
@@ -292,6 +294,7 @@ struct io2_batch {
 	enum io2_ctx		ctx;
 	bool			goes_on:1;
 	bool			split:1;
+	bool			owner:1;
 	ktime_t			expires;
 };
 
@@ -363,7 +366,20 @@ static inline void io2_batch_init(struct io2_batch *b, struct io2_ring *ring,
 	b->next = NULL;
 	b->goes_on = false;
 	b->split = false;
+	b->owner = ctx == IO2_CTX_SUBMIT;
 	b->ctx = ctx;
+}
+
+/**
+ * io2_batch_own() - let a batch post CQEs on a ring that defers to its issuer
+ * @b: the batch
+ *
+ * Context: uring_lock held from now on until the batch has been flushed.
+ */
+static inline void io2_batch_own(struct io2_batch *b)
+{
+	lockdep_assert_held(&b->ring->uring_lock);
+	b->owner = true;
 }
 
 /* Does not set the last request's next: the function that posts the list does. */
@@ -381,29 +397,6 @@ static inline void io2_batch_add_done(struct io2_batch *b, struct io2_req *req)
 static inline const struct io2_op *io2_req_op(const struct io2_req *req)
 {
 	return &io2_ops[req->opcode];
-}
-
-/**
- * io2_req_track() - record which submitter a request belongs to
- * @req: the request, about to be handed over by the submitting task
- *
- * The submitting task borrows a file from its descriptor table, as a system call
- * does. From here on the request has a reference of its own.
- *
- * Context: uring_lock held, unless the request is tracked already.
- */
-static inline void io2_req_track(struct io2_req *req)
-{
-	if (req->sub)
-		return;
-	lockdep_assert_held(&req->ring->uring_lock);
-	req->sub = req->ring->submitter;
-	atomic_inc(&req->sub->nr_reqs);
-	if (req->flags & REQ_F_BORROWED) {
-		req->flags &= ~REQ_F_BORROWED;
-		get_file(req->file);
-		io2_count_add(IO2_COUNT_FILES, 1);
-	}
 }
 
 /**

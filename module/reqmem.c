@@ -123,6 +123,27 @@ bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired)
 	return true;
 }
 
+/* --- the submitter ------------------------------------------------------- */
+
+/**
+ * io2_req_track_links() - the slow path of io2_req_track()
+ * @req: a request that is tracked, and whose links are not
+ *
+ * Context: uring_lock held.
+ */
+void io2_req_track_links(struct io2_req *req)
+{
+	struct io2_submitter *sub = req->sub;
+	int nr = 0;
+
+	lockdep_assert_held(&req->ring->uring_lock);
+	while ((req = req->link)) {
+		req->sub = sub;
+		nr++;
+	}
+	atomic_add(nr, &sub->nr_reqs);
+}
+
 /* --- the file ------------------------------------------------------------- */
 
 /**

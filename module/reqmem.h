@@ -14,6 +14,33 @@ void io2_req_free(struct io2_req *req);
 void io2_req_cache_put(struct io2_ring *ring, struct io2_req *req);
 bool io2_req_cache_fill(struct io2_ring *ring, struct io2_req *retired);
 void io2_req_recycle_some(struct io2_ring *ring, struct io2_req_list *list);
+void io2_req_track_links(struct io2_req *req);
+
+/**
+ * io2_req_track() - record which submitter a request belongs to
+ * @req: the request, about to be handed over by the submitting task. The rest of
+ *	its chain, which starts after it, is recorded as well.
+ *
+ * The submitting task borrows a file from its descriptor table, as a system call
+ * does. From here on the request has a reference of its own.
+ *
+ * Context: uring_lock held, unless the request is tracked already.
+ */
+static inline void io2_req_track(struct io2_req *req)
+{
+	if (req->sub)
+		return;
+	lockdep_assert_held(&req->ring->uring_lock);
+	req->sub = req->ring->submitter;
+	atomic_inc(&req->sub->nr_reqs);
+	if (req->flags & REQ_F_BORROWED) {
+		req->flags &= ~REQ_F_BORROWED;
+		get_file(req->file);
+		io2_count_add(IO2_COUNT_FILES, 1);
+	}
+	if (unlikely(req->link))
+		io2_req_track_links(req);
+}
 
 /**
  * io2_req_recycle() - put retired requests into the cache, up to a limit

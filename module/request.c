@@ -166,10 +166,59 @@ void io2_cancel_chain(struct io2_req *req, struct io2_batch *b)
 	io2_req_complete(req, b);
 }
 
+/*
+ * Leaves what has completed to the issuer, which posts it in the order of
+ * completion.
+ */
+static void done_run(struct io2_req *req, struct io2_batch *b)
+{
+	io2_batch_add_done(b, req);
+}
+
+/* The most entries of the CQ that the completion of a request may take. */
+static u32 req_entries(const struct io2_req *req)
+{
+	/* two that are next to each other, and one that is skipped before them */
+	return req->flags & REQ_F_BIG_CQE ? 3 : 1;
+}
+
+static void batch_defer_done(struct io2_batch *b)
+{
+	struct io2_req *req;
+	u32 nr = 0;
+
+	b->done.last->next = NULL;
+	for (req = b->done.first; req; req = req->next) {
+		req->run = done_run;
+		nr += req_entries(req);
+	}
+	io2_defer_all(b->ring, &b->done, nr);
+}
+
+/* On a ring that defers to its issuer, only the holder of uring_lock posts. */
+static noinline void batch_post_deferring(struct io2_batch *b)
+{
+	u32 nr;
+
+	if (!b->owner) {
+		batch_defer_done(b);
+		return;
+	}
+	nr = io2_cq_post_owned(b->ring, &b->done, &b->start,
+			       b->ctx == IO2_CTX_SUBMIT ? IO2_TELL_INLINE :
+							  IO2_TELL_LATER);
+	io2_req_recycle(b->ring, &b->done, nr);
+	io2_list_init(&b->done);
+}
+
 static __always_inline void batch_post(struct io2_batch *b)
 {
 	u32 nr;
 
+	if (unlikely(io2_ring_defers(b->ring))) {
+		batch_post_deferring(b);
+		return;
+	}
 	if (b->ctx == IO2_CTX_SUBMIT) {
 		nr = io2_cq_post(b->ring, &b->done, &b->start);
 		io2_req_recycle(b->ring, &b->done, nr);
@@ -192,6 +241,17 @@ static noinline void batch_start(struct io2_batch *b)
 static void start_run(struct io2_req *req, struct io2_batch *b)
 {
 	io2_req_start(req, b);
+}
+
+/* Leaves requests that may start to the issuer. */
+static noinline void batch_defer_start(struct io2_batch *b)
+{
+	struct io2_req *req;
+
+	io2_list_append(&b->starting, &b->start);
+	for (req = b->starting.first; req; req = req->next)
+		req->run = start_run;
+	io2_defer_all(b->ring, &b->starting, 0);
 }
 
 static bool req_is_of_other_process(const struct io2_req *req)
@@ -260,6 +320,10 @@ void io2_batch_flush(struct io2_batch *b)
 			batch_post(b);
 		if (likely(!b->start.first && !b->starting.first))
 			break;
+		if (unlikely(io2_ring_defers(b->ring) && !b->owner)) {
+			batch_defer_start(b);
+			break;
+		}
 		batch_start(b);
 	}
 }
@@ -408,6 +472,19 @@ static bool req_gives_up_polling(struct io2_req *req)
 	return true;
 }
 
+/*
+ * With SETUP_TASKRUN_FLAG the application looks whether it has to call ENTER. If it
+ * also polls the ring, it learns of a parked request, and runs it in its own ENTER.
+ * That spares it the retry worker.
+ */
+static bool req_is_left_to_application(const struct io2_req *req)
+{
+	if (!(req->ring->setup_flags & IOURING2_SETUP_TASKRUN_FLAG))
+		return false;
+	/* a hint, and no barrier: whoever polls later finds the parked request */
+	return waitqueue_active(&req->ring->pollers);
+}
+
 /**
  * io2_req_ready() - go on with a request whose file has become ready
  * @req: tracked, owned by the caller; not to be touched afterwards
@@ -418,8 +495,12 @@ static bool req_gives_up_polling(struct io2_req *req)
 void io2_req_ready(struct io2_req *req, struct io2_batch *b)
 {
 	/* IOSQE_ASYNC is about the submission; this request has waited since */
-	io2_req_go(req, b, io2_where(IO2_STAGE_READY,
-				     what_of(req, b->ctx) & ~IO2_W_ASYNC));
+	enum io2_do where = io2_where(IO2_STAGE_READY,
+				      what_of(req, b->ctx) & ~IO2_W_ASYNC);
+
+	if (where == IO2_DO_RETRY && req_is_left_to_application(req))
+		where = IO2_DO_PARK;
+	io2_req_go(req, b, where);
 }
 
 /**

@@ -11,6 +11,7 @@
 #include <linux/atomic.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -41,6 +42,17 @@
 static atomic64_t ring_ids = ATOMIC64_INIT(0);
 
 /*
+ * Runs and posts the deferred requests of marked submitters, on a ring that
+ * defers to its issuer: the issuer may be one of them.
+ */
+static void ring_run_ending(struct io2_batch *b)
+{
+	io2_batch_own(b);
+	io2_deferred_run_ending(b);
+	io2_batch_flush(b);
+}
+
+/*
  * Ends what marked submitters have left. A request that somebody is running
  * ends later, so the watch comes back. A task may hold uring_lock for as long as
  * a page fault lasts, so this does not wait for it.
@@ -58,10 +70,18 @@ static bool ring_end_gone(struct io2_ring *ring)
 		return false;
 	io2_batch_init(&b, ring, IO2_CTX_WQ);
 	io2_cancel_drained_gone(ring, &b);
+	if (io2_ring_defers(ring))
+		ring_run_ending(&b);
 	all = io2_submitters_take_gone(ring, &left);
 	mutex_unlock(&ring->uring_lock);
+	/* empty, if the ring defers to its issuer */
 	io2_batch_flush(&b);
 	io2_workers_stop_of_all(ring, &left);
+	/* what these workers have completed last */
+	if (io2_ring_defers(ring) && mutex_trylock(&ring->uring_lock)) {
+		ring_run_ending(&b);
+		mutex_unlock(&ring->uring_lock);
+	}
 	io2_submitters_free(&left);
 	return all;
 }
@@ -142,6 +162,8 @@ struct io2_ring *io2_ring_alloc(void)
 void io2_ring_free(struct io2_ring *ring)
 {
 	io2_assert(!io2_ring_may_post(ring));
+	if (ring->issuer)
+		put_task_struct(ring->issuer);
 	mutex_destroy(&ring->uring_lock);
 	io2_hash_free(ring);
 	kfree(ring);
@@ -187,7 +209,7 @@ static bool ring_may_return(struct io2_ring *ring, void *unused)
 /* Cancels, and runs the requests that this defers. */
 static void ring_cancel(struct io2_ring *ring, void *files)
 {
-	io2_defer_waiter(ring);
+	io2_defer_waiter(ring, 1);
 	io2_cancel_armed(ring, files);
 	io2_defer_waiter_left(ring);
 	io2_deferred_run(ring, IO2_CTX_LEAVE);
@@ -198,7 +220,7 @@ static void ring_cancel(struct io2_ring *ring, void *files)
 static void ring_wait_idle(struct io2_ring *ring, void *files,
 			   bool (*idle)(struct io2_ring *ring, void *files))
 {
-	io2_defer_waiter(ring);
+	io2_defer_waiter(ring, 1);
 	wait_event_timeout(ring->wait, io2_defer_pending(ring) ||
 			   idle(ring, files), CANCEL_AGAIN);
 	io2_defer_waiter_left(ring);

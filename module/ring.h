@@ -30,6 +30,10 @@
  * kmem_cache_free(). There is one exception: io2_cq_try_post(), which may run
  * in any context, takes inflight_lock under cq_lock. It only tries both locks,
  * so it adds no lock order.
+ *
+ * A ring with IOURING2_SETUP_DEFER_TASKRUN has no use for cq_lock: uring_lock
+ * guards its CQ, and deferred_lock its SQ flags. See docs/ordering.md, "Rings
+ * that defer to their issuer".
  */
 #ifndef IO2_RING_H
 #define IO2_RING_H
@@ -207,6 +211,8 @@ enum io2_class {
  * @cqe_shift: log2 of the size of a CQ entry in units of 16 bytes
  * @max_inflight: maximum number of requests that are accepted and whose CQE is
  *	not yet in the CQ (I5)
+ * @issuer: with IOURING2_SETUP_SINGLE_ISSUER, the only task that may submit;
+ *	referenced, so that no later task has the same pointer; only compared
  * @file: the ring's own file, not referenced; NULL once it has been
  *	released
  * @id: number of the ring, for fdinfo and tracepoints; no other ring of this
@@ -247,7 +253,8 @@ enum io2_class {
  *	becomes a barrier as well
  * @ebusy: how often ENTER has returned EBUSY
  *
- * Guarded by @cq_lock:
+ * Guarded by @cq_lock; on a ring that defers by @uring_lock, but @sq_flags by
+ * @deferred_lock:
  * @cq_tail: the kernel's CQ tail, as published to the application
  * @cq_fill: CQ tail including entries that are not published yet
  * @cq_head_seen: the CQ head that was last read; bounded when used
@@ -265,10 +272,13 @@ enum io2_class {
  * @drain_list: chains held back by a drain barrier, in order
  *
  * Guarded by @deferred_lock:
+ * @nr_waiters: tasks in ENTER that will run @deferred
+ * @wait_nr: on a ring that defers, the number of CQ entries for which requests must
+ *	be deferred until one of these tasks is woken; valid only if @nr_waiters is
+ *	not 0
  * @deferred: requests that were handed over, oldest first
  * @wq_list: requests that only the workqueue may run
  * @nr_closing: requests whose file is being closed by a work item
- * @nr_waiters: tasks in ENTER that will run @deferred
  * @deferred_work: runs @wq_list, and @deferred if no task waits
  * @notify: tells @deferred_work to notify pollers of the ring; set under
  *	@cq_lock or no lock
@@ -294,8 +304,8 @@ enum io2_class {
  * @pollers: pollers of the ring's file; woken without a spinlock held
  *
  * Guarded by @eventfd_lock:
- * @eventfd: the registered eventfd, referenced, or NULL; set under @cq_lock, too;
- *	read without a lock as a hint
+ * @eventfd: the registered eventfd, referenced, or NULL; set under @cq_lock, too,
+ *	or on a ring that defers under @deferred_lock; read without a lock as a hint
  * @eventfd_tail: the value of @cq_tail up to which CQEs have been signalled
  * @eventfd_async: do not signal what completes while it is submitted
  * @eventfd_owed: the submission has run deferred requests: signal its CQEs, too;
@@ -342,6 +352,7 @@ struct io2_ring {
 	struct iouring2_cqe	*cqes;
 	struct iouring2_sqe	*sqes;
 	struct io2_rings __rcu	*rings;
+	struct task_struct	*issuer;
 	struct file		*file;
 	u64			id;
 
@@ -376,6 +387,7 @@ struct io2_ring {
 
 	spinlock_t		deferred_lock ____cacheline_aligned;
 	u32			nr_waiters;
+	u32			wait_nr;
 	struct io2_req_list	deferred;
 	struct list_head	wq_list;
 	u32			nr_closing;
@@ -479,6 +491,47 @@ static inline bool io2_ring_has_big_sqes(const struct io2_ring *ring)
 static inline bool io2_ring_dying(const struct io2_ring *ring)
 {
 	return READ_ONCE(ring->state) >= IO2_DYING;
+}
+
+/**
+ * io2_ring_defers() - does only the issuer run the ring's deferred requests?
+ * @ring: the ring
+ *
+ * The CQ of such a ring is guarded by uring_lock.
+ *
+ * Context: any.
+ * Return: true for a ring with IOURING2_SETUP_DEFER_TASKRUN.
+ */
+static inline bool io2_ring_defers(const struct io2_ring *ring)
+{
+	return ring->setup_flags & IOURING2_SETUP_DEFER_TASKRUN;
+}
+
+/**
+ * io2_ring_set_issuer() - make current the only task that may submit to a ring
+ * @ring: a ring with IOURING2_SETUP_SINGLE_ISSUER that has no issuer yet, and to
+ *	which nobody can submit yet
+ *
+ * Context: task context.
+ */
+static inline void io2_ring_set_issuer(struct io2_ring *ring)
+{
+	io2_assert(!ring->issuer);
+	WRITE_ONCE(ring->issuer, get_task_struct(current));
+}
+
+/**
+ * io2_ring_is_issuer() - may current submit to a ring, and register with it?
+ * @ring: the ring
+ *
+ * Context: task context.
+ * Return: false if IOURING2_SETUP_SINGLE_ISSUER reserves that for another task.
+ */
+static inline bool io2_ring_is_issuer(const struct io2_ring *ring)
+{
+	const struct task_struct *issuer = READ_ONCE(ring->issuer);
+
+	return !issuer || issuer == current;
 }
 
 /* keys of wake-ups of ring->wait; io2_wake_process() passes a submitter instead */

@@ -35,6 +35,8 @@ static void ring_configure(struct io2_ring *ring,
 	ring->sqe_shift = io2_sqe_shift(s->params.flags);
 	ring->cqe_shift = io2_cqe_shift(s->params.flags);
 	ring->max_inflight = s->max_inflight;
+	if ((ring->setup_flags & IOURING2_SETUP_SINGLE_ISSUER) && !ring->disabled)
+		io2_ring_set_issuer(ring);
 }
 
 /*

@@ -76,23 +76,25 @@ static __always_inline void sq_copy(struct iouring2_sqe *copy,
 }
 
 /**
- * io2_sq_next() - consume one entry
- * @ring: the ring; io2_sq_pending() has reported an entry
+ * io2_sq_read() - read one entry
+ * @ring: the ring
+ * @head: its place; io2_sq_pending() has reported an entry there
  * @copy: receives the SQE
  * @shift: log2 of the size of an entry in units of 64 bytes
  * @place: receives the index of the SQE
  *
+ * The caller consumes the entry by io2_sq_commit().
+ *
  * Context: uring_lock held.
  * Return: false if the entry's index is invalid; it is counted as dropped.
  */
-static __always_inline bool io2_sq_next(struct io2_ring *ring,
+static __always_inline bool io2_sq_read(struct io2_ring *ring, u32 head,
 					struct iouring2_sqe *copy,
 					unsigned int shift, u32 *place)
 {
-	u32 index = ring->sq_head & (ring->sq_entries - 1);
+	u32 index = head & (ring->sq_entries - 1);
 
 	lockdep_assert_held(&ring->uring_lock);
-	WRITE_ONCE(ring->sq_head, ring->sq_head + 1);
 	if (ring->sq_array) {
 		index = READ_ONCE(ring->sq_array[index]);
 		if (unlikely(index >= ring->sq_entries)) {
@@ -108,42 +110,43 @@ static __always_inline bool io2_sq_next(struct io2_ring *ring,
 }
 
 /**
- * io2_sq_next_half() - consume the second entry of an SQE of 128 bytes
+ * io2_sq_has_half() - look for the second entry of an SQE of 128 bytes
  * @ring: the ring, with SQE_MIXED
  * @place: the index of the first entry
- * @left: entries that may still be consumed
+ * @left: entries that may still be read
  *
- * The two are next to each other in memory.
+ * The two are next to each other in memory. The caller consumes both.
  *
  * Context: uring_lock held.
  * Return: 0, or -EINVAL if there is no second entry.
  */
-static inline int io2_sq_next_half(struct io2_ring *ring, u32 place, u32 left)
+static inline int io2_sq_has_half(struct io2_ring *ring, u32 place, u32 left)
 {
 	lockdep_assert_held(&ring->uring_lock);
 	if (!left || place >= ring->sq_entries - 1)
 		return -EINVAL;
-	WRITE_ONCE(ring->sq_head, ring->sq_head + 1);
 	return 0;
 }
 
 /**
- * io2_sq_commit() - tell the application which entries it may reuse
+ * io2_sq_commit() - consume entries, and tell the application that it may reuse them
  * @ring: the ring
+ * @head: the place behind the last entry that was read
  *
  * With SETUP_SQ_REWIND it may reuse all as soon as ENTER returns.
  *
  * Context: uring_lock held.
  */
-static inline void io2_sq_commit(struct io2_ring *ring)
+static inline void io2_sq_commit(struct io2_ring *ring, u32 head)
 {
 	lockdep_assert_held(&ring->uring_lock);
 	if (unlikely(io2_sq_rewinds(ring))) {
 		WRITE_ONCE(ring->sq_head, 0);
 		return;
 	}
+	WRITE_ONCE(ring->sq_head, head);
 	/* release: the application may now overwrite what we have read */
-	smp_store_release(&ring->shared->sq_head, ring->sq_head);
+	smp_store_release(&ring->shared->sq_head, head);
 }
 
 /**

@@ -49,8 +49,12 @@ static __always_inline struct io2_req *req_alloc(struct io2_ring *ring)
  * @head: first request of the chain that is being built, or NULL
  * @last: last request of that chain
  * @nr: the most requests that it can submit
+ * @sq_head: the place in the SQ behind the entries that it has read
+ * @nr_halves: with SQE_MIXED, how many of these were the second halves of SQEs
+ * @nr_put: requests that io2_cq_put() has taken since io2_cq_put_done()
  * @fast: no chain is being built and no drain is pending, so most requests can
  *	start at once
+ * @getevents: on a ring that defers to its issuer, deferred requests run, too
  * @plug: plug of the block layer
  * @want_plug: start the plug with the first request that may gain from it
  * @plugged: the plug has been started
@@ -64,7 +68,11 @@ struct submit_state {
 	struct io2_req		*last;
 	struct blk_plug		plug;
 	u32			nr;
+	u32			sq_head;
+	u32			nr_halves;
+	u32			nr_put;
 	bool			fast;
+	bool			getevents;
 	bool			want_plug;
 	bool			plugged;
 };
@@ -75,12 +83,15 @@ static bool submit_is_fast(const struct io2_ring *ring)
 	return likely(!ring->drain_next) && list_empty(&ring->drain_list);
 }
 
-static void submit_init(struct submit_state *st, struct io2_ring *ring, u32 nr)
+static __always_inline void submit_init(struct submit_state *st,
+					struct io2_ring *ring, u32 nr)
 {
 	io2_batch_init(&st->batch, ring, IO2_CTX_SUBMIT);
 	st->head = NULL;
 	st->fast = submit_is_fast(ring);
 	st->nr = nr;
+	st->nr_halves = 0;
+	st->nr_put = 0;
 	st->want_plug = nr > 2;
 	st->plugged = false;
 }
@@ -187,6 +198,16 @@ static noinline int req_prep_checked(struct submit_state *st,
 	return ret ? ret : req_prep(st, req, sqe, op, opcode);
 }
 
+/* Posts what has completed so far, and starts what may start. */
+static void submit_post_all(struct submit_state *st)
+{
+	if (st->nr_put) {
+		io2_cq_put_done(st->batch.ring, st->nr_put);
+		st->nr_put = 0;
+	}
+	io2_batch_flush(&st->batch);
+}
+
 /*
  * Starts a request or chain, or queues it behind a drain barrier. The first
  * look at the drain queue needs no lock: only the submitter adds to it.
@@ -195,7 +216,6 @@ static void submit_queue(struct submit_state *st, struct io2_req *req)
 {
 	struct io2_ring *ring = req->ring;
 	bool barrier = req->flags & REQ_F_DRAIN;
-	bool wait;
 
 	if (ring->drain_next)
 		req->flags |= REQ_F_DRAIN;
@@ -205,18 +225,9 @@ static void submit_queue(struct submit_state *st, struct io2_req *req)
 		io2_req_start(req, &st->batch);
 		return;
 	}
-	io2_batch_flush(&st->batch);
+	submit_post_all(st);
 	io2_req_track(req);
-	spin_lock(&ring->cq_lock);
-	wait = !list_empty(&ring->drain_list) ||
-	       ((req->flags & REQ_F_DRAIN) &&
-		(u32)ring->completed != req->seq);
-	if (wait) {
-		trace_iouring2_drain(req);
-		list_add_tail(&req->node, &ring->drain_list);
-	}
-	spin_unlock(&ring->cq_lock);
-	if (!wait)
+	if (!io2_cq_drain_add(req))
 		io2_req_start(req, &st->batch);
 }
 
@@ -231,9 +242,9 @@ static void submit_end_chain(struct submit_state *st)
 	submit_queue(st, head);
 }
 
+/* The chain is tracked when one of its requests does not end in the submission. */
 static void submit_chain_add(struct submit_state *st, struct io2_req *req)
 {
-	io2_req_track(req);
 	if (st->head) {
 		st->last->link = req;
 		/* a drain flag on any request applies to the whole chain */
@@ -270,13 +281,36 @@ static __always_inline void submit_done(struct submit_state *st,
 }
 
 /*
+ * The same for a ring that defers to its issuer: the submission owns the CQ, and
+ * writes the CQE at once, unless older completions are collected already.
+ *
+ * Return: @req if it can be used again, or NULL.
+ */
+static __always_inline struct io2_req *submit_done_deferring(struct submit_state *st,
+							     struct io2_ring *ring,
+							     struct io2_req *req)
+{
+	if (unlikely(req->sub || (req->flags & REQ_F_DATA) ||
+		     st->batch.done.first || trace_iouring2_complete_enabled()) ||
+	    !io2_req_put_file(req) || !io2_cq_put(ring, req)) {
+		submit_done(st, req);
+		return NULL;
+	}
+	st->nr_put++;
+	return req;
+}
+
+/*
  * Fast path for most requests: no flags, no chain, no drain, no worker. Does
  * the same as submit_queue() without checking for these.
+ *
+ * Return: @req if it has ended and can be used again, or NULL.
  */
-static __always_inline void submit_fast(struct submit_state *st,
-					struct io2_req *req,
-					const struct iouring2_sqe *sqe,
-					const struct io2_op *op)
+static __always_inline struct io2_req *submit_fast(struct submit_state *st,
+						   struct io2_ring *ring,
+						   struct io2_req *req,
+						   const struct iouring2_sqe *sqe,
+						   const struct io2_op *op, bool defers)
 {
 	enum io2_issue ret;
 	int err;
@@ -287,14 +321,18 @@ static __always_inline void submit_fast(struct submit_state *st,
 		if (unlikely(err)) {
 			io2_req_set(req, err);
 			submit_done(st, req);
-			return;
+			return NULL;
 		}
 	}
 	ret = op->issue(req, IO2_NONBLOCK | IO2_CTX_SUBMIT << IO2_CTX_SHIFT);
-	if (likely(ret == IO2_DONE))
+	if (likely(ret == IO2_DONE)) {
+		if (defers)
+			return submit_done_deferring(st, ring, req);
 		submit_done(st, req);
-	else if (ret == IO2_AGAIN && io2_req_go_async(req, &st->batch))
+	} else if (ret == IO2_AGAIN && io2_req_go_async(req, &st->batch)) {
 		io2_req_issue(req, &st->batch);
+	}
+	return NULL;
 }
 
 /*
@@ -323,24 +361,26 @@ static noinline int submit_slow(struct submit_state *st,
 }
 
 /*
- * @err: 0, or why the SQE is not valid
+ * Sets *@again to @req if it has ended and can be used again, or to NULL. @err is
+ * 0, or why the SQE is not valid.
  *
  * Return: 0, or a negative errno if the submission must stop here.
  */
 static __always_inline int submit_one(struct submit_state *st,
 				      struct io2_ring *ring,
 				      struct io2_req *req,
-				      const struct iouring2_sqe *sqe, int err)
+				      const struct iouring2_sqe *sqe, int err,
+				      u32 seq, bool defers,
+				      struct io2_req **again)
 {
 	unsigned int opcode = sqe->opcode;
-	u64 before = ring->accepted;
 	const struct io2_op *op;
 	int ret;
 
-	WRITE_ONCE(ring->accepted, before + 1);
-	req->seq = (u32)before;
+	req->seq = seq;
 	req->user_data = sqe->user_data;
 	req->flags = sqe->flags;
+	*again = NULL;
 	if (unlikely(err || !st->fast || !sqe_is_fast(sqe) ||
 		     opcode >= IO2_OP_LAST))
 		return submit_slow(st, req,
@@ -356,13 +396,20 @@ static __always_inline int submit_one(struct submit_state *st,
 	ret = req_prep(st, req, sqe, op, opcode);
 	if (unlikely(ret))
 		return submit_slow(st, req, ret);
-	submit_fast(st, req, sqe, op);
+	*again = submit_fast(st, ring, req, sqe, op, defers);
 	return 0;
 }
 
 /* I5: the budget is used up, but requests may have completed meanwhile. */
 static u32 submit_more_budget(struct submit_state *st, struct io2_ring *ring)
 {
+	u32 budget;
+
+	submit_post_all(st);
+	budget = io2_cq_room(ring).budget;
+	if (budget || !st->getevents || !io2_defer_pending(ring))
+		return budget;
+	io2_deferred_run_batch(&st->batch);
 	io2_batch_flush(&st->batch);
 	return io2_cq_room(ring).budget;
 }
@@ -374,7 +421,7 @@ static u32 submit_more_budget(struct submit_state *st, struct io2_ring *ring)
  *
  * Return: 0 or -EINVAL.
  */
-static int submit_second_half(struct io2_ring *ring,
+static int submit_second_half(struct submit_state *st, struct io2_ring *ring,
 			      const struct iouring2_sqe *sqe, u32 place, u32 nr,
 			      u32 *submitted, u32 *end)
 {
@@ -383,56 +430,87 @@ static int submit_second_half(struct io2_ring *ring,
 	if (!(ring->setup_flags & IOURING2_SETUP_SQE_MIXED) ||
 	    !io2_op_has_sqe128(sqe->opcode))
 		return 0;
-	ret = io2_sq_next_half(ring, place, nr - *submitted);
+	ret = io2_sq_has_half(ring, place, nr - *submitted);
 	if (ret)
 		return ret;
 	++*submitted;
 	*end = min(nr, *end + 1);
+	st->nr_halves++;
 	return 0;
 }
 
-/* @wide is constant, so that entries of 64 bytes cost nothing for the others. */
+/*
+ * The counters of the ring are written once, and not for each request. Other
+ * contexts only show them. @accepted must be up to date when the budget is
+ * calculated.
+ *
+ * @wide is constant, so that entries of 64 bytes cost nothing for the others.
+ */
 static __always_inline int submit_loop(struct submit_state *st,
 				       struct io2_ring *ring, u32 nr,
-				       u32 budget, bool wide)
+				       u32 budget, bool defers, bool wide)
 {
-	u32 submitted = 0, end = min(nr, budget), place;
+	u32 submitted = 0, dropped = 0, end = min(nr, budget), place, seq;
+	struct iouring2_sqe sqe __uninitialized;	/* io2_sq_read() fills it */
 	unsigned int shift = wide ? ring->sqe_shift : 0;
-	int err = 0;
-	struct iouring2_sqe sqe __uninitialized;	/* io2_sq_next() fills it */
-	struct io2_req *req;
+	u64 accepted = ring->accepted;
+	u32 head = ring->sq_head;
+	struct io2_req *req, *again = NULL;
+	int err = 0, ret = 0;
 
 	for (;;) {
 		if (submitted == end) {
 			if (end == nr)
 				break;
+			WRITE_ONCE(ring->accepted, accepted + submitted -
+						   (wide ? st->nr_halves : 0));
 			budget = submit_more_budget(st, ring);
-			if (!budget)
-				return submitted ? submitted : -EAGAIN;
+			if (!budget) {
+				ret = -EAGAIN;
+				break;
+			}
 			end = min(nr, end + budget);
 		}
-		req = req_alloc(ring);
-		if (unlikely(!req))
-			return submitted ? submitted : -EAGAIN;
-		if (unlikely(!io2_sq_next(ring, &sqe, shift, &place))) {
-			io2_req_cache_put(ring, req);
+		if (defers && again) {
+			/* nothing else of it has changed */
+			req = again;
+			req->res = 0;
+			req->cqe_flags = 0;
+		} else {
+			req = req_alloc(ring);
+		}
+		if (unlikely(!req)) {
+			ret = -EAGAIN;
 			break;
 		}
-		submitted++;
+		again = req;
+		if (unlikely(!io2_sq_read(ring, head + submitted, &sqe, shift,
+					  &place))) {
+			dropped = 1;
+			break;
+		}
+		seq = (u32)accepted + submitted++ - (wide ? st->nr_halves : 0);
 		if (wide)
-			err = submit_second_half(ring, &sqe, place, nr,
+			err = submit_second_half(st, ring, &sqe, place, nr,
 						 &submitted, &end);
-		if (unlikely(submit_one(st, ring, req, &sqe, err)) &&
+		if (unlikely(submit_one(st, ring, req, &sqe, err, seq, defers,
+					&again)) &&
 		    !(ring->setup_flags & IOURING2_SETUP_SUBMIT_ALL))
 			break;
 	}
-	return submitted;
+	if (again)
+		io2_req_cache_put(ring, again);
+	WRITE_ONCE(ring->accepted,
+		   accepted + submitted - (wide ? st->nr_halves : 0));
+	st->sq_head = head + submitted + dropped;
+	return submitted ? submitted : ret;
 }
 
 static noinline int submit_loop_wide(struct submit_state *st,
-				     struct io2_ring *ring, u32 nr, u32 budget)
+				     struct io2_ring *ring, u32 nr, u32 budget,
+				     bool defers)
 {
-	return submit_loop(st, ring, nr, budget, true);
+	return submit_loop(st, ring, nr, budget, defers, true);
 }
 
 /*
@@ -450,12 +528,18 @@ static bool must_reap_first(const struct io2_ring *ring,
 
 /* io2_batch_flush(), with its common case inlined. */
 static __always_inline void submit_flush(struct submit_state *st,
-					 struct io2_ring *ring)
+					 struct io2_ring *ring, bool defers)
 {
 	struct io2_batch *b = &st->batch;
 
-	if (likely(b->done.first)) {
-		u32 nr = io2_cq_post(ring, &b->done, &b->start);
+	if (defers && likely(st->nr_put)) {
+		io2_cq_put_done(ring, st->nr_put);
+		st->nr_put = 0;
+	}
+	if (defers ? unlikely(b->done.first) : likely(b->done.first)) {
+		u32 nr = defers ? io2_cq_post_owned(ring, &b->done, &b->start,
+						    IO2_TELL_INLINE) :
+				  io2_cq_post(ring, &b->done, &b->start);
 
 		io2_req_recycle(ring, &b->done, nr);
 		io2_list_init(&b->done);
@@ -493,7 +577,7 @@ static __always_inline void submit_finish(struct submit_state *st,
 		blk_finish_plug(&st->plug);
 	if (unlikely(io2_defer_pending(ring)))
 		io2_deferred_run_batch(&st->batch);
-	submit_flush(st, ring);
+	submit_flush(st, ring, false);
 	if (unlikely(io2_defer_pending(ring)))
 		submit_run_deferred(st, ring);
 	/* only this task defers without notifying others; it has not since */
@@ -501,11 +585,27 @@ static __always_inline void submit_finish(struct submit_state *st,
 }
 
 /*
+ * The same for a ring that defers to its issuer. What is deferred without
+ * GETEVENTS waits for an ENTER with it.
+ */
+static __always_inline void submit_finish_deferring(struct submit_state *st,
+						    struct io2_ring *ring)
+{
+	if (st->plugged)
+		blk_finish_plug(&st->plug);
+	if (st->getevents && unlikely(io2_defer_pending(ring))) {
+		submit_post_all(st);
+		io2_deferred_run_batch(&st->batch);
+	}
+	submit_flush(st, ring, true);
+}
+
+/*
  * A submission only needs to know that there is room for @nr requests. As long
  * as there is no backlog, the last snapshot of completed requests answers that
  * if it leaves enough room: it is a lower bound. So cq_lock is not needed.
  */
-static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
+static __always_inline struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
 {
 	u64 held = ring->accepted - ring->completed_snapshot;
 
@@ -514,18 +614,9 @@ static struct io2_cq_room submit_room(struct io2_ring *ring, u32 nr)
 	return (struct io2_cq_room) { .budget = nr };
 }
 
-/**
- * io2_submit() - accept requests from the SQ ring (I4, I5)
- * @ring: the ring
- * @to_submit: the most SQEs to accept, > 0
- *
- * Context: may sleep; uring_lock held; the submitter's task.
- * Return: the number of SQEs consumed, not counting one with an invalid index;
- * -EBUSY if completions must be reaped first; -EAGAIN if the cap is reached or
- * there is no memory; -EBADF if the process has closed its last descriptor of
- * the ring meanwhile. With an error no SQE was consumed.
- */
-int io2_submit(struct io2_ring *ring, u32 to_submit)
+/* @defers is constant, so that the two kinds of ring have code of their own. */
+static __always_inline int submit(struct io2_ring *ring, u32 to_submit,
+				  bool defers, bool getevents)
 {
 	struct submit_state st __uninitialized;	/* submit_init() fills it */
 	struct io2_cq_room room;
@@ -547,13 +638,48 @@ int io2_submit(struct io2_ring *ring, u32 to_submit)
 		return ret == -ENOMEM ? -EAGAIN : ret;
 	io2_hash_make_room(ring);
 	submit_init(&st, ring, nr);
-	WRITE_ONCE(ring->submitting, current);
+	st.getevents = getevents;
+	if (!defers)
+		WRITE_ONCE(ring->submitting, current);
 	if (unlikely(io2_ring_has_big_sqes(ring)))
-		ret = submit_loop_wide(&st, ring, nr, room.budget);
+		ret = submit_loop_wide(&st, ring, nr, room.budget, defers);
 	else
-		ret = submit_loop(&st, ring, nr, room.budget, false);
+		ret = submit_loop(&st, ring, nr, room.budget, defers, false);
 	submit_end_chain(&st);
-	submit_finish(&st, ring);
-	io2_sq_commit(ring);
+	if (defers)
+		submit_finish_deferring(&st, ring);
+	else
+		submit_finish(&st, ring);
+	io2_sq_commit(ring, st.sq_head);
 	return ret;
+}
+
+/**
+ * io2_submit() - accept requests from the SQ ring (I4, I5)
+ * @ring: the ring, which does not defer to its issuer
+ * @to_submit: the most SQEs to accept, > 0
+ *
+ * Context: may sleep; uring_lock held; the submitter's task.
+ * Return: the number of SQEs consumed, not counting one with an invalid index;
+ * -EBUSY if completions must be reaped first; -EAGAIN if the cap is reached or
+ * there is no memory; -EBADF if the process has closed its last descriptor of
+ * the ring meanwhile. With an error no SQE was consumed.
+ */
+int io2_submit(struct io2_ring *ring, u32 to_submit)
+{
+	return submit(ring, to_submit, false, false);
+}
+
+/**
+ * io2_submit_deferring() - the same for a ring that defers to its issuer
+ * @ring: the ring
+ * @to_submit: the most SQEs to accept, > 0
+ * @getevents: run deferred requests as well
+ *
+ * Context: may sleep; uring_lock held; the issuer.
+ * Return: as io2_submit().
+ */
+int io2_submit_deferring(struct io2_ring *ring, u32 to_submit, bool getevents)
+{
+	return submit(ring, to_submit, true, getevents);
 }

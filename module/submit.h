@@ -8,5 +8,6 @@
 struct io2_ring;
 
 int io2_submit(struct io2_ring *ring, u32 to_submit);
+int io2_submit_deferring(struct io2_ring *ring, u32 to_submit, bool getevents);
 
 #endif

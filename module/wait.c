@@ -3,6 +3,10 @@
  * ENTER: submit, then wait. Every ENTER first runs deferred requests and moves
  * as much of the backlog into the CQ as fits (I3). So no task sleeps while the
  * kernel holds a completion that it could post.
+ *
+ * On a ring that defers to its issuer, only the issuer's ENTER with GETEVENTS runs
+ * deferred requests, with uring_lock held. The functions for such a ring have
+ * "deferring" in their names.
  */
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
@@ -154,17 +158,56 @@ static int wait_sleep(struct cq_waiter *w)
 	return ret;
 }
 
+#define DEFERRING_ROUNDS	16	/* looks for work that the work itself has made */
+
+/* Is there anything to run or to post for the issuer? */
+static __always_inline bool deferring_has_work(const struct io2_ring *ring)
+{
+	return io2_defer_pending(ring) || READ_ONCE(ring->nr_backlog);
+}
+
+/* Runs deferred requests and flushes the backlog. */
+static void deferring_run(struct io2_ring *ring)
+{
+	mutex_lock(&ring->uring_lock);
+	io2_deferred_run_owned(ring, IO2_CTX_ENTER);
+	io2_cq_flush(ring);
+	mutex_unlock(&ring->uring_lock);
+}
+
+/*
+ * Does all that the issuer has to do. Deferred requests may be parked, and those
+ * that end in the turn are deferred. A turn follows each run, as requests that
+ * current parks are not announced.
+ */
+static noinline void deferring_work(struct io2_ring *ring, ktime_t expires)
+{
+	unsigned int rounds = DEFERRING_ROUNDS;
+
+	do {
+		if (deferring_has_work(ring))
+			deferring_run(ring);
+		io2_turn(ring, expires);
+	} while (io2_defer_pending(ring) && --rounds);
+}
+
 /*
  * Runs deferred and parked requests and flushes the backlog first.
  *
  * Return: true if there are @min CQEs, or a timeout has ended the wait.
  */
 static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min,
-					   u32 ends, ktime_t expires)
+					   u32 ends, ktime_t expires, bool defers)
 {
-	io2_deferred_run(ring, IO2_CTX_ENTER);
-	io2_turn(ring, expires);
-	io2_cq_flush(ring);
+	if (defers) {
+		if (unlikely(deferring_has_work(ring) ||
+			     READ_ONCE(ring->nr_parked)))
+			deferring_work(ring, expires);
+	} else {
+		io2_deferred_run(ring, IO2_CTX_ENTER);
+		io2_turn(ring, expires);
+		io2_cq_flush(ring);
+	}
 	return io2_cq_ready(ring) >= min || wait_ended(ring, ends) ||
 	       wait_has_gap(ring);
 }
@@ -172,7 +215,8 @@ static __always_inline bool wait_satisfied(struct io2_ring *ring, u32 min,
 static bool waiter_satisfied(const struct cq_waiter *w)
 {
 	return wait_satisfied(w->ring, w->min, w->ends,
-			      io2_to_monotonic(w->clock, wait_expires(w)));
+			      io2_to_monotonic(w->clock, wait_expires(w)),
+			      io2_ring_defers(w->ring));
 }
 
 /*
@@ -204,6 +248,14 @@ static int wait_time_up(struct cq_waiter *w)
 	return 0;
 }
 
+/* How many CQEs are missing? At least 1, whatever the application does to the head. */
+static u32 wait_missing(const struct cq_waiter *w)
+{
+	u32 ready = io2_cq_ready(w->ring);
+
+	return ready < w->min ? w->min - ready : 1;
+}
+
 static int wait_loop(struct cq_waiter *w)
 {
 	struct io2_ring *ring = w->ring;
@@ -223,7 +275,7 @@ static int wait_loop(struct cq_waiter *w)
 		if (ret)
 			return ret;
 		WRITE_ONCE(w->target, io2_rings_cq_head(ring) + w->min);
-		io2_defer_waiter(ring);
+		io2_defer_waiter(ring, wait_missing(w));
 		prepare_to_wait_exclusive(&ring->wait, &w->entry,
 					  TASK_INTERRUPTIBLE);
 		/* completions and requests that come after this point wake us */
@@ -399,7 +451,10 @@ static noinline int enter_wait(struct io2_ring *ring, u32 min, u32 ends,
 	ret = parse_arg(ring, &wa, flags, uaddr, argsz);
 	if (ret) {
 		/* requests were accepted nevertheless: do those that are parked */
-		io2_turn(ring, KTIME_MAX);
+		if (io2_ring_defers(ring))
+			deferring_work(ring, KTIME_MAX);
+		else
+			io2_turn(ring, KTIME_MAX);
 		return ret;
 	}
 	io2_restart_recall(ring, uaddr, &wa.at);
@@ -429,6 +484,76 @@ static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
 	return ret;
 }
 
+/* ENTER of a task that is not the issuer of a ring that defers to it. */
+static noinline int enter_not_issuer(u32 to_submit, u32 flags, u64 uaddr,
+				     u32 argsz)
+{
+	struct wait_arg wa = { .clock = CLOCK_MONOTONIC };
+	int ret;
+
+	if (to_submit)
+		return -EEXIST;
+	if (!(flags & IOURING2_ENTER_GETEVENTS))
+		return 0;
+	ret = parse_arg(&wa, flags, uaddr, argsz);
+	return ret ? ret : -EEXIST;
+}
+
+static __always_inline int deferring_submit(struct io2_ring *ring, u32 to_submit,
+					    bool getevents)
+{
+	int ret;
+
+	mutex_lock(&ring->uring_lock);
+	ret = io2_submit_deferring(ring, to_submit, getevents);
+	mutex_unlock(&ring->uring_lock);
+	return ret;
+}
+
+/* Without GETEVENTS only the backlog moves, and the turn is run. */
+static noinline void deferring_leave(struct io2_ring *ring)
+{
+	if (READ_ONCE(ring->nr_backlog)) {
+		mutex_lock(&ring->uring_lock);
+		io2_cq_flush(ring);
+		mutex_unlock(&ring->uring_lock);
+	}
+	io2_turn(ring, KTIME_MAX);
+}
+
+/* io2_enter() for a ring that defers to its issuer. */
+static noinline int enter_deferring(struct io2_ring *ring, u32 to_submit,
+				    u32 min_complete, u32 flags, u64 uaddr,
+				    u32 argsz)
+{
+	bool getevents = flags & IOURING2_ENTER_GETEVENTS;
+	u32 ends = READ_ONCE(ring->wait_ends);
+	int submitted = 0, ret = 0;
+
+	if (unlikely(!io2_ring_is_issuer(ring)))
+		return enter_not_issuer(to_submit, flags, uaddr, argsz);
+	if (to_submit) {
+		submitted = deferring_submit(ring, to_submit, getevents);
+		if (unlikely(submitted < 0 || submitted != to_submit))
+			getevents = false;
+	}
+	if (!getevents) {
+		if (unlikely(READ_ONCE(ring->nr_backlog) |
+			     READ_ONCE(ring->nr_parked)))
+			deferring_leave(ring);
+		return submitted;
+	}
+	min_complete = min(min_complete, ring->cq_entries);
+	if (unlikely((flags & IOURING2_ENTER_EXT_ARG) ||
+		     !wait_satisfied(ring, min_complete, ends, KTIME_MAX, true)))
+		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz,
+				 submitted);
+	return submitted ? : ret;
+}
+
+/* rings that do not serve everybody */
+#define ENTER_ASKS	(IOURING2_SETUP_R_DISABLED | IOURING2_SETUP_SINGLE_ISSUER)
+
 /**
  * io2_enter() - submit requests and wait for completions
  * @ring: the ring
@@ -442,7 +567,8 @@ static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
  *
  * Context: may sleep; the caller holds a reference to the ring's file.
  * Return: the number of SQEs consumed, or 0; -EBADFD if the ring has not been
- * enabled; -EINVAL, -EFAULT, -EBUSY (I4), -EAGAIN (I5), -EINTR, -ETIME; see
+ * enabled; -EINVAL, -EFAULT, -EBUSY (I4), -EAGAIN (I5), -EEXIST if another task is
+ * the issuer; -EINTR, -ETIME; see
  * iouring2(4).
  */
 int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
@@ -453,9 +579,16 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 
 	if (flags & ~IO2_ENTER_FLAGS)
 		return -EINVAL;
-	/* acquire: what ENABLE_RINGS has set up; pairs with io2_register_enable() */
-	if (unlikely(smp_load_acquire(&ring->disabled)))
-		return -EBADFD;
+	if (unlikely(ring->setup_flags & ENTER_ASKS)) {
+		/* acquire: what ENABLE_RINGS has set up; pairs with io2_register_enable() */
+		if (smp_load_acquire(&ring->disabled))
+			return -EBADFD;
+		if (io2_ring_defers(ring))
+			return enter_deferring(ring, to_submit, min_complete,
+					       flags, uaddr, argsz);
+		if (to_submit && !io2_ring_is_issuer(ring))
+			return -EEXIST;
+	}
 	io2_deferred_run(ring, IO2_CTX_ENTER);
 	if (to_submit) {
 		submitted = enter_submit(ring, to_submit);
@@ -472,7 +605,8 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
 	}
 	min_complete = min(min_complete, READ_ONCE(ring->cq_entries));
 	if (unlikely((flags & IOURING2_ENTER_EXT_ARG) ||
-		     !wait_satisfied(ring, min_complete, ends, KTIME_MAX)))
+		     !wait_satisfied(ring, min_complete, ends, KTIME_MAX,
+				     false)))
 		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz,
 				 submitted);
 	return submitted ? : ret;
@@ -484,7 +618,8 @@ int io2_enter(struct io2_ring *ring, u32 to_submit, u32 min_complete,
  * @wait: the poll table
  *
  * A ring is also readable for a process that has parked requests: its next
- * ENTER does them.
+ * ENTER does them. A ring that defers to its issuer is readable, too, if there are
+ * deferred requests. Its backlog stays as it is: the owner of its CQ moves it.
  *
  * Context: may sleep (I3: moves the backlog).
  * Return: the events.
@@ -495,9 +630,12 @@ __poll_t io2_ring_poll(struct file *file, struct poll_table_struct *wait)
 	__poll_t mask = 0;
 
 	poll_wait(file, &ring->pollers, wait);
-	/* pairs with the barrier in cq_wake_waiters() */
+	/* pairs with the barriers in cq_wake_waiters() and defer_tell_issuer() */
 	smp_mb();
-	io2_cq_flush(ring);
+	if (!io2_ring_defers(ring))
+		io2_cq_flush(ring);
+	else if (io2_defer_pending(ring))
+		mask |= EPOLLIN | EPOLLRDNORM;
 	if (!io2_sq_full(ring))
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	/* a backlog that the flush has left counts: the CQ was full then */

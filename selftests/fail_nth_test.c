@@ -676,6 +676,9 @@ static struct row rows[NR_ROWS + 1] = {
 		  64, 0),
 	SETUP_ROW("1 entry, memory of the application", NO_MMAP, 1, 0),
 	SETUP_ROW("3341 entries, memory of the application", NO_MMAP, 3341, 0),
+	SETUP_ROW("8 entries, deferring to an issuer",
+		  IOURING2_SETUP_SINGLE_ISSUER | IOURING2_SETUP_DEFER_TASKRUN |
+		  IOURING2_SETUP_TASKRUN_FLAG, 8, 0),
 	FRAGMENTED_ROW("3341 entries, page by page", 0, 3341, 0),
 	FRAGMENTED_ROW("8 entries, CQ of 4096, page by page", CQSIZE, 8, 4096),
 

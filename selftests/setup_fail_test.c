@@ -95,6 +95,11 @@ FIXTURE_VARIANT_ADD(combination, of_128_cq_65536_mixed_fragmented) {
 	  .fragmented = true }
 };
 
+FIXTURE_VARIANT_ADD(combination, of_8_deferring) {
+	{ 8, 0, IOURING2_SETUP_SINGLE_ISSUER | IOURING2_SETUP_DEFER_TASKRUN |
+		IOURING2_SETUP_TASKRUN_FLAG }
+};
+
 static void last_point(char *name, size_t size)
 {
 	char *nl;

@@ -89,6 +89,7 @@ static const struct size_row {
 	{ 32768,	0, IOURING2_SETUP_SQE128,     32768,	65536 },
 	{     2,	0, IOURING2_SETUP_SQE_MIXED,	  2,	    4 },
 	{   100,	0, IOURING2_SETUP_SQE_MIXED,	128,	  256 },
+	{     8,	0, IOURING2_SETUP_SINGLE_ISSUER,  8,	   16 },
 };
 
 /* Do two ranges of the mapping, in bytes, overlap? */
@@ -373,6 +374,10 @@ static unsigned int flag_needs(unsigned int flag)
 	switch (flag) {
 	case IOURING2_SETUP_SQ_REWIND:
 		return IOURING2_SETUP_NO_SQARRAY;
+	case IOURING2_SETUP_TASKRUN_FLAG:
+		return IOURING2_SETUP_COOP_TASKRUN;
+	case IOURING2_SETUP_DEFER_TASKRUN:
+		return IOURING2_SETUP_SINGLE_ISSUER;
 	default:
 		return 0;
 	}

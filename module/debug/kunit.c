@@ -51,6 +51,7 @@ static void run_nothing(struct io2_req *req, struct io2_batch *b)
 }
 
 #define io2_defer		defer_here
+#define io2_defer_lazy		defer_here
 #define io2_cq_try_post		post_nothing
 #define io2_cq_try_post_aux	post_no_event
 #define io2_req_ready		run_nothing
@@ -93,6 +94,10 @@ struct check_case {
 #define SQE_MIXED	IOURING2_SETUP_SQE_MIXED
 #define CQE32		IOURING2_SETUP_CQE32
 #define CQE_MIXED	IOURING2_SETUP_CQE_MIXED
+#define COOP		IOURING2_SETUP_COOP_TASKRUN
+#define FLAG		IOURING2_SETUP_TASKRUN_FLAG
+#define SINGLE		IOURING2_SETUP_SINGLE_ISSUER
+#define DEFER		IOURING2_SETUP_DEFER_TASKRUN
 #define MAX_SQ		IO2_MAX_ENTRIES
 #define MAX_CQ		IO2_MAX_CQ_ENTRIES
 
@@ -127,6 +132,13 @@ static const struct check_case check_cases[] = {
 	{ "SQEs of both sizes", SQE_MIXED, 2, 0, 0, 0, 2, 4, BY_DEFAULT },
 	{ "both sizes in one SQE", SQE_MIXED, 1, 0, 0, -EOVERFLOW },
 	{ "128 bytes, and both sizes", SQE128 | SQE_MIXED, 2, 0, 0, -EINVAL },
+	{ "an issuer", SINGLE, 1, 0, 0, 0, 1, 2, BY_DEFAULT },
+	{ "deferring to an issuer", SINGLE | DEFER, 1, 0, 0, 0, 1, 2, BY_DEFAULT },
+	{ "deferring to nobody", DEFER, 1, 0, 0, -EINVAL },
+	{ "a flag of deferred work", SINGLE | DEFER | FLAG, 1, 0, 0, 0, 1, 2, BY_DEFAULT },
+	{ "a flag of cooperative work", COOP | FLAG, 1, 0, 0, 0, 1, 2, BY_DEFAULT },
+	{ "a flag of nothing", FLAG, 1, 0, 0, -EINVAL },
+	{ "a flag of nothing, with an issuer", SINGLE | FLAG, 1, 0, 0, -EINVAL },
 };
 
 static void check_describe(const struct check_case *c, char *desc)

@@ -6,6 +6,7 @@
 #include "hash.h"
 #include "ops.h"
 #include "poll.h"
+#include "reqmem.h"
 #include "request.h"
 
 #define POLL_UPDATES	(IOURING2_POLL_UPDATE_EVENTS | \

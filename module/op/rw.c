@@ -19,6 +19,7 @@
 #include "memory.h"
 #include "nudge.h"
 #include "ops.h"
+#include "reqmem.h"
 #include "request.h"
 #include "submitter.h"
 #include "worker.h"
@@ -264,21 +265,33 @@ static void rw_complete(IO2_KI_COMPLETE_ARGS)
 	}
 	req->res = res;
 	if (rw_is_second(req, IO2_IO_ENDED))
-		io2_defer(req);
+		io2_defer_lazy(req);
 }
 
-/* The file has started an asynchronous I/O, which may have ended by now. */
-static __always_inline enum io2_issue rw_started(struct io2_req *req,
-						 unsigned int flags)
+/* An asynchronous I/O has ended before the method of the file returned. */
+static __always_inline enum io2_issue rw_ended_early(struct io2_req *req,
+						     unsigned int flags)
 {
-	if (!rw_is_second(req, IO2_IO_RETURNED))
-		return IO2_QUEUED;
 	rw_end_io(req);
 	if ((flags & IO2_NONBLOCK) && rw_refused(req)) {
 		req->flags |= REQ_F_POLLED;
 		return IO2_AGAIN;
 	}
 	return rw_finish(req, req->res);
+}
+
+/* The file has started an asynchronous I/O, which may have ended by now. */
+static __always_inline enum io2_issue rw_started(struct io2_req *req,
+						 unsigned int flags)
+{
+	/* acquire: then the other side has no more use for the request */
+	if (atomic_read_acquire(&req->io.parts))
+		return rw_ended_early(req, flags);
+	/* track it: close waits for it, a retry needs @sub */
+	io2_req_track(req);
+	if (!rw_is_second(req, IO2_IO_RETURNED))
+		return IO2_QUEUED;
+	return rw_ended_early(req, flags);
 }
 
 /* --- one attempt -------------------------------------------------------- */
@@ -817,11 +830,8 @@ static __always_inline enum io2_issue rw_issue(struct io2_req *req,
 		return IO2_AGAIN;
 	for (;;) {
 		ret = rw_attempt(req, flags, write);
-		if (ret == -EIOCBQUEUED) {
-			/* track it: close waits for it, a retry needs @sub */
-			io2_req_track(req);
+		if (ret == -EIOCBQUEUED)
 			return rw_started(req, flags);
-		}
 		if (rw_would_block(req, ret, flags))
 			return IO2_AGAIN;
 		if (write && rw_was_cut(req, ret, flags)) {

@@ -15,6 +15,7 @@
 #include "defer.h"
 #include "hash.h"
 #include "ops.h"
+#include "reqmem.h"
 #include "request.h"
 #include "time.h"
 

@@ -95,6 +95,13 @@ static uint64_t setup_flags(void)
 	if (CHANCE(80))
 		flags &= ~(uint64_t)(IOURING2_SETUP_R_DISABLED |
 				     IOURING2_SETUP_SQ_REWIND);
+	/* these fail alone */
+	if (flags & IOURING2_SETUP_TASKRUN_FLAG)
+		flags |= IOURING2_SETUP_COOP_TASKRUN;
+	if (CHANCE(50))
+		flags &= ~(uint64_t)IOURING2_SETUP_DEFER_TASKRUN;
+	if (flags & IOURING2_SETUP_DEFER_TASKRUN)
+		flags |= IOURING2_SETUP_SINGLE_ISSUER;
 	return flags;
 }
 

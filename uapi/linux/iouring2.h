@@ -253,12 +253,16 @@ enum iouring2_sqe_flags_bit {
  * ATTACH_WQ		share the workers of the ring params->wq_fd
  * R_DISABLED		accept no submissions until the ring is enabled
  * SUBMIT_ALL		continue to submit after an invalid SQE
- * COOP_TASKRUN		do not interrupt the application for deferred work
- * TASKRUN_FLAG		set IOURING2_SQ_TASKRUN while deferred work waits;
- *			iouring2 refuses this flag, as it always sets SQ_TASKRUN
+ * COOP_TASKRUN		do not interrupt the application for deferred work;
+ *			iouring2 never does
+ * TASKRUN_FLAG		with DEFER_TASKRUN, set IOURING2_SQ_TASKRUN while deferred
+ *			work waits; needs COOP_TASKRUN or DEFER_TASKRUN
  * SQE128, CQE32	SQEs of 128 bytes, CQEs of 32 bytes
- * SINGLE_ISSUER	only one task submits requests
- * DEFER_TASKRUN	run deferred work only when that task waits in ENTER
+ * SINGLE_ISSUER	only one task, the issuer, submits requests and calls
+ *			REGISTER: the one that calls SETUP, or with R_DISABLED
+ *			the one that enables the ring
+ * DEFER_TASKRUN	only the issuer's ENTER with GETEVENTS runs deferred work
+ *			and posts its completions; needs SINGLE_ISSUER
  * NO_MMAP		the application provides the memory of the rings
  * REGISTERED_FD_ONLY	return a registered index instead of a descriptor
  * NO_SQARRAY		no index array: SQ position n is SQE n
@@ -573,7 +577,8 @@ struct iouring2_sqring_offsets {
  * NEED_WAKEUP	the SQPOLL thread sleeps; call ENTER with SQ_WAKEUP
  * CQ_OVERFLOW	completions wait behind the full CQ
  * TASKRUN	requests wait that only a task of the submitting process may
- *		run; that process must call ENTER
+ *		run; that process must call ENTER. With SETUP_TASKRUN_FLAG, also:
+ *		deferred work waits for the issuer's ENTER with GETEVENTS
  */
 #define IOURING2_SQ_NEED_WAKEUP			(1U << 0)
 #define IOURING2_SQ_CQ_OVERFLOW			(1U << 1)
