@@ -54,7 +54,7 @@ static inline bool pick_seen(struct ring *r, __u64 ud, struct iouring2_cqe *cqe,
 			     __u32 *seen)
 {
 	__u32 mask = r->setup.params.cq_entries - 1;
-	__u32 head = *r->cq_head, tail = ld_acq(r->cq_tail), i;
+	__u32 head = *r->cq_head, tail = head + ring_ready(r), i;
 
 	for (i = head; i != tail; i++)
 		if (r->cqes[i & mask].user_data == ud)

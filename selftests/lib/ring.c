@@ -216,13 +216,36 @@ static int init_in_memory(struct ring *r)
 	return 0;
 }
 
+/*
+ * With IOURING2_SETUP_FLAGS in the environment, each ring gets these set-up flags,
+ * too. So programs can be run on rings that submit and complete in another way,
+ * see modes.sh.
+ */
+static unsigned int flags_of_mode(void)
+{
+	return env_long("IOURING2_SETUP_FLAGS", 0);
+}
+
+/*
+ * On a ring that defers to its issuer, completions are posted by the issuer's ENTER
+ * with GETEVENTS. Do as a program does that looks at the SQ flags: enter if there
+ * is anything to post. Only such a mode needs this; other tests enter themselves.
+ */
+static void run_deferred(struct ring *r)
+{
+	if ((flags_of_mode() & IOURING2_SETUP_DEFER_TASKRUN) &&
+	    (ld_acq(r->sq_flags) & IOURING2_SQ_TASKRUN))
+		enter(r->fd, 0, 0, IOURING2_ENTER_GETEVENTS, NULL, 0);
+}
+
 int ring_init_setup(struct ring *r, const struct iouring2_setup *s)
 {
 	int ret;
 
 	memset(r, 0, sizeof(*r));
 	r->setup = *s;
-	if (s->params.flags & IOURING2_SETUP_NO_MMAP)
+	r->setup.params.flags |= flags_of_mode();
+	if (r->setup.params.flags & IOURING2_SETUP_NO_MMAP)
 		return init_in_memory(r);
 	r->fd = dev_setup(&r->setup);
 	if (r->fd < 0)
@@ -366,6 +389,7 @@ int ring_submit_wait(struct ring *r, unsigned int nr)
 
 unsigned int ring_ready(struct ring *r)
 {
+	run_deferred(r);
 	return ld_acq(r->cq_tail) - *r->cq_head;
 }
 
@@ -388,6 +412,7 @@ bool ring_peek(struct ring *r, struct iouring2_cqe *cqe)
 {
 	struct iouring2_cqe *from = cqe_at(r, *r->cq_head);
 
+	run_deferred(r);
 	if (ld_acq(r->cq_tail) == *r->cq_head)
 		return false;
 	/*
