@@ -485,8 +485,8 @@ static __always_inline int enter_submit(struct io2_ring *ring, u32 to_submit)
 }
 
 /* ENTER of a task that is not the issuer of a ring that defers to it. */
-static noinline int enter_not_issuer(u32 to_submit, u32 flags, u64 uaddr,
-				     u32 argsz)
+static noinline int enter_not_issuer(struct io2_ring *ring, u32 to_submit,
+				     u32 flags, u64 uaddr, u32 argsz)
 {
 	struct wait_arg wa = { .clock = CLOCK_MONOTONIC };
 	int ret;
@@ -495,7 +495,7 @@ static noinline int enter_not_issuer(u32 to_submit, u32 flags, u64 uaddr,
 		return -EEXIST;
 	if (!(flags & IOURING2_ENTER_GETEVENTS))
 		return 0;
-	ret = parse_arg(&wa, flags, uaddr, argsz);
+	ret = parse_arg(ring, &wa, flags, uaddr, argsz);
 	return ret ? ret : -EEXIST;
 }
 
@@ -531,7 +531,7 @@ static noinline int enter_deferring(struct io2_ring *ring, u32 to_submit,
 	int submitted = 0, ret = 0;
 
 	if (unlikely(!io2_ring_is_issuer(ring)))
-		return enter_not_issuer(to_submit, flags, uaddr, argsz);
+		return enter_not_issuer(ring, to_submit, flags, uaddr, argsz);
 	if (to_submit) {
 		submitted = deferring_submit(ring, to_submit, getevents);
 		if (unlikely(submitted < 0 || submitted != to_submit))
@@ -543,7 +543,7 @@ static noinline int enter_deferring(struct io2_ring *ring, u32 to_submit,
 			deferring_leave(ring);
 		return submitted;
 	}
-	min_complete = min(min_complete, ring->cq_entries);
+	min_complete = min(min_complete, READ_ONCE(ring->cq_entries));
 	if (unlikely((flags & IOURING2_ENTER_EXT_ARG) ||
 		     !wait_satisfied(ring, min_complete, ends, KTIME_MAX, true)))
 		ret = enter_wait(ring, min_complete, ends, flags, uaddr, argsz,
