@@ -460,7 +460,7 @@ int ring_wait(struct ring *r, struct iouring2_cqe *cqe)
  */
 int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
 {
-	__u32 mask = r->setup.params.cq_entries - 1;
+	size_t size = cqe_size(&r->setup.params);
 	__u32 head, tail, i;
 	int ret;
 
@@ -469,7 +469,7 @@ int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
 		/* read it once, because later CQEs have not been checked */
 		tail = ld_acq(r->cq_tail);
 		for (i = head; i != tail; i++)
-			if (r->cqes[i & mask].user_data == user_data)
+			if (cqe_at(r, i)->user_data == user_data)
 				break;
 		if (i != tail)
 			break;
@@ -480,10 +480,9 @@ int ring_take(struct ring *r, __u64 user_data, struct iouring2_cqe *cqe)
 		if (ring_ready(r) == i - head)
 			return -ETIME;
 	}
-	memcpy(cqe, &r->cqes[i & mask], sizeof(*cqe));
+	memcpy(cqe, cqe_at(r, i), sizeof(*cqe));
 	for (; i != head; i--)
-		memcpy(&r->cqes[i & mask], &r->cqes[(i - 1) & mask],
-		       sizeof(*cqe));
+		memcpy(cqe_at(r, i), cqe_at(r, i - 1), size);
 	st_rel(r->cq_head, head + 1);
 	return 0;
 }
