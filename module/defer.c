@@ -17,6 +17,7 @@
 #include "defer.h"
 #include "req.h"
 #include "ring.h"
+#include "rings.h"
 
 static struct workqueue_struct *io2_workqueue;
 /* closes files for requests that complete after the close */
@@ -44,6 +45,14 @@ static void defer_kick(struct io2_ring *ring)
 		queue_work(io2_workqueue, &ring->deferred_work);
 }
 
+/* A resize may replace the rings meanwhile: see io2_defer_resized(). */
+static void defer_show_flags(struct io2_ring *ring)
+{
+	lockdep_assert_held(&ring->deferred_lock);
+	WRITE_ONCE(io2_rings_lock(ring)->shared->sq_flags, ring->sq_flags);
+	io2_rings_unlock();
+}
+
 /*
  * I4, and the flag TASKRUN: the SQ flags of a ring that defers to its issuer. Each
  * context that changes what they tell calls this afterwards, so the last one
@@ -63,7 +72,7 @@ static void defer_set_flags(struct io2_ring *ring)
 	if (ring->sq_flags == flags)
 		return;
 	WRITE_ONCE(ring->sq_flags, flags);
-	WRITE_ONCE(ring->shared->sq_flags, flags);
+	defer_show_flags(ring);
 }
 
 /**
@@ -79,6 +88,22 @@ void io2_defer_update_flags(struct io2_ring *ring)
 	spin_lock_irqsave(&ring->deferred_lock, flags);
 	defer_set_flags(ring);
 	spin_unlock_irqrestore(&ring->deferred_lock, flags);
+}
+
+/**
+ * io2_defer_resized() - show the SQ flags in new rings
+ * @ring: a ring that defers to its issuer, whose rings have been replaced
+ *
+ * An interrupt may have changed the flags while the rings were replaced, and have
+ * written them to the old ones.
+ *
+ * Context: any task context; takes deferred_lock.
+ */
+void io2_defer_resized(struct io2_ring *ring)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	defer_show_flags(ring);
+	spin_unlock_irq(&ring->deferred_lock);
 }
 
 /*

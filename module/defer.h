@@ -28,6 +28,7 @@ void io2_defer_lazy(struct io2_req *req);
 void io2_defer_all(struct io2_ring *ring, struct io2_req_list *list, u32 lazy);
 void io2_defer_take(struct io2_ring *ring, struct io2_req_list *list);
 void io2_defer_update_flags(struct io2_ring *ring);
+void io2_defer_resized(struct io2_ring *ring);
 void io2_defer_back(struct io2_ring *ring, struct io2_req_list *list);
 void io2_defer_to_wq(struct io2_req *req);
 void io2_defer_close(struct io2_req *req);

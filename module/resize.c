@@ -20,6 +20,7 @@
 #include "cq.h"
 #include "debug/fault.h"
 #include "debug/trace.h"
+#include "defer.h"
 #include "layout.h"
 #include "resize.h"
 #include "rings.h"
@@ -192,6 +193,8 @@ static int resize_swap(struct io2_ring *ring, struct io2_resize *rs)
 	if (!ret)
 		rs->rings = io2_rings_use(ring, new);
 	spin_unlock(&ring->cq_lock);
+	if (!ret && io2_ring_defers(ring))
+		io2_defer_resized(ring);
 	return ret;
 }
 
@@ -201,6 +204,7 @@ static int resize_swap(struct io2_ring *ring, struct io2_resize *rs)
  */
 static void resize_tell(struct io2_ring *ring)
 {
+	lockdep_assert_held(&ring->uring_lock);
 	trace_iouring2_resize(ring);
 	io2_cq_flush(ring);
 	__wake_up(&ring->wait, TASK_NORMAL, 0, IO2_WAKE_DEFERRED);
@@ -244,14 +248,15 @@ int io2_register_resize(struct io2_ring *ring, void __user *uarg, u32 nr)
 		return ret;
 	mutex_lock(&ring->uring_lock);
 	ret = resize_swap(ring, &rs);
-	mutex_unlock(&ring->uring_lock);
-	if (ret) {
-		resize_restore(uarg, &rs);
-	} else {
+	/* on a ring that defers to its issuer, uring_lock guards the backlog */
+	if (!ret)
 		resize_tell(ring);
+	mutex_unlock(&ring->uring_lock);
+	if (ret)
+		resize_restore(uarg, &rs);
+	else
 		/* readers without a lock: io2_rings_lock() */
 		synchronize_rcu_expedited();
-	}
 	io2_shm_put(&rs.rings->shm);
 	return ret;
 }

@@ -9,12 +9,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
@@ -636,14 +639,24 @@ RING_TEST(invalid_head)
 
 /* ---------------------------------------------------------------- backlog */
 
-/* The backlog flows into the CQ when that becomes larger, and stays in order */
-RING_TEST(backlog_flows)
+RING_FIXTURE(policy) {
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(policy, none) { 0 };
+FIXTURE_VARIANT_ADD(policy, defers) { DEFER };
+
+/*
+ * The backlog flows into the CQ when that becomes larger, and stays in order. On a
+ * ring that defers to its issuer another lock guards it.
+ */
+TEST_F_TIMEOUT(policy, backlog_flows, LIMIT)
 {
 	__u64 made = 0, taken = 0;
 	struct iouring2_params p;
 	struct ring r;
 
-	ASSERT_EQ(0, ring_init(&r, 8, 8));
+	ASSERT_EQ(0, ring_init_params(&r, 8, 8, variant->flags, 0));
 	for (; made < 8; made++)
 		ASSERT_EQ(0, ring_nop(&r, made));
 	EXPECT_EQ(8, ring_submit(&r));
@@ -1282,6 +1295,93 @@ RING_TEST(resizes_race)
 	ASSERT_EQ(0, resize(&r, 8, 0));
 	EXPECT_STREQ("", goes_through(&r, 1));
 	ring_exit(&r);
+}
+
+/* Shared with the process that makes work for the issuer */
+struct maker {
+	unsigned int asked, made;
+	bool stop;
+};
+
+/* Write to @efd each time that is asked for, a little later each time */
+static void make_work(struct maker *m, int efd)
+{
+	unsigned int n, i;
+	__u64 one = 1;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (n = 1; ; n++) {
+		while (ld_acq(&m->asked) != n && !ld_acq(&m->stop))
+			sched_yield();
+		if (ld_acq(&m->stop))
+			_exit(0);
+		for (i = 0; i < n % 64 * 1000; i++)
+			__asm__ volatile("" : : : "memory");
+		if (write(efd, &one, sizeof(one)) != sizeof(one))
+			_exit(1);
+		st_rel(&m->made, n);
+	}
+}
+
+/* Queue a poll and resize while another process makes it ready. 0, or an error */
+static int resize_with_work(struct ring *r, struct maker *m, int efd,
+			    unsigned int n)
+{
+	int ret;
+
+	prep_poll(ring_sqe(r), efd, POLLIN);
+	ret = ring_submit(r);
+	if (ret != 1)
+		return ret < 0 ? ret : -EPROTO;
+	st_rel(&m->asked, n);
+	ret = resize(r, n % 2 ? 8 : 64, 0);
+	while (ld_acq(&m->made) != n)
+		sched_yield();
+	return ret;
+}
+
+/*
+ * Work comes for the issuer while the rings are resized. The flag TASKRUN, which an
+ * application may rely on, is set in the new rings.
+ */
+RING_TEST(work_is_flagged)
+{
+	enum { ROUNDS = 300 };
+	struct iouring2_cqe cqe;
+	struct maker *m;
+	unsigned int n;
+	struct ring r;
+	int efd, status;
+	__u64 value;
+	pid_t pid;
+
+	m = mmap(NULL, sizeof(*m), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, m);
+	efd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, efd);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		make_work(m, efd);
+	ASSERT_EQ(0, ring_init_params(&r, 8, 16,
+				      DEFER | IOURING2_SETUP_TASKRUN_FLAG, 0));
+	for (n = 1; n <= ROUNDS; n++) {
+		ASSERT_EQ(0, resize_with_work(&r, m, efd, n));
+		ASSERT_EQ(IOURING2_SQ_TASKRUN, ld_acq(r.sq_flags)) {
+			TH_LOG("after resize %u", n);
+		}
+		ASSERT_EQ(0, enter(r.fd, 0, 1, GETEVENTS, NULL, 0));
+		ASSERT_TRUE(ring_peek(&r, &cqe));
+		EXPECT_EQ(POLLIN, cqe.res);
+		EXPECT_EQ(0, ld_acq(r.sq_flags));
+		ASSERT_EQ((ssize_t)sizeof(value), read(efd, &value, sizeof(value)));
+	}
+	st_rel(&m->stop, true);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ring_exit(&r);
+	close(efd);
+	munmap(m, sizeof(*m));
 }
 
 static void *scribble(void *arg)
