@@ -18,6 +18,7 @@
 #include "req.h"
 #include "ring.h"
 #include "rings.h"
+#include "watch.h"
 
 static struct workqueue_struct *io2_workqueue;
 /* closes files for requests that complete after the close */
@@ -231,6 +232,26 @@ void io2_defer_all(struct io2_ring *ring, struct io2_req_list *list, u32 lazy)
 	was_empty = !io2_defer_pending(ring);
 	io2_list_append(&ring->deferred, list);
 	defer_tell_issuer(ring, was_empty, lazy);
+	/* what has no submitter any more is not waited for by its process */
+	if (unlikely(ring->issuer_left))
+		io2_watch_queue_now(ring);
+	spin_unlock_irq(&ring->deferred_lock);
+}
+
+/**
+ * io2_defer_issuer_left() - the issuer may never enter a ring again
+ * @ring: a ring that defers to its issuer, not DEAD
+ *
+ * From here on the ring's watch posts the completions of requests that have ended.
+ *
+ * Context: task context; deferred_lock not held.
+ */
+void io2_defer_issuer_left(struct io2_ring *ring)
+{
+	spin_lock_irq(&ring->deferred_lock);
+	if (!ring->issuer_left && io2_defer_pending(ring))
+		io2_watch_queue_now(ring);
+	WRITE_ONCE(ring->issuer_left, true);
 	spin_unlock_irq(&ring->deferred_lock);
 }
 

@@ -26,6 +26,7 @@ void io2_defer_module_exit(void);
 void io2_defer(struct io2_req *req);
 void io2_defer_lazy(struct io2_req *req);
 void io2_defer_all(struct io2_ring *ring, struct io2_req_list *list, u32 lazy);
+void io2_defer_issuer_left(struct io2_ring *ring);
 void io2_defer_take(struct io2_ring *ring, struct io2_req_list *list);
 void io2_defer_update_flags(struct io2_ring *ring);
 void io2_defer_resized(struct io2_ring *ring);

@@ -65,6 +65,8 @@ static bool ring_end_gone(struct io2_ring *ring)
 	LIST_HEAD(left);
 	bool all;
 
+	if (io2_ring_defers(ring))
+		io2_defer_issuer_left(ring);
 	io2_cancel_gone(ring);
 	if (!mutex_trylock(&ring->uring_lock))
 		return false;
@@ -112,7 +114,7 @@ static void ring_watch(struct work_struct *work)
 
 	again = io2_workers_look_after(ring);
 	again |= io2_submitters_look_after(ring, &gone);
-	if (gone && !ring_end_gone(ring))
+	if ((gone || READ_ONCE(ring->issuer_left)) && !ring_end_gone(ring))
 		again = true;
 	if (again)
 		io2_watch_queue(ring);
@@ -314,6 +316,20 @@ void io2_ring_shutdown(struct io2_ring *ring)
 		io2_defer_detach_delayed(&ring->end, CANCEL_AGAIN);
 }
 
+/*
+ * The process of the issuer has no descriptor of the ring any more. Requests that
+ * have ended already, or are just ending, have no submitter that waits for them.
+ * Another process may look for their CQEs.
+ */
+static void ring_leave_issuer(struct io2_ring *ring)
+{
+	const struct task_struct *issuer = READ_ONCE(ring->issuer);
+
+	if (!io2_ring_defers(ring) || !issuer || issuer->tgid != current->tgid)
+		return;
+	io2_defer_issuer_left(ring);
+}
+
 /**
  * io2_ring_leave() - end a process's use of a ring, at exit or last close
  * @ring: the ring
@@ -332,6 +348,7 @@ void io2_ring_leave(struct io2_ring *ring, void *files)
 	LIST_HEAD(left);
 	bool idle;
 
+	ring_leave_issuer(ring);
 	if (!io2_submitters_leave(ring, files))
 		return;
 	trace_iouring2_leave(ring);

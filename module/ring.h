@@ -276,6 +276,8 @@ enum io2_class {
  * @wait_nr: on a ring that defers, the number of CQ entries for which requests must
  *	be deferred until one of these tasks is woken; valid only if @nr_waiters is
  *	not 0
+ * @issuer_left: on a ring that defers, the issuer may never enter it again; never
+ *	reset; read without the lock as well
  * @deferred: requests that were handed over, oldest first
  * @wq_list: requests that only the workqueue may run
  * @nr_closing: requests whose file is being closed by a work item
@@ -388,6 +390,7 @@ struct io2_ring {
 	spinlock_t		deferred_lock ____cacheline_aligned;
 	u32			nr_waiters;
 	u32			wait_nr;
+	bool			issuer_left;
 	struct io2_req_list	deferred;
 	struct list_head	wq_list;
 	u32			nr_closing;
