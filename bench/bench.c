@@ -109,7 +109,7 @@ static double measure(const struct op *op, unsigned int b,
 	clock_is_for(op->name, b, op->plain ? "system call" : backend->name);
 	ret = work_open(&w, op);
 	if (!ret && !op->plain)
-		ret = ring_open(&w.r, backend, ring_size(b), 0);
+		ret = ring_open(&w.r, backend, ring_size(b), 0, op->flags);
 	if (ret) {
 		work_close(&w);
 		return ret;

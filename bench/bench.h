@@ -41,6 +41,7 @@ struct op {
 	void (*queue)(struct work *w, unsigned int b);
 	bool plain;		/* system calls, no ring */
 	bool empty;		/* an ENTER that does nothing */
+	unsigned int flags;	/* of SETUP, on both rings */
 	const struct backend *ours;	/* for iouring2; NULL: ENTER by fadvise64 */
 };
 

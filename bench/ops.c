@@ -307,6 +307,14 @@ static void round_link(struct work *w, unsigned int b)
 	  .queue = (what) }
 #define ROUND(text, at, prepare, what) \
 	{ .name = (text), .batch = at, .open = (prepare), .round = (what) }
+/* the same on rings whose completions come in their issuer's ENTER */
+#define DEFER	(IOURING2_SETUP_SINGLE_ISSUER | IOURING2_SETUP_DEFER_TASKRUN)
+#define REQUEST_DEFER(text, prepare, what) \
+	{ .name = text ", DEFER_TASKRUN", .batch = ALL_BATCHES, \
+	  .open = (prepare), .queue = (what), .flags = DEFER }
+#define ROUND_DEFER(text, at, prepare, what) \
+	{ .name = text ", DEFER_TASKRUN", .batch = at, .open = (prepare), \
+	  .round = (what), .flags = DEFER }
 #define CALL(text, prepare, what) \
 	{ .name = (text), .batch = ONCE, .open = (prepare), .round = (what), \
 	  .plain = true }
@@ -332,6 +340,11 @@ const struct op ops[] = {
 	CALL("write, read of an eventfd alone", open_silent, round_write_read),
 	ROUND("timeout, armed and removed", MORE_BATCHES, NULL, round_timeout),
 	ROUND("linked pair of nops", MORE_BATCHES, NULL, round_link),
+	REQUEST_DEFER("nop", NULL, queue_nops),
+	REQUEST_DEFER("read 4 KiB, null_blk, O_DIRECT", open_block, queue_reads),
+	ROUND_DEFER("poll an eventfd, armed; write, read", ALL_BATCHES,
+		    open_silent, round_poll_armed),
+	ROUND_DEFER("linked pair of nops", MORE_BATCHES, NULL, round_link),
 };
 
 const unsigned int nr_ops = sizeof(ops) / sizeof(*ops);

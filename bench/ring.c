@@ -104,14 +104,14 @@ static int ring_map(struct ring *r, const struct iouring2_params *p)
 }
 
 int ring_open(struct ring *r, const struct backend *backend, unsigned int sq,
-	      unsigned int cq)
+	      unsigned int cq, unsigned int flags)
 {
-	struct iouring2_params p = { 0 };
+	struct iouring2_params p = { .flags = flags };
 	int ret;
 
 	memset(r, 0, sizeof(*r));
 	if (cq) {
-		p.flags = IOURING2_SETUP_CQSIZE;
+		p.flags |= IOURING2_SETUP_CQSIZE;
 		p.cq_entries = cq;
 	}
 	r->backend = backend;

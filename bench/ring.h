@@ -34,9 +34,9 @@ struct ring {
 	size_t map_len, sqes_len;
 };
 
-/* 0 or -errno */
+/* @cq: 0 for the default; @flags: of SETUP. 0 or -errno */
 int ring_open(struct ring *r, const struct backend *backend, unsigned int sq,
-	      unsigned int cq);
+	      unsigned int cq, unsigned int flags);
 void ring_close(struct ring *r);
 
 static inline struct iouring2_sqe *ring_sqe(struct ring *r)

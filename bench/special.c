@@ -25,7 +25,7 @@ static double setup_close(const struct backend *backend, unsigned int entries)
 
 	start = now();
 	for (i = 0; i < rounds; i++) {
-		ret = ring_open(&r, backend, entries, 0);
+		ret = ring_open(&r, backend, entries, 0, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
@@ -33,7 +33,7 @@ static double setup_close(const struct backend *backend, unsigned int entries)
 	rounds = enough_rounds(now() - start, rounds);
 	start = clock_begin();
 	for (i = 0; i < rounds; i++) {
-		ret = ring_open(&r, backend, entries, 0);
+		ret = ring_open(&r, backend, entries, 0, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
@@ -51,7 +51,7 @@ static double setup_loop(const struct backend *backend, unsigned int n)
 
 	start = clock_begin();
 	for (i = 0; i < n; i++) {
-		ret = ring_open(&r, backend, 64, 0);
+		ret = ring_open(&r, backend, 64, 0, 0);
 		if (ret)
 			return ret;
 		ring_close(&r);
@@ -67,7 +67,7 @@ static double rings_among(const struct backend *backend, unsigned int n)
 	int ret;
 
 	for (made = 0; made < n; made++) {
-		ret = ring_open(&many[made], backend, 8, 0);
+		ret = ring_open(&many[made], backend, 8, 0, 0);
 		if (ret) {
 			cost = ret;
 			break;
@@ -117,7 +117,7 @@ static double burst(const struct backend *backend, unsigned int n)
 	double cost;
 	int ret;
 
-	ret = ring_open(&r, backend, 64, 128);
+	ret = ring_open(&r, backend, 64, 128, 0);
 	if (ret)
 		return ret;
 	start = clock_begin();
@@ -179,7 +179,7 @@ static double among(const struct backend *backend, unsigned int n,
 	ret = work_open(&w, &events);
 	if (!ret)
 		ret = ring_open(&w.r, backend, 256,
-				n > 32000 ? 65536 : 2 * n + 512);
+				n > 32000 ? 65536 : 2 * n + 512, 0);
 	if (ret) {
 		work_close(&w);
 		return ret;
@@ -294,7 +294,7 @@ static double queued_writes(const struct backend *backend, unsigned int n)
 	file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (file < 0)
 		return -errno;
-	ret = ring_open(&r, backend, 256, n > 16000 ? 65536 : 2 * n + 512);
+	ret = ring_open(&r, backend, 256, n > 16000 ? 65536 : 2 * n + 512, 0);
 	if (ret) {
 		close(file);
 		return ret;
@@ -416,7 +416,7 @@ static void more_rings(const struct fill *fill, unsigned int n)
 	struct ring r;
 
 	while (n--)
-		if (ring_open(&r, fill->backend, fill->at, 0))
+		if (ring_open(&r, fill->backend, fill->at, 0, 0))
 			_exit(1);
 }
 
@@ -427,7 +427,7 @@ static void more_requests(const struct fill *fill, unsigned int n,
 
 	if (w.silent < 0) {
 		w.silent = eventfd(0, EFD_NONBLOCK);
-		if (ring_open(&w.r, fill->backend, 256, 65536))
+		if (ring_open(&w.r, fill->backend, 256, 65536, 0))
 			_exit(1);
 	}
 	arm_many(&w, n, queue);

@@ -131,7 +131,7 @@ static void open_shared(struct shared *sh, const struct backend *backend)
 	memset(sh, 0, sizeof(*sh));
 	pthread_mutex_init(&sh->sq, NULL);
 	pthread_mutex_init(&sh->cq, NULL);
-	ret = ring_open(&sh->r, backend, SHARED_ENTRIES, 0);
+	ret = ring_open(&sh->r, backend, SHARED_ENTRIES, 0, 0);
 	if (ret)
 		die("set-up", ret);
 }
@@ -171,7 +171,7 @@ static double run_slice(const struct op *op, const struct backend *backend,
 			s[i].w.r = shared.r;
 			s[i].w.r.fd = -1;
 		} else {
-			ret = ring_open(&s[i].w.r, backend, 2 * MAX_BATCH, 0);
+			ret = ring_open(&s[i].w.r, backend, 2 * MAX_BATCH, 0, 0);
 		}
 		if (ret || pthread_create(&s[i].thread, NULL, submitter, &s[i]))
 			die("set-up", ret ? ret : EAGAIN);
