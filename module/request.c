@@ -773,6 +773,27 @@ static void req_place(struct io2_req *req, struct io2_batch *b)
 	io2_req_go(req, b, where);
 }
 
+/*
+ * Starts a request in the task that submits it. issue() itself says whether it
+ * would block.
+ *
+ * Return: true if the request has its result.
+ */
+static __always_inline bool req_start_here(struct io2_req *req,
+					   const struct io2_op *op,
+					   struct io2_batch *b)
+{
+	enum io2_issue ret;
+
+	io2_batch_may_stall(req, b);
+	ret = op->issue(req, IO2_NONBLOCK | IO2_CTX_SUBMIT << IO2_CTX_SHIFT);
+	if (likely(ret == IO2_DONE))
+		return true;
+	if (ret == IO2_AGAIN && io2_req_go_async(req, b))
+		io2_req_issue(req, b);
+	return false;
+}
+
 /**
  * io2_req_start() - start an accepted request, or the next one of a chain
  * @req: owned by the caller; not to be touched afterwards
@@ -806,11 +827,59 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		req_place(req, b);
 		return;
 	}
-	io2_batch_may_stall(req, b);
-	/* fast path of most chains: issue() itself says whether it would block */
-	ret = op->issue(req, IO2_NONBLOCK | IO2_CTX_SUBMIT << IO2_CTX_SHIFT);
-	if (likely(ret == IO2_DONE))
+	if (likely(req_start_here(req, op, b)))
 		io2_req_complete(req, b);
-	else if (ret == IO2_AGAIN && io2_req_go_async(req, b))
-		io2_req_issue(req, b);
+}
+
+/*
+ * Completes a request that is part of a chain and was never handed over, if
+ * nothing has to be done but that.
+ *
+ * Return: the next request of the chain, which may start; or NULL if the rest of
+ * the chain was taken care of.
+ */
+static struct io2_req *req_complete_in_chain(struct io2_req *req,
+					     struct io2_batch *b)
+{
+	struct io2_req *link = req->link;
+
+	if (unlikely(req->sub || (req->flags & (REQ_F_DATA | REQ_F_FAIL)) ||
+		     !io2_req_put_file(req))) {
+		io2_req_complete(req, b);
+		return NULL;
+	}
+	req->link = NULL;
+	io2_batch_add_done(b, req);
+	return link;
+}
+
+/**
+ * io2_req_start_chain() - start a chain that its submission has just accepted
+ * @req: its head, not tracked; not to be touched afterwards
+ * @b: the batch of the submission
+ *
+ * As long as its requests end at once, each starts as soon as the one before it
+ * has ended. Their CQEs are posted in this order, together with others.
+ *
+ * Context: task context; uring_lock held.
+ */
+void io2_req_start_chain(struct io2_req *req, struct io2_batch *b)
+{
+	const struct io2_op *op;
+	int ret;
+
+	lockdep_assert_held(&b->ring->uring_lock);
+	do {
+		op = io2_req_op(req);
+		if (unlikely(req->flags & (REQ_F_ABORT | REQ_F_ASYNC))) {
+			io2_req_start(req, b);
+			return;
+		}
+		ret = op->needs_file ? io2_req_get_file(req) : 0;
+		if (unlikely(ret))
+			io2_req_set(req, ret);
+		else if (unlikely(!req_start_here(req, op, b)))
+			return;
+		req = req_complete_in_chain(req, b);
+	} while (req);
 }

@@ -7,6 +7,7 @@
 #include "where.h"
 
 void io2_req_start(struct io2_req *req, struct io2_batch *b);
+void io2_req_start_chain(struct io2_req *req, struct io2_batch *b);
 void io2_req_issue(struct io2_req *req, struct io2_batch *b);
 void io2_req_block(struct io2_req *req, struct io2_batch *b);
 void io2_req_run_borrowed(struct io2_req *req, struct io2_batch *b,

@@ -360,6 +360,63 @@ static noinline int submit_slow(struct submit_state *st,
 	return err;
 }
 
+/* A chain that nothing delays: no barrier is pending, and it is none itself. */
+static bool submit_may_chain(const struct submit_state *st,
+			     const struct io2_ring *ring,
+			     const struct iouring2_sqe *sqe)
+{
+	const struct io2_req *head = st->head;
+
+	return (head || (sqe->flags & REQ_F_LINKS)) &&
+	       !(sqe->flags & ~REQ_F_LINKS) && submit_is_fast(ring) &&
+	       (!head || !(head->flags & (REQ_F_DRAIN | REQ_F_ABORT)));
+}
+
+/*
+ * For SQEs of chains that have no other flags: the same as submit_slow(), without
+ * checking for all else.
+ *
+ * Return: 0, or a negative errno if the submission must stop here.
+ */
+static noinline int submit_link(struct submit_state *st, struct io2_req *req,
+				const struct iouring2_sqe *sqe)
+{
+	unsigned int opcode = sqe->opcode;
+	const struct io2_op *op;
+	struct io2_req *head;
+	int ret;
+
+	opcode = array_index_nospec(opcode, IO2_OP_LAST);
+	op = io2_ops + opcode;
+	if (unlikely(!op->prep))
+		return submit_slow(st, req, req_prep_checked(st, req, sqe, 0));
+	if (trace_iouring2_submit_enabled())
+		submit_trace(req, sqe);
+	req->fd = sqe->fd;
+	ret = req_prep(st, req, sqe, op, opcode);
+	if (unlikely(ret))
+		return submit_slow(st, req, ret);
+	submit_chain_add(st, req);
+	st->fast = !(sqe->flags & REQ_F_LINKS);
+	if (!st->fast)
+		return 0;
+	head = st->head;
+	st->head = NULL;
+	io2_req_start_chain(head, &st->batch);
+	return 0;
+}
+
+static noinline int submit_rest(struct submit_state *st, struct io2_ring *ring,
+				struct io2_req *req,
+				const struct iouring2_sqe *sqe, int err)
+{
+	if (likely(!err && submit_may_chain(st, ring, sqe) &&
+		   !(sqe->ioprio | sqe->personality) &&
+		   sqe->opcode < IO2_OP_LAST))
+		return submit_link(st, req, sqe);
+	return submit_slow(st, req, req_prep_checked(st, req, sqe, err));
+}
+
 /*
  * Sets *@again to @req if it has ended and can be used again, or to NULL. @err is
  * 0, or why the SQE is not valid.
@@ -383,8 +440,7 @@ static __always_inline int submit_one(struct submit_state *st,
 	*again = NULL;
 	if (unlikely(err || !st->fast || !sqe_is_fast(sqe) ||
 		     opcode >= IO2_OP_LAST))
-		return submit_slow(st, req,
-				   req_prep_checked(st, req, sqe, err));
+		return submit_rest(st, ring, req, sqe, err);
 	opcode = array_index_nospec(opcode, IO2_OP_LAST);
 	/* not "&io2_ops[opcode]": UBSAN would check the index once more */
 	op = io2_ops + opcode;

@@ -802,4 +802,33 @@ RING_TEST(chains_through_small_cq)
 	files_close(&f);
 }
 
+/* A request with SQE_ASYNC runs in a worker, at whatever place of a chain it is */
+RING_TEST(async_in_a_chain)
+{
+	struct iouring2_cqe cqe;
+	struct ring r;
+	int i, place;
+
+	for (place = 0; place < 3; place++) {
+		ASSERT_EQ(0, ring_init(&r, 4, 0));
+		for (i = 0; i < 3; i++) {
+			struct iouring2_sqe *sqe = ring_sqe(&r);
+
+			prep_nop(sqe);
+			sqe->user_data = i;
+			sqe->flags = (i < 2 ? L : 0) | (i == place ? A : 0);
+		}
+		ASSERT_EQ(3, ring_submit(&r));
+		for (i = 0; i < 3; i++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			EXPECT_EQ(i, (int)cqe.user_data);
+			EXPECT_EQ(0, cqe.res);
+		}
+		EXPECT_EQ(1, fdinfo(r.fd, "Workers")) {
+			TH_LOG("place %d", place);
+		}
+		ring_exit(&r);
+	}
+}
+
 RING_TEST_MAIN
