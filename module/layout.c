@@ -26,13 +26,23 @@ static int clamp_entries(u32 *entries, u32 max, bool clamp)
 	return 0;
 }
 
+/* An entry of twice the size takes two entries, so there must be two. */
+static int check_mixed(const struct iouring2_params *p)
+{
+	if ((p->flags & IOURING2_SETUP_SQE_MIXED) && p->sq_entries < 2)
+		return -EOVERFLOW;
+	if ((p->flags & IOURING2_SETUP_CQE_MIXED) && p->cq_entries < 2)
+		return -EOVERFLOW;
+	return 0;
+}
+
 /**
  * io2_setup_sizes() - check the sizes of the rings, and round them
  * @p: flags, and cq_entries with CQSIZE; gets the sizes that the rings will have
  * @entries: SQ entries asked for
  *
  * Context: any; pure.
- * Return: 0 or -EINVAL.
+ * Return: 0, -EINVAL or -EOVERFLOW.
  */
 int io2_setup_sizes(struct iouring2_params *p, u32 entries)
 {
@@ -45,22 +55,12 @@ int io2_setup_sizes(struct iouring2_params *p, u32 entries)
 		return ret;
 	if (!(p->flags & IOURING2_SETUP_CQSIZE)) {
 		p->cq_entries = 2 * p->sq_entries;
-		return 0;
+		return check_mixed(p);
 	}
 	ret = clamp_entries(&p->cq_entries, IO2_MAX_CQ_ENTRIES, clamp);
 	if (ret)
 		return ret;
-	return p->cq_entries < p->sq_entries ? -EINVAL : 0;
-}
-
-/* An entry of twice the size takes two entries, so there must be two. */
-static int check_mixed(const struct iouring2_params *p)
-{
-	if ((p->flags & IOURING2_SETUP_SQE_MIXED) && p->sq_entries < 2)
-		return -EOVERFLOW;
-	if ((p->flags & IOURING2_SETUP_CQE_MIXED) && p->cq_entries < 2)
-		return -EOVERFLOW;
-	return 0;
+	return p->cq_entries < p->sq_entries ? -EINVAL : check_mixed(p);
 }
 
 static int check_inflight(struct iouring2_setup *s, u32 by_default, u32 max)
@@ -110,7 +110,7 @@ int io2_setup_check(struct iouring2_setup *s, u32 by_default, u32 max)
 	if ((p->flags & SQE_SIZES) == SQE_SIZES ||
 	    (p->flags & CQE_SIZES) == CQE_SIZES)
 		return -EINVAL;
-	ret = io2_setup_sizes(p, s->entries) ? : check_mixed(p);
+	ret = io2_setup_sizes(p, s->entries);
 	if (ret)
 		return ret;
 	return check_inflight(s, by_default, max);

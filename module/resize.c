@@ -22,6 +22,7 @@
 #include "debug/trace.h"
 #include "defer.h"
 #include "layout.h"
+#include "op/opdef.h"
 #include "resize.h"
 #include "rings.h"
 #include "sq.h"
@@ -29,10 +30,8 @@
 /* flags that the caller may set, and those that the ring has for ever */
 #define RESIZE_FLAGS	(IOURING2_SETUP_CQSIZE | IOURING2_SETUP_CLAMP)
 #define RESIZE_KEPT	(IOURING2_SETUP_NO_SQARRAY | IOURING2_SETUP_NO_MMAP | \
-			 IOURING2_SETUP_SQE128 | IOURING2_SETUP_CQE32)
-
-/* entries of two sizes: what takes two might have to be torn apart */
-#define RESIZE_REFUSED	(IOURING2_SETUP_SQE_MIXED | IOURING2_SETUP_CQE_MIXED)
+			 IOURING2_SETUP_SQE128 | IOURING2_SETUP_CQE32 | \
+			 IOURING2_SETUP_SQE_MIXED | IOURING2_SETUP_CQE_MIXED)
 
 /**
  * struct io2_resize - a resize in progress
@@ -57,8 +56,7 @@ static int resize_params(struct io2_resize *rs, const struct io2_ring *ring,
 	if (copy_from_user(p, uarg, sizeof(*p)))
 		return -EFAULT;
 	rs->was = *p;
-	if ((ring->setup_flags & RESIZE_REFUSED) ||
-	    (p->flags & ~RESIZE_FLAGS) ||
+	if ((p->flags & ~RESIZE_FLAGS) ||
 	    memchr_inv(p->resv, 0, sizeof(p->resv)))
 		return -EINVAL;
 	p->flags |= ring->setup_flags & RESIZE_KEPT;
@@ -97,24 +95,55 @@ static int resize_build(struct io2_resize *rs, const struct io2_ring *ring,
 	return ret;
 }
 
-/* An index that is invalid stays so: the entry will be dropped. */
-static void resize_move_sqe(const struct io2_ring *ring,
-			    const struct io2_rings *new, u32 i)
+/* The place of queued entry @i in @from, or U32_MAX if its index is invalid. */
+static u32 resize_sqe_place(const struct io2_ring *ring, u32 i)
 {
-	u32 from = i & (ring->sq_entries - 1), to = i & (new->sq_entries - 1);
+	u32 place = i & (ring->sq_entries - 1);
 
-	if (ring->sq_array) {
-		from = READ_ONCE(ring->sq_array[from]);
-		if (from >= ring->sq_entries) {
-			WRITE_ONCE(new->sq_array[to], U32_MAX);
-			return;
-		}
-		from = array_index_nospec(from, ring->sq_entries);
-		WRITE_ONCE(new->sq_array[to], to);
-	}
+	if (!ring->sq_array)
+		return place;
+	place = READ_ONCE(ring->sq_array[place]);
+	if (place >= ring->sq_entries)
+		return U32_MAX;
+	return array_index_nospec(place, ring->sq_entries);
+}
+
+static void resize_copy_sqe(const struct io2_ring *ring,
+			    const struct io2_rings *new, u32 from, u32 to)
+{
 	memcpy(&new->sqes[to << ring->sqe_shift],
 	       &ring->sqes[from << ring->sqe_shift],
 	       sizeof(*new->sqes) << ring->sqe_shift);
+	if (new->sq_array)
+		WRITE_ONCE(new->sq_array[to], to);
+}
+
+/*
+ * Moves queued entry @i of @left. With SQE_MIXED, an SQE of 128 bytes has two
+ * places. They are next to each other before and afterwards. An SQE without its
+ * second half is moved like any other: its submission decides about it. An index
+ * that is invalid stays so: the entry will be dropped.
+ *
+ * Return: the number of entries moved, or -EOVERFLOW.
+ */
+static int resize_move_sqe(const struct io2_ring *ring,
+			   const struct io2_rings *new, u32 i, u32 left)
+{
+	u32 from = resize_sqe_place(ring, i), to = i & (new->sq_entries - 1);
+
+	if (from == U32_MAX) {
+		WRITE_ONCE(new->sq_array[to], U32_MAX);
+		return 1;
+	}
+	resize_copy_sqe(ring, new, from, to);
+	if (!(ring->setup_flags & IOURING2_SETUP_SQE_MIXED) ||
+	    left < 2 || from == ring->sq_entries - 1 ||
+	    !io2_op_has_sqe128(READ_ONCE(ring->sqes[from].opcode)))
+		return 1;
+	if (to == new->sq_entries - 1)
+		return -EOVERFLOW;
+	resize_copy_sqe(ring, new, from + 1, to + 1);
+	return 2;
 }
 
 /*
@@ -135,17 +164,46 @@ static int resize_sq_rewound(const struct io2_ring *ring,
 static int resize_sq(const struct io2_ring *ring, const struct io2_rings *new)
 {
 	u32 nr = io2_sq_pending(ring), i;
+	int moved;
 
 	if (io2_sq_rewinds(ring))
 		return resize_sq_rewound(ring, new);
 	if (nr > new->sq_entries)
 		return -EOVERFLOW;
-	for (i = 0; i < nr; i++)
-		resize_move_sqe(ring, new, ring->sq_head + i);
+	for (i = 0; i < nr; i += moved) {
+		moved = resize_move_sqe(ring, new, ring->sq_head + i, nr - i);
+		if (moved < 0)
+			return moved;
+	}
 	WRITE_ONCE(new->shared->sq_head, ring->sq_head);
 	WRITE_ONCE(new->shared->sq_tail, ring->sq_head + nr);
 	WRITE_ONCE(new->shared->sq_dropped, ring->sq_dropped);
 	return 0;
+}
+
+/*
+ * Moves entry @i of the CQ. With CQE_MIXED, a CQE of 32 bytes has two places. They
+ * are next to each other before and afterwards. The application may have written
+ * to the CQEs: it gets back what it wrote.
+ *
+ * Return: the number of entries moved, or -EOVERFLOW.
+ */
+static int resize_move_cqe(const struct io2_ring *ring,
+			   const struct io2_rings *new, u32 i)
+{
+	u32 from = i & (ring->cq_entries - 1), to = i & (new->cq_entries - 1);
+	unsigned int shift = ring->cqe_shift;
+	u32 nr = 1;
+
+	if ((ring->setup_flags & IOURING2_SETUP_CQE_MIXED) &&
+	    from != ring->cq_entries - 1 &&
+	    (READ_ONCE(ring->cqes[from].flags) & IOURING2_CQE_F_32))
+		nr = 2;
+	if (to + nr > new->cq_entries)
+		return -EOVERFLOW;
+	memcpy(&new->cqes[to << shift], &ring->cqes[from << shift],
+	       nr * sizeof(*new->cqes) << shift);
+	return nr;
 }
 
 /*
@@ -158,18 +216,20 @@ static int resize_sq(const struct io2_ring *ring, const struct io2_rings *new)
 static int resize_cq(struct io2_ring *ring, const struct io2_rings *new)
 {
 	const struct io2_shared *old = ring->shared;
-	unsigned int shift = ring->cqe_shift;
-	u32 head, i;
+	u32 head, nr, i;
+	int moved;
 
 	lockdep_assert_held(&ring->cq_lock);
 	/* acquire: as in cq_room() */
 	head = smp_load_acquire(&old->cq_head);
-	if (ring->cq_fill - head > min(ring->cq_entries, new->cq_entries))
+	nr = ring->cq_fill - head;
+	if (nr > min(ring->cq_entries, new->cq_entries))
 		return -EOVERFLOW;
-	for (i = head; i != ring->cq_fill; i++)
-		memcpy(&new->cqes[(i & (new->cq_entries - 1)) << shift],
-		       &ring->cqes[(i & (ring->cq_entries - 1)) << shift],
-		       sizeof(*new->cqes) << shift);
+	for (i = 0; i < nr; i += moved) {
+		moved = resize_move_cqe(ring, new, head + i);
+		if (moved < 0)
+			return moved;
+	}
 	ring->cq_head_seen = head;
 	WRITE_ONCE(new->shared->cq_head, head);
 	WRITE_ONCE(new->shared->cq_tail, ring->cq_tail);

@@ -346,24 +346,6 @@ RING_TEST(arguments_refused)
 		close(tree);
 }
 
-/* An entry that takes two places cannot move to any place */
-RING_TEST(two_sizes_refused)
-{
-	static const unsigned int mixed[] = {
-		IOURING2_SETUP_SQE_MIXED, IOURING2_SETUP_CQE_MIXED,
-	};
-	struct iouring2_params p;
-	struct ring r;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(mixed); i++) {
-		ASSERT_EQ(0, ring_init_params(&r, 8, 0, mixed[i], 0));
-		EXPECT_EQ(-EINVAL, resize_call(&r, 16, 0, &p));
-		EXPECT_STREQ("", goes_through(&r, 1));
-		ring_exit(&r);
-	}
-}
-
 /* io_uring has this only with DEFER_TASKRUN; here every ring has it */
 RING_TEST(every_ring)
 {
