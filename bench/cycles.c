@@ -106,8 +106,8 @@ static void side_open(struct side *side, const struct op *op, unsigned int b)
 	clock_is_for(op->name, b, op->plain ? "system call" : side->backend->name);
 	side->error = work_open(&side->w, op);
 	if (!side->error && !op->plain)
-		side->error = ring_open(&side->w.r, side->backend, ring_size(b), 0,
-					 op->flags);
+		side->error = ring_open(&side->w.r, side->backend, ring_size(b),
+					0, op->flags);
 	if (side->error)
 		return;
 	for (i = 0; i < WARM_UP && !side->w.error; i++)
