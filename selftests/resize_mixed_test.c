@@ -298,7 +298,7 @@ struct kind {
 	const char *(*check)(const struct move *m, unsigned int *refused);
 };
 
-/* All patterns of up to four entries, at one place */
+/* All patterns of up to three entries, and four small ones, at one place */
 static const char *each_pattern(struct move *m, const struct kind *kind,
 				unsigned int *refused)
 {
@@ -307,7 +307,7 @@ static const char *each_pattern(struct move *m, const struct kind *kind,
 	char text[8];
 
 	for (nr = 0; nr <= 4; nr++) {
-		for (bits = 0; bits < 1U << nr && !*why; bits++) {
+		for (bits = 0; bits < (nr < 4 ? 1U << nr : 1) && !*why; bits++) {
 			m->pattern = pattern_of(bits, nr, text);
 			if (kind->fits(m))
 				why = kind->check(m, refused);
@@ -466,7 +466,24 @@ TEST_F_TIMEOUT(on, sqes_move, LIMIT)
 				   IOURING2_SETUP_SUBMIT_ALL, &kind));
 }
 
-/* An SQE of 128 bytes whose second half is not queued moves as one entry. */
+/* An SQE of 128 bytes is queued without its second half. Return: the resize's. */
+static int move_lone_half(const struct move *m, struct ring *r)
+{
+	struct iouring2_sqe *sqe;
+	int ret;
+
+	ret = new_ring(m, r, 16);
+	if (ret)
+		return ret;
+	sqe = ring_sqe(r);
+	prep_nop(sqe);
+	sqe->opcode = IOURING2_OP_NOP128;
+	sqe->user_data = 1;
+	ring_publish(r);
+	return resize(m->side, r, m->to, 16);
+}
+
+/* It moves as one entry: its second half may come afterwards. */
 TEST_F_TIMEOUT(on, lone_halves_move, LIMIT)
 {
 	struct move m = {
@@ -474,18 +491,11 @@ TEST_F_TIMEOUT(on, lone_halves_move, LIMIT)
 		.flags = variant->flags | SQE_MIXED | IOURING2_SETUP_SUBMIT_ALL,
 		.from = 4, .to = 8, .at = 3, .pattern = "",
 	};
-	struct iouring2_sqe *sqe;
 	struct big_cqe c;
 	struct ring r;
 
 	NEED_PAIRS();
-	ASSERT_EQ(0, new_ring(&m, &r, 16));
-	sqe = ring_sqe(&r);
-	prep_nop(sqe);
-	sqe->opcode = IOURING2_OP_NOP128;
-	sqe->user_data = 1;
-	ring_publish(&r);
-	ASSERT_EQ(0, resize(m.side, &r, m.to, 16));
+	ASSERT_EQ(0, move_lone_half(&m, &r));
 	/* it is in place 3 of 8: now the application queues the second half */
 	EXPECT_EQ(1, queue(&r, SMALL, SECOND));
 	EXPECT_EQ(1, queue(&r, SMALL, 2));
@@ -496,6 +506,27 @@ TEST_F_TIMEOUT(on, lone_halves_move, LIMIT)
 	EXPECT_EQ(0, c.res);
 	ASSERT_TRUE(take(&r, &c));
 	EXPECT_EQ(2, (int)c.user_data);
+	EXPECT_FALSE(take(&r, &c));
+	ring_exit(&r);
+}
+
+/* The same to the last place of the new ring, where there is no room for a second. */
+TEST_F_TIMEOUT(on, lone_half_moves_to_the_end, LIMIT)
+{
+	struct move m = {
+		.side = variant->side,
+		.flags = variant->flags | SQE_MIXED | IOURING2_SETUP_SUBMIT_ALL,
+		.from = 8, .to = 4, .at = 3, .pattern = "",
+	};
+	struct big_cqe c;
+	struct ring r;
+
+	NEED_PAIRS();
+	ASSERT_EQ(0, move_lone_half(&m, &r));
+	EXPECT_EQ(0, submit(&m, &r, 1));
+	ASSERT_TRUE(take(&r, &c));
+	EXPECT_EQ(1, (int)c.user_data);
+	EXPECT_EQ(-EINVAL, c.res);
 	EXPECT_FALSE(take(&r, &c));
 	ring_exit(&r);
 }

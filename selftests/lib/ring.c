@@ -105,6 +105,49 @@ size_t ring_map_len(const struct iouring2_params *p)
 	return sq > cq ? sq : cq;
 }
 
+/*
+ * With IOURING2_SETUP_FLAGS in the environment, each ring gets these set-up flags,
+ * too. So programs can be run on rings that submit and complete in another way,
+ * see modes.sh.
+ */
+static unsigned int flags_of_mode(void)
+{
+	return env_long("IOURING2_SETUP_FLAGS", 0);
+}
+
+/*
+ * On a ring that defers to its issuer, completions are posted by the issuer's ENTER
+ * with GETEVENTS. In such a mode, the helpers that submit and that look at a ring
+ * do as a program does that looks at the SQ flags. In other modes, tests enter
+ * themselves.
+ */
+static bool mode_defers(void)
+{
+	return flags_of_mode() & IOURING2_SETUP_DEFER_TASKRUN;
+}
+
+/* The SQ flags of each ring of such a mode, by descriptor */
+static const __u32 *flags_of_ring[1024];
+
+static const __u32 **find_flags(int fd)
+{
+	static const __u32 *none;
+
+	return fd >= 0 && fd < 1024 ? &flags_of_ring[fd] : &none;
+}
+
+/* It may take several rounds. */
+static void run_deferred(int fd)
+{
+	const __u32 *flags = mode_defers() ? *find_flags(fd) : NULL;
+	unsigned int rounds;
+
+	for (rounds = 0; flags && rounds < 100; rounds++)
+		if (!(ld_acq(flags) & IOURING2_SQ_TASKRUN) ||
+		    enter(fd, 0, 0, IOURING2_ENTER_GETEVENTS, NULL, 0) < 0)
+			break;
+}
+
 /* Find the parts of the rings, which are at r->map */
 void ring_point(struct ring *r)
 {
@@ -129,6 +172,8 @@ void ring_point(struct ring *r)
 	r->cq_flags = (__u32 *)(map + p->cq_off.flags);
 	r->cqes = (struct iouring2_cqe *)(map + p->cq_off.cqes);
 	r->sqe_tail = *r->sq_tail;
+	if (mode_defers())
+		*find_flags(r->fd) = r->sq_flags;
 }
 
 int ring_map(struct ring *r)
@@ -216,28 +261,6 @@ static int init_in_memory(struct ring *r)
 	return 0;
 }
 
-/*
- * With IOURING2_SETUP_FLAGS in the environment, each ring gets these set-up flags,
- * too. So programs can be run on rings that submit and complete in another way,
- * see modes.sh.
- */
-static unsigned int flags_of_mode(void)
-{
-	return env_long("IOURING2_SETUP_FLAGS", 0);
-}
-
-/*
- * On a ring that defers to its issuer, completions are posted by the issuer's ENTER
- * with GETEVENTS. Do as a program does that looks at the SQ flags: enter if there
- * is anything to post. Only such a mode needs this; other tests enter themselves.
- */
-static void run_deferred(struct ring *r)
-{
-	if ((flags_of_mode() & IOURING2_SETUP_DEFER_TASKRUN) &&
-	    (ld_acq(r->sq_flags) & IOURING2_SQ_TASKRUN))
-		enter(r->fd, 0, 0, IOURING2_ENTER_GETEVENTS, NULL, 0);
-}
-
 int ring_init_setup(struct ring *r, const struct iouring2_setup *s)
 {
 	int ret;
@@ -281,6 +304,8 @@ int ring_init(struct ring *r, unsigned int sq, unsigned int cq)
 
 void ring_unmap(struct ring *r)
 {
+	if (*find_flags(r->fd) == r->sq_flags)
+		*find_flags(r->fd) = NULL;
 	if (r->sqes)
 		munmap(r->sqes, r->sqes_len);
 	if (r->map)
@@ -377,7 +402,10 @@ int enter_timeout(int fd, unsigned int to_submit, unsigned int min_complete,
 
 int ring_submit(struct ring *r)
 {
-	return enter(r->fd, ring_publish(r), 0, 0, NULL, 0);
+	int ret = enter(r->fd, ring_publish(r), 0, 0, NULL, 0);
+
+	run_deferred(r->fd);
+	return ret;
 }
 
 int ring_submit_wait(struct ring *r, unsigned int nr)
@@ -389,7 +417,7 @@ int ring_submit_wait(struct ring *r, unsigned int nr)
 
 unsigned int ring_ready(struct ring *r)
 {
-	run_deferred(r);
+	run_deferred(r->fd);
 	return ld_acq(r->cq_tail) - *r->cq_head;
 }
 
@@ -412,7 +440,7 @@ bool ring_peek(struct ring *r, struct iouring2_cqe *cqe)
 {
 	struct iouring2_cqe *from = cqe_at(r, *r->cq_head);
 
-	run_deferred(r);
+	run_deferred(r->fd);
 	if (ld_acq(r->cq_tail) == *r->cq_head)
 		return false;
 	/*
@@ -732,6 +760,7 @@ long long fdinfo(int fd, const char *key)
 	char path[64], text[4096], *line;
 	size_t len = strlen(key);
 
+	run_deferred(fd);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	if (read_text(path, text, sizeof(text)) < 0)
 		return -1;
