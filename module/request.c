@@ -831,9 +831,17 @@ void io2_req_start(struct io2_req *req, struct io2_batch *b)
 		io2_req_complete(req, b);
 }
 
+/* Is it certain that the request ends in the task that submits it? */
+static bool req_ends_at_once(const struct io2_req *req)
+{
+	return io2_req_op(req)->at_once &&
+	       !(req->flags & (REQ_F_ABORT | REQ_F_ASYNC | REQ_F_OP));
+}
+
 /*
  * Completes a request that is part of a chain and was never handed over, if
- * nothing has to be done but that.
+ * nothing has to be done but that. The next request starts before its CQE is
+ * posted, and must not complete elsewhere before that.
  *
  * Return: the next request of the chain, which may start; or NULL if the rest of
  * the chain was taken care of.
@@ -843,7 +851,8 @@ static struct io2_req *req_complete_in_chain(struct io2_req *req,
 {
 	struct io2_req *link = req->link;
 
-	if (unlikely(req->sub || (req->flags & (REQ_F_DATA | REQ_F_FAIL)) ||
+	if (unlikely((link && !req_ends_at_once(link)) || req->sub ||
+		     (req->flags & (REQ_F_DATA | REQ_F_FAIL)) ||
 		     !io2_req_put_file(req))) {
 		io2_req_complete(req, b);
 		return NULL;
@@ -869,12 +878,12 @@ void io2_req_start_chain(struct io2_req *req, struct io2_batch *b)
 	int ret;
 
 	lockdep_assert_held(&b->ring->uring_lock);
+	if (unlikely(req->flags & (REQ_F_ABORT | REQ_F_ASYNC))) {
+		io2_req_start(req, b);
+		return;
+	}
 	do {
 		op = io2_req_op(req);
-		if (unlikely(req->flags & (REQ_F_ABORT | REQ_F_ASYNC))) {
-			io2_req_start(req, b);
-			return;
-		}
 		ret = op->needs_file ? io2_req_get_file(req) : 0;
 		if (unlikely(ret))
 			io2_req_set(req, ret);

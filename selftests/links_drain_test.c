@@ -831,4 +831,42 @@ RING_TEST(async_in_a_chain)
 	}
 }
 
+/*
+ * The CQEs of a chain come in its order, even if a request of it ends elsewhere
+ * while the submission goes on
+ */
+RING_TEST(order_beside_a_submission)
+{
+	enum { SQ = 2048, ROUNDS = 20 };
+	struct __kernel_timespec ts = ts_ns(1);
+	struct iouring2_cqe cqe;
+	struct iouring2_sqe *sqe;
+	struct ring r;
+	int i, round, next;
+
+	ASSERT_EQ(0, ring_init(&r, SQ, 0));
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < 2; i++) {
+			sqe = ring_sqe(&r);
+			prep_nop(sqe);
+			sqe->user_data = i;
+			sqe->flags = L;
+		}
+		sqe = ring_sqe(&r);
+		prep_timeout(sqe, &ts, 0, IOURING2_TIMEOUT_ETIME_SUCCESS);
+		sqe->user_data = 2;
+		for (i = 3; i < SQ; i++)
+			ASSERT_EQ(0, ring_nop(&r, 100));
+		ASSERT_EQ(SQ, ring_submit(&r));
+		for (i = 0, next = 0; i < SQ; i++) {
+			ASSERT_EQ(0, ring_wait(&r, &cqe));
+			if (cqe.user_data == 100)
+				continue;
+			EXPECT_EQ(next++, (int)cqe.user_data);
+		}
+		EXPECT_EQ(3, next);
+	}
+	ring_exit(&r);
+}
+
 RING_TEST_MAIN

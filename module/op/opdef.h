@@ -92,6 +92,7 @@ static inline enum io2_ctx io2_flags_ctx(unsigned int flags)
  * @blocking: cannot be tried without blocking
  * @hash_write: buffered writes to one file run one at a time, in order
  * @ioprio: sqe->ioprio is used
+ * @at_once: issue() returns IO2_DONE, unless REQ_F_OP is set
  * @sqe128: its SQE has 128 bytes, so it needs SQE128 or SQE_MIXED; set for
  *	opcodes that are not supported, too
  * @plug: if several such requests are submitted together, a plug of the block
@@ -124,6 +125,7 @@ struct io2_op {
 	u8		hash_write:1;
 	u8		ioprio:1;
 	u8		plug:1;
+	u8		at_once:1;
 	u8		sqe128:1;
 	u8		kind;
 	u8		sqe_flags;
