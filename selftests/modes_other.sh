@@ -1,7 +1,0 @@
-#!/bin/sh
-# SPDX-License-Identifier: GPL-2.0-only
-#
-# Run tests of programs on rings with an issuer, with a flag for deferred work, and
-# without an index array.
-
-exec sh "$(dirname -- "$0")/modes.sh" other
